@@ -1,0 +1,314 @@
+"""What a negotiation and a transfer have in common: who, where, which state, what is in flight, and how a step changes it.
+
+What lives here: the values `Process`, `InFlight`, `Outgoing`, `Record`, `Due`, `Step`, and the rules of both machines: a state
+is reached when the message is acknowledged, and a message that is legal only after ours proves that ours arrived.
+What does not: the contents of offers and addresses (`negotiation.py`, `transfer.py`) and delivery (`controlplane/delivery.py`).
+Source: Dataspace Protocol 2025-1, "State Machine" of both protocols, and its HTTPS bindings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from connector.dsp.tables import TABLES, Event, Kind, Role, State, follow
+from connector.errors import BadMessage, Conflict, IllegalTransition
+
+
+class By(StrEnum):
+    """Who caused an entry of the timeline."""
+
+    PEER = "peer"
+    OPERATOR = "operator"
+    RULE = "rule"
+    POLICY = "policy"
+    DELIVERY = "delivery"
+    DATA_PLANE = "data-plane"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Who acts, and the words that go with the act to the peer and into the timeline."""
+
+    by: By
+    code: str | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        return "; ".join(([self.code] if self.code else []) + list(self.reasons))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """Why a process was suspended or terminated, as said to the peer; empty words wipe older ones out."""
+
+    code: str | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cargo:
+    """What becomes part of a process when the message that carries it is acknowledged; None leaves as it was."""
+
+    offer: Mapping[str, Any] | None = None
+    agreement: Mapping[str, Any] | None = None
+    has_resumed: bool | None = None
+    words: Words | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of the process to replace."""
+        found: dict[str, Any] = {}
+        for name in ("offer", "agreement", "has_resumed"):
+            value = getattr(self, name)
+            if value is not None:
+                found[name] = value
+        if self.words is not None:
+            found |= {"code": self.words.code, "reasons": self.words.reasons}
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """Our message that the peer has not acknowledged yet; at most one a process."""
+
+    message_id: str
+    event: Event
+    to: State
+    cargo: Cargo = field(default_factory=Cargo)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One message for the outbox."""
+
+    message_id: str
+    event: Event
+    url: str
+    """Absolute address it is posted to."""
+    body: bytes
+    is_harmless: bool = False
+    """True when a refusal changes nothing (the provider's own start after a consumer's resume)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One line of a process's timeline."""
+
+    at: datetime
+    by: By
+    event: str
+    state: State | None
+    """The state after it."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What both kinds of process remember."""
+
+    participant: str
+    """The context that this process belongs to: the local name, as in our addresses."""
+    pid: str
+    """Our own process id; the path below our base address."""
+    role: Role
+    """Our role."""
+    peer: str
+    """The other participant's authenticated id."""
+    peer_address: str
+    """Base address below which the peer takes our messages, without a trailing slash."""
+    peer_pid: str | None = None
+    """The peer's process id; None until it is known."""
+    state: State | None = None
+    """None until our own first message is acknowledged."""
+    entries: Mapping[str, int] = field(default_factory=dict)
+    """How many times each state was entered."""
+    in_flight: InFlight | None = None
+    last_received: str | None = None
+    """Digest of the last message accepted from the peer that carried no id of its own."""
+    hold: str | None = None
+    """Why nothing goes on by itself: the reason of the decider that said `hold`."""
+    error: str | None = None
+    """The last failure, in words; None when the last thing went well."""
+    code: str | None = None
+    """The code of the termination or suspension, by whoever sent it."""
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What the peer did that is lawful to accept and worth a look."""
+    purpose: str | None = None
+    """What the consumer says it wants the data for."""
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_provider(self) -> bool:
+        return self.role is Role.PROVIDER
+
+    @property
+    def is_ended(self) -> bool:
+        return self.state is not None and self.state.is_terminal
+
+    @property
+    def provider_pid(self) -> str | None:
+        return self.pid if self.is_provider else self.peer_pid
+
+    @property
+    def consumer_pid(self) -> str | None:
+        return self.peer_pid if self.is_provider else self.pid
+
+
+P = TypeVar("P", bound=Process)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An act that waits: decided again when its time has come, dropped when the process has moved on."""
+
+    at: datetime
+    act: str
+    state: State | None
+    """The state in which it was decided."""
+    entry: int
+    """The n-th entry into that state in which it was decided."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step(Generic[P]):
+    """What one message or act changes: the process after it, what goes out, what is no longer worth sending."""
+
+    process: P
+    outgoing: tuple[Outgoing, ...] = ()
+    cancelled: tuple[str, ...] = ()
+    """Ids of messages in the outbox that lost their sense."""
+    records: tuple[Record, ...] = ()
+    entered: bool = False
+    """True when a state was entered, so that deciders are asked."""
+
+    def then(self, act: Callable[[P], Step[P]]) -> Step[P]:
+        """This step and, on its result, the next one, as one."""
+        following = act(self.process)
+        gone = frozenset(following.cancelled)
+        return Step(
+            process=following.process,
+            outgoing=tuple(o for o in self.outgoing if o.message_id not in gone) + following.outgoing,
+            cancelled=self.cancelled + following.cancelled,
+            records=self.records + following.records,
+            entered=self.entered or following.entered,
+        )
+
+
+def enter(process: P, state: State, now: datetime, **changes: Any) -> P:
+    """`process` in `state`, with the entry counted."""
+    entries = dict(process.entries)
+    entries[state.value] = entries.get(state.value, 0) + 1
+    return replace(process, state=state, entries=entries, updated_at=now, hold=None, **changes)
+
+
+def entry(process: Process) -> int:
+    """The how-manieth stay in the present state this is; 0 before the first."""
+    return process.entries.get(process.state.value, 0) if process.state else 0
+
+
+def matching_pids(process: Process, *, provider_pid: str | None, consumer_pid: str | None) -> str:
+    """The peer's pid, when both pids of a message are those of `process`.
+
+    Raises: BadMessage when one differs: the path was right and the body is somebody else's.
+    """
+    own, foreign = (provider_pid, consumer_pid) if process.is_provider else (consumer_pid, provider_pid)
+    own_name, foreign_name = ("providerPid", "consumerPid") if process.is_provider else ("consumerPid", "providerPid")
+    if own != process.pid:
+        raise BadMessage(
+            f"`{own_name}` is not the process that the path names", where=own_name, mend="send the pid of the path"
+        )
+    if foreign is None or (process.peer_pid is not None and foreign != process.peer_pid):
+        raise BadMessage(
+            f"`{foreign_name}` is not the one this process began with", where=foreign_name, mend="send the pids of one process"
+        )
+    return foreign
+
+
+def acknowledged(process: P, now: datetime) -> Step[P]:
+    """What follows from the peer having our message in flight: the state it leads to, and its cargo.
+
+    A final state stays what it is: of two messages that crossed, the one that ends the process wins.
+    """
+    flight = process.in_flight
+    assert flight is not None
+    landed = replace(process, in_flight=None, error=None, updated_at=now, **flight.cargo.changes())
+    if process.is_ended:
+        return Step(process=landed)
+    entered = enter(landed, flight.to, now)
+    record = Record(at=now, by=By.DELIVERY, event=flight.event.value, state=flight.to)
+    return Step(process=entered, records=(record,), entered=True)
+
+
+def arrived(process: P, kind: Kind, event: Event, now: datetime) -> tuple[Step[P], State]:
+    """The process ready for a message `event` of the peer, and the state that message leads to.
+
+    A message that is lawful only after our message in flight proves that ours arrived: settle, then follow.
+
+    Raises: IllegalTransition; nothing has changed.
+    """
+    table, sender = TABLES[kind], process.role.other
+    try:
+        return Step(process=process), follow(table, process.state, sender, event)
+    except IllegalTransition:
+        if process.in_flight is None or process.is_ended:
+            raise
+        settled = acknowledged(process, now)
+        to = follow(table, settled.process.state, sender, event)
+        proven = replace(settled, cancelled=(process.in_flight.message_id,))
+        return proven, to
+
+
+def overtaken(process: P) -> tuple[P, tuple[str, ...]]:
+    """`process` without the message in flight, which a message of the peer made senseless."""
+    if process.in_flight is None:
+        return process, ()
+    return replace(process, in_flight=None), (process.in_flight.message_id,)
+
+
+def may_send(process: Process, kind: Kind, event: Event) -> State:
+    """The state that `event`, sent by us now, leads to once it is acknowledged.
+
+    Raises: IllegalTransition when the machine forbids it; Conflict when another message of ours is in flight
+    (a termination may overtake it).
+    """
+    to = follow(TABLES[kind], process.state, process.role, event, sending=True)
+    if process.in_flight is not None and event is not Event.TERMINATE:
+        raise Conflict(
+            f"`{process.in_flight.event}` of this process is still on its way to the peer",
+            where=process.pid,
+            mend="wait until the peer has acknowledged it, or terminate",
+        )
+    return to
+
+
+def spoken(reason: tuple[Any, ...]) -> tuple[str, ...]:
+    """A peer's reasons as texts: the standard leaves open what an item is, the field sends strings and objects."""
+    return tuple(item if isinstance(item, str) else msgspec.json.encode(item).decode() for item in reason)
+
+
+def dump(process: Process) -> bytes:
+    """`process` as JSON, for a store."""
+    return msgspec.json.encode(process)
+
+
+def load(type_: type[P], data: bytes) -> P:
+    """The process that `dump` wrote.
+
+    Raises: msgspec.ValidationError when a store's row is not one of ours.
+    """
+    return msgspec.json.decode(data, type=type_)
+
+
+def below(address: str, *parts: str) -> str:
+    """An address below a peer's base; pids are escaped, slashes of either side never double."""
+    return "/".join((address.rstrip("/"), *(quote(p, safe=":@!$&'()*+,;=-._~") for p in parts)))

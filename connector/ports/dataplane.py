@@ -1,0 +1,111 @@
+"""Between the control plane, which decides, and a data plane, which moves bytes.
+
+`DataPlane` is driven by the control plane; `Authorizer` and `TransferEvents` are what a data plane asks and tells back.
+The built-in data plane and the test kit's implement `DataPlane`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from connector.dsp.messages import DataAddress
+from connector.dsp.transfer import Access, Transfer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the provider's data lies. Never shown to a peer."""
+
+    type: str
+    """`file`, `folder`, `http` or `none` (described and negotiated here, moved by somebody else)."""
+    path: str | None = None
+    """`file`, `folder`: absolute path."""
+    url: str | None = None
+    """`http`: the upstream's address."""
+    headers: Mapping[str, str] | None = None
+    """`http`: headers with credentials, already opened from the secret store."""
+    media_type: str | None = None
+    name: str = "data"
+    """File name suggested to the receiver."""
+    digest: str | None = None
+    """SHA-256 of the whole, hexadecimal, when it is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A request for data that may be served, now."""
+
+    transfer: Transfer
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A data address together with what opens it, made before the transaction that announces it."""
+
+    address: DataAddress
+    access: Access
+
+
+class Authorizer(Protocol):
+    """Asked by the data plane, for each request."""
+
+    async def may_pull(self, participant: str, pid: str, token: str | None) -> Grant:
+        """What a consumer that shows `token` may read from our transfer `pid`.
+
+        Raises: Unauthenticated (no or wrong token, unknown transfer), Forbidden (not started, suspended, agreement over,
+        policy says no: with the reason), Gone (the token's time is over).
+        """
+        ...
+
+    async def may_push(self, participant: str, pid: str, token: str | None) -> Transfer:
+        """The transfer of ours, as consumer, into which a provider that shows `token` may write.
+
+        Raises: as `may_pull`.
+        """
+        ...
+
+
+class TransferEvents(Protocol):
+    """Told by the data plane."""
+
+    async def completed(self, participant: str, pid: str, *, moved_bytes: int, digest: str | None) -> None:
+        """All bytes of a push are with the receiver."""
+        ...
+
+    async def received(self, participant: str, pid: str, *, moved_bytes: int, digest: str) -> None:
+        """All bytes of a push have arrived here and their digest is right."""
+        ...
+
+    async def failed(self, participant: str, pid: str, reason: str) -> None:
+        """Moving has failed for good: the transfer cannot go on."""
+        ...
+
+
+class DataPlane(Protocol):
+    """Moves data when it is told to."""
+
+    def formats(self, source: Source) -> tuple[str, ...]:
+        """The transfer formats in which `source` can be served, such as `HttpData-PULL`."""
+        ...
+
+    def endpoint(self, participant: str, pid: str, format_: str) -> Endpoint | None:
+        """Where the peer of transfer `pid` finds (pull, provider) or delivers (push, consumer) data, with a new token.
+
+        None when this format needs no address from this side. Nothing is opened by it: the transfer's stored `Access` is.
+        """
+        ...
+
+    async def start(self, transfer: Transfer, source: Source) -> None:
+        """Begin, or take up again, what a provider moves by itself (push). Returns at once; the end comes as an event."""
+        ...
+
+    async def stop(self, participant: str, pid: str) -> None:
+        """Cut what is running for a transfer: suspended, ended, expired. Unknown transfers are no error."""
+        ...
+
+    def received_file(self, participant: str, pid: str) -> str | None:
+        """Path of what a push has delivered here completely; None before."""
+        ...

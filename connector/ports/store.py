@@ -1,0 +1,297 @@
+"""The state store: processes, agreements, documents, the outbox and what is due, in one transaction.
+
+The one way to change a process is `advance`: a transaction that reads it, calls a pure function with what it found, and writes
+what that function says, all or nothing. Adapters: memory, SQLite; `connector.testing.store_contract` is what they must pass.
+Every row belongs to a participant context; no call reads or writes across contexts unless it says so (the workers' calls).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from connector.dsp.negotiation import Agreement, Negotiation
+from connector.dsp.process import Due, Outgoing, Process, Record
+from connector.dsp.tables import Kind, Role, State
+from connector.dsp.transfer import Transfer
+
+P = TypeVar("P", bound=Process)
+PROCESS_TYPES: Mapping[Kind, type[Process]] = {Kind.NEGOTIATION: Negotiation, Kind.TRANSFER: Transfer}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A process by our own pid."""
+
+    kind: Kind
+    participant: str
+    pid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerKey:
+    """A process by the peer's pid: how a repeated first message finds what it began."""
+
+    kind: Kind
+    participant: str
+    role: Role
+    """Our role."""
+    peer: str
+    peer_pid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot(Generic[P]):
+    """What a transaction found."""
+
+    process: P | None
+    """None: there is no such process in this context."""
+    answer: bytes | None = None
+    """The answer that the received message got the first time; None when it is new."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt to deliver a message."""
+
+    at: datetime
+    message_id: str
+    event: str
+    url: str
+    status: int | None
+    """The peer's HTTP status; None when there was no answer."""
+    cause: str
+    """In words; empty when it was delivered."""
+    is_final: bool = True
+    """False when it will be tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A message of the outbox that is to be tried again."""
+
+    message_id: str
+    not_before: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change(Generic[P]):
+    """What a transaction writes."""
+
+    process: P | None = None
+    """The process after it; None leaves it untouched."""
+    answer: bytes = b""
+    """The body of our answer to the received message: kept with its id, and given again when it is repeated."""
+    outgoing: tuple[Outgoing, ...] = ()
+    """Put into the outbox, leased to the node that writes them."""
+    removed: tuple[str, ...] = ()
+    """Ids of messages to take out of the outbox: delivered, given up, or without sense."""
+    retries: tuple[Retry, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    records: tuple[Record, ...] = ()
+    due: tuple[Due, ...] = ()
+    """Acts that wait; those of an earlier state are dropped by whoever takes them."""
+    agreement: Agreement | None = None
+    """An agreement to keep, or the new version of one."""
+    result: Any = None
+    """Handed back to the caller of `advance`, not written."""
+
+
+Decide = Callable[[Snapshot[P]], Change[P]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message of the outbox, ready to be posted."""
+
+    key: Key
+    peer: str
+    outgoing: Outgoing
+    tries: int
+    """How often it was tried before."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueRow:
+    """An act whose time has come."""
+
+    id: int
+    key: Key
+    due: Due
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Everything kept about one process beside its state."""
+
+    records: tuple[Record, ...]
+    attempts: tuple[Attempt, ...]
+    pending: tuple[Message, ...]
+    """What stands in the outbox for it."""
+    due: tuple[Due, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which processes or agreements to list; None does not narrow."""
+
+    state: State | None = None
+    role: Role | None = None
+    peer: str | None = None
+    dataset: str | None = None
+    agreement_id: str | None = None
+    is_held: bool | None = None
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """A part of a list, newest first for processes and agreements, by id for documents."""
+
+    items: tuple[T, ...]
+    total: int
+    next_cursor: str | None = None
+    """Opaque; None on the last page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Something an operator wrote: an asset, a policy, a definition, a participant, a sealed secret."""
+
+    participant: str
+    kind: str
+    """`asset`, `policy`, `contract-definition`, `participant`, `rules`, `secret`."""
+    id: str
+    body: Mapping[str, Any]
+    version: int = 1
+    created_at: datetime
+    updated_at: datetime
+
+
+class Store(Protocol):
+    """The durable memory of a node.
+
+    Every call may raise StoreUnavailable (disk full, connection lost): nothing was written then.
+    `node` is the id of the running node; what it has leased and not finished is free for others when the lease ends, and for
+    itself when it starts anew.
+    """
+
+    async def open(self) -> None:
+        """Ready the store: files, connections, schema check.
+
+        Raises: SchemaTooNew, ConfigurationError.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of files and connections."""
+        ...
+
+    async def migrate(self) -> tuple[int, int]:
+        """Bring the schema up to this release; the versions before and after."""
+        ...
+
+    # --- processes
+
+    async def advance(self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None) -> Change[Any]:
+        """Read a process, call `decide`, write what it says: one transaction.
+
+        `received` is the id of the peer's message that sets it off; its first answer comes in the snapshot, and the change's
+        `answer` is kept under it. `decide` is pure and may be called more than once. Whatever it raises goes to the caller
+        and nothing is written. With a PeerKey, two concurrent first messages give one process.
+        """
+        ...
+
+    async def process(self, key: Key) -> Process | None:
+        """The process, or None."""
+        ...
+
+    async def processes(
+        self, kind: Kind, participant: str, filter_: Filter, *, cursor: str | None = None, limit: int = 100
+    ) -> Page[Process]:
+        """The processes of one context that fit, newest first."""
+        ...
+
+    async def find(self, participant: str, pid: str) -> Key | None:
+        """The key of the process with our pid `pid`, whichever kind it is."""
+        ...
+
+    async def timeline(self, key: Key) -> Timeline:
+        """All records and attempts of a process, oldest first."""
+        ...
+
+    # --- the workers' calls: across contexts
+
+    async def claim(self, now: datetime, *, limit: int = 100) -> tuple[Message, ...]:
+        """Messages whose time has come and that no living node has: leased to this node from now on."""
+        ...
+
+    async def release(self) -> None:
+        """Free what an earlier run of this node had leased: called once at its start."""
+        ...
+
+    async def claim_due(self, now: datetime, *, limit: int = 100) -> tuple[DueRow, ...]:
+        """Acts whose time has come, leased to this node until `drop_due`."""
+        ...
+
+    async def drop_due(self, ids: tuple[int, ...]) -> None:
+        """Forget acts that were carried out or have lost their sense."""
+        ...
+
+    async def next_moment(self) -> datetime | None:
+        """When `claim` or `claim_due` has something next; None when nothing waits."""
+        ...
+
+    async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
+        """Keys of the processes of all contexts in one of `states`: what a start takes up again."""
+        ...
+
+    # --- agreements
+
+    async def agreement(self, participant: str, id_: str) -> Agreement | None:
+        """The agreement, or None."""
+        ...
+
+    async def agreements(
+        self, participant: str, filter_: Filter, *, cursor: str | None = None, limit: int = 100
+    ) -> Page[Agreement]:
+        """The agreements of one context that fit, newest first."""
+        ...
+
+    async def put_agreement(self, agreement: Agreement, *, is_new: bool) -> None:
+        """Keep an imported agreement, or a new version of one.
+
+        Raises: Conflict when `is_new` and the context has one with that id.
+        """
+        ...
+
+    # --- what operators write
+
+    async def document(self, participant: str, kind: str, id_: str) -> Document | None:
+        """The document, or None."""
+        ...
+
+    async def documents(self, participant: str, kind: str, *, cursor: str | None = None, limit: int = 100) -> Page[Document]:
+        """The documents of one kind in one context, by id."""
+        ...
+
+    async def put_document(self, document: Document, *, expect: int | None = None) -> Document:
+        """Write a document; the result has its new version.
+
+        `expect` is the version it must have now, 0 for "must not exist", None for whatever.
+        Raises: Conflict when it is another.
+        """
+        ...
+
+    async def delete_document(self, participant: str, kind: str, id_: str) -> bool:
+        """True when there was one."""
+        ...
+
+    async def revision(self, participant: str) -> int:
+        """A number that grows with every change of a document of the context: what caches compare."""
+        ...
