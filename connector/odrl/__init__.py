@@ -1,0 +1,11 @@
+"""The policy engine: ODRL 2.2 read, judged, compared, explained. Pure: time, vocabularies and claims are arguments.
+
+    model        what a policy is                       vocabulary   what its words mean
+    jsonld       policy <-> JSON-LD                     operands     typed values, operators, taxonomies
+    yamlfmt      policy <- the YAML language            expand       shared properties into atomic rules
+    compile      policy -> closures and an index        evaluate     may this request be served now
+    canonical    equality beyond spelling               compare      does one policy lie within another
+    explain      a decision for people and for peers
+
+Source: ODRL Information Model 2.2 and ODRL Vocabulary & Expression 2.2 (W3C Recommendations, 15 February 2018).
+"""

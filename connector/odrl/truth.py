@@ -1,0 +1,236 @@
+"""What evaluating says: three-valued truth, reason codes, the request, the world, and the decision.
+
+A truth is True, False or an `Unknown` that says why. An Unknown has no truth value: using one in a condition raises, so
+that no doubt is ever taken for a yes by accident; the engine asks `is True` and `is False`.
+How a decision is reached is in `evaluate`.
+Source: ODRL Formal Semantics (W3C community group draft), "Inputs", "States"; Kleene's strong three-valued logic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Stage(StrEnum):
+    """When in the life of a contract a question is asked; the order is the order of time."""
+
+    PUBLISH = "publish"
+    CATALOG = "catalog"
+    NEGOTIATE = "negotiate"
+    AGREE = "agree"
+    TRANSFER = "transfer"
+    ONGOING = "ongoing"
+    REQUEST = "request"
+    AFTER = "after"
+
+
+STAGE_ORDER: Mapping[Stage, int] = MappingProxyType({stage: number for number, stage in enumerate(Stage)})
+
+
+class Code(StrEnum):
+    """Why a premise, a rule or a decision is as it is. The codes are stable: peers and tools may rely on them."""
+
+    SATISFIED = "satisfied"
+    UNSATISFIED = "unsatisfied"
+    PERMITTED = "permitted"
+    PROHIBITED = "prohibited"
+    OVERRIDDEN = "overridden"
+    # a prohibition that the conflict strategy `perm` sets aside
+    CONFLICT = "conflict"
+    # permission and prohibition meet under the strategy `invalid`
+    NOT_PERMITTED = "not-permitted"
+    # no permission covers the request (closed world)
+    ACTION_DIFFERS = "action-differs"
+    TARGET_DIFFERS = "target-differs"
+    PARTY_DIFFERS = "party-differs"
+    DUTY_OPEN = "duty-open"
+    DUTY_VIOLATED = "duty-violated"
+    GRANTS_NOTHING = "grants-nothing"
+    # an Offer or Request asked for access: only what was agreed grants
+    PROFILE_UNKNOWN = "profile-unknown"
+    ACTION_UNKNOWN = "action-unknown"
+    OPERAND_UNKNOWN = "operand-unknown"
+    OPERATOR_NOT_ALLOWED = "operator-not-allowed"
+    VALUE_TYPE = "value-type"
+    UNIT_MISMATCH = "unit-mismatch"
+    VALUE_MISSING = "value-missing"
+    SOURCE_UNAVAILABLE = "source-unavailable"
+    REFERENCE_UNRESOLVABLE = "reference-unresolvable"
+    STAGE_DEFERRED = "stage-deferred"
+    LEGAL_ONLY = "legal-only"
+    STATE_MISSING = "state-missing"
+    CYCLE = "cycle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """Neither true nor false, and why."""
+
+    code: Code
+    detail: str
+    needs: str = ""
+    # the operand or claim that would settle it
+
+    @property
+    def is_soft(self) -> bool:
+        """True when the doubt is in order for now: another stage, or the law, sees to it. It is listed, never dropped."""
+        return self.code in (Code.STAGE_DEFERRED, Code.LEGAL_ONLY)
+
+    def __bool__(self) -> bool:
+        raise TypeError("an unknown has no truth value; ask `is True` or `is False`")
+
+
+Truth = bool | Unknown
+
+
+class State(StrEnum):
+    """The satisfaction state of a premise as reports spell it."""
+
+    SATISFIED = "satisfied"
+    UNSATISFIED = "unsatisfied"
+    UNKNOWN = "unknown"
+
+
+class Effect(StrEnum):
+    """What a decision comes to. Only `permit` lets anything happen; `void` is a policy whose rules contradict each other."""
+
+    PERMIT = "permit"
+    DENY = "deny"
+    VOID = "void"
+
+
+class DutyMode(StrEnum):
+    """When an active duty blocks its permission: until it is fulfilled (default), or only once it is violated."""
+
+    REQUIRE_FULFILLED = "require-fulfilled"
+    UNLESS_VIOLATED = "unless-violated"
+
+
+class DutyState(StrEnum):
+    PENDING = "pending"
+    FULFILLED = "fulfilled"
+    VIOLATED = "violated"
+    WAIVED = "waived"
+
+
+Fact = str | int | float | bool | datetime | tuple[object, ...] | list[object] | frozenset[object]
+"""A value of the world: one, or several in a collection. Anything else is answered with `value-type`."""
+
+NOTHING: Mapping[str, object] = MappingProxyType({})
+NO_PARTS: Mapping[str, frozenset[str]] = MappingProxyType({})
+NO_DUTIES: Mapping[str, DutyState] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taxonomy:
+    """What lies in what, for isA, isPartOf and hasPart: each value with its direct parents."""
+
+    parents: Mapping[str, tuple[str, ...]]
+
+
+NO_TAXONOMIES: Mapping[str, Taxonomy] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked: may `party` perform `action` on `target`."""
+
+    action: str = "use"
+    target: str | None = None
+    # None: about whatever the policy is about
+    party: str | None = None
+    params: Mapping[str, object] = field(default_factory=lambda: NOTHING)
+    # what the request says of itself by operand name, such as `purpose`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What is known besides the request. `now` is aware; what is not given is not known."""
+
+    now: datetime
+    claims: Mapping[str, object] = field(default_factory=lambda: NOTHING)
+    # verified statements about the requesting party, by claim name
+    memberships: Mapping[str, frozenset[str]] = field(default_factory=lambda: NO_PARTS)
+    # collections that an asset or party belongs to (odrl:partOf), transitive ones included
+    taxonomies: Mapping[str, Taxonomy] = field(default_factory=lambda: NO_TAXONOMIES)
+    # by left operand; added to those that the vocabulary carries
+    agreed_at: datetime | None = None
+    # when the agreement was made; operands relative to it need it
+    duties: Mapping[str, DutyState] = field(default_factory=lambda: NO_DUTIES)
+    # by duty key (`expand.duty_key`); what is not listed is pending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One premise, or one verdict about a rule, and how it came out."""
+
+    code: Code
+    state: State
+    where: str
+    # path of the rule or constraint in the policy
+    rule: str = ""
+    # path of the rule that the premise belongs to
+    part: str = "rule"
+    # rule, action, target, party, constraint, refinement, duty, profile, policy
+    operand: str = ""
+    operator: str = ""
+    right: tuple[str, ...] = ()
+    value: tuple[str, ...] | None = None
+    # what the left operand was at the time; None when it was not known
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """A constraint that was not judged now: `until` names the stage that will, None when only the law does."""
+
+    code: Code
+    where: str
+    operand: str
+    until: Stage | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyDue:
+    """A duty that goes with the decision and how it stands."""
+
+    key: str
+    action: str
+    state: DutyState
+    where: str
+    is_blocking: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Something whose knowledge would let a doubtful premise be judged."""
+
+    operand: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer to a request: the effect and everything that explains it."""
+
+    effect: Effect
+    stage: Stage
+    policy: str | None = None
+    # the policy's uid
+    rule: str = ""
+    # path of the permission that grants, or of the rule that refuses
+    reasons: tuple[Reason, ...] = ()
+    deferred: tuple[Deferred, ...] = ()
+    duties: tuple[DutyDue, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    valid_until: datetime | None = None
+    # the first instant at which the effect can change by the clock alone; None when it cannot
+
+    @property
+    def is_permitted(self) -> bool:
+        return self.effect is Effect.PERMIT
