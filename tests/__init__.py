@@ -1,0 +1,1 @@
+"""The tests of Kontor. The tree mirrors `connector/`; conformance/ and bench/ are programs and not part of the suite."""
