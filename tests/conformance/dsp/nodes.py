@@ -96,7 +96,8 @@ class Node:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _COMMAND, "serve", "--config", str(config)],
-                cwd=self._folder, env=os.environ | {"PYTHONPATH": str(_CHECKOUT)}, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                cwd=self._folder, env=os.environ | {"PYTHONPATH": str(_CHECKOUT)},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
         try:
             self._wait_until_ready()
