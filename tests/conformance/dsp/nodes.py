@@ -45,35 +45,23 @@ def settings_file(*, public_port: int, operator_port: int, operator_key: str) ->
     """The settings of the node, as TOML: one participant, a static token for the kit, plain HTTP on loopback."""
     digest = hashlib.sha256(operator_key.encode()).hexdigest()
     return f"""\
+[node]
 public_url = "http://127.0.0.1:{public_port}"
-unsafe_allow_http = true
 
 [public]
-host = "127.0.0.1"
 port = {public_port}
 
 [operator]
-host = "127.0.0.1"
 port = {operator_port}
-api_keys = ["{digest}"]
-
-[store]
-path = "node.sqlite"
+api_keys = [{{ name = "conformance", sha256 = "{digest}" }}]
 
 [outbound]
-unsafe_allow_private_addresses = true
+unsafe_allow_http = true
+unsafe_allow_loopback = true
 
-[delivery]
-first_retry_s = 0.2
-
-[[participants]]
-name = "{PARTICIPANT}"
+[participants.{PARTICIPANT}]
 id = "{PARTICIPANT_ID}"
-
-[[participants.unsafe_static_tokens]]
-peer = "{KIT_PARTICIPANT}"
-receive = "{KIT_AUTHORIZATION}"
-send = "{KIT_AUTHORIZATION}"
+unsafe_static_tokens = [{{ id = "{KIT_PARTICIPANT}", theirs = "{KIT_AUTHORIZATION}", ours = "{KIT_AUTHORIZATION}" }}]
 """
 
 

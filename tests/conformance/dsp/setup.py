@@ -10,9 +10,13 @@ from typing import Any
 from tests.conformance.dsp.cases import CASES, CATALOGUED, FORMAT, KIT_PARTICIPANT, Case, Step, offer_id
 from tests.conformance.dsp.nodes import PARTICIPANT_ID, Node
 
-# the kit reads our answer to its message before it is ready for the next one: 100 to 200 ms, so 500 leave room
-DELAY_MS = 500
+# the kit reads our answer to its message before it is ready for the next one: 100 to 200 ms, so half a second leaves room
+DELAY_S = 0.5
 _POLICY = "use"
+_OPEN_STATES = {
+    "negotiation": ("REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED"),
+    "transfer": ("REQUESTED", "STARTED", "SUSPENDED"),
+}
 _AGREED_AT = "2025-01-01T00:00:00Z"
 
 
@@ -27,7 +31,7 @@ def prepare(node: Node) -> None:
     for case in CASES:
         if case.process == "transfer":
             node.ask("POST", "/agreements", agreement(case))
-    node.ask("PUT", "/rules", [*(rule(case, step) for case in CASES for step in case.steps), hold()])
+    node.ask("PUT", "/rules", [*(rule(case, step) for case in CASES for step in case.steps), *holds()])
 
 
 def permission() -> dict[str, Any]:
@@ -56,15 +60,15 @@ def agreement(case: Case) -> dict[str, Any]:
 def rule(case: Case, step: Step) -> dict[str, Any]:
     """The automation rule for one step of one test."""
     subject = "dataset" if case.process == "negotiation" else "agreement"
-    match: dict[str, Any] = {"process": case.process, "role": case.role, subject: case.subject, "state": step.state}
+    when: dict[str, Any] = {"kind": case.process, "role": case.role, subject: case.subject, "on": step.state}
     if step.nth is not None:
-        match["nth"] = step.nth
-    return {"match": match, "act": step.act, "delay_ms": DELAY_MS}
+        when["nth"] = step.nth
+    return when | {"do": step.act, "delay_s": DELAY_S}
 
 
-def hold() -> dict[str, Any]:
-    """The last rule: what no other rule names waits for the kit."""
-    return {"match": {}, "act": "hold"}
+def holds() -> list[dict[str, Any]]:
+    """The last rules: what no other rule names waits for the kit."""
+    return [{"kind": kind, "on": state, "do": "hold"} for kind, states in _OPEN_STATES.items() for state in states]
 
 
 def negotiation(asked: dict[str, Any]) -> dict[str, Any]:
