@@ -1,0 +1,83 @@
+"""What negotiations and transfers have in common, and the timeline of either."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from connector.api.common import RoleName, Shown
+
+
+class Process(Shown):
+    """A process between this participant and a peer."""
+
+    kind: str = Field(description="`negotiation` or `transfer`.")
+    pid: str = Field(description="Our process id.")
+    role: RoleName = Field(description="Our role.")
+    peer: str = Field(description="The peer's participant id.")
+    peer_address: str = Field(description="Where the peer takes our messages.")
+    peer_pid: str | None = Field(None, description="The peer's process id; null until it is known.")
+    state: str | None = Field(None, description="Protocol state; null until the peer has acknowledged our first message.")
+    in_flight: str | None = Field(None, description="What of ours is on its way and not acknowledged yet.")
+    hold: str | None = Field(None, description="Why it waits for a person; null when it does not.")
+    error: str | None = Field(None, description="The last failure; null when the last thing went well.")
+    code: str | None = Field(None, description="Code of the suspension or termination, by whoever sent it.")
+    reasons: list[str] = Field(default_factory=list, description="Reasons of the suspension or termination.")
+    warnings: list[str] = Field(default_factory=list, description="What the peer did that is lawful and worth a look.")
+    purpose: str | None = Field(None, description="What the consumer says it wants the data for.")
+    dataset: str
+    entries: dict[str, int] = Field(default_factory=dict, description="How many times each state was entered.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class TimelineRecord(Shown):
+    """Something that happened."""
+
+    at: datetime
+    by: str = Field(description="`peer`, `operator`, `rule`, `policy`, `delivery` or `data-plane`.")
+    event: str
+    state: str | None = Field(None, description="The state after it.")
+    note: str = ""
+
+
+class DeliveryAttempt(Shown):
+    """One attempt to deliver a message of ours."""
+
+    at: datetime
+    message_id: str
+    event: str
+    url: str
+    status: int | None = Field(None, description="The peer's HTTP status; null when there was no answer.")
+    cause: str = Field("", description="Why it failed; empty when it was delivered.")
+    is_final: bool = Field(True, description="False when it is tried again.")
+
+
+class PendingMessage(Shown):
+    """A message of ours that waits to be delivered."""
+
+    message_id: str
+    event: str
+    url: str
+    tries: int = Field(description="How often it was tried before.")
+    created_at: datetime
+
+
+class DueAct(Shown):
+    """An act that waits for its time."""
+
+    at: datetime
+    act: str
+    state: str | None = Field(None, description="Carried out only if the process is still in this state.")
+    reason: str = ""
+
+
+class Timeline(Shown):
+    """Everything kept about one process, oldest first."""
+
+    process: Process
+    records: list[TimelineRecord]
+    attempts: list[DeliveryAttempt]
+    pending: list[PendingMessage]
+    due: list[DueAct]
