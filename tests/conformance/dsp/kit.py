@@ -94,7 +94,7 @@ def verdicts(report: ET.Element) -> list[Verdict]:
         bad = next((part for part in case if part.tag in ("failure", "error")), None)
         words = "" if bad is None else (bad.get("message") or (bad.text or "").strip().partition("\n")[0] or "no reason given")
         title = _TITLE.search("".join(case.itertext()))
-        name = case.get("name", "")
+        name = case.get("name", "").removesuffix("()")
         # CN_C_01_02 for the test that is shown as `CN_C:01-02: ...`
         key = re.sub("[:-]", "_", title["key"]) if title and title["key"] else name
         found.append(Verdict(key=key, title=title["title"] if title else name, passed=bad is None, reason=words))

@@ -77,6 +77,7 @@ def negotiation(asked: dict[str, Any]) -> dict[str, Any]:
         "address": asked["connectorAddress"],
         "peer": asked["providerId"],
         "dataset": asked["datasetId"],
+        "offer_id": asked["offerId"],
         # there is no catalogue at the kit to look the offer up in
         "offer": {"@id": asked["offerId"], "@type": "Offer", "target": asked["datasetId"]} | permission(),
     }
