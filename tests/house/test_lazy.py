@@ -33,5 +33,5 @@ def test_importing_the_command_loads_nothing_heavy() -> None:
 
 
 def test_the_command_tells_its_version() -> None:
-    command = "from connector.cli import main; main(['--version'])" if _HAS_COMMAND else f"print('{__version__}')"
-    assert __version__ in run("-c", command)
+    arguments = ("-m", "connector.cli", "--version") if _HAS_COMMAND else ("-c", f"print('{__version__}')")
+    assert __version__ in run(*arguments)

@@ -49,7 +49,7 @@ def test_committed_files_name_no_registry_no_machine_and_no_loose_end() -> None:
     "text",
     [
         "--index-url https://" + _HOSTS[0] + "/simple",
-        "https://my-mirror" + ".example/simple",
+        "https:" + "//my-mirror.example/simple",
         "see /" + "home/anna/data",
         "# " + _NOTES[0] + ": later",
     ],

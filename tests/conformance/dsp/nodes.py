@@ -27,7 +27,6 @@ KIT_AUTHORIZATION = "Bearer tck"  # what the kit sends, verbatim, with every req
 _READY_S = 30.0
 _STOP_S = 10.0
 _CHECKOUT = Path(__file__).resolve().parents[3]
-_COMMAND = "from connector.cli import main; main()"
 
 
 class NodeError(Exception):
@@ -83,7 +82,7 @@ class Node:
         config.write_text(settings_file(public_port=self._ports[0], operator_port=self._ports[1], operator_key=self._key))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _COMMAND, "serve", "--config", str(config)],
+                [sys.executable, "-m", "connector.cli", "serve", "--config", str(config)],
                 cwd=self._folder, env=os.environ | {"PYTHONPATH": str(_CHECKOUT)},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
