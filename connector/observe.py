@@ -1,0 +1,195 @@
+"""What the node tells its operator: log lines and counts.
+
+One line for each handled request and each delivered message, event name first, then fields: `http.request participant=acme
+status=200 ms=3`. Context is bound once (`bound`) and every line below carries it. Text on a terminal, JSON elsewhere.
+Tokens, keys, claims and payloads are never logged; a field whose name says that it is one shows `[hidden]`.
+Counts are plain numbers here; `web/operator/` shows them to Prometheus. What a log line means is the business of who writes it.
+
+error: someone must act; warning: someone should look; info: what was done; debug: for us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, Final, Literal, TextIO
+
+import orjson
+
+_LOGGER: Final = logging.getLogger("kontor")
+_context: ContextVar[Mapping[str, object]] = ContextVar("kontor.context", default={})  # noqa: B039 - never written to
+
+_SECRET = re.compile(r"(?i)authorization|token|secret|password|api_?key|private|claims|payload")
+_PLAIN = re.compile(r"[\w./:@+%,*#{}()\[\]~-]+\Z", re.ASCII)
+_MOST_OF_A_VALUE: Final = 2000
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+# --- context
+
+
+@contextlib.contextmanager
+def bound(**fields: object) -> Iterator[None]:
+    """Let every line written inside carry `fields`, in this task and in those it starts."""
+    mark = _context.set({**_context.get(), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(mark)
+
+
+def context() -> Mapping[str, object]:
+    """The fields that lines written here carry."""
+    return _context.get()
+
+
+def new_id() -> str:
+    """A new trace or error id: 32 hexadecimal digits."""
+    return os.urandom(16).hex()
+
+
+def trace_of(traceparent: str | None) -> str:
+    """The trace id that a `traceparent` header names, or a new one.
+
+    Source: W3C Trace Context, 3.2.2.
+    """
+    found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return found[1] if found else new_id()
+
+
+# --- lines
+
+
+def debug(event: str, **fields: object) -> None:
+    """Write a line that helps whoever hunts a fault."""
+    _write(logging.DEBUG, event, fields)
+
+
+def info(event: str, **fields: object) -> None:
+    """Write a line about something that was done."""
+    _write(logging.INFO, event, fields)
+
+
+def warning(event: str, **fields: object) -> None:
+    """Write a line that someone should look at."""
+    _write(logging.WARNING, event, fields)
+
+
+def error(event: str, *, fault: BaseException | None = None, **fields: object) -> None:
+    """Write a line on which someone must act; `fault` adds where it comes from."""
+    _write(logging.ERROR, event, fields, fault)
+
+
+def _write(level: int, event: str, fields: Mapping[str, object], fault: BaseException | None = None) -> None:
+    if not _LOGGER.isEnabledFor(level):
+        return
+    # a record made by hand: what stands in the line is known here, so nobody need walk up the stack for it
+    trace = (type(fault), fault, fault.__traceback__) if fault is not None else None
+    record = logging.LogRecord(_LOGGER.name, level, "", 0, event, None, trace)
+    record.fields = {**_context.get(), **fields}
+    _LOGGER.handle(record)
+
+
+# --- formats
+
+
+class Text(logging.Formatter):
+    """One line for people: time, level, event, `key=value` fields; a trace follows on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: Mapping[str, Any] = getattr(record, "fields", {})
+        words = [f"{_time(record)} {record.levelname.lower():7} {_event(record)}"]
+        words += [f"{name}={_shown(name, value)}" for name, value in fields.items() if value is not None]
+        line = " ".join(words)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class Json(logging.Formatter):
+    """One JSON object for programs: `at`, `level`, `event`, the fields, `trace` of an exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: Mapping[str, Any] = getattr(record, "fields", {})
+        tree: dict[str, Any] = {"at": _time(record), "level": record.levelname.lower(), "event": _event(record)}
+        for name, value in fields.items():
+            if value is not None:
+                tree[name if name not in tree else f"{name}_"] = _hidden(name) or _cut(value)
+        if record.exc_info:
+            tree["trace"] = self.formatException(record.exc_info)
+        return orjson.dumps(tree, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _time(record: logging.LogRecord) -> str:
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z"
+
+
+def _event(record: logging.LogRecord) -> str:
+    """The event; for lines of libraries, which have none, their logger's name and words on one line."""
+    if record.name == _LOGGER.name:
+        return record.getMessage()
+    return f"{record.name} {_quoted(record.getMessage())}"
+
+
+def _hidden(name: str) -> str | None:
+    return "[hidden]" if _SECRET.search(name) else None
+
+
+def _cut(value: object) -> object:
+    """`value` as it may be written: not too long, and without halves of surrogate pairs."""
+    if not isinstance(value, str):
+        return value
+    text = value if len(value) <= _MOST_OF_A_VALUE else f"{value[:_MOST_OF_A_VALUE]}..."
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _shown(name: str, value: object) -> str:
+    if (hidden := _hidden(name)) is not None:
+        return hidden
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return _quoted(str(_cut(value)))
+
+
+def _quoted(text: str) -> str:
+    """`text` as it is when it is one plain word, else as a JSON string: a peer cannot write lines of its own."""
+    if _PLAIN.match(text):
+        return text
+    return orjson.dumps(text.encode("utf-8", "replace").decode()).decode().replace("\x7f", "\\u007f")
+
+
+def configure(*, format_: Literal["auto", "text", "json"] = "auto", level: str = "info", stream: TextIO | None = None) -> None:
+    """Send the lines of this process, and the warnings of its libraries, to `stream` (stderr)."""
+    out = stream or sys.stderr
+    is_text = format_ == "text" or (format_ == "auto" and out.isatty())
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(Text() if is_text else Json())
+    root = logging.getLogger()
+    for old in [h for h in root.handlers if isinstance(h.formatter, Text | Json)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    _LOGGER.setLevel(level.upper())
+
+
+# --- counts
+
+Series = tuple[tuple[str, str], ...]
+"""Names and values of labels, sorted by name."""
+_counts: dict[str, dict[Series, int]] = {}
+
+
+def count(name: str, by: int = 1, **labels: str) -> None:
+    """Add to the count `name` of this process; labels have few values, never ids."""
+    series = _counts.setdefault(name, {})
+    key = tuple(sorted(labels.items()))
+    series[key] = series.get(key, 0) + by
+
+
+def counts() -> Mapping[str, Mapping[Series, int]]:
+    """All counts since the start, by name and labels."""
+    return _counts

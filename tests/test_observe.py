@@ -1,0 +1,141 @@
+"""Log lines: one line each, context on every one, nothing secret, nothing that a peer can forge; counts."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import time
+
+import pytest
+
+from connector import observe
+
+
+@pytest.fixture
+def lines() -> io.StringIO:
+    """What the log of this process holds, as JSON."""
+    return _configured("json")
+
+
+def _configured(format_: str) -> io.StringIO:
+    stream = io.StringIO()
+    observe.configure(format_=format_, level="debug", stream=stream)  # type: ignore[arg-type]
+    return stream
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    root, kontor = logging.getLogger(), logging.getLogger("kontor")
+    before = (list(root.handlers), root.level, kontor.level)
+    yield
+    root.handlers[:], _, _ = before
+    root.setLevel(before[1])
+    kontor.setLevel(before[2])
+
+
+def test_a_line_has_a_time_a_level_an_event_and_fields(lines: io.StringIO) -> None:
+    observe.info("http.request", status=200, ms=1.5, empty=None)
+    tree = json.loads(lines.getvalue())
+    assert tree.pop("at").endswith("Z")
+    assert tree == {"level": "info", "event": "http.request", "status": 200, "ms": 1.5}
+
+
+def test_text_is_one_line_of_words() -> None:
+    stream = _configured("text")
+    observe.warning("delivery.retry", peer="did:web:a", cause='no "answer" in time', ms=0.12345678)
+    assert stream.getvalue().split(" ", 1)[1] == (
+        'warning delivery.retry peer=did:web:a cause="no \\"answer\\" in time" ms=0.123457\n'
+    )
+
+
+async def test_every_line_carries_the_bound_context_in_its_own_task_only(lines: io.StringIO) -> None:
+    async def handle(pid: str) -> None:
+        with observe.bound(trace="t", pid=pid):
+            await asyncio.sleep(0)
+            with observe.bound(peer="p"):
+                observe.info("step")
+
+    await asyncio.gather(handle("1"), handle("2"))
+    observe.info("after")
+    first, second, after = (json.loads(line) for line in lines.getvalue().splitlines())
+    assert (first["pid"], first["peer"], second["pid"]) == ("1", "p", "2")
+    assert "pid" not in after
+    assert observe.context() == {}
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+@pytest.mark.parametrize("name", ["authorization", "token", "access_token", "api_key", "client_secret", "claims"])
+def test_what_is_secret_by_its_name_is_not_shown(format_: str, name: str) -> None:
+    stream = _configured(format_)
+    observe.info("x", **{name: "hush"})
+    assert "hush" not in stream.getvalue()
+    assert "[hidden]" in stream.getvalue()
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_a_peer_cannot_write_a_line_of_its_own(format_: str) -> None:
+    stream = _configured(format_)
+    observe.info("x", reason="a\n2025 error forged\x1b[2J \x7f\udcff")
+    written = stream.getvalue()
+    assert written.count("\n") == 1
+    assert "\x1b" not in written
+    assert "\x7f" not in written or format_ == "json"
+
+
+def test_a_long_value_is_cut(lines: io.StringIO) -> None:
+    observe.info("x", reason="a" * 10_000)
+    assert len(lines.getvalue()) < 3000
+
+
+def test_a_fault_brings_its_trace(lines: io.StringIO) -> None:
+    try:
+        raise ValueError("broken")
+    except ValueError as fault:
+        observe.error("http.fault", fault=fault, error_id="e1")
+    tree = json.loads(lines.getvalue())
+    assert tree["error_id"] == "e1"
+    assert "ValueError: broken" in tree["trace"]
+
+
+def test_lines_of_libraries_are_shown_from_warning_on(lines: io.StringIO) -> None:
+    logging.getLogger("some.library").info("chatter")
+    logging.getLogger("some.library").warning("look\nhere")
+    assert [json.loads(line)["event"] for line in lines.getvalue().splitlines()] == ['some.library "look\\nhere"']
+
+
+def test_the_level_silences_what_is_below_it() -> None:
+    stream = io.StringIO()
+    observe.configure(level="warning", stream=stream)
+    observe.info("x")
+    observe.debug("x")
+    observe.warning("y")
+    assert stream.getvalue().count("\n") == 1
+    assert stream.getvalue().startswith("{")  # no terminal, so JSON
+
+
+def test_a_line_costs_little(lines: io.StringIO) -> None:
+    def spent() -> float:
+        begin = time.process_time()
+        for _ in range(500):
+            observe.info("http.request", participant="acme", route="negotiations/request", status=201, ms=1.25)
+        return (time.process_time() - begin) / 500
+
+    # a few µs; the bound is generous because machines differ
+    assert min(spent() for _ in range(5)) < 200e-6
+
+
+def test_a_trace_id_is_taken_from_the_caller_or_new() -> None:
+    known = "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert observe.trace_of(f"00-{known}-00f067aa0ba902b7-01") == known
+    for other in (None, "", "garbage", f"00-{known}"):
+        assert observe.trace_of(other) != known
+        assert len(observe.trace_of(other)) == 32
+
+
+def test_counts_add_up_by_label() -> None:
+    observe.count("tests_of_observe", kind="a")
+    observe.count("tests_of_observe", by=2, kind="a")
+    observe.count("tests_of_observe", kind="b")
+    assert observe.counts()["tests_of_observe"] == {(("kind", "a"),): 3, (("kind", "b"),): 1}
