@@ -19,7 +19,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "starlette": ("web",),
     "uvicorn": ("app",),
     "uvloop": ("app",),
-    "pydantic": ("api", "settings", "controlplane/offerings"),  # reads back what the operator API has stored
+    "pydantic": ("api", "settings", "client", "controlplane/offerings"),  # who reads back what the models hold
     "msgspec": ("dsp", "storage"),
     "typer": ("cli",),
     "click": ("cli",),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.keep and asked.keep.exists() and any(asked.keep.iterdir()):
         parser.error(f"`{asked.keep}` is not empty; name a new folder")
 
+    # whoever stops this program stops the node too: leave through the exit stacks
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with contextlib.ExitStack() as stack:
         folder: Path = asked.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kontor-conformance-")))
         folder.mkdir(parents=True, exist_ok=True)
