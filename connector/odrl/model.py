@@ -141,6 +141,7 @@ class ActionRef:
     """An action, narrowed by refinements (Information Model 2.4)."""
 
     name: str
+    uid: str | None = None
     refinements: tuple[AnyConstraint, ...] = ()
     extra: Extra = ()
     where: str = field(default="", compare=False)

@@ -1,0 +1,58 @@
+"""From a policy as it was written to atomic rules: shared properties pushed down, several actions, targets or parties multiplied.
+
+Inheritance is not resolved here: a policy that names parents is refused by `compile` until they are merged.
+Source: ODRL Information Model 2.2, sections 2.7 (policy rule composition: compact to atomic).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from connector.errors import PolicyError
+from connector.odrl.model import ActionRef, AnyConstraint, AssetRef, Duty, LogicalConstraint, PartyRef, Policy, Rule
+
+MAX_ATOMS = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atomic:
+    """One rule with one action, at most one target, and at most one party on either side."""
+
+    rule: Rule
+    action: ActionRef | None
+    target: AssetRef | None
+    assigner: PartyRef | None
+    assignee: PartyRef | None
+
+
+def atomic(rules: tuple[Rule, ...], policy: Policy) -> Iterator[Atomic]:
+    """The atomic rules of `rules`, each of which stands in `policy`. What a rule leaves out it takes from the policy.
+
+    Raises: PolicyError when the product is too large to be meant.
+    """
+    for rule in rules:
+        actions = rule.actions or policy.actions or (None,)
+        targets = rule.targets or policy.targets or (None,)
+        assigners = rule.assigners or policy.assigners or (None,)
+        assignees = rule.assignees or policy.assignees or (None,)
+        if len(actions) * len(targets) * len(assigners) * len(assignees) > MAX_ATOMS:
+            raise PolicyError(f"more than {MAX_ATOMS} atomic rules in one", where=rule.where, mend="use collections")
+        for action, target, assigner, assignee in product(actions, targets, assigners, assignees):
+            yield Atomic(rule=rule, action=action, target=target, assigner=assigner, assignee=assignee)
+
+
+def conjunction(constraints: tuple[AnyConstraint, ...]) -> Iterator[AnyConstraint]:
+    """The constraints that must all hold, with every `and` among them flattened: several constraints are a conjunction."""
+    for constraint in constraints:
+        if isinstance(constraint, LogicalConstraint) and constraint.operand == "and":
+            yield from conjunction(constraint.members)
+        else:
+            yield constraint
+
+
+def duty_key(duty: Duty) -> str:
+    """The name under which the fulfilment of a duty is recorded: its identifier, so that a duty shared by several rules is
+    fulfilled once for all (Information Model 2.6.5), or else the path at which it stands in its policy."""
+    return duty.uid if duty.uid and not duty.uid.startswith("_:") else duty.where

@@ -1,0 +1,228 @@
+"""Why a decision is as it is: a reason for every premise, what was deferred, and what knowledge is missing.
+
+This is the slow path, walked only when an answer is no or when someone asks; the verdict itself is reached in `evaluate`.
+Putting reasons into words is done in `explain`.
+Source: ODRL Formal Semantics (draft), "Evaluation Report".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from connector.odrl.closures import Frame, reader
+from connector.odrl.compile import Atom, Compiled, CompiledRule, Group, Tree, atoms
+from connector.odrl.expand import duty_key
+from connector.odrl.truth import Code, Decision, Deferred, DutyState, Effect, Missing, Reason, Stage, State, Truth, Unknown
+
+_MOST_RULES = 50
+# of rules that do not grant, so many are explained; a report is for reading
+
+
+def refuse(compiled: Compiled, frame: Frame, stage: Stage, why: Unknown) -> Decision:
+    """A refusal of the whole policy, for one reason."""
+    part = {Code.PROFILE_UNKNOWN: "profile", Code.ACTION_UNKNOWN: "action"}.get(why.code, "policy")
+    reason = Reason(code=why.code, state=State.UNKNOWN, where=compiled.policy.where, part=part, detail=why.detail)
+    missing = (Missing(operand=why.needs, how=how_to_supply(why)),) if why.needs else ()
+    return Decision(effect=Effect.DENY, stage=stage, policy=compiled.policy.uid, reasons=(reason,), missing=missing)
+
+
+def explained(
+    decision: Decision, compiled: Compiled, frame: Frame, candidates: tuple[CompiledRule, ...], conflict: Code | None
+) -> Decision:
+    """The decision with its reasons and with what is missing."""
+    reasons: list[Reason] = []
+    missing: dict[str, Missing] = {}
+    if conflict is not None:
+        reasons.append(_verdict(conflict, decision, compiled))
+    elif not any(rule.is_permission for rule in candidates):
+        detail = "no permission covers this action on this target"
+        reasons.append(
+            Reason(code=Code.NOT_PERMITTED, state=State.UNSATISFIED, where=compiled.policy.where, part="policy", detail=detail)
+        )
+    for rule in candidates[:_MOST_RULES]:
+        reasons += _rule_reasons(rule, frame)
+        for unknown in _doubts(rule, frame):
+            if unknown.needs and not unknown.is_soft:
+                missing.setdefault(unknown.needs, Missing(operand=unknown.needs, how=how_to_supply(unknown)))
+    if decision.effect is not Effect.PERMIT and decision.rule == "" and len(candidates) == 0:
+        reasons += _near_misses(compiled, frame)
+    return replace(decision, reasons=tuple(reasons), missing=tuple(missing.values()))
+
+
+def _verdict(conflict: Code, decision: Decision, compiled: Compiled) -> Reason:
+    strategy = compiled.conflict.value if compiled.conflict else "contradictory"
+    words = {
+        Code.OVERRIDDEN: f"a permission and a prohibition meet; the strategy `{strategy}` lets the permission win",
+        Code.PROHIBITED: f"a permission and a prohibition meet; the strategy `{strategy}` lets the prohibition win",
+        Code.CONFLICT: f"a permission and a prohibition meet; the strategy `{strategy}` voids the policy",
+    }
+    return Reason(
+        code=conflict, state=State.SATISFIED, where=decision.rule, rule=decision.rule, part="policy", detail=words[conflict]
+    )
+
+
+def _near_misses(compiled: Compiled, frame: Frame) -> list[Reason]:
+    """Why the first few permissions were not even candidates."""
+    reasons = []
+    for rule in [rule for rule in compiled.rules if rule.is_permission][:_MOST_RULES]:
+        target = rule.atomic.target
+        where = rule.atomic.rule.where
+        if target is not None and target.uid is not None and not target.is_collection and target.uid != frame.request.target:
+            detail = f"it is about `{target.uid}`"
+            reasons.append(
+                Reason(
+                    code=Code.TARGET_DIFFERS,
+                    state=State.UNSATISFIED,
+                    where=target.where,
+                    rule=where,
+                    part="target",
+                    detail=detail,
+                )
+            )
+        elif rule.atomic.action is not None:
+            detail = f"it permits `{rule.atomic.action.name}`, which does not cover `{frame.request.action}`"
+            spot = rule.atomic.action.where
+            reasons.append(
+                Reason(code=Code.ACTION_DIFFERS, state=State.UNSATISFIED, where=spot, rule=where, part="action", detail=detail)
+            )
+    return reasons
+
+
+def _rule_reasons(rule: CompiledRule, frame: Frame) -> list[Reason]:
+    where = rule.atomic.rule.where
+    truth = rule.test(frame)
+    applies = truth is True or (isinstance(truth, Unknown) and truth.is_soft is rule.is_permission)
+    code = truth.code if isinstance(truth, Unknown) else Code.UNSATISFIED
+    if truth is True:
+        code = Code.PERMITTED if rule.is_permission else Code.PROHIBITED
+    detail = truth.detail if isinstance(truth, Unknown) else ""
+    kind = "permission" if rule.is_permission else "prohibition"
+    verb = "applies" if applies else "does not apply"
+    said = f"the {kind} {verb}: {detail}" if detail else f"the {kind} {verb}"
+    reasons = [Reason(code=code, state=_state(truth), where=where, rule=where, detail=said)]
+    matched = rule.matches(frame)
+    if matched is not True:
+        reasons.append(_mismatch(rule, matched, where))
+    for tree in rule.trees:
+        reasons += _tree_reasons(tree, frame, where)
+    for duty in rule.duties:
+        if duty.test(frame) is False:
+            continue
+        state = frame.world.duties.get(duty_key(duty.duty), DutyState.PENDING)
+        reasons.append(
+            Reason(
+                code={DutyState.PENDING: Code.DUTY_OPEN, DutyState.VIOLATED: Code.DUTY_VIOLATED}.get(state, Code.SATISFIED),
+                state=State.SATISFIED if state in (DutyState.FULFILLED, DutyState.WAIVED) else State.UNSATISFIED,
+                where=duty.duty.where,
+                rule=where,
+                part="duty",
+                detail=f"the duty to {' and '.join(action.name for action in duty.duty.actions) or 'act'} is {state.value}",
+            )
+        )
+    return reasons
+
+
+def _mismatch(rule: CompiledRule, matched: Truth, where: str) -> Reason:
+    if isinstance(matched, Unknown):
+        part = "action" if matched.code is Code.ACTION_UNKNOWN else "target" if matched.needs == "target" else "party"
+        return Reason(code=matched.code, state=State.UNKNOWN, where=where, rule=where, part=part, detail=matched.detail)
+    target, party = rule.atomic.target, rule.atomic.assignee
+    if party is None and target is not None:
+        spot, code, part, what = target.where, Code.TARGET_DIFFERS, "target", "the target is not in the collection"
+    else:
+        spot, code, part, what = (party.where if party else where), Code.PARTY_DIFFERS, "party", "the rule is for another party"
+    return Reason(code=code, state=State.UNSATISFIED, where=spot, rule=where, part=part, detail=what)
+
+
+def _tree_reasons(tree: Tree, frame: Frame, rule: str) -> list[Reason]:
+    if isinstance(tree, Group):
+        truth = tree.test(frame)
+        code = truth.code if isinstance(truth, Unknown) else Code.SATISFIED if truth else Code.UNSATISFIED
+        detail = truth.detail if isinstance(truth, Unknown) else ""
+        reasons = [
+            Reason(
+                code=code,
+                state=_state(truth),
+                where=tree.constraint.where,
+                rule=rule,
+                part="constraint",
+                operator=tree.constraint.operand.value,
+                detail=detail,
+            )
+        ]
+        for member in tree.members:
+            reasons += _tree_reasons(member, frame, rule)
+        return reasons
+    return [_atom_reason(tree, frame, rule)]
+
+
+def _atom_reason(atom: Atom, frame: Frame, rule: str) -> Reason:
+    truth = atom.test(frame)
+    constraint = atom.constraint
+    return Reason(
+        code=truth.code if isinstance(truth, Unknown) else Code.SATISFIED if truth else Code.UNSATISFIED,
+        state=_state(truth),
+        where=constraint.where,
+        rule=rule,
+        part=atom.part,
+        operand=constraint.left,
+        operator=constraint.operator.value,
+        right=tuple(value.text for value in constraint.right) or constraint.right_references,
+        value=_found(atom, frame),
+        detail=truth.detail if isinstance(truth, Unknown) else "",
+    )
+
+
+def _found(atom: Atom, frame: Frame) -> tuple[str, ...] | None:
+    if atom.operand is None:
+        return None
+    fact = reader(atom.operand)(frame)
+    if fact is None:
+        return None
+    facts = fact if isinstance(fact, (list, tuple, set, frozenset)) else (fact,)
+    return tuple(sorted(item.isoformat() if hasattr(item, "isoformat") else str(item) for item in facts))
+
+
+def _doubts(rule: CompiledRule, frame: Frame) -> list[Unknown]:
+    matched = rule.matches(frame)
+    truths = [matched, *(atom.test(frame) for tree in rule.trees for atom in atoms(tree))]
+    return [truth for truth in truths if isinstance(truth, Unknown)]
+
+
+def deferred(candidates: tuple[CompiledRule, ...], frame: Frame, stage: Stage) -> tuple[Deferred, ...]:
+    """The constraints of the rules in play that were not judged now: for a later stage, or for the law only."""
+    found: dict[str, Deferred] = {}
+    for rule in candidates:
+        if rule.matches(frame) is False:
+            continue
+        for tree in rule.trees:
+            for atom in atoms(tree):
+                truth = atom.test(frame)
+                if isinstance(truth, Unknown) and truth.is_soft and atom.operand is not None:
+                    until = atom.operand.first_stage_after(stage) if truth.code is Code.STAGE_DEFERRED else None
+                    where = atom.constraint.where
+                    found[where] = Deferred(
+                        code=truth.code, where=where, operand=atom.constraint.left, until=until, detail=truth.detail
+                    )
+    return tuple(found.values())
+
+
+def how_to_supply(unknown: Unknown) -> str:
+    """What would settle a doubt, in words for whoever can supply it."""
+    name = unknown.needs
+    ways = {
+        Code.PROFILE_UNKNOWN: f"load the profile `{name}`",
+        Code.OPERAND_UNKNOWN: f"load a profile that defines `{name}`",
+        Code.ACTION_UNKNOWN: f"load a profile that defines `{name}`",
+        Code.STATE_MISSING: f"keep a record of `{name}`",
+        Code.REFERENCE_UNRESOLVABLE: f"supply what `{name}` refers to",
+        Code.SOURCE_UNAVAILABLE: f"supply the source of `{name}`",
+        Code.GRANTS_NOTHING: "negotiate an agreement",
+    }
+    return ways.get(unknown.code, f"state or prove `{name}`")
+
+
+def _state(truth: Truth) -> State:
+    if truth is True:
+        return State.SATISFIED
+    return State.UNSATISFIED if truth is False else State.UNKNOWN
