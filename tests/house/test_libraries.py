@@ -19,7 +19,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "starlette": ("web",),
     "uvicorn": ("app",),
     "uvloop": ("app",),
-    "pydantic": ("api", "settings", "client", "controlplane/offerings"),  # who reads back what the models hold
+    "pydantic": ("api", "settings", "client", "controlplane/offerings", "cli/config"),  # who reads or shows the models
     "msgspec": ("dsp", "storage"),
     "typer": ("cli",),
     "click": ("cli",),

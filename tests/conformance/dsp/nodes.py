@@ -82,9 +82,9 @@ class Node:
         config.write_text(settings_file(public_port=self._ports[0], operator_port=self._ports[1], operator_key=self._key))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "connector.cli", "serve", "--config", str(config)],
+                [sys.executable, "-m", "connector.cli", "serve", "--config", str(config), "--until-stdin-ends"],
                 cwd=self._folder, env=os.environ | {"PYTHONPATH": str(_CHECKOUT)},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
         try:
             self._wait_until_ready()
