@@ -13,10 +13,11 @@ Source: Dataspace Protocol 2025-1, Catalog, Contract Negotiation and Transfer Pr
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from connector.dsp.shape import MAX_ID_CHARS
 from connector.dsp.tables import State
 
 PURPOSE_IRI: Final = "https://w3id.org/kontor/ns/purpose"
@@ -24,6 +25,12 @@ PURPOSE_IRI: Final = "https://w3id.org/kontor/ns/purpose"
 
 Tree = dict[str, Any]
 """A JSON object as the peer wrote it."""
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
+"""An identifier: never empty, never too long for an index. Checked when a message is read."""
+
+Address = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+"""Where to send messages to."""
 
 _WIRE_NAMES = {"id": "@id", "purpose": PURPOSE_IRI}
 _LAST_WORD = re.compile(r"[^/#:]*$")
@@ -42,7 +49,7 @@ class _Struct(
 
 
 class _Message(_Struct, frozen=True, kw_only=True):
-    id: str | None = None
+    id: Id | None = None
 
 
 # --- Catalog Protocol
@@ -56,6 +63,15 @@ class CatalogRequestMessage(_Message, frozen=True, kw_only=True):
 
     filter: tuple[Any, ...] = ()
     """The filter's language is left to the implementation; an empty one asks for everything."""
+
+
+class DatasetRequestMessage(_Message, frozen=True, kw_only=True):
+    """C: asks for one data set. Not sent over HTTP, where it is a GET with the id.
+
+    Source: Dataspace Protocol 2025-1, Catalog Protocol, "Dataset Request Message".
+    """
+
+    dataset: Id
 
 
 class CatalogError(_Message, frozen=True, kw_only=True):
@@ -78,9 +94,9 @@ class ContractRequestMessage(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Contract Request Message".
     """
 
-    consumer_pid: str
-    provider_pid: str | None = None
-    callback_address: str | None = None
+    consumer_pid: Id
+    provider_pid: Id | None = None
+    callback_address: Address | None = None
     offer: Tree
     purpose: str | None = None
     """What the consumer says it wants the data for (extension)."""
@@ -93,9 +109,9 @@ class ContractOfferMessage(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Contract Offer Message".
     """
 
-    provider_pid: str
-    consumer_pid: str | None = None
-    callback_address: str | None = None
+    provider_pid: Id
+    consumer_pid: Id | None = None
+    callback_address: Address | None = None
     offer: Tree
 
 
@@ -105,8 +121,8 @@ class ContractAgreementMessage(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Contract Agreement Message".
     """
 
-    provider_pid: str
-    consumer_pid: str
+    provider_pid: Id
+    consumer_pid: Id
     agreement: Tree
 
 
@@ -116,8 +132,8 @@ class ContractAgreementVerificationMessage(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Contract Agreement Verification Message".
     """
 
-    provider_pid: str
-    consumer_pid: str
+    provider_pid: Id
+    consumer_pid: Id
 
 
 class ContractNegotiationEventMessage(_Message, frozen=True, kw_only=True):
@@ -126,8 +142,8 @@ class ContractNegotiationEventMessage(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Contract Negotiation Event Message".
     """
 
-    provider_pid: str
-    consumer_pid: str
+    provider_pid: Id
+    consumer_pid: Id
     event_type: Literal["ACCEPTED", "FINALIZED"]
 
 
@@ -137,8 +153,8 @@ class ContractNegotiationTerminationMessage(_Message, frozen=True, kw_only=True)
     Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Contract Negotiation Termination Message".
     """
 
-    provider_pid: str
-    consumer_pid: str
+    provider_pid: Id
+    consumer_pid: Id
     code: str | None = None
     reason: tuple[Any, ...] = ()
 
@@ -149,8 +165,8 @@ class ContractNegotiation(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "ACK - Contract Negotiation".
     """
 
-    provider_pid: str
-    consumer_pid: str
+    provider_pid: Id
+    consumer_pid: Id
     state: State
 
 
@@ -161,8 +177,8 @@ class ContractNegotiationError(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Error - Contract Negotiation Error".
     """
 
-    provider_pid: str | None = None
-    consumer_pid: str | None = None
+    provider_pid: Id | None = None
+    consumer_pid: Id | None = None
     code: str | None = None
     reason: tuple[Any, ...] = ()
 
@@ -214,10 +230,10 @@ class TransferRequestMessage(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Transfer Process Protocol, "Transfer Request Message".
     """
 
-    consumer_pid: str
-    agreement_id: str
-    format: str
-    callback_address: str
+    consumer_pid: Id
+    agreement_id: Id
+    format: Id
+    callback_address: Address
     data_address: DataAddress | None = None
     purpose: str | None = None
     """What the consumer says it wants the data for (extension)."""
@@ -229,8 +245,8 @@ class TransferStartMessage(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Transfer Process Protocol, "Transfer Start Message".
     """
 
-    provider_pid: str
-    consumer_pid: str
+    provider_pid: Id
+    consumer_pid: Id
     data_address: DataAddress | None = None
 
 
@@ -240,8 +256,8 @@ class TransferSuspensionMessage(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Transfer Process Protocol, "Transfer Suspension Message".
     """
 
-    provider_pid: str
-    consumer_pid: str
+    provider_pid: Id
+    consumer_pid: Id
     code: str | None = None
     reason: tuple[Any, ...] = ()
 
@@ -252,8 +268,8 @@ class TransferCompletionMessage(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Transfer Process Protocol, "Transfer Completion Message".
     """
 
-    provider_pid: str
-    consumer_pid: str
+    provider_pid: Id
+    consumer_pid: Id
 
 
 class TransferTerminationMessage(_Message, frozen=True, kw_only=True):
@@ -262,8 +278,8 @@ class TransferTerminationMessage(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Transfer Process Protocol, "Transfer Termination Message".
     """
 
-    provider_pid: str
-    consumer_pid: str
+    provider_pid: Id
+    consumer_pid: Id
     code: str | None = None
     reason: tuple[Any, ...] = ()
 
@@ -274,8 +290,8 @@ class TransferProcess(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Transfer Process Protocol, "ACK - Transfer Process".
     """
 
-    provider_pid: str
-    consumer_pid: str
+    provider_pid: Id
+    consumer_pid: Id
     state: State
 
 
@@ -286,8 +302,8 @@ class TransferError(_Message, frozen=True, kw_only=True):
     Source: Dataspace Protocol 2025-1, Transfer Process Protocol, "Error - Transfer Error".
     """
 
-    provider_pid: str | None = None
-    consumer_pid: str | None = None
+    provider_pid: Id | None = None
+    consumer_pid: Id | None = None
     code: str | None = None
     reason: tuple[Any, ...] = ()
 
@@ -325,5 +341,5 @@ ProcessMessage = NegotiationMessage | TransferMessage
 Acknowledgement = ContractNegotiation | TransferProcess
 ErrorMessage = CatalogError | ContractNegotiationError | TransferError
 
-Message = CatalogRequestMessage | ProcessMessage | Acknowledgement | ErrorMessage
+Message = CatalogRequestMessage | DatasetRequestMessage | ProcessMessage | Acknowledgement | ErrorMessage
 """Everything that `wire.encode` writes and `wire.decode` reads."""
