@@ -97,6 +97,17 @@ class NotFound(CallerError):
     code = "not-found"
 
 
+class MethodNotAllowed(CallerError):
+    """There is such an address, and it takes other methods: those in `allowed`."""
+
+    status = 405
+    code = "method-not-allowed"
+
+    def __init__(self, what: str, *, allowed: tuple[str, ...], where: str = "", mend: str = "") -> None:
+        super().__init__(what, where=where, mend=mend)
+        self.allowed = allowed
+
+
 class Conflict(CallerError):
     """The act is lawful in itself but not now: something is in flight, in use, or exists already."""
 

@@ -24,5 +24,6 @@ class PeerCatalog(Shown):
     """A peer's catalogue, all pages put together."""
 
     catalog: Tree = Field(description="As the Dataspace Protocol spells it.")
+    base: str = Field("", description="Base address that answered: what a negotiation about it goes to.")
     pages: int = Field(description="How many pages were read.")
     warnings: list[str] = Field(default_factory=list, description="What could not be read or was left out, and why.")

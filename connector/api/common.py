@@ -28,7 +28,7 @@ Address = Annotated[
     Field(
         max_length=2048,
         pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
-        description="Address of the peer's connector: its root or its Dataspace Protocol base, without query or fragment.",
+        description="Address of the peer: its Dataspace Protocol base, or one below which its version document lies.",
         examples=["https://connector.example.com/acme/dsp/2025-1"],
     ),
 ]

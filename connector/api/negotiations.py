@@ -20,7 +20,10 @@ class NewNegotiation(Asked):
     peer: Id = Field(description="The peer's participant id.", examples=["did:web:weather.example"])
     dataset: Id = Field(description="Id of the dataset, as in the catalogue.")
     offer_id: Id | None = Field(None, description="Which of the dataset's offers; needed when it has several.")
-    offer: Tree | None = Field(None, description="Terms to ask for or to offer; when left out, those of the catalogue.")
+    offer: Tree | None = Field(
+        None,
+        description="Terms to ask for or to offer; when left out, plain use under `offer_id` (consumer) or our own offer (provider).",
+    )
     purpose: str | None = Field(None, max_length=2048, description="What the data is wanted for.", examples=["research"])
     role: RoleName = Field("consumer", description="Our role; as provider the negotiation begins with our offer.")
 

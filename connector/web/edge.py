@@ -1,0 +1,148 @@
+"""What both listeners do with every request: read a body within its bounds, answer bytes, write one line to the log.
+
+Plain ASGI, without request objects: these run for each protocol message. What a fault looks like as a response is in `errors.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from connector import observe
+from connector.errors import BadMessage, TooLarge
+from connector.web import errors
+
+JSON: Final = b"application/json"
+Headers = Iterable[tuple[bytes, bytes]]
+
+_BODY_WITHIN_S: Final = 30.0
+"""Longest time for a whole body; the listener has no other bound for a sender that dawdles."""
+_DRAINED_BYTES: Final = 16 << 20
+"""How much of a body that is too large is still taken, so that its sender reads our answer instead of a broken connection."""
+_CLIENT_LEFT: Final = 499
+_LINE: Final = "kontor.line"
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The value of the header `name` (lower case) as it was sent, the first if it came twice, or None."""
+    for key, value in scope["headers"]:
+        if key == name:
+            text: str = value.decode("utf-8", "surrogateescape")
+            return text
+    return None
+
+
+def note(scope: Scope, **fields: object) -> None:
+    """Add fields to the one line that is written about this request."""
+    scope.setdefault(_LINE, {}).update(fields)
+
+
+async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises: TooLarge as soon as it is known to be; BadMessage when it does not arrive in time; ClientDisconnect.
+    """
+    announced = header(scope, b"content-length")
+    if announced is not None and announced.isdigit() and int(announced) > max_bytes:
+        if int(announced) <= _DRAINED_BYTES:
+            await _drain(receive)
+        raise _too_large(max_bytes)
+    body, has_more = await _part(receive)
+    if not has_more:
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+        return body
+    parts, size = [body], len(body)
+    try:
+        async with asyncio.timeout(_BODY_WITHIN_S):
+            while has_more:
+                body, has_more = await _part(receive)
+                parts.append(body)
+                size += len(body)
+                if size > max_bytes:
+                    if has_more:
+                        await _drain(receive)
+                    raise _too_large(max_bytes)
+    except TimeoutError:
+        raise BadMessage("the body did not arrive in time", mend=f"send it within {_BODY_WITHIN_S:.0f} s") from None
+    return b"".join(parts)
+
+
+async def _part(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _drain(receive: Receive) -> None:
+    """Take the rest of a body and forget it, up to a bound."""
+    taken, has_more = 0, True
+    while has_more and taken < _DRAINED_BYTES:
+        body, has_more = await _part(receive)
+        taken += len(body)
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {max_bytes} bytes", mend="send less; the operator of this node sets the limit")
+
+
+async def reply(send: Send, status: int, body: bytes, headers: Headers = (), content_type: bytes = JSON) -> None:
+    """Send a whole answer; without a body where the status forbids one."""
+    if status in (204, 304):
+        await send({"type": "http.response.start", "status": status, "headers": [*headers]})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    head = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Observed:
+    """An application, with one line and one count for each request, and an answer to faults that nobody else caught."""
+
+    def __init__(self, app: ASGIApp, listener: str) -> None:
+        self._app = app
+        self._listener = listener
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        begun = time.perf_counter()
+        status = 0
+        line: dict[str, Any] = scope.setdefault(_LINE, {})
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with observe.bound(trace=observe.trace_of(header(scope, b"traceparent"))):
+            try:
+                await self._app(scope, receive, watched)
+            except ClientDisconnect:
+                status = _CLIENT_LEFT
+            except Exception as fault:  # noqa: BLE001 - the outermost door: whatever it is becomes an answer and a line
+                if "error_id" not in line:
+                    verdict = errors.judge(fault)
+                    line |= {"error_id": verdict.error_id, "cause": verdict.text}
+                    if status == 0:
+                        await errors.send_problem(watched, verdict)
+            ms = (time.perf_counter() - begun) * 1000
+            observe.info(
+                "http.request",
+                listener=self._listener,
+                method=scope["method"],
+                path=scope["path"],
+                status=status or _CLIENT_LEFT,
+                ms=round(ms, 2),
+                **line,
+            )
+            observe.count("http_requests", listener=self._listener, status=f"{status // 100}xx")

@@ -1,0 +1,48 @@
+"""Routes: agreements, and their import."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from connector.api.agreements import Agreement, ImportedAgreement
+from connector.api.common import Listing
+from connector.dsp.tables import Role
+from connector.web.operator import views
+from connector.web.operator.gate import Participant
+from connector.web.operator.parts import Parts
+from connector.web.operator.queries import Cursor, Fitting, Limit
+
+
+def routes(parts: Parts) -> APIRouter:
+    """`/agreements`, below a participant."""
+    router = APIRouter(tags=["agreements"], prefix="/participants/{participant}/agreements")
+
+    @router.get("")
+    async def list_agreements(
+        participant: Participant, fitting: Fitting, cursor: Cursor = None, limit: Limit = 100
+    ) -> Listing[Agreement]:
+        """Agreements that fit, newest first."""
+        await parts.participants.context(participant)
+        page = await parts.store.agreements(participant, fitting, cursor=cursor, limit=limit)
+        return views.listing(page, views.agreement)
+
+    @router.post("", status_code=201)
+    async def import_agreement(participant: Participant, wanted: ImportedAgreement) -> Agreement:
+        """An agreement that was reached elsewhere, to be used here."""
+        kept = await parts.agreements.import_(
+            participant,
+            role=Role(wanted.role),
+            peer=wanted.peer,
+            address=wanted.address or "",
+            tree=wanted.agreement,
+            purpose=wanted.purpose,
+        )
+        return views.agreement(kept)
+
+    @router.get("/{id:path}")
+    async def get_agreement(participant: Participant, id: str) -> Agreement:
+        """One agreement."""
+        await parts.participants.context(participant)
+        return views.agreement(await parts.agreements.get(participant, id))
+
+    return router

@@ -1,0 +1,115 @@
+"""The operator listener: the API, its description, health and metrics, and faults as problem details."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from connector import __version__
+from connector.api.common import Problem
+from connector.errors import BadMessage, KontorError, MethodNotAllowed, NotFound
+from connector.strict import path as json_path
+from connector.web import edge, errors
+from connector.web.operator import (
+    agreements,
+    catalog,
+    health,
+    negotiations,
+    offerings,
+    participants,
+    processes,
+    secrets,
+    transfers,
+)
+from connector.web.operator.gate import OPENAPI, PREFIX, Gate
+from connector.web.operator.parts import Parts
+
+_ROOMS: Final = (participants, offerings, secrets, catalog, negotiations, agreements, transfers, processes)
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    "4XX": {"model": Problem, "description": "Your request cannot be served; `where` and `mend` say why."},
+    "5XX": {"model": Problem, "description": "The node, its store or a peer failed; `error_id` finds it in the log."},
+}
+_DESCRIPTION: Final = """\
+What the operators of a data space connector and their programs do: publish data with its terms, read catalogues of peers,
+negotiate contracts, transfer data, and see why something does not go on.
+
+Below `/participants/{participant}` everything belongs to one participant context. Errors are `application/problem+json`.
+"""
+
+
+def operator_app(parts: Parts) -> ASGIApp:
+    """The application of the operator listener."""
+    api = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
+    for room in _ROOMS:
+        api.include_router(room.routes(parts))
+    app = FastAPI(
+        title="Kontor operator API",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=OPENAPI,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        routes=health.routes(parts),
+        exception_handlers={
+            KontorError: _on_fault,
+            RequestValidationError: _on_invalid,
+            HTTPException: _on_http,
+            Exception: _on_fault,
+        },
+    )
+    app.include_router(api)
+    return edge.Observed(Gate(app, parts.settings), "operator")
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name: what a generated client calls the operation."""
+    return route.name
+
+
+async def _on_fault(request: Request, fault: Exception) -> Response:
+    verdict = errors.judge(fault, is_operator=True)
+    edge.note(request.scope, error_id=verdict.error_id, cause=verdict.text)
+    headers = {name.decode(): value.decode() for name, value in verdict.headers}
+    return Response(errors.problem_body(verdict), verdict.status, headers, media_type=errors.PROBLEM.decode())
+
+
+async def _on_invalid(request: Request, fault: Exception) -> Response:
+    """All that is wrong with a body or with parameters, in one answer."""
+    assert isinstance(fault, RequestValidationError)
+    found = [(json_path(_place(error["loc"])), _said(error)) for error in fault.errors()]
+    lines = [said if not where or i == 0 else f"`{where}`: {said}" for i, (where, said) in enumerate(found)]
+    mend = f"see {OPENAPI} for what this address takes"
+    return await _on_fault(request, BadMessage("; ".join(lines), where=found[0][0], mend=mend))
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where in a body or among the parameters; the first part only says which of the two."""
+    return location[1:] if len(location) > 1 else location
+
+
+def _said(error: dict[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown member"
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return said[:1].lower() + said[1:]
+
+
+async def _on_http(request: Request, fault: Exception) -> Response:
+    """What the framework refuses by itself: unknown addresses and methods."""
+    assert isinstance(fault, HTTPException)
+    mend = f"see {OPENAPI} for the addresses"
+    if fault.status_code == MethodNotAllowed.status:
+        allowed = tuple((fault.headers or {}).get("Allow", "").split(", "))
+        return await _on_fault(request, MethodNotAllowed("this method is not for this address", allowed=allowed, mend=mend))
+    if fault.status_code == NotFound.status:
+        return await _on_fault(request, NotFound("there is no such address", where=request.url.path, mend=mend))
+    return await _on_fault(request, BadMessage(str(fault.detail), mend=mend))

@@ -1,0 +1,32 @@
+"""Routes: our own catalogue as we see it, and that of a peer, asked for through this node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from connector.api.catalog import CatalogRequest, PeerCatalog
+from connector.web.operator import views
+from connector.web.operator.gate import Participant
+from connector.web.operator.parts import Parts
+
+
+def routes(parts: Parts) -> APIRouter:
+    """`/catalog`, below a participant."""
+    router = APIRouter(tags=["catalog"], prefix="/participants/{participant}/catalog")
+
+    @router.get("")
+    async def own_catalog(participant: Participant) -> dict[str, Any]:
+        """Our own catalogue with all that we offer to anybody, as the Dataspace Protocol spells it."""
+        return dict(await parts.catalogs.own(participant))
+
+    @router.post("/request")
+    async def request_catalog(participant: Participant, wanted: CatalogRequest) -> PeerCatalog:
+        """The catalogue of a peer, all pages put together."""
+        found = await parts.catalogs.of_peer(
+            participant, address=wanted.address, peer=wanted.peer, filter_=wanted.filter, limit=wanted.limit
+        )
+        return views.peer_catalog(found)
+
+    return router

@@ -1,0 +1,89 @@
+"""Is it alive, is it ready, what has it done: for whoever watches the node. Without a key; nothing here is about data or peers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from connector import __version__, observe
+from connector.errors import KontorError
+from connector.web.operator.parts import Parts
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import CounterMetricFamily
+
+_ANSWERS_WITHIN_S: Final = 2.0
+_WHAT: Final = {
+    "http_requests": "Requests answered, by listener and class of status.",
+    "messages_received": "Protocol messages received, by kind and outcome.",
+    "messages_sent": "Protocol messages sent, by event and outcome.",
+}
+
+
+def routes(parts: Parts) -> list[BaseRoute]:
+    """`/health`, `/ready`, `/metrics`."""
+
+    async def health(request: Request) -> Response:
+        return _json(200, {"status": "alive", "version": __version__})
+
+    async def ready(request: Request) -> Response:
+        faults = [*parts.faults(), *await _store_fault(parts)]
+        return _json(503, {"status": "not ready", "faults": faults}) if faults else _json(200, {"status": "ready"})
+
+    async def metrics(request: Request) -> Response:
+        return Response(_exposition(), media_type="text/plain; version=1.0.0; charset=utf-8")
+
+    return [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
+
+
+def _json(status: int, tree: object) -> Response:
+    return Response(orjson.dumps(tree), status_code=status, media_type="application/json")
+
+
+async def _store_fault(parts: Parts) -> list[str]:
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN_S):
+            await parts.store.next_moment()
+    except TimeoutError:
+        return ["the store does not answer in time"]
+    except KontorError as fault:
+        return [fault.what]
+    return []
+
+
+class _Counts:
+    """The counts of this process, read when somebody asks."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        from prometheus_client.core import CounterMetricFamily
+
+        # a copy: other threads may count meanwhile
+        for name, series in {name: dict(series) for name, series in observe.counts().items()}.items():
+            labels = sorted({label for key in series for label, _ in key})
+            family = CounterMetricFamily(f"kontor_{name}", _WHAT.get(name, name), labels=labels)
+            for key, value in series.items():
+                given = dict(key)
+                family.add_metric([given.get(label, "") for label in labels], value)
+            yield family
+
+
+_registry: CollectorRegistry | None = None
+
+
+def _exposition() -> bytes:
+    """Everything that is counted, with what the operating system says of this process, in the Prometheus text format."""
+    from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
+    global _registry
+    if _registry is None:
+        _registry = CollectorRegistry()
+        ProcessCollector(registry=_registry)
+        _registry.register(_Counts())
+    return generate_latest(_registry)

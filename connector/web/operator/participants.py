@@ -1,0 +1,43 @@
+"""Routes: the participant contexts of this node, and their automation rules."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from connector.api.common import Listing
+from connector.api.participants import NewParticipant, Rules
+from connector.api.participants import Participant as Shown
+from connector.errors import Forbidden
+from connector.web.operator import views
+from connector.web.operator.gate import Participant, ShownKey
+from connector.web.operator.parts import Parts
+
+
+def routes(parts: Parts) -> APIRouter:
+    """`/participants` and what belongs to a participant itself."""
+    router = APIRouter(tags=["participants"])
+
+    @router.get("/participants")
+    async def list_participants(key: ShownKey) -> Listing[Shown]:
+        """The participant contexts that the key is good for."""
+        found = [views.participant(c) for c in await parts.participants.all() if key.opens(c.name)]
+        return Listing(items=found, total=len(found))
+
+    @router.post("/participants", status_code=201)
+    async def add_participant(key: ShownKey, wanted: NewParticipant) -> Shown:
+        """A participant context, served from now on."""
+        if not key.opens_all:
+            raise Forbidden("only a key for all participants may add one", where="participants", mend="use another key")
+        return views.participant(await parts.participants.add(wanted.name, wanted.id, wanted.title))
+
+    @router.get("/participants/{participant}")
+    async def get_participant(participant: Participant) -> Shown:
+        """One participant context."""
+        return views.participant(await parts.participants.context(participant))
+
+    @router.put("/participants/{participant}/rules")
+    async def set_rules(participant: Participant, rules: Rules) -> Shown:
+        """All automation rules, in order, in place of those there were."""
+        return views.participant(await parts.participants.set_rules(participant, rules.root))
+
+    return router

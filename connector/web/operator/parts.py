@@ -1,0 +1,37 @@
+"""What the routes of the operator API stand on, put together by `connector/app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from connector.controlplane.agreements import Agreements
+from connector.controlplane.catalog import Catalogs
+from connector.controlplane.negotiation import Negotiations
+from connector.controlplane.offerings import Offerings
+from connector.controlplane.participants import Participants
+from connector.controlplane.secrets import Secrets
+from connector.controlplane.transfer import Transfers
+from connector.outbound.client import OutboundClient
+from connector.ports.dataplane import DataPlane
+from connector.ports.store import Store
+from connector.settings import Operator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The use cases and the seams behind the operator API."""
+
+    settings: Operator
+    store: Store
+    participants: Participants
+    offerings: Offerings
+    secrets: Secrets
+    catalogs: Catalogs
+    negotiations: Negotiations
+    transfers: Transfers
+    agreements: Agreements
+    data_plane: DataPlane
+    outbound: OutboundClient
+    faults: Callable[[], tuple[str, ...]]
+    """What of the node does not work at the moment, in words; empty when all does."""

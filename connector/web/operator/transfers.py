@@ -1,0 +1,98 @@
+"""Routes: transfers, begun and acted in by an operator, and their data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from connector.api.common import Listing
+from connector.api.transfers import DataAddress, NewTransfer, Transfer, TransferAct, TransferStep
+from connector.controlplane.transfer import TransferWish
+from connector.dsp import transfer as dsp
+from connector.dsp.process import Process
+from connector.dsp.tables import Kind
+from connector.errors import NotFound
+from connector.ports.dataplane import DataRequest
+from connector.web.operator import views
+from connector.web.operator.gate import Participant
+from connector.web.operator.parts import Parts
+from connector.web.operator.queries import Cursor, Fitting, Limit
+from connector.web.streams import Flowing
+
+_PASSED_ON = frozenset({"range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "accept"})
+FilePath = Annotated[str, Query(max_length=4096, description="A file below the root of a folder; empty: the whole.")]
+
+
+def routes(parts: Parts) -> APIRouter:
+    """`/transfers`, below a participant."""
+    router = APIRouter(tags=["transfers"], prefix="/participants/{participant}/transfers")
+
+    @router.get("")
+    async def list_transfers(
+        participant: Participant, fitting: Fitting, cursor: Cursor = None, limit: Limit = 100
+    ) -> Listing[Transfer]:
+        """Transfers that fit, newest first."""
+        await parts.participants.context(participant)
+        page = await parts.store.processes(Kind.TRANSFER, participant, fitting, cursor=cursor, limit=limit)
+        return views.listing(page, _view)
+
+    @router.post("", status_code=201)
+    async def begin_transfer(participant: Participant, wanted: NewTransfer) -> Transfer:
+        """A transfer, asked for; look at it again to see how it goes on."""
+        wish = TransferWish(
+            agreement=wanted.agreement,
+            format=wanted.format,
+            address=wanted.address.rstrip("/") if wanted.address else None,
+            purpose=wanted.purpose,
+            destination=views.destination(wanted.destination) if wanted.destination else None,
+        )
+        return views.transfer(await parts.transfers.start(participant, wish))
+
+    @router.get("/{pid}")
+    async def get_transfer(participant: Participant, pid: str) -> Transfer:
+        """One transfer."""
+        return views.transfer(await _known(parts, participant, pid))
+
+    @router.get("/{pid}/data-address")
+    async def get_data_address(participant: Participant, pid: str) -> DataAddress:
+        """Where the data of a pull is fetched, for a program that goes there itself; whoever holds it can read the data."""
+        found = await _known(parts, participant, pid)
+        if found.is_provider or found.address is None:
+            raise NotFound("no data address has come for this transfer", where=pid, mend="wait until it is STARTED")
+        return views.address(found.address)
+
+    @router.get(
+        "/{pid}/data",
+        response_class=Flowing,
+        responses={
+            200: {"content": {"application/octet-stream": {}}, "description": "The data, or a part of it."},
+            206: {"content": {"application/octet-stream": {}}, "description": "The range that was asked for."},
+        },
+    )
+    async def get_data(participant: Participant, pid: str, request: Request, path: FilePath = "") -> Response:
+        """The data of a transfer: a pull is fetched from the provider as it flows, a push is what has arrived here."""
+        found = await _known(parts, participant, pid)
+        headers = {name: value for name, value in request.headers.items() if name in _PASSED_ON}
+        return Flowing(parts.data_plane.collect(found, DataRequest(path=path, headers=headers)))
+
+    @router.post("/{pid}/{act}")
+    async def act_in_transfer(
+        participant: Participant, pid: str, act: TransferAct, step: TransferStep | None = None
+    ) -> Transfer:
+        """The transfer after an act of ours, which may still be on its way to the peer."""
+        given = step or TransferStep()
+        return views.transfer(await parts.transfers.act(participant, pid, act, code=given.code, reason=given.reason))
+
+    return router
+
+
+async def _known(parts: Parts, participant: str, pid: str) -> dsp.Transfer:
+    await parts.participants.context(participant)
+    return await parts.transfers.get(participant, pid)
+
+
+def _view(found: Process) -> Transfer:
+    assert isinstance(found, dsp.Transfer)
+    return views.transfer(found)

@@ -1,0 +1,170 @@
+"""From what the house remembers to what the operator API shows. Pure; tokens and sealed texts have no way through here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from connector.api import agreements, catalog, negotiations, participants, processes, transfers
+from connector.api.common import Listing
+from connector.controlplane.catalog import PeerCatalog
+from connector.controlplane.participants import Context
+from connector.dsp.messages import DataAddress, EndpointProperty
+from connector.dsp.negotiation import Agreement, Negotiation
+from connector.dsp.process import Process
+from connector.dsp.transfer import Transfer
+from connector.ports.store import Page, Timeline
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def listing(page: Page[A], view: Callable[[A], B]) -> Listing[B]:
+    """A page of the store as the API lists it."""
+    return Listing(items=[view(item) for item in page.items], total=page.total, next_cursor=page.next_cursor)
+
+
+def participant(context: Context) -> participants.Participant:
+    """A participant context."""
+    return participants.Participant(
+        name=context.name,
+        id=context.id,
+        title=context.title,
+        address=context.address,
+        approval="manual" if context.is_approval_manual else "auto",
+        rules=list(context.rules),
+    )
+
+
+def peer_catalog(found: PeerCatalog) -> catalog.PeerCatalog:
+    """A peer's catalogue."""
+    return catalog.PeerCatalog(catalog=dict(found.tree), base=found.base, pages=found.pages, warnings=list(found.warnings))
+
+
+def agreement(found: Agreement) -> agreements.Agreement:
+    """An agreement."""
+    return agreements.Agreement(
+        id=found.id,
+        role=found.role.value,
+        peer=found.peer,
+        peer_address=found.peer_address,
+        provider=found.provider,
+        consumer=found.consumer,
+        dataset=found.dataset,
+        policy=dict(found.policy),
+        purpose=found.purpose,
+        negotiation=found.negotiation,
+        signed_at=found.signed_at,
+        ended_at=found.ended_at,
+        end_reason=found.end_reason,
+    )
+
+
+def negotiation(found: Negotiation) -> negotiations.Negotiation:
+    """A negotiation."""
+    return negotiations.Negotiation(
+        **_common(found),
+        dataset=found.dataset,
+        offer=dict(found.offer),
+        offered_by=found.offered_by.value if found.offered_by else None,
+        agreement_id=found.agreement_id,
+    )
+
+
+def transfer(found: Transfer) -> transfers.Transfer:
+    """A transfer, without what opens its data."""
+    return transfers.Transfer(
+        **_common(found),
+        dataset=found.dataset,
+        agreement_id=found.agreement_id,
+        format=found.format,
+        has_address=(found.destination if found.is_push else found.address) is not None,
+        is_open=found.is_open,
+        moved_bytes=found.moved_bytes,
+        digest=found.digest,
+    )
+
+
+def process(found: Process) -> processes.Process:
+    """A process of either kind."""
+    return negotiation(found) if isinstance(found, Negotiation) else transfer(_as_transfer(found))
+
+
+def _as_transfer(found: Process) -> Transfer:
+    assert isinstance(found, Transfer)
+    return found
+
+
+def _common(found: Process) -> dict[str, Any]:
+    return {
+        "pid": found.pid,
+        "role": found.role.value,
+        "peer": found.peer,
+        "peer_address": found.peer_address,
+        "peer_pid": found.peer_pid,
+        "state": found.state.value if found.state else None,
+        "in_flight": found.in_flight.event.value if found.in_flight else None,
+        "hold": found.hold,
+        "error": found.error,
+        "code": found.code,
+        "reasons": list(found.reasons),
+        "warnings": list(found.warnings),
+        "purpose": found.purpose,
+        "entries": dict(found.entries),
+        "created_at": found.created_at,
+        "updated_at": found.updated_at,
+    }
+
+
+def timeline(found: Process, kept: Timeline) -> processes.Timeline:
+    """A process and everything kept about it; of messages their outside only."""
+    return processes.Timeline(
+        process=process(found),
+        records=[
+            processes.TimelineRecord(
+                at=r.at, by=r.by.value, event=r.event, state=r.state.value if r.state else None, note=r.note
+            )
+            for r in kept.records
+        ],
+        attempts=[
+            processes.DeliveryAttempt(
+                at=a.at,
+                message_id=a.message_id,
+                event=a.event,
+                url=a.url,
+                status=a.status,
+                cause=a.cause,
+                is_final=a.is_final,
+            )
+            for a in kept.attempts
+        ],
+        pending=[
+            processes.PendingMessage(
+                message_id=p.outgoing.message_id,
+                event=p.outgoing.event.value,
+                url=p.outgoing.url,
+                tries=p.tries,
+                created_at=p.created_at,
+            )
+            for p in kept.pending
+        ],
+        due=[processes.DueAct(at=d.at, act=d.act, state=d.state.value if d.state else None, reason=d.reason) for d in kept.due],
+    )
+
+
+def address(found: DataAddress) -> transfers.DataAddress:
+    """A data address, with what opens it: for the one route that is asked for it."""
+    return transfers.DataAddress(
+        endpoint_type=found.endpoint_type,
+        endpoint=found.endpoint_url(),
+        properties={entry.name: entry.value for entry in found.endpoint_properties},
+    )
+
+
+def destination(wanted: transfers.DataAddress) -> DataAddress:
+    """A data address that an operator wrote, as a message carries it."""
+    return DataAddress(
+        endpoint_type=wanted.endpoint_type,
+        endpoint=wanted.endpoint,
+        endpoint_properties=tuple(EndpointProperty(name=name, value=value) for name, value in wanted.properties.items()),
+    )

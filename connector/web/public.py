@@ -1,0 +1,20 @@
+"""The public listener: what peers reach. The protocol, the version document, and the data plane's addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from starlette.routing import BaseRoute, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from connector.errors import NotFound
+from connector.web.edge import Observed
+
+
+def public_app(routes: Iterable[BaseRoute]) -> ASGIApp:
+    """The application of the public listener over the routes of its rooms."""
+    return Observed(Router(routes=list(routes), redirect_slashes=False, default=_nowhere), "public")
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    raise NotFound("there is no such address", where=scope["path"], mend="see the node's version document")
