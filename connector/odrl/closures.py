@@ -10,9 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from connector.odrl.model import AssetRef, Constraint, Operator, PartyRef
-from connector.odrl.operands import TICK, Relative, Span, Typed, left_side, matcher
+from connector.odrl.operands import left_side, matcher
 from connector.odrl.terms import term
 from connector.odrl.truth import Code, Request, Stage, Truth, Unknown, World
+from connector.odrl.values import TICK, Relative, Span, Typed
 from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType
 
 

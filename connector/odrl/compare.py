@@ -133,10 +133,9 @@ def _shares_prohibitions(terms: Policy, asked: Policy) -> bool:
         return False
     rules: tuple[Permission | Prohibition, ...] = (*asked.permissions, *asked.prohibitions)
     are_plain = not any(rule.targets or rule.assignees for rule in rules)
-    return all(
-        mine == theirs or (not mine and are_plain)
-        for mine, theirs in ((terms.targets, asked.targets), (terms.assignees, asked.assignees))
-    )
+    pairs: tuple[tuple[tuple[AssetRef | PartyRef, ...], tuple[AssetRef | PartyRef, ...]], ...]
+    pairs = ((terms.targets, asked.targets), (terms.assignees, asked.assignees))
+    return all(mine == theirs or (not mine and are_plain) for mine, theirs in pairs)
 
 
 def _best(asked: Atomic, ours: list[Atomic], vocabulary: Vocabulary) -> _Match:
@@ -210,7 +209,8 @@ def describe(constraint: AnyConstraint) -> str:
 
 
 def _counter(terms: Policy, asked: Policy, vocabulary: Vocabulary) -> Policy:
-    """The meet of both where it is simple and proves to lie within both; otherwise our terms."""
+    """The meet of both where it is simple and proves to lie within both; otherwise our terms. It is about what was asked."""
+    terms = replace(terms, targets=terms.targets or asked.targets, assignees=terms.assignees or asked.assignees)
     meet = _meet(terms, asked, vocabulary)
     if meet is not None:
         in_terms = within(terms, meet, vocabulary)

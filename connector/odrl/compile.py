@@ -50,8 +50,9 @@ from connector.odrl.model import (
     PolicyType,
     Severity,
 )
-from connector.odrl.operands import ORDERED, Span, Typed, has_zone, right_side
+from connector.odrl.operands import ORDERED, right_side
 from connector.odrl.truth import Code, Stage, Truth, Unknown
+from connector.odrl.values import Span, Typed, has_zone
 from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType, Vocabulary
 
 

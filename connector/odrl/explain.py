@@ -108,11 +108,16 @@ def sentence(decision: Decision, level: Disclosure = Disclosure.FULL) -> str:
     if decision.effect is Effect.PERMIT:
         return _permit(decision)
     verb = "refused" if decision.effect is Effect.DENY else "the policy is void"
-    causes = list(dict.fromkeys(_cause(reason, level) for reason in telling(decision)))
+    causes = reasons(decision, level)
     if not causes:
         return verb
     rest = len(causes) - 3
     return f"{verb}: {'; '.join(causes[:3])}" + (f"; and {rest} more" if rest > 0 else "")
+
+
+def reasons(decision: Decision, level: Disclosure = Disclosure.FULL) -> tuple[str, ...]:
+    """What accounts for a refusal, one clause each, without repeats; empty for a permit."""
+    return tuple(dict.fromkeys(_cause(reason, level) for reason in telling(decision)))
 
 
 def telling(decision: Decision) -> tuple[Reason, ...]:

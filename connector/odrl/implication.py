@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from connector.odrl.canonical import constraint_text
 from connector.odrl.expand import conjunction
 from connector.odrl.model import AnyConstraint, Constraint, LogicalConstraint, LogicalOperand, Operator
-from connector.odrl.operands import ORDERED, Duration, Relative, Span, Typed, compare_typed, is_within, right_side
+from connector.odrl.operands import ORDERED, compare_typed, is_within, right_side
 from connector.odrl.truth import Unknown
+from connector.odrl.values import Duration, Relative, Span, Typed
 from connector.odrl.vocabulary import Operand, SourceKind, Vocabulary
 
 _MOST_BRANCHES = 256

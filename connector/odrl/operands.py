@@ -1,76 +1,37 @@
-"""Typed values and the operators on them.
+"""The operators, on values that their left operand types.
 
 A right operand is typed by its left operand, not by how it happened to be written: string or IRI, number or text.
-Dates are whole days, zones count, a moment without a zone is UTC. What does not fit its type is an `Unknown`, never a guess.
-Who looks the left operand up, and when, is in `compile`.
-Source: ODRL Vocabulary & Expression 2.2, section 3.4 (operators), 4.9 (left operands); XML Schema 1.1 part 2.
+What does not fit its type is an `Unknown`, never a guess. Lexical forms are in `values`; who looks a left operand up, and
+when, is in `closures`.
+Source: ODRL Vocabulary & Expression 2.2, section 3.4 (operators), 4.9 (left operands).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from datetime import date, datetime
+from decimal import Decimal
 
 from connector.odrl.model import XSD, Constraint, Operator, Value
 from connector.odrl.terms import nearest, term
 from connector.odrl.truth import Code, Taxonomy, Truth, Unknown
+from connector.odrl.values import (
+    Duration,
+    Relative,
+    Span,
+    Typed,
+    parse_decimal,
+    parse_duration,
+    parse_moment,
+    parse_relative,
+)
 from connector.odrl.vocabulary import Operand, SourceKind, ValueType
-
-TICK = timedelta(microseconds=1)
-"""The finest step of the clock: the first moment after T is T + TICK."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
-    """A moment (`end` is `start`), or a whole day from `start` up to but not including `end`."""
-
-    start: datetime
-    end: datetime
-
-    @property
-    def is_moment(self) -> bool:
-        return self.start == self.end
-
-
-@dataclass(frozen=True, slots=True)
-class Relative:
-    """A moment that counts from the agreement."""
-
-    offset: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Duration:
-    """An xsd:duration: months and seconds do not convert into each other."""
-
-    months: int
-    seconds: Decimal
-
-
-Typed = Span | Relative | Duration | Decimal | bool | str
 
 ORDERED = frozenset({Operator.LT, Operator.LTEQ, Operator.GT, Operator.GTEQ})
 SET_BASED = frozenset(
     {Operator.IS_A, Operator.IS_ANY_OF, Operator.IS_ALL_OF, Operator.IS_NONE_OF, Operator.IS_PART_OF, Operator.HAS_PART}
 )
 IN_TREE = frozenset({Operator.IS_A, Operator.IS_PART_OF, Operator.HAS_PART})
-
-_MOMENT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,12}))?)?)?([Zz]|[+-]\d\d:?\d\d)?", flags=re.ASCII
-)
-_DURATION = re.compile(
-    r"(-?)P(?:(\d{1,6})Y)?(?:(\d{1,6})M)?(?:(\d{1,9})D)?"
-    r"(T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?",
-    flags=re.ASCII,
-)
-_DECIMAL = re.compile(r"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,3})?", flags=re.ASCII)
-_RELATIVE = re.compile(r"contractAgreement\s*([+-])\s*(\d{1,9})([smhd])", flags=re.ASCII)
-_RELATIVE_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST_S = 1000 * 366 * 86400
-# a thousand years: beyond it a calendar may end
 _NUMERIC = frozenset(
     f"{XSD}{sign}{size}"
     for sign, size in (
@@ -87,81 +48,7 @@ _FITTING: Mapping[ValueType, frozenset[str]] = {
 }
 
 
-# --- lexical forms
-
-
-def parse_moment(text: str) -> Span | None:
-    """The moment or whole day that an xsd:dateTime or xsd:date spells, without a zone in UTC; None when it is neither.
-
-    Seconds may be missing: the Dataspace Protocol's own examples leave them out.
-    """
-    match = _MOMENT.fullmatch(text.strip())
-    if not match:
-        return None
-    year, month, day, hour, minute, second, fraction, zone = match.groups()
-    try:
-        tz = _zone(zone)
-        midnight = datetime(int(year), int(month), int(day), tzinfo=tz)
-        if hour is None:
-            return Span(midnight.astimezone(UTC), (midnight + timedelta(days=1)).astimezone(UTC))
-        micro = int((fraction or "0")[:6].ljust(6, "0"))
-        if hour == "24" and minute == "00" and (second or "00") == "00" and micro == 0:
-            moment = midnight + timedelta(days=1)
-        else:
-            moment = midnight.replace(hour=int(hour), minute=int(minute), second=int(second or 0), microsecond=micro)
-        return Span(moment.astimezone(UTC), moment.astimezone(UTC))
-    except (ValueError, OverflowError):
-        return None
-
-
-def has_zone(text: str) -> bool:
-    """True when a date or moment names its zone."""
-    match = _MOMENT.fullmatch(text.strip())
-    return bool(match and match.group(8))
-
-
-def _zone(text: str | None) -> timezone:
-    if text is None or text in "Zz":
-        return UTC
-    digits = text[1:].replace(":", "")
-    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    if offset > timedelta(hours=14) or int(digits[2:]) > 59:
-        raise ValueError("no such zone")
-    return timezone(-offset if text[0] == "-" else offset)
-
-
-def parse_duration(text: str) -> Duration | None:
-    """The months and seconds of an xsd:duration; None when it is none. P60M is sixty months, as XML Schema has it."""
-    match = _DURATION.fullmatch(text.strip())
-    if not match or text.strip().endswith(("P", "T")):
-        return None
-    sign, years, months, days, _, hours, minutes, seconds = match.groups()
-    whole = int(years or 0) * 12 + int(months or 0)
-    parts = int(days or 0) * 86400 + int(hours or 0) * 3600 + int(minutes or 0) * 60 + Decimal(seconds or 0)
-    return Duration(-whole, -parts) if sign else Duration(whole, Decimal(parts))
-
-
-def parse_decimal(text: str) -> Decimal | None:
-    """The number that a text spells; None when it spells none or is beyond all measure."""
-    stripped = text.strip()
-    if not _DECIMAL.fullmatch(stripped):
-        return None
-    try:
-        return Decimal(stripped)
-    except InvalidOperation:
-        return None
-
-
-def parse_relative(text: str) -> Relative | None:
-    """`contractAgreement+30d` as an offset; None when it is something else (EDC, in-force date)."""
-    match = _RELATIVE.fullmatch(text.strip())
-    if not match:
-        return None
-    sign, number, unit = match.groups()
-    seconds = int(number) * _RELATIVE_UNITS[unit]
-    if seconds > _LONGEST_S:
-        return None
-    return Relative(timedelta(seconds=-seconds if sign == "-" else seconds))
+# --- both sides
 
 
 def _parse(operand: Operand, text: str) -> Typed | None:
@@ -189,9 +76,6 @@ def _plain(number: Decimal) -> str:
     text = format(number, "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in ("-0", "") else text.lstrip("+")
-
-
-# --- both sides
 
 
 def right_side(constraint: Constraint, operand: Operand) -> tuple[Typed, ...] | Unknown:
