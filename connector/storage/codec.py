@@ -1,0 +1,208 @@
+"""How the values of the store port become bytes and numbers, and the rules about them that hold in every adapter.
+
+What lives here: JSON of processes, agreements and the small values beside them; moments as whole microseconds; cursors;
+the checks of a `Change` before it is written. What does not: SQL, and keeping anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from connector.dsp.negotiation import Agreement, Negotiation
+from connector.dsp.process import Due, Outgoing, Process, Record
+from connector.dsp.tables import Kind
+from connector.dsp.transfer import Transfer
+from connector.errors import BadMessage, Conflict, InternalError
+from connector.ports.store import Attempt, Change, Filter, Key, PeerKey
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+encode = msgspec.json.Encoder().encode
+"""Any of the values below, or a JSON tree, as JSON."""
+_NEGOTIATION = msgspec.json.Decoder(Negotiation)
+_TRANSFER = msgspec.json.Decoder(Transfer)
+decode_agreement = msgspec.json.Decoder(Agreement).decode
+decode_record = msgspec.json.Decoder(Record).decode
+decode_attempt = msgspec.json.Decoder(Attempt).decode
+decode_outgoing = msgspec.json.Decoder(Outgoing).decode
+decode_due = msgspec.json.Decoder(Due).decode
+decode_tree = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def decode_process(kind: str, body: bytes) -> Process:
+    """The process that `encode` wrote; `kind` is a `Kind` or its value."""
+    if kind == Kind.NEGOTIATION:
+        return _NEGOTIATION.decode(body)
+    return _TRANSFER.decode(body)
+
+
+# --- moments
+
+
+def micros(moment: datetime) -> int:
+    """`moment` as microseconds since 1970, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(value: int) -> datetime:
+    """The moment that `micros` wrote."""
+    return _EPOCH + value * _MICROSECOND
+
+
+def moment(change: Change[Any], found: Process | None) -> datetime:
+    """When `change` happens: the latest moment that it names, else the last one of the process."""
+    named = [r.at for r in change.records]
+    named += [a.at for a in change.attempts]
+    process = change.process or found
+    if process is not None:
+        named.append(process.updated_at)
+    return max(named)
+
+
+# --- cursors
+
+
+def cursor(last: str | int) -> str:
+    """An opaque cursor behind the item with the key `last`."""
+    return base64.urlsafe_b64encode(str(last).encode()).decode().rstrip("=")
+
+
+def text_after(cursor_: str) -> str:
+    """The key inside a cursor.
+
+    Raises: BadMessage when it is none of ours.
+    """
+    try:
+        return base64.b64decode(cursor_ + "=" * (-len(cursor_) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError) as fault:
+        raise _foreign_cursor() from fault
+
+
+def number_after(cursor_: str) -> int:
+    """The number inside a cursor.
+
+    Raises: BadMessage when it is none of ours.
+    """
+    text = text_after(cursor_)
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise _foreign_cursor()
+    return int(text)
+
+
+def _foreign_cursor() -> BadMessage:
+    return BadMessage("this is no cursor of this list", where="cursor", mend="pass `next_cursor` of the page before, unchanged")
+
+
+# --- what every adapter checks and reads off
+
+
+def agreement_id(process: Process) -> str | None:
+    """The agreement that a process is about or led to."""
+    return process.agreement_id if isinstance(process, Negotiation | Transfer) else None
+
+
+def dataset(process: Process) -> str:
+    """The dataset that a process is about."""
+    return process.dataset if isinstance(process, Negotiation | Transfer) else ""
+
+
+def checked(key: Key | PeerKey, found: Process | None, change: Change[Any]) -> None:
+    """Nothing; a change that would write a process under another's key, or parts of a process that does not exist, is refused.
+
+    Raises: InternalError: the decision function broke its promise; nothing is written.
+    """
+    process = change.process
+    if process is None:
+        if found is None and (change.outgoing or change.records or change.attempts or change.due):
+            raise InternalError("a change without a process, where there is none", where=_name(key))
+    elif found is not None:
+        # INVARIANT: what identifies a process never changes
+        if (process.pid, process.participant, process.role, process.peer, dataset(process)) != (
+            found.pid,
+            found.participant,
+            found.role,
+            found.peer,
+            dataset(found),
+        ):
+            raise InternalError("a change that turns one process into another", where=_name(key))
+    elif process.participant != key.participant or (
+        process.pid != key.pid
+        if isinstance(key, Key)
+        else (process.role, process.peer, process.peer_pid) != (key.role, key.peer, key.peer_pid)
+    ):
+        raise InternalError("a new process that is not the one its key names", where=_name(key))
+    if process is not None and not isinstance(process, Negotiation if key.kind is Kind.NEGOTIATION else Transfer):
+        raise InternalError(f"a {key.kind} of another kind", where=_name(key))
+    if change.agreement is not None and change.agreement.participant != key.participant:
+        raise InternalError("an agreement of another context", where=_name(key))
+
+
+def _name(key: Key | PeerKey) -> str:
+    return f"{key.participant}/{key.pid if isinstance(key, Key) else key.peer_pid}"
+
+
+def same_origin(kept: Agreement, new: Agreement) -> None:
+    """Nothing, when `new` is a version of `kept`.
+
+    Raises: Conflict when it is another agreement with the same id: nobody overwrites what was agreed with someone else.
+    """
+    if (kept.peer, kept.role, kept.negotiation) != (new.peer, new.role, new.negotiation):
+        raise agreement_exists(new.id)
+
+
+def agreement_exists(id_: str) -> Conflict:
+    return Conflict("there is another agreement with this id", where=id_, mend="agreements are imported once; ids are unique")
+
+
+def pid_exists(pid: str) -> Conflict:
+    return Conflict("there is another process with this pid", where=pid, mend="begin again with a new pid")
+
+
+def message_exists(message_id: str) -> InternalError:
+    return InternalError("a message with this id stands in the outbox already", where=message_id)
+
+
+def version_differs(id_: str, expected: int, version: int) -> Conflict:
+    if expected == 0:
+        return Conflict("it exists already", where=id_, mend="choose another id, or change the one that is there")
+    if version == 0:
+        return Conflict("it does not exist any more", where=id_, mend="create it anew")
+    return Conflict(
+        f"it has version {version} by now, not {expected}", where=id_, mend="read it again and repeat your change on that"
+    )
+
+
+def fits_process(process: Process, filter_: Filter) -> bool:
+    """True when `process` is one that `filter_` asks for."""
+    return (
+        (filter_.state is None or process.state is filter_.state)
+        and (filter_.role is None or process.role is filter_.role)
+        and (filter_.peer is None or process.peer == filter_.peer)
+        and (filter_.dataset is None or dataset(process) == filter_.dataset)
+        and (filter_.agreement_id is None or agreement_id(process) == filter_.agreement_id)
+        and (filter_.is_held is None or (process.hold is not None) is filter_.is_held)
+    )
+
+
+def fits_agreement(agreement: Agreement, filter_: Filter) -> bool:
+    """True when `agreement` is one that `filter_` asks for; agreements have no state and are never held."""
+    return (
+        filter_.state is None
+        and not filter_.is_held
+        and (filter_.role is None or agreement.role is filter_.role)
+        and (filter_.peer is None or agreement.peer == filter_.peer)
+        and (filter_.dataset is None or agreement.dataset == filter_.dataset)
+        and (filter_.agreement_id is None or agreement.id == filter_.agreement_id)
+    )
+
+
+def tree(body: Mapping[str, Any]) -> bytes:
+    """A document's body as JSON."""
+    return encode(dict(body))

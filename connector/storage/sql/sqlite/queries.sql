@@ -1,0 +1,111 @@
+-- Every statement that the SQLite adapter runs, by name. Parameters stand in the order of the call.
+
+-- name: process_by_pid
+SELECT id, body, (SELECT answer FROM received WHERE process = p.id AND message_id = ?4)
+FROM process AS p WHERE participant = ?1 AND pid = ?2 AND kind = ?3
+
+-- name: process_by_peer
+SELECT id, body, (SELECT answer FROM received WHERE process = p.id AND message_id = ?6)
+FROM process AS p WHERE participant = ?1 AND peer = ?2 AND opened_as = ?3 AND role = ?4 AND kind = ?5
+
+-- name: insert_process
+INSERT INTO process (participant, kind, pid, role, peer, opened_as, dataset, state, agreement_id, is_held, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: update_process
+UPDATE process SET body = ?, is_held = ?, state = ?, agreement_id = ? WHERE id = ?
+
+-- name: update_process_body
+UPDATE process SET body = ?, is_held = ? WHERE id = ?
+
+-- name: insert_received
+INSERT INTO received (process, message_id, answer) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: insert_history
+INSERT INTO history (process, nth, records, attempts)
+SELECT ?1, coalesce(max(nth), 0) + 1, ?2, ?3 FROM history WHERE process = ?1
+
+-- name: insert_message
+INSERT INTO outbox (process, message_id, body, created_at, not_before, free_at, node) VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)
+
+-- name: delete_message
+DELETE FROM outbox WHERE process = ? AND message_id = ?
+
+-- name: put_off_message
+UPDATE outbox SET tries = tries + 1, node = NULL, not_before = ?1, free_at = ?1 WHERE process = ?2 AND message_id = ?3
+
+-- name: insert_due
+INSERT INTO due (process, body, not_before, free_at) VALUES (?1, ?2, ?3, ?3)
+
+-- name: free_messages
+SELECT o.id, p.kind, p.participant, p.pid, p.peer, o.body, o.tries, o.created_at
+FROM outbox AS o JOIN process AS p ON p.id = o.process WHERE o.free_at <= ? ORDER BY o.free_at, o.id LIMIT ?
+
+-- name: lease_message
+UPDATE outbox SET node = ?, free_at = ? WHERE id = ?
+
+-- name: free_due
+SELECT d.id, p.kind, p.participant, p.pid, d.body
+FROM due AS d JOIN process AS p ON p.id = d.process WHERE d.free_at <= ? ORDER BY d.free_at, d.id LIMIT ?
+
+-- name: lease_due
+UPDATE due SET node = ?, free_at = ? WHERE id = ?
+
+-- name: delete_due
+DELETE FROM due WHERE id = ?
+
+-- name: release_messages
+UPDATE outbox SET node = NULL, free_at = not_before WHERE node = ?
+
+-- name: release_due
+UPDATE due SET node = NULL, free_at = not_before WHERE node = ?
+
+-- name: next_moment
+SELECT min(free_at) FROM (SELECT min(free_at) AS free_at FROM outbox UNION ALL SELECT min(free_at) FROM due)
+
+-- name: running
+SELECT participant, pid FROM process WHERE state = ? AND kind = ? ORDER BY id
+
+-- name: find
+SELECT kind FROM process WHERE participant = ? AND pid = ?
+
+-- name: history
+SELECT records, attempts FROM history WHERE process = ? ORDER BY nth
+
+-- name: pending
+SELECT o.id, p.kind, p.participant, p.pid, p.peer, o.body, o.tries, o.created_at
+FROM outbox AS o JOIN process AS p ON p.id = o.process WHERE o.process = ? ORDER BY o.id
+
+-- name: waiting_due
+SELECT body FROM due WHERE process = ? ORDER BY not_before, id
+
+-- name: agreement
+SELECT body FROM agreement WHERE participant = ? AND id = ?
+
+-- name: put_agreement
+INSERT INTO agreement (participant, id, role, peer, dataset, body) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (participant, id) DO UPDATE SET dataset = excluded.dataset, body = excluded.body
+
+-- name: document
+SELECT version, created_at, updated_at, body FROM document WHERE participant = ? AND kind = ? AND id = ?
+
+-- name: documents
+SELECT id, version, created_at, updated_at, body FROM document
+WHERE participant = ? AND kind = ? AND id > ? ORDER BY id LIMIT ?
+
+-- name: count_documents
+SELECT count(*) FROM document WHERE participant = ? AND kind = ?
+
+-- name: put_document
+INSERT INTO document (participant, kind, id, version, created_at, updated_at, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (participant, kind, id) DO UPDATE
+SET version = excluded.version, updated_at = excluded.updated_at, body = excluded.body
+
+-- name: delete_document
+DELETE FROM document WHERE participant = ? AND kind = ? AND id = ?
+
+-- name: revision
+SELECT number FROM revision WHERE participant = ?
+
+-- name: grow_revision
+INSERT INTO revision (participant, number) VALUES (?, 1) ON CONFLICT (participant) DO UPDATE SET number = number + 1

@@ -1,0 +1,182 @@
+"""What reads, as plain functions on a connection that sees what is committed and never waits for the writer.
+
+Those that find one row by its key run on the event loop; lists and timelines run on a thread (`store.py` says which).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from connector.dsp.negotiation import Agreement
+from connector.dsp.process import Process, Record
+from connector.dsp.tables import Kind, State
+from connector.ports.store import Attempt, Document, Filter, Key, Page, Timeline
+from connector.storage import codec
+from connector.storage.sqlite.writes import SQL, message
+
+T = TypeVar("T")
+_decode_records = msgspec.json.Decoder(tuple[Record, ...]).decode
+_decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
+
+
+@contextmanager
+def _one_view(connection: sqlite3.Connection) -> Iterator[None]:
+    """All statements inside see the same state."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
+# --- one row by its key
+
+
+def process(connection: sqlite3.Connection, key: Key) -> Process | None:
+    row = connection.execute(SQL["process_by_pid"], (key.participant, key.pid, key.kind, None)).fetchone()
+    return codec.decode_process(key.kind, row[1]) if row is not None else None
+
+
+def find(connection: sqlite3.Connection, participant: str, pid: str) -> Key | None:
+    row = connection.execute(SQL["find"], (participant, pid)).fetchone()
+    return Key(kind=Kind(row[0]), participant=participant, pid=pid) if row is not None else None
+
+
+def agreement(connection: sqlite3.Connection, participant: str, id_: str) -> Agreement | None:
+    row = connection.execute(SQL["agreement"], (participant, id_)).fetchone()
+    return codec.decode_agreement(row[0]) if row is not None else None
+
+
+def document(connection: sqlite3.Connection, participant: str, kind: str, id_: str) -> Document | None:
+    row = connection.execute(SQL["document"], (participant, kind, id_)).fetchone()
+    return _document(participant, kind, id_, *row) if row is not None else None
+
+
+def revision(connection: sqlite3.Connection, participant: str) -> int:
+    row = connection.execute(SQL["revision"], (participant,)).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def next_moment(connection: sqlite3.Connection) -> datetime | None:
+    (first,) = connection.execute(SQL["next_moment"]).fetchone()
+    return codec.moment_of(first) if first is not None else None
+
+
+# --- lists
+
+
+def processes(
+    connection: sqlite3.Connection, kind: Kind, participant: str, filter_: Filter, cursor: str | None, limit: int
+) -> Page[Process]:
+    narrowed: dict[str, object] = {
+        "kind": kind,
+        "participant": participant,
+        "state": filter_.state,
+        "role": filter_.role,
+        "peer": filter_.peer,
+        "dataset": filter_.dataset,
+        "agreement_id": filter_.agreement_id,
+        "is_held": filter_.is_held,
+    }
+    return _newest(connection, "process", "id", narrowed, cursor, limit, lambda body: codec.decode_process(kind, body))
+
+
+def agreements(
+    connection: sqlite3.Connection, participant: str, filter_: Filter, cursor: str | None, limit: int
+) -> Page[Agreement]:
+    narrowed: dict[str, object] = {
+        "participant": participant,
+        "role": filter_.role,
+        "peer": filter_.peer,
+        "dataset": filter_.dataset,
+        "id": filter_.agreement_id,
+    }
+    if filter_.state is not None or filter_.is_held:
+        # agreements have no state and are never held
+        narrowed["seq"] = 0
+    return _newest(connection, "agreement", "seq", narrowed, cursor, limit, codec.decode_agreement)
+
+
+def _newest(
+    connection: sqlite3.Connection,
+    table: str,
+    order: str,
+    narrowed: dict[str, object],
+    cursor: str | None,
+    limit: int,
+    decode: Callable[[bytes], T],
+) -> Page[T]:
+    """The page behind `cursor` of the rows whose columns have the values in `narrowed` that are not None."""
+    asked = {column: value for column, value in narrowed.items() if value is not None}
+    # columns and tables are words of this file; values are always parameters
+    where = " AND ".join(f"{column} = ?" for column in asked)
+    behind, before = ("", ()) if cursor is None else (f" AND {order} < ?", (codec.number_after(cursor),))
+    with _one_view(connection):
+        (total,) = connection.execute(f"SELECT count(*) FROM {table} WHERE {where}", tuple(asked.values())).fetchone()
+        rows = connection.execute(
+            f"SELECT {order}, body FROM {table} WHERE {where}{behind} ORDER BY {order} DESC LIMIT ?",
+            (*asked.values(), *before, limit + 1),
+        ).fetchall()
+    return Page(
+        items=tuple(decode(body) for _, body in rows[:limit]),
+        total=total,
+        next_cursor=codec.cursor(rows[limit - 1][0]) if len(rows) > limit else None,
+    )
+
+
+def documents(connection: sqlite3.Connection, participant: str, kind: str, cursor: str | None, limit: int) -> Page[Document]:
+    after = codec.text_after(cursor) if cursor is not None else ""
+    with _one_view(connection):
+        (total,) = connection.execute(SQL["count_documents"], (participant, kind)).fetchone()
+        rows = connection.execute(SQL["documents"], (participant, kind, after, limit + 1)).fetchall()
+    return Page(
+        items=tuple(_document(participant, kind, *row) for row in rows[:limit]),
+        total=total,
+        next_cursor=codec.cursor(rows[limit - 1][0]) if len(rows) > limit else None,
+    )
+
+
+def _document(participant: str, kind: str, id_: str, version: int, created_at: int, updated_at: int, body: bytes) -> Document:
+    return Document(
+        participant=participant,
+        kind=kind,
+        id=id_,
+        body=codec.decode_tree(body),
+        version=version,
+        created_at=codec.moment_of(created_at),
+        updated_at=codec.moment_of(updated_at),
+    )
+
+
+def timeline(connection: sqlite3.Connection, key: Key) -> Timeline:
+    with _one_view(connection):
+        row: tuple[Any, ...] | None = connection.execute(
+            SQL["process_by_pid"], (key.participant, key.pid, key.kind, None)
+        ).fetchone()
+        if row is None:
+            return Timeline(records=(), attempts=(), pending=(), due=())
+        number = (row[0],)
+        history = connection.execute(SQL["history"], number).fetchall()
+        pending = connection.execute(SQL["pending"], number).fetchall()
+        due = connection.execute(SQL["waiting_due"], number).fetchall()
+    return Timeline(
+        records=tuple(record for records, _ in history for record in _decode_records(records)),
+        attempts=tuple(attempt for _, attempts in history for attempt in _decode_attempts(attempts)),
+        pending=tuple(map(message, pending)),
+        due=tuple(codec.decode_due(body) for (body,) in due),
+    )
+
+
+def running(connection: sqlite3.Connection, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
+    found: list[Key] = []
+    with _one_view(connection):
+        for state in dict.fromkeys(states):
+            rows = connection.execute(SQL["running"], (state, kind)).fetchall()
+            found += (Key(kind=kind, participant=participant, pid=pid) for participant, pid in rows)
+    return tuple(found)

@@ -1,0 +1,164 @@
+"""The file of a SQLite store: making it, recognising it, bringing its schema up to date, connecting to it.
+
+The schema's version stands in `user_version`; `application_id` tells our files from others. A new or empty file gets the
+schema at once. A file with an older schema is left alone until the operator says `kontor migrate`, after a backup.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+from connector.errors import ConfigurationError, SchemaTooNew
+from connector.storage.queries import Migration, migrations
+from connector.storage.sqlite.faults import at_opening
+
+APPLICATION_ID = 0x4B6E7472
+"""`Kntr` in the file's header."""
+_WAIT_MS = 10_000
+
+
+def connect(path: pathlib.Path, *, wait_ms: int, is_reader: bool = False) -> sqlite3.Connection:
+    """A connection as the store needs it; `wait_ms` is how long it waits for a lock of another process."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=128)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -32768")
+        # the log is folded into the file every 16 MiB, not every 4: each time costs two more syncs
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        if is_reader:
+            connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(path: pathlib.Path) -> None:
+    """See to it that `path` is a store with the present schema.
+
+    Raises: SchemaTooNew; ConfigurationError for a foreign, damaged or older file; StoreUnavailable.
+    """
+    make(path)
+    try:
+        with closing(connect_plainly(path)) as connection:
+            version = recognise(connection, path)
+            if version == 0:
+                run(connection, path, migrations("sqlite"))
+            elif version < latest():
+                raise ConfigurationError(
+                    f"the state store has schema {version}, this release needs {latest()}",
+                    where=str(path),
+                    mend="make a backup, then run `kontor migrate`",
+                )
+    except sqlite3.Error as fault:
+        raise at_opening(fault, path) from fault
+
+
+def migrate(path: pathlib.Path, steps: tuple[Migration, ...] | None = None) -> tuple[int, int]:
+    """The schema's versions before and after it was brought up to date; `steps` are those of this release.
+
+    Raises: as `prepare`, but for the older file.
+    """
+    make(path)
+    try:
+        with closing(connect_plainly(path)) as connection:
+            return run(connection, path, migrations("sqlite") if steps is None else steps)
+    except sqlite3.Error as fault:
+        raise at_opening(fault, path) from fault
+
+
+def latest() -> int:
+    """The schema's version in this release."""
+    return migrations("sqlite")[-1].version
+
+
+def make(path: pathlib.Path) -> None:
+    """See to it that there is a file at `path` which only our user can read.
+
+    Raises: ConfigurationError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # the files that SQLite puts beside it get the same permissions
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as fault:
+        raise ConfigurationError(
+            f"the state store cannot be opened: {fault.strerror}",
+            where=str(path),
+            mend="let the node read and write the file and its folder, or name another file in `store.url`",
+        ) from fault
+
+
+def connect_plainly(path: pathlib.Path) -> sqlite3.Connection:
+    """A connection that changes nothing about the file by being opened: it may be somebody else's."""
+    return sqlite3.connect(path, isolation_level=None, timeout=_WAIT_MS / 1000)
+
+
+def recognise(connection: sqlite3.Connection, path: pathlib.Path) -> int:
+    """The schema's version in the file; 0 when it is new.
+
+    Raises: SchemaTooNew; ConfigurationError when the file is somebody else's.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application == 0 and version == 0 and tables == 0:
+        return 0
+    if application != APPLICATION_ID:
+        raise ConfigurationError(
+            "this is a database of another program", where=str(path), mend="name another file in `store.url`"
+        )
+    if version > latest():
+        raise SchemaTooNew(
+            f"the state store has schema {version}, this release knows {latest()}",
+            where=str(path),
+            mend="run the release that wrote it or a newer one, or restore a backup",
+        )
+    return int(version)
+
+
+def run(connection: sqlite3.Connection, path: pathlib.Path, steps: tuple[Migration, ...]) -> tuple[int, int]:
+    """The versions before and after the steps that were missing; each step is one transaction with its number."""
+    before = after = recognise(connection, path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    for step in steps:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # another process may have been quicker
+            after = recognise_version(connection)
+            if after < step.version:
+                for statement in parts(step.script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {step.version}")
+                after = step.version
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    return before, after
+
+
+def recognise_version(connection: sqlite3.Connection) -> int:
+    """What stands in the header now."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def parts(script: str) -> Iterator[str]:
+    """The statements of a script, one at a time."""
+    text = ""
+    for line in script.splitlines(keepends=True):
+        text += line
+        if sqlite3.complete_statement(text):
+            yield text
+            text = ""
+    if text.strip():
+        yield text

@@ -1,0 +1,196 @@
+"""One connection that writes, for all callers of a node: group commit.
+
+Calls that arrive together share one transaction. Their statements run on the event loop: each takes microseconds, and on a
+thread of its own each would have to win the interpreter's lock back from a busy loop, a hundred times in a transaction. What
+waits for the disk or for another process, the commit and a lock that is taken, runs on the writer's thread.
+
+1. A call is queued; the queue is bounded, later callers wait.
+2. When no transaction is under way, one begins and takes what is queued, each call inside its own savepoint: one that raises
+   is rolled back alone.
+3. The thread commits. Only then do callers get their results: what they are told is on the disk.
+4. A fault of the disk or the file rolls everything back; all callers of the transaction get StoreUnavailable.
+What does not live here: what the statements are (`writes.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import queue
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from connector.errors import StoreUnavailable
+from connector.storage.sqlite import faults
+
+T = TypeVar("T")
+_MOST_IN_ONE = 64
+"""Calls in one transaction: bounds how long its statements keep the event loop."""
+_MOST_QUEUED = 1024
+_LOCK_WAIT_S = 5.0
+"""How long another process may hold the lock before calls are told so."""
+_LOCK_LOOK_S = 0.005
+
+
+@dataclass(slots=True)
+class _Call:
+    run: Callable[[], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    fault: BaseException | None = None
+
+
+class Writer:
+    """Runs functions in transactions on `connection`, from the event loop that it was made on."""
+
+    def __init__(self, connection: sqlite3.Connection, path: pathlib.Path) -> None:
+        self.connection = connection
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Semaphore(_MOST_QUEUED)
+        self._queued: deque[_Call] = deque()
+        self._is_busy = False
+        self._is_closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="kontor-store-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """What `function` gives back, once its writes are durable.
+
+        Raises: whatever `function` raises, and its writes are undone; StoreUnavailable, and nothing was written.
+        """
+        async with self._room:
+            if self._is_closed:
+                raise StoreUnavailable("the state store is closed", where=str(self._path))
+            call = _Call(function, self._loop.create_future())
+            self._queued.append(call)
+            if not self._is_busy:
+                self._is_busy = True
+                self._idle.clear()
+                # not at once: whoever else is ready in this turn of the loop comes along
+                self._loop.call_soon(self._begin)
+            return cast(T, await call.future)
+
+    async def close(self) -> None:
+        """Finish what is queued, then let go of the connection."""
+        self._is_closed = True
+        await self._idle.wait()
+        if self._thread.is_alive():
+            self._orders.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    # --- on the event loop
+
+    def _begin(self) -> None:
+        if not self._queued:
+            self._is_busy = False
+            self._idle.set()
+            return
+        self._undo()
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as fault:
+            if faults.is_busy(fault):
+                self._orders.put(self._wait_for_lock)
+            else:
+                self._refuse_next(fault)
+            return
+        self._fill()
+
+    def _taken(self) -> list[_Call]:
+        """The calls of the next transaction; whoever has stopped waiting is left out."""
+        calls: list[_Call] = []
+        while self._queued and len(calls) < _MOST_IN_ONE:
+            call = self._queued.popleft()
+            if not call.future.cancelled():
+                calls.append(call)
+        return calls
+
+    def _fill(self) -> None:
+        """Run the calls inside the transaction that has begun, and have it committed."""
+        connection, calls = self.connection, self._taken()
+        before = connection.total_changes
+        try:
+            for call in calls:
+                connection.execute("SAVEPOINT one")
+                try:
+                    call.result = call.run()
+                except Exception as fault:
+                    if isinstance(fault, sqlite3.Error) and faults.is_environment(fault):
+                        raise
+                    call.fault = fault
+                    connection.execute("ROLLBACK TO one")
+                connection.execute("RELEASE one")
+            if connection.total_changes == before:
+                connection.execute("COMMIT")
+                self._finish(calls)
+            else:
+                self._orders.put(lambda: self._commit(calls))
+        except sqlite3.Error as fault:
+            self._undo()
+            self._refuse(calls, fault)
+
+    def _undo(self) -> None:
+        # the engine has rolled back by itself after some faults; what it refuses now, the next beginning tries again
+        if self.connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+
+    def _refuse_next(self, fault: sqlite3.Error) -> None:
+        self._refuse(self._taken(), fault)
+
+    def _refuse(self, calls: list[_Call], fault: sqlite3.Error) -> None:
+        for call in calls:
+            call.fault = faults.unavailable(fault, self._path)
+        self._finish(calls)
+
+    def _finish(self, calls: list[_Call]) -> None:
+        """Tell the callers, and go on with who came meanwhile."""
+        for call in calls:
+            if call.future.done():
+                continue
+            if call.fault is not None:
+                call.future.set_exception(call.fault)
+            else:
+                call.future.set_result(call.result)
+        # in the next turn of the loop: those who were just told may have more to write
+        self._loop.call_soon(self._begin)
+
+    # --- on the thread
+
+    def _work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            order()
+        self.connection.close()
+
+    def _commit(self, calls: list[_Call]) -> None:
+        try:
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as fault:
+            self._undo()
+            self._loop.call_soon_threadsafe(self._refuse, calls, fault)
+        else:
+            self._loop.call_soon_threadsafe(self._finish, calls)
+
+    def _wait_for_lock(self) -> None:
+        end = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as fault:
+                if faults.is_busy(fault) and time.monotonic() < end:
+                    time.sleep(_LOCK_LOOK_S)
+                    continue
+                self._loop.call_soon_threadsafe(self._refuse_next, fault)
+            else:
+                self._loop.call_soon_threadsafe(self._fill)
+            return

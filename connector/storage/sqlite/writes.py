@@ -1,0 +1,186 @@
+"""What writes, as plain functions inside a transaction that someone else begins and commits (`writer.py`).
+
+A transition is one read and about five small statements, each by key. Nothing here waits, retries or commits.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta
+from typing import Any
+
+from connector.dsp.negotiation import Agreement
+from connector.dsp.process import Process
+from connector.dsp.tables import Kind
+from connector.ports.store import Change, Decide, Document, DueRow, Key, Message, PeerKey, Snapshot
+from connector.storage import codec
+from connector.storage.queries import statements
+
+SQL = statements("sqlite")
+_BY_PID, _BY_PEER = SQL["process_by_pid"], SQL["process_by_peer"]
+_UPDATE, _UPDATE_BODY = SQL["update_process"], SQL["update_process_body"]
+_RECEIVED, _HISTORY = SQL["insert_received"], SQL["insert_history"]
+_SEND, _REMOVE, _PUT_OFF = SQL["insert_message"], SQL["delete_message"], SQL["put_off_message"]
+_NOTHING = b"[]"
+
+
+def message(row: tuple[Any, ...]) -> Message:
+    """The message in a row of `free_messages` or `pending`."""
+    _, kind, participant, pid, peer, body, tries, created_at = row
+    return Message(
+        key=Key(kind=Kind(kind), participant=participant, pid=pid),
+        peer=peer,
+        outgoing=codec.decode_outgoing(body),
+        tries=tries,
+        created_at=codec.moment_of(created_at),
+    )
+
+
+class Writes:
+    """The writing half of the store port, for one node on one connection."""
+
+    def __init__(self, connection: sqlite3.Connection, *, node: str, lease_s: float) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._node = node
+        self._lease = timedelta(seconds=lease_s) // timedelta(microseconds=1)
+
+    # --- processes
+
+    def advance(self, key: Key | PeerKey, decide: Decide[Any], received: str | None) -> Change[Any]:
+        """What `Store.advance` promises, up to the commit."""
+        if isinstance(key, Key):
+            row = self._execute(_BY_PID, (key.participant, key.pid, key.kind, received)).fetchone()
+        else:
+            row = self._execute(_BY_PEER, (key.participant, key.peer, key.peer_pid, key.role, key.kind, received)).fetchone()
+        number, found, answer = None, None, None
+        if row is not None:
+            number, body, answer = row
+            found = codec.decode_process(key.kind, body)
+        change = decide(Snapshot(process=found, answer=answer))
+        codec.checked(key, found, change)
+        if change.process is not None:
+            number = self._write_process(key, number, found, change.process)
+        if number is not None:
+            if received is not None and answer is None:
+                self._execute(_RECEIVED, (number, received, change.answer))
+            self._write_rest(number, found, change)
+        if change.agreement is not None:
+            self._keep(change.agreement)
+        return change
+
+    def _write_process(self, key: Key | PeerKey, number: int | None, found: Process | None, process: Process) -> int:
+        body, is_held, agreement = codec.encode(process), process.hold is not None, codec.agreement_id(process)
+        if number is not None and found is not None:
+            if process.state is found.state and agreement == codec.agreement_id(found):
+                # spares the indexes
+                self._execute(_UPDATE_BODY, (body, is_held, number))
+            else:
+                self._execute(_UPDATE, (body, is_held, process.state, agreement, number))
+            return number
+        opened_as = key.peer_pid if isinstance(key, PeerKey) else None
+        values = (
+            process.participant,
+            key.kind,
+            process.pid,
+            process.role,
+            process.peer,
+            opened_as,
+            codec.dataset(process),
+            process.state,
+            agreement,
+            is_held,
+            body,
+        )
+        try:
+            inserted = self._execute(SQL["insert_process"], values).lastrowid
+        except sqlite3.IntegrityError as fault:
+            # nobody else writes between our look and this, so it is not the peer's pid that is taken
+            raise codec.pid_exists(process.pid) from fault
+        assert inserted is not None
+        return inserted
+
+    def _write_rest(self, number: int, found: Process | None, change: Change[Any]) -> None:
+        if change.outgoing:
+            now = codec.micros(codec.moment(change, found))
+            for outgoing in change.outgoing:
+                row = (number, outgoing.message_id, codec.encode(outgoing), now, now + self._lease, self._node)
+                try:
+                    self._execute(_SEND, row)
+                except sqlite3.IntegrityError as fault:
+                    raise codec.message_exists(outgoing.message_id) from fault
+        for message_id in change.removed:
+            self._execute(_REMOVE, (number, message_id))
+        for retry in change.retries:
+            self._execute(_PUT_OFF, (codec.micros(retry.not_before), number, retry.message_id))
+        if change.records or change.attempts:
+            records = codec.encode(change.records) if change.records else _NOTHING
+            attempts = codec.encode(change.attempts) if change.attempts else _NOTHING
+            self._execute(_HISTORY, (number, records, attempts))
+        for due in change.due:
+            self._execute(SQL["insert_due"], (number, codec.encode(due), codec.micros(due.at)))
+
+    # --- the workers' calls
+
+    def claim(self, now: datetime, limit: int) -> tuple[Message, ...]:
+        rows = self._leased("free_messages", "lease_message", now, limit)
+        return tuple(map(message, rows))
+
+    def claim_due(self, now: datetime, limit: int) -> tuple[DueRow, ...]:
+        return tuple(
+            DueRow(id=number, key=Key(kind=Kind(kind), participant=participant, pid=pid), due=codec.decode_due(body))
+            for number, kind, participant, pid, body in self._leased("free_due", "lease_due", now, limit)
+        )
+
+    def _leased(self, find: str, lease: str, now: datetime, limit: int) -> list[tuple[Any, ...]]:
+        moment = codec.micros(now)
+        rows = self._execute(SQL[find], (moment, limit)).fetchall()
+        self._connection.executemany(SQL[lease], [(self._node, moment + self._lease, row[0]) for row in rows])
+        return rows
+
+    def release(self) -> None:
+        self._execute(SQL["release_messages"], (self._node,))
+        self._execute(SQL["release_due"], (self._node,))
+
+    def drop_due(self, ids: tuple[int, ...]) -> None:
+        self._connection.executemany(SQL["delete_due"], [(id_,) for id_ in ids])
+
+    # --- agreements and documents
+
+    def put_agreement(self, agreement: Agreement, is_new: bool) -> None:
+        if self._keep(agreement) and is_new:
+            raise codec.agreement_exists(agreement.id)
+
+    def _keep(self, agreement: Agreement) -> bool:
+        """True when there was one with this id."""
+        row = self._execute(SQL["agreement"], (agreement.participant, agreement.id)).fetchone()
+        if row is not None:
+            codec.same_origin(codec.decode_agreement(row[0]), agreement)
+        values = (agreement.participant, agreement.id, agreement.role, agreement.peer, agreement.dataset)
+        self._execute(SQL["put_agreement"], (*values, codec.encode(agreement)))
+        return row is not None
+
+    def put_document(self, document: Document, expect: int | None) -> Document:
+        place = (document.participant, document.kind, document.id)
+        row = self._execute(SQL["document"], place).fetchone()
+        version, created_at = (row[0], codec.moment_of(row[1])) if row else (0, document.created_at)
+        if expect is not None and expect != version:
+            raise codec.version_differs(document.id, expect, version)
+        times = (codec.micros(created_at), codec.micros(document.updated_at))
+        self._execute(SQL["put_document"], (*place, version + 1, *times, codec.tree(document.body)))
+        self._execute(SQL["grow_revision"], (document.participant,))
+        return Document(
+            participant=document.participant,
+            kind=document.kind,
+            id=document.id,
+            body=document.body,
+            version=version + 1,
+            created_at=created_at,
+            updated_at=document.updated_at,
+        )
+
+    def delete_document(self, participant: str, kind: str, id_: str) -> bool:
+        if self._execute(SQL["delete_document"], (participant, kind, id_)).rowcount == 0:
+            return False
+        self._execute(SQL["grow_revision"], (participant,))
+        return True

@@ -1,0 +1,1 @@
+"""What integrators and our own tests stand on: a clock that is moved, and the contract of every state store."""
