@@ -1,0 +1,30 @@
+"""The time of the machine, as `connector.ports.clock` asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+_LOOK_AGAIN_S = 60.0
+"""A clock that is put right while somebody waits is noticed within this time."""
+
+
+class SystemClock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return datetime.now(UTC)
+
+    async def wait_until(self, moment: datetime | None, wake: asyncio.Event) -> None:
+        """Return when `wake` is set (it is cleared then) or `moment` has come; None waits for `wake` alone."""
+        while not wake.is_set():
+            left = (moment - self.now()).total_seconds() if moment is not None else _LOOK_AGAIN_S
+            if left <= 0:
+                break
+            try:
+                async with asyncio.timeout(min(left, _LOOK_AGAIN_S)):
+                    await wake.wait()
+            except TimeoutError:
+                continue
+        wake.clear()
