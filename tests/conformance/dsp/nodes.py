@@ -127,6 +127,8 @@ class Node:
         self.api.close()
         if self._process.poll() is None:
             self._process.terminate()
+            assert self._process.stdin
+            self._process.stdin.close()
             try:
                 self._process.wait(_STOP_S)
             except subprocess.TimeoutExpired:
