@@ -1,0 +1,17 @@
+"""The typed Python client of the operator API.
+
+What lives here: `calls.py` says what can be asked (one value a call, nothing sent), `client.py` sends it, waiting or not.
+What does not: files, progress bars and configuration (`cli/`).
+
+    with Client("http://127.0.0.1:8081", api_key) as node:
+        acme = Calls("acme")
+        for negotiation in node.send(acme.negotiations(state="FINALIZED")).items:
+            print(negotiation.dataset)
+
+`AsyncClient` takes the same calls: `await node.send(acme.negotiations())`.
+"""
+
+from connector.client.calls import Call, Calls, add_participant, participants
+from connector.client.client import AsyncClient, Client, Download
+
+__all__ = ["AsyncClient", "Call", "Calls", "Client", "Download", "add_participant", "participants"]

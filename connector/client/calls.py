@@ -1,0 +1,258 @@
+"""What can be asked of a node: each function gives back a `Call`, a value that says method, path, body and how to read the answer.
+
+A call is nothing but a description; `client.py` sends it, in an event loop or without one. One place, no twins.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, Self, TypeVar
+from urllib.parse import quote
+
+from connector.api.agreements import Agreement, ImportedAgreement
+from connector.api.catalog import CatalogRequest, PeerCatalog
+from connector.api.common import Asked, Listing
+from connector.api.negotiations import Negotiation, NegotiationAct, NegotiationStep, NewNegotiation
+from connector.api.offerings import Asset, ContractDefinition, Policy
+from connector.api.participants import NewParticipant, Participant, Rules
+from connector.api.processes import Timeline
+from connector.api.secrets import NewSecret, SecretName
+from connector.api.transfers import DataAddress, NewTransfer, Transfer, TransferAct, TransferStep
+
+T = TypeVar("T")
+
+
+class _Model(Protocol):
+    """What every model of `api/` can: make itself of JSON."""
+
+    @classmethod
+    def model_validate_json(cls, json_data: bytes, /) -> Self: ...
+
+
+M = TypeVar("M", bound=_Model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[T]):
+    """One request of the operator API, and how its answer is read."""
+
+    method: str
+    path: str
+    """Escaped, below the node's address."""
+    read: Callable[[bytes], T]
+    """Makes the result of the answer's body."""
+    body: bytes | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+def participants() -> Call[Listing[Participant]]:
+    """The participant contexts that the key is good for."""
+    return _get(Listing[Participant], "participants")
+
+
+def add_participant(wanted: NewParticipant) -> Call[Participant]:
+    """A participant context, added to the node."""
+    return _write("POST", Participant, "participants", body=wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The calls of one participant context, by its local name."""
+
+    participant: str
+
+    def context(self) -> Call[Participant]:
+        """The participant itself: id, address, rules."""
+        return _get(Participant, *self._path())
+
+    def set_rules(self, rules: Rules) -> Call[None]:
+        """All automation rules, in order, instead of those there were."""
+        return Call(method="PUT", path=_join(*self._path("rules")), read=_ignore, body=rules.model_dump_json().encode())
+
+    # --- what is offered
+
+    def assets(self, *, cursor: str | None = None, limit: int | None = None) -> Call[Listing[Asset]]:
+        """Assets by id."""
+        return _get(Listing[Asset], *self._path("assets"), cursor=cursor, limit=limit)
+
+    def asset(self, id_: str) -> Call[Asset]:
+        """One asset, with digest and size where they are known."""
+        return _get(Asset, *self._path("assets", id_))
+
+    def add_asset(self, asset: Asset) -> Call[Asset]:
+        """A new asset; the node measures and digests a file."""
+        return _write("POST", Asset, *self._path("assets"), body=asset)
+
+    def put_asset(self, asset: Asset) -> Call[Asset]:
+        """An asset, new or instead of the one with its id."""
+        return _write("PUT", Asset, *self._path("assets", asset.id), body=asset)
+
+    def delete_asset(self, id_: str) -> Call[None]:
+        """Take an asset away."""
+        return _delete(*self._path("assets", id_))
+
+    def policies(self, *, cursor: str | None = None, limit: int | None = None) -> Call[Listing[Policy]]:
+        """Policies by id."""
+        return _get(Listing[Policy], *self._path("policies"), cursor=cursor, limit=limit)
+
+    def policy(self, id_: str) -> Call[Policy]:
+        """One policy."""
+        return _get(Policy, *self._path("policies", id_))
+
+    def add_policy(self, policy: Policy) -> Call[Policy]:
+        """A new policy."""
+        return _write("POST", Policy, *self._path("policies"), body=policy)
+
+    def put_policy(self, policy: Policy) -> Call[Policy]:
+        """A policy, new or instead of the one with its id."""
+        return _write("PUT", Policy, *self._path("policies", policy.id), body=policy)
+
+    def delete_policy(self, id_: str) -> Call[None]:
+        """Take a policy away."""
+        return _delete(*self._path("policies", id_))
+
+    def definitions(self, *, cursor: str | None = None, limit: int | None = None) -> Call[Listing[ContractDefinition]]:
+        """Contract definitions by id."""
+        return _get(Listing[ContractDefinition], *self._path("contract-definitions"), cursor=cursor, limit=limit)
+
+    def definition(self, id_: str) -> Call[ContractDefinition]:
+        """One contract definition."""
+        return _get(ContractDefinition, *self._path("contract-definitions", id_))
+
+    def add_definition(self, definition: ContractDefinition) -> Call[ContractDefinition]:
+        """A new contract definition: from now on its assets are offered."""
+        return _write("POST", ContractDefinition, *self._path("contract-definitions"), body=definition)
+
+    def put_definition(self, definition: ContractDefinition) -> Call[ContractDefinition]:
+        """A contract definition, new or instead of the one with its id."""
+        return _write("PUT", ContractDefinition, *self._path("contract-definitions", definition.id), body=definition)
+
+    def delete_definition(self, id_: str) -> Call[None]:
+        """Offer its assets no longer."""
+        return _delete(*self._path("contract-definitions", id_))
+
+    def secrets(self) -> Call[Listing[SecretName]]:
+        """The names of the stored secrets; their values are never given back."""
+        return _get(Listing[SecretName], *self._path("secrets"))
+
+    def put_secret(self, name: str, value: str) -> Call[None]:
+        """Store a secret under a name, new or instead of the old one."""
+        # a SecretStr dumps as stars: the one value that is written plainly is spelled here
+        body = json.dumps({"value": NewSecret.model_validate({"value": value}).value.get_secret_value()}).encode()
+        return Call(method="PUT", path=_join(*self._path("secrets", name)), read=_ignore, body=body)
+
+    def delete_secret(self, name: str) -> Call[None]:
+        """Forget a secret."""
+        return _delete(*self._path("secrets", name))
+
+    # --- catalogues
+
+    def catalog(self) -> Call[dict[str, Any]]:
+        """Our own catalogue, with all that we offer to anybody."""
+        return Call(method="GET", path=_join(*self._path("catalog")), read=json.loads)
+
+    def catalog_of(self, wanted: CatalogRequest) -> Call[PeerCatalog]:
+        """The catalogue of a peer, all pages put together."""
+        return _write("POST", PeerCatalog, *self._path("catalog", "request"), body=wanted)
+
+    # --- negotiations and agreements
+
+    def negotiate(self, wanted: NewNegotiation) -> Call[Negotiation]:
+        """A negotiation, begun."""
+        return _write("POST", Negotiation, *self._path("negotiations"), body=wanted)
+
+    def negotiations(
+        self, *, state: str | None = None, role: str | None = None, peer: str | None = None, is_held: bool | None = None,
+        cursor: str | None = None, limit: int | None = None,
+    ) -> Call[Listing[Negotiation]]:  # fmt: skip
+        """Negotiations that fit, newest first; `is_held` picks those that wait for a person."""
+        held = None if is_held is None else str(is_held).lower()
+        narrowed = {"state": state, "role": role, "peer": peer, "held": held, "cursor": cursor, "limit": limit}
+        return _get(Listing[Negotiation], *self._path("negotiations"), **narrowed)
+
+    def negotiation(self, pid: str) -> Call[Negotiation]:
+        """One negotiation."""
+        return _get(Negotiation, *self._path("negotiations", pid))
+
+    def act_in_negotiation(self, pid: str, act: NegotiationAct, step: NegotiationStep | None = None) -> Call[Negotiation]:
+        """A negotiation after an act of ours, which may still be on its way to the peer."""
+        return _write("POST", Negotiation, *self._path("negotiations", pid, act), body=step or NegotiationStep())
+
+    def agreements(
+        self, *, role: str | None = None, peer: str | None = None, dataset: str | None = None,
+        cursor: str | None = None, limit: int | None = None,
+    ) -> Call[Listing[Agreement]]:  # fmt: skip
+        """Agreements that fit, newest first."""
+        narrowed = {"role": role, "peer": peer, "dataset": dataset, "cursor": cursor, "limit": limit}
+        return _get(Listing[Agreement], *self._path("agreements"), **narrowed)
+
+    def agreement(self, id_: str) -> Call[Agreement]:
+        """One agreement."""
+        return _get(Agreement, *self._path("agreements", id_))
+
+    def import_agreement(self, agreement: ImportedAgreement) -> Call[Agreement]:
+        """An agreement that was reached elsewhere, to be used here."""
+        return _write("POST", Agreement, *self._path("agreements"), body=agreement)
+
+    # --- transfers
+
+    def transfer(self, pid: str) -> Call[Transfer]:
+        """One transfer."""
+        return _get(Transfer, *self._path("transfers", pid))
+
+    def begin_transfer(self, wanted: NewTransfer) -> Call[Transfer]:
+        """A transfer, asked for."""
+        return _write("POST", Transfer, *self._path("transfers"), body=wanted)
+
+    def transfers(
+        self, *, state: str | None = None, role: str | None = None, peer: str | None = None, agreement: str | None = None,
+        cursor: str | None = None, limit: int | None = None,
+    ) -> Call[Listing[Transfer]]:  # fmt: skip
+        """Transfers that fit, newest first."""
+        narrowed = {"state": state, "role": role, "peer": peer, "agreement": agreement, "cursor": cursor, "limit": limit}
+        return _get(Listing[Transfer], *self._path("transfers"), **narrowed)
+
+    def act_in_transfer(self, pid: str, act: TransferAct, step: TransferStep | None = None) -> Call[Transfer]:
+        """A transfer after an act of ours, which may still be on its way to the peer."""
+        return _write("POST", Transfer, *self._path("transfers", pid, act), body=step or TransferStep())
+
+    def data(self, pid: str) -> Call[bytes]:
+        """The data of a transfer: what a pull fetches through our node, or what a push has delivered to it."""
+        return Call(method="GET", path=_join(*self._path("transfers", pid, "data")), read=bytes)
+
+    def data_address(self, pid: str) -> Call[DataAddress]:
+        """Where the data of a transfer is fetched, for a program that goes there itself."""
+        return _get(DataAddress, *self._path("transfers", pid, "data-address"))
+
+    # --- both kinds of process
+
+    def timeline(self, pid: str) -> Call[Timeline]:
+        """Everything kept about one process, oldest first."""
+        return _get(Timeline, *self._path("processes", pid))
+
+    def _path(self, *parts: str) -> tuple[str, ...]:
+        return ("participants", self.participant, *parts)
+
+
+def _get(model: type[M], *parts: str, **query: object) -> Call[M]:
+    given = {key: str(value) for key, value in query.items() if value is not None}
+    return Call(method="GET", path=_join(*parts), read=model.model_validate_json, query=given)
+
+
+def _write(method: str, model: type[M], *parts: str, body: Asked) -> Call[M]:
+    data = body.model_dump_json(exclude_none=True).encode()
+    return Call(method=method, path=_join(*parts), read=model.model_validate_json, body=data)
+
+
+def _delete(*parts: str) -> Call[None]:
+    return Call(method="DELETE", path=_join(*parts), read=_ignore)
+
+
+def _ignore(body: bytes) -> None:
+    """Nothing: the answer has no body worth reading."""
+
+
+def _join(*parts: str) -> str:
+    return "/api/v1/" + "/".join(quote(part, safe="") for part in parts)
