@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from connector.dsp.shape import MAX_ID_CHARS
+from connector.dsp.shape import Id
 from connector.dsp.tables import State
 
 PURPOSE_IRI: Final = "https://w3id.org/kontor/ns/purpose"
@@ -25,9 +25,6 @@ PURPOSE_IRI: Final = "https://w3id.org/kontor/ns/purpose"
 
 Tree = dict[str, Any]
 """A JSON object as the peer wrote it."""
-
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
-"""An identifier: never empty, never too long for an index. Checked when a message is read."""
 
 Address = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 """Where to send messages to."""

@@ -1,7 +1,7 @@
 """Which bodies are plain JSON of this protocol, and how the others become it.
 
-What lives here: `plain`, which lets a body pass that needs no JSON-LD processing; `canonical`, the slow way for the others.
-What does not: which members a message has (`wire.py`, `catalog.py`), and the JSON-LD processor itself (`connector.jsonld`).
+What lives here: `plain` and `check_plain`, which let a body pass that needs no JSON-LD processing; `canonical`, the slow way for
+the others. What does not: which members a message has (`wire.py`, `catalog.py`), and the JSON-LD processor itself (`connector.jsonld`).
 
 DSP 2025-1 makes its JSON schemas normative and lets messages be treated as plain JSON. A body whose `@context` has the
 protocol's URL and whose members are the canonical ones is plain, whatever other context URLs stand beside it: those are never
@@ -34,16 +34,25 @@ def plain(body: bytes, warnings: list[str], limits: strict.Limits = strict.DEFAU
 
     Raises: BadMessage, TooLarge, ForeignContext.
     """
-    tree = _object(strict.scan(body, limits))
+    tree = strict.scan(body, limits)
+    check_plain(tree, body, warnings)
+    return tree  # type: ignore[no-any-return]
+
+
+def check_plain(tree: Any, body: bytes, warnings: list[str]) -> None:
+    """Nothing, when `tree`, scanned from `body`, is an object in the protocol's own terms.
+
+    Raises: BadMessage, ForeignContext.
+    """
+    _object(tree)
     if "@context" not in tree:
         raise BadMessage("member `@context` is missing", where="@context", mend=_MEND_CONTEXT)
     _check_context(tree["@context"], warnings)
     if type(tree.get("@type")) is not str and "@type" in tree:
         raise ForeignContext("`@type` is not a word")
     # a term of the protocol may hide behind a prefix; look at the members' names only where the bytes give cause
-    if _PREFIXED.search(body) and _has_foreign_name(tree):
+    if _may_have_foreign_names(body) and _has_foreign_name(tree):
         raise ForeignContext("members have prefixes")
-    return tree
 
 
 def canonical(body: bytes, limits: strict.Limits = strict.DEFAULT) -> dict[str, Any]:
@@ -70,11 +79,8 @@ _NAMESPACES: Final = {
     "dcat": "http://www.w3.org/ns/dcat#",
     "dct": "http://purl.org/dc/terms/",
 }
-# (escapes may hide a prefix as well; the context's own URL is no member's name)
-_PREFIXED = re.compile(
-    rb'"(?:(?:dspace|odrl|dcat|dct):|https?://w3id\.org/dspace/(?!2025/1/context\.jsonld")|http://www\.w3\.org/ns/'
-    rb"|http://purl\.org/dc/)|\\(?:u00|/)"
-)
+# what stands in the bytes of a body with such a name; the context's own URL is no name
+_TRACES: Final = (b'"dspace:', b'"odrl:', b'"dcat:', b'"dct:', b"/ns/odrl/2/", b"/ns/dcat#", b"/dc/terms/")
 _FOREIGN_NAME = re.compile("(?:" + "|".join([f"{name}:|{re.escape(iri)}" for name, iri in _NAMESPACES.items()]) + ")(.*)")
 _TERMS: Final = frozenset({
     "filter", "callbackAddress", "providerPid", "consumerPid", "offer", "agreement", "eventType", "code", "reason", "state",
@@ -114,6 +120,11 @@ def _is_own_prefix(entry: tuple[str, Any]) -> bool:
     if type(iri) is not str or name.startswith("@") or name in _TERMS:
         return False
     return _NAMESPACES.get(name) == iri if name in _NAMESPACES else not iri.startswith(tuple(_NAMESPACES.values()))
+
+
+def _may_have_foreign_names(body: bytes) -> bool:
+    # escapes may spell anything
+    return b"\\" in body or any(trace in body for trace in _TRACES) or body.count(b"w3id.org/dspace/2025/1/") > 1
 
 
 def _has_foreign_name(node: Any) -> bool:

@@ -1,8 +1,8 @@
 """The shape of a policy inside a message or a catalogue: what the protocol's schema and text ask of an Offer and an Agreement.
 
 What lives here: `check_policy`, which walks the tree once and says what is wrong and where, without reading any meaning into
-it. What does not: what rules, operands and actions mean, and whether they are known (`connector.odrl`); the tree itself is
-never changed, because digests, echoes and evidence need it as the peer wrote it.
+it, and `is_simple`, which knows the usual policies at a glance. What does not: what rules, operands and actions mean, and whether
+they are known (`connector.odrl`). The tree itself is never changed: digests, echoes and evidence need it as the peer wrote it.
 
 Wider than the schema where the same triples are spelled otherwise: one value in the place of an array of one, a right operand
 that is a number or a boolean, an operator with its prefix. Those, and a policy without any rule, which one connector in the
@@ -13,8 +13,11 @@ Source: Dataspace Protocol 2025-1, `contract-schema.json`, and Contract Negotiat
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
 
 from connector import strict
 from connector.errors import BadMessage
@@ -22,6 +25,8 @@ from connector.errors import BadMessage
 ODRL: Final = "http://www.w3.org/ns/odrl/2/"
 MAX_ID_CHARS: Final = 600
 """Longest identifier that is taken from a peer: every store can index it."""
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
+"""An identifier: never empty, never too long for an index. Checked when it is read."""
 
 OPERATORS: Final = ("eq", "gt", "gteq", "lt", "lteq", "neq", "isA", "hasPart", "isPartOf", "isAllOf", "isAnyOf", "isNoneOf")
 LOGICAL: Final = ("and", "andSequence", "or", "xone")
@@ -48,6 +53,53 @@ class Form(StrEnum):
     LISTED = "Offer"
     """An offer in a catalogue: its target is the data set that it hangs on."""
     AGREED = "Agreement"
+
+
+_Word = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Simple(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """The schema's types, narrowed to what can be said without conditions between members."""
+
+
+class _Constraint(_Simple):
+    left_operand: _Word
+    operator: Literal["eq", "gt", "gteq", "lt", "lteq", "neq", "isA", "hasPart", "isPartOf", "isAllOf", "isAnyOf", "isNoneOf"]
+    right_operand: str | dict[str, Any] | list[Any]
+
+
+class _Rule(_Simple):
+    action: _Word
+    constraint: list[_Constraint] | msgspec.UnsetType = msgspec.UNSET
+
+
+_Rules = Annotated[list[_Rule], msgspec.Meta(min_length=1)] | msgspec.UnsetType
+
+
+class _Policy(_Simple, kw_only=True):
+    id: Id = msgspec.field(name="@id")
+    type: Literal["Offer"] = msgspec.field(name="@type")
+    profile: str | list[str] | msgspec.UnsetType = msgspec.UNSET
+    permission: _Rules = msgspec.UNSET
+    prohibition: _Rules = msgspec.UNSET
+    obligation: _Rules = msgspec.UNSET
+    assigner: Id | msgspec.UnsetType = msgspec.UNSET
+    assignee: Id | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Offered(_Policy, kw_only=True):
+    target: Id
+
+
+class _Agreed(_Policy, kw_only=True):
+    type: Literal["Agreement"] = msgspec.field(name="@type")  # type: ignore[assignment]
+    target: Id
+    assigner: Id
+    assignee: Id
+    timestamp: datetime
+
+
+_SIMPLE: Final[dict[Form, type[_Policy]]] = {Form.OFFERED: _Offered, Form.LISTED: _Policy, Form.AGREED: _Agreed}
 
 
 def check_policy(tree: Any, where: str, form: Form, warnings: list[str]) -> None:
@@ -93,6 +145,24 @@ def check_policy(tree: Any, where: str, form: Form, warnings: list[str]) -> None
         warnings.append(f"`{where}` has no rule at all: nothing is permitted by it")
 
 
+def is_simple(tree: Any, form: Form) -> bool:
+    """Whether `tree` has only canonical members and rules with plain constraints, if any; `check_policy` has no word about it then.
+
+    What it says no to may be all right as well.
+    """
+    try:
+        policy = msgspec.convert(tree, _SIMPLE[form])
+    except msgspec.ValidationError:
+        return False
+    if policy.permission is msgspec.UNSET and policy.prohibition is msgspec.UNSET:
+        return False
+    if form is not Form.AGREED:
+        return True
+    # msgspec reads RFC 3339, which allows other letters and offsets as well
+    timestamp = tree["timestamp"]
+    return bool(timestamp[10] == "T" and timestamp[-1] == "Z" and len(timestamp) <= 64)
+
+
 def kind_of(value: Any) -> str:
     """A JSON value's kind, for messages."""
     if value is None:
@@ -121,6 +191,9 @@ def _rule(rule: Any, place: Place, warnings: list[str]) -> None:
 def _constraint(node: Any, place: Place, warnings: list[str]) -> None:
     if type(node) is not dict:
         raise _fault(f"expected an object, found {kind_of(node)}", place, "send `leftOperand`, `operator` and `rightOperand`")
+    left, right = node.get("leftOperand"), node.get("rightOperand")
+    if left and type(left) is str and type(right) is str and node.get("operator") in _OPERATORS and _LOGICAL.isdisjoint(node):
+        return  # the usual one
     joined = _LOGICAL.intersection(node)
     if joined:
         if len(joined) > 1 or "leftOperand" in node:
@@ -142,7 +215,6 @@ def _constraint(node: Any, place: Place, warnings: list[str]) -> None:
         warnings.append(f"`{_path((place, 'operator'))}` is {strict.shown(operator)} in the place of `{bare}`")
     if "rightOperand" not in node:
         raise _fault("member `rightOperand` is missing", (place, "rightOperand"), "send the value that is compared with")
-    right = node["rightOperand"]
     if right is None:
         raise _fault("expected a value, found null", (place, "rightOperand"), "send the value that is compared with")
     if type(right) is not str and type(right) not in (dict, list):

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from connector import strict
 from connector.dsp import messages as m
-from connector.dsp.plain import DSP_CONTEXT, ForeignContext, canonical, plain
-from connector.dsp.shape import Form, check_policy
+from connector.dsp.plain import DSP_CONTEXT, ForeignContext, canonical, check_plain
+from connector.dsp.shape import Form, check_policy, is_simple
 from connector.dsp.tables import NEGOTIATION, TRANSFER
 from connector.errors import BadMessage
 
@@ -31,8 +30,7 @@ M = TypeVar("M")
 _HEAD: Final = msgspec.json.encode({"@context": [DSP_CONTEXT]})[:-1] + b","
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received(Generic[M]):
+class Received(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
     """A message, and the body it came in."""
 
     message: M
@@ -50,8 +48,11 @@ def decode(body: bytes, *types: type[M], limits: strict.Limits = strict.DEFAULT)
     Raises: BadMessage with the JSON path and the mend; TooLarge; ForeignContext when only JSON-LD processing can tell.
     """
     warnings: list[str] = []
-    tree = plain(body, warnings, limits)
-    return _understood(tree, body, types, warnings)
+    tree = strict.scan(body, limits)
+    is_canonical = _is_canonical(tree)
+    if not is_canonical:
+        check_plain(tree, body, warnings)
+    return _understood(tree, body, types, warnings, is_canonical)
 
 
 def decode_foreign(body: bytes, *types: type[M], limits: strict.Limits = strict.DEFAULT) -> Received[M]:
@@ -59,7 +60,7 @@ def decode_foreign(body: bytes, *types: type[M], limits: strict.Limits = strict.
 
     Raises: BadMessage, also for a context that is not on the list of `connector.jsonld`; TooLarge.
     """
-    return _understood(canonical(body, limits), body, types, ["the message is foreign JSON-LD"])
+    return _understood(canonical(body, limits), body, types, ["the message is foreign JSON-LD"], False)
 
 
 def encode(message: m.Message) -> bytes:
@@ -110,7 +111,31 @@ def reasons(message: m.ErrorMessage) -> tuple[str, ...]:
 # --- from tree to message
 
 
-def _understood(tree: m.Tree, body: bytes, types: tuple[type[M], ...], warnings: list[str]) -> Received[M]:
+def _is_canonical(tree: Any) -> bool:
+    """Whether `tree` is the usual message at a glance: nothing in it but canonical members, and at most a simple policy."""
+    if type(tree) is not dict or not tree.keys() <= _NAMES:
+        return False
+    context = tree.get("@context")
+    if context != _ALONE and not (
+        type(context) is list and DSP_CONTEXT in context and all(type(url) is str for url in context)
+    ):
+        return False
+    if type(tree.get("@type")) is not str:
+        return False
+    if "offer" in tree:
+        return is_simple(tree["offer"], Form.OFFERED)
+    return "agreement" not in tree or is_simple(tree["agreement"], Form.AGREED)
+
+
+_ALONE: Final = [DSP_CONTEXT]
+# `dataAddress` is not among them, because terms may hide behind prefixes inside
+_NAMES: Final = frozenset({
+    "@context", "@type", "@id", m.PURPOSE_IRI, "offer", "agreement", "providerPid", "consumerPid", "callbackAddress", "eventType",
+    "state", "agreementId", "format",
+})  # fmt: skip
+
+
+def _understood(tree: m.Tree, body: bytes, types: tuple[type[M], ...], warnings: list[str], is_canonical: bool) -> Received[M]:
     name = tree.get("@type")
     for kind in types:
         if kind.__name__ == name:
@@ -127,7 +152,12 @@ def _understood(tree: m.Tree, body: bytes, types: tuple[type[M], ...], warnings:
         raise _mended(error) from None
     check = _CHECKS.get(kind)
     if check is not None:
-        check(message, warnings)
+        check(message)
+    if not is_canonical:
+        if "offer" in tree and kind in _WITH_OFFER:
+            check_policy(tree["offer"], "offer", Form.OFFERED, warnings)
+        elif "agreement" in tree and kind is m.ContractAgreementMessage:
+            check_policy(tree["agreement"], "agreement", Form.AGREED, warnings)
     return Received(message=message, message_id=tree.get("@id"), raw=body, warnings=tuple(warnings))
 
 
@@ -157,30 +187,24 @@ def _ease(tree: m.Tree, warnings: list[str]) -> None:
         warnings.append("`code` is not text")
 
 
-def _check_request(message: m.ContractRequestMessage, warnings: list[str]) -> None:
+def _check_request(message: m.ContractRequestMessage) -> None:
     _check_either("callbackAddress", message.callback_address, "providerPid", message.provider_pid)
-    check_policy(message.offer, "offer", Form.OFFERED, warnings)
 
 
-def _check_offer(message: m.ContractOfferMessage, warnings: list[str]) -> None:
+def _check_offer(message: m.ContractOfferMessage) -> None:
     _check_either("callbackAddress", message.callback_address, "consumerPid", message.consumer_pid)
-    check_policy(message.offer, "offer", Form.OFFERED, warnings)
 
 
-def _check_agreement(message: m.ContractAgreementMessage, warnings: list[str]) -> None:
-    check_policy(message.agreement, "agreement", Form.AGREED, warnings)
-
-
-def _check_transfer_request(message: m.TransferRequestMessage, warnings: list[str]) -> None:
+def _check_transfer_request(message: m.TransferRequestMessage) -> None:
     _check_address(message.callback_address)
 
 
-def _check_negotiation_state(message: m.ContractNegotiation, warnings: list[str]) -> None:
+def _check_negotiation_state(message: m.ContractNegotiation) -> None:
     if message.state not in NEGOTIATION:
         raise BadMessage(f"a negotiation is never {message.state}", where="state", mend="send a state of a negotiation")
 
 
-def _check_transfer_state(message: m.TransferProcess, warnings: list[str]) -> None:
+def _check_transfer_state(message: m.TransferProcess) -> None:
     if message.state not in TRANSFER:
         raise BadMessage(f"a transfer is never {message.state}", where="state", mend="send a state of a transfer")
 
@@ -205,10 +229,10 @@ def _check_address(address: str) -> None:
         )
 
 
-_CHECKS: Final[dict[Any, Callable[[Any, list[str]], None]]] = {
+_WITH_OFFER: Final = (m.ContractRequestMessage, m.ContractOfferMessage)
+_CHECKS: Final[dict[Any, Callable[[Any], None]]] = {
     m.ContractRequestMessage: _check_request,
     m.ContractOfferMessage: _check_offer,
-    m.ContractAgreementMessage: _check_agreement,
     m.TransferRequestMessage: _check_transfer_request,
     m.ContractNegotiation: _check_negotiation_state,
     m.TransferProcess: _check_transfer_state,
