@@ -1,0 +1,14 @@
+"""The command `kontor`: one file a subject, each command a few lines around the client, the settings or a pure room.
+
+What lives here: reading arguments, printing results, exit codes. What does not: anything a program would want to import;
+that is `connector.client`. Nothing heavy is imported before a command runs, so that `kontor --help` answers at once.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line that this process was started with, and exit with its code."""
+    from connector.cli.commands import app
+
+    app(prog_name="kontor")

@@ -1,0 +1,147 @@
+"""`kontor publish`: a file, a folder or an upstream becomes a dataset with an offer."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from connector.cli.access import Access
+from connector.cli.command import command
+from connector.cli.output import Output
+from connector.errors import ConfigurationError, Conflict, NotFound
+
+if TYPE_CHECKING:
+    from connector.api.offerings import Asset, AssetSource, ContractDefinition
+    from connector.client import Calls, Client
+
+
+def register(app: typer.Typer) -> None:
+    """Add `publish` to the commands."""
+    example = 'kontor publish weather.csv --title "Hourly weather, 2025" --keyword weather --policy members-only'
+    command(app, "publish", publish, example=example)
+
+
+def publish(
+    access: Access,
+    out: Output,
+    what: Annotated[str, typer.Argument(help="A file or folder on the node's machine, or the http(s) address of an upstream.")],
+    policy: Annotated[str, typer.Option(help="The terms: a policy on the node or in the library by name, or a file (YAML, JSON).")],
+    title: Annotated[str, typer.Option(help="Title in the catalogue; the file's name when left out.")] = "",
+    description: Annotated[str, typer.Option(help="Some sentences for the catalogue.")] = "",
+    keyword: Annotated[list[str] | None, typer.Option(help="A word to find it by; may be repeated.")] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Dataset id; made of participant and name when left out.")] = None,
+    offer_id: Annotated[str | None, typer.Option(help="Id of the offer; made of both when left out.")] = None,
+    access_policy: Annotated[str | None, typer.Option(help="Who sees the offer at all, as `--policy`; else every proven peer.")] = None,
+    approval: Annotated[Literal["auto", "manual"], typer.Option(help="`manual`: every request waits for `kontor approve`.")] = "auto",
+    authorization_file: Annotated[
+        Path | None, typer.Option(help="File with the `Authorization` value that opens the upstream; kept sealed on the node.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the dataset that has this id.")] = False,
+) -> None:  # fmt: skip
+    """Offer data under a policy: from now on it stands in the catalogue, with its digest."""
+    from connector.api.offerings import Asset, ContractDefinition
+
+    with access.open() as (node, me):
+        slug = _slug(what)
+        dataset = id or f"urn:kontor:{me.participant}:{slug}"
+        source = _source(node, me, what, slug, authorization_file)
+        media_type = mimetypes.guess_type(what)[0] if source.type != "folder" else None
+        asset = Asset(
+            id=dataset, title=title or Path(what.rstrip("/")).name, description=description, keywords=tuple(keyword or ()),
+            media_type=media_type, source=source,
+        )  # fmt: skip
+        policies = [policy] if access_policy is None else [policy, access_policy]
+        names = [_policy(node, me, one) for one in policies]
+        definition = ContractDefinition(
+            id=slug, assets=(dataset,), policy=names[0], access_policy=names[1] if len(names) > 1 else None, approval=approval,
+            offer_id=offer_id or "{definition}:{dataset}",
+        )  # fmt: skip
+        kept = _keep(node, me, asset, definition, replace)
+    # the template of the contract definition, filled in as the node does it
+    offer = definition.offer_id.replace("{definition}", definition.id).replace("{dataset}", dataset)
+    out.lines(
+        {"dataset": dataset, "offer": offer, "policy": names[0], "digest": kept.digest, "byte_size": kept.byte_size},
+        f"dataset  {dataset}",
+        f"offer    {offer}",
+        f"policy   {names[0]}",
+        f"digest   {f'sha-256 {kept.digest}' if kept.digest else 'none: the data is not one file of the node'}",
+    )
+
+
+def _source(node: Client, me: Calls, what: str, slug: str, authorization_file: Path | None) -> AssetSource:
+    """Where the data lies; the upstream's credential goes into the node's secrets first."""
+    from connector.api.offerings import AssetSource
+
+    if re.match("https?://", what):
+        if authorization_file is None:
+            return AssetSource(type="http", url=what)
+        node.send(me.put_secret(slug, _text(authorization_file)))
+        return AssetSource(type="http", url=what, secret=slug)
+    if authorization_file is not None:
+        raise typer.BadParameter("only an upstream has a credential", param_hint="--authorization-file")
+    path = Path(what).absolute()
+    if not path.exists():
+        raise ConfigurationError("there is no such file or folder", where=str(path), mend="it must be on the node's machine")
+    return AssetSource(type="folder" if path.is_dir() else "file", path=str(path))
+
+
+def _policy(node: Client, me: Calls, named: str) -> str:
+    """The id of the policy on the node; one of the library or of a file is put there first.
+
+    Raises: Conflict when the node has another policy of that name.
+    """
+    from connector.api.offerings import Policy
+    from connector.cli.terms import is_file, load
+
+    if not is_file(named) and _has_policy(node, me, named):
+        return named
+    terms = load(named)
+    try:
+        return node.send(me.add_policy(Policy(id=terms.name, policy=terms.tree))).id
+    except Conflict:
+        if node.send(me.policy(terms.name)).policy == terms.tree:
+            return terms.name
+        raise Conflict(
+            f"the node has another policy `{terms.name}`",
+            where=named,
+            mend="give the file another name; offers may rest on the old one",
+        ) from None
+
+
+def _has_policy(node: Client, me: Calls, name: str) -> bool:
+    try:
+        return node.send(me.policy(name)).id == name
+    except NotFound:
+        return False
+
+
+def _keep(node: Client, me: Calls, asset: Asset, definition: ContractDefinition, replace: bool) -> Asset:
+    if replace:
+        kept = node.send(me.put_asset(asset))
+        node.send(me.put_definition(definition))
+        return kept
+    try:
+        kept = node.send(me.add_asset(asset))
+    except Conflict as error:
+        raise Conflict(
+            error.what, where=asset.id, mend="name another id with `--id`, or replace it with `--replace`"
+        ) from error
+    node.send(me.add_definition(definition))
+    return kept
+
+
+def _slug(what: str) -> str:
+    name = what.rstrip("/").rpartition("/")[2].rpartition("?")[0] or what.rstrip("/").rpartition("/")[2]
+    stem = name.rpartition(".")[0] or name
+    return re.sub("[^a-z0-9]+", "-", stem.lower()).strip("-") or "data"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigurationError("the credential cannot be read", where=str(path), mend="name a readable text file") from fault
