@@ -12,7 +12,6 @@ from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.secrets import Secrets
 from connector.controlplane.transfer import Transfers
-from connector.outbound.client import OutboundClient
 from connector.ports.dataplane import DataPlane
 from connector.ports.store import Store
 from connector.settings import Operator
@@ -32,6 +31,5 @@ class Parts:
     transfers: Transfers
     agreements: Agreements
     data_plane: DataPlane
-    outbound: OutboundClient
     faults: Callable[[], tuple[str, ...]]
     """What of the node does not work at the moment, in words; empty when all does."""

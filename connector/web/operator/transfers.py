@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from connector.api.common import Listing
 from connector.api.transfers import DataAddress, NewTransfer, Transfer, TransferAct, TransferStep
@@ -13,16 +15,35 @@ from connector.controlplane.transfer import TransferWish
 from connector.dsp import transfer as dsp
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind
-from connector.errors import NotFound
-from connector.ports.dataplane import DataRequest
+from connector.errors import KontorError, NotFound
+from connector.ports.dataplane import DataRequest, Served
+from connector.web import data, edge, errors
 from connector.web.operator import views
 from connector.web.operator.gate import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Fitting, Limit
-from connector.web.streams import Flowing
 
 _PASSED_ON = frozenset({"range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "accept"})
 FilePath = Annotated[str, Query(max_length=4096, description="A file below the root of a folder; empty: the whole.")]
+
+
+class Flowing(Response):
+    """Sends what the data plane collects. Opened only when it is sent, so that nothing runs for a caller who has left."""
+
+    def __init__(self, opened: AbstractAsyncContextManager[Served]) -> None:
+        super().__init__()
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                served = await stack.enter_async_context(self._opened)
+            except KontorError as fault:
+                verdict = errors.judge(fault, is_operator=True)
+                edge.note(scope, error_id=verdict.error_id, cause=verdict.text)
+                await errors.send_problem(send, verdict)
+                return
+            await data.relay(nullcontext(served), scope, receive, send)
 
 
 def routes(parts: Parts) -> APIRouter:

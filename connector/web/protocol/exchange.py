@@ -137,7 +137,7 @@ class Exchange:
             return wire.decode(body, message, limits=self.limits)
         except wire.ForeignContext:
             async with self.foreign:
-                return await asyncio.to_thread(wire.decode_foreign, body, message, limits=self.limits)
+                return await asyncio.to_thread(lambda: wire.decode_foreign(body, message, limits=self.limits))
 
 
 def _check_content_type(scope: Scope) -> None:

@@ -1,0 +1,59 @@
+"""The composition root: from settings to a running node, opened in order and closed in reverse by one exit stack.
+
+node        App, the parts of a node and their order, its workers and who watches over them
+parts       parts that need a word of their own: store, way out, vocabulary, the key that seals secrets
+listening   sockets, servers and TLS
+
+Here: `serve` and `migrate` for the command line. Nothing in this room decides anything; the parts do. Heavy libraries are
+imported by the parts that need them, so that importing this room stays cheap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from connector import observe
+from connector.app.node import App
+from connector.app.parts import named_store
+from connector.settings import Settings
+
+__all__ = ["App", "migrate", "serve"]
+
+
+def serve(settings: Settings) -> None:
+    """Run the node until SIGTERM or SIGINT; answers under way are finished first.
+
+    Raises: ConfigurationError when it cannot start.
+    """
+    observe.configure(format_=settings.node.log_format, level=settings.node.log_level)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_until_signalled(settings))
+
+
+async def _until_signalled(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with App(settings) as app:
+        print(f"ready: peers reach {app.public_url}, operators {app.operator_url}", flush=True)
+        await stop.wait()
+        observe.info("node.stopping", node=settings.node.id)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not to be had on Windows
+        return None
+    return uvloop.new_event_loop
+
+
+async def migrate(settings: Settings) -> tuple[int, int]:
+    """Bring the store up to this release; the versions before and after.
+
+    Raises: SchemaTooNew, ConfigurationError.
+    """
+    return await named_store(settings).migrate()

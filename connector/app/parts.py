@@ -1,0 +1,106 @@
+"""Parts of a node that need a word of their own: the store, the way out, the vocabulary, the key that seals secrets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Final
+
+from connector import observe
+from connector.errors import ConfigurationError
+from connector.settings import Settings
+
+if TYPE_CHECKING:
+    from connector.odrl.vocabulary import Vocabulary
+    from connector.outbound.client import OutboundClient
+    from connector.ports.store import Store
+
+_SECRETS_KEY_BYTES: Final = 32
+_NEW_AND_PRIVATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+def named_store(settings: Settings) -> Store:
+    """The store that the settings name, not open yet; its folder is there.
+
+    Raises: ConfigurationError.
+    """
+    from connector.storage import open_store
+
+    found = settings.node
+    found.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return open_store(settings.store.url, node=found.id, lease_s=settings.store.lease_s, folder=found.data_dir)
+
+
+@contextlib.asynccontextmanager
+async def opened_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store that the settings name, for as long as the context is open.
+
+    Raises: SchemaTooNew, ConfigurationError.
+    """
+    store = named_store(settings)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def outbound_client(settings: Settings, *, is_for_upstreams: bool = False) -> OutboundClient:
+    """A way out: to peers, or to the upstreams that our own operators name, which may stand on our private network."""
+    from connector.outbound.client import OutboundClient, Tls
+    from connector.outbound.rules import OutboundRules
+
+    found = settings.outbound
+    rules = OutboundRules(
+        allow_http=found.unsafe_allow_http or is_for_upstreams,
+        allow_loopback=found.unsafe_allow_loopback,
+        allow_private=found.unsafe_allow_private or is_for_upstreams,
+        allowed_ports=() if is_for_upstreams else found.allowed_ports,
+        connect_s=found.connect_timeout_s,
+        read_s=found.read_timeout_s,
+        total_s=found.total_timeout_s,
+        max_answer_bytes=found.max_answer_bytes,
+    )
+    return OutboundClient(rules, Tls(ca_file=found.ca_file, certificate=found.client_certificate, key=found.client_key))
+
+
+def known_vocabulary() -> Vocabulary:
+    import orjson
+
+    from connector.odrl import vocabulary
+    from connector.packaged import folder
+
+    root = folder("vocab")
+    profiles = sorted((root / "profiles").glob("*.json"))
+    read = [orjson.loads(path.read_bytes()) for path in (root / "odrl.json", *profiles)]
+    return vocabulary.load(read[0], *read[1:])
+
+
+def secrets_key(settings: Settings) -> bytes:
+    """The key that seals stored secrets: from the settings, or from `data_dir/secrets.key`, made at the first start.
+
+    Raises: ConfigurationError when it is not 32 bytes in base64.
+    """
+    path = settings.node.data_dir / "secrets.key"
+    text, where = settings.secrets_key, "secrets_key"
+    if text is None:
+        where = str(path)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(FileExistsError), os.fdopen(os.open(path, _NEW_AND_PRIVATE, 0o600), "w") as file:
+            file.write(base64.b64encode(secrets.token_bytes(_SECRETS_KEY_BYTES)).decode() + "\n")
+        text = path.read_text(encoding="utf-8").strip()
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            observe.warning("node.key_is_readable", file=str(path), mend="take the rights of others away: chmod 600")
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != _SECRETS_KEY_BYTES:
+        mend = "give 32 random bytes as base64; secrets that were sealed with another key do not open any more"
+        raise ConfigurationError("this is no key that seals secrets", where=where, mend=mend)
+    return key

@@ -1,0 +1,152 @@
+"""The data plane's public addresses: pull and push over plain ASGI, bodies in streams.
+
+What lives here: `routes`, and `relay`, which the operator's routes use for the same kind of answer.
+What does not: rights, sources and files (`dataplane/`). A fault after the first byte cuts the connection: a body that is
+properly ended is whole, always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Protocol
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from connector import observe
+from connector.dataplane.receive import Receipt, Upload
+from connector.errors import Forbidden, KontorError, Unreachable
+from connector.ports.dataplane import DataRequest, Served
+from connector.web import errors
+from connector.web.edge import note
+
+_ONE_PIECE_BYTES: Final = 256 << 10
+
+
+class Plane(Protocol):
+    """What these routes need of a data plane."""
+
+    def pull(self, participant: str, pid: str, request: DataRequest) -> AbstractAsyncContextManager[Served]: ...
+
+    async def push(self, participant: str, pid: str, upload: Upload) -> Receipt: ...
+
+
+def routes(plane: Plane) -> list[BaseRoute]:
+    """The routes of the public listener under `/{participant}/data/`."""
+    return [
+        Route("/{participant}/data/pull/{pid}", _Pull(plane)),
+        Route("/{participant}/data/pull/{pid}/{path:path}", _Pull(plane)),
+        Route("/{participant}/data/push/{pid}", _Push(plane)),
+    ]
+
+
+class _Pull:
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        at = scope["path_params"]
+        request = DataRequest(method=scope["method"], path=at.get("path", ""), headers=headers_of(scope))
+        await relay(self._plane.pull(at["participant"], at["pid"], request), scope, receive, send)
+
+
+class _Push:
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        at = scope["path_params"]
+        upload = Upload(method=scope["method"], headers=headers_of(scope), chunks=_body(receive))
+        try:
+            receipt = await self._plane.push(at["participant"], at["pid"], upload)
+        except KontorError as fault:
+            await _refuse(fault, scope, send)
+            return
+        await _head(send, receipt.status, receipt.headers)
+        await send({"type": "http.response.body", "body": b""})
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers of a request, names in lower case, repeated ones joined (RFC 9110, section 5.3)."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+async def relay(opened: AbstractAsyncContextManager[Served], scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with what `opened` serves, at the receiver's pace; the source is closed when the receiver is gone.
+
+    A fault before the first byte is answered; after it the connection is cut, by leaving the answer unfinished.
+    """
+    has_begun = False
+    try:
+        async with opened as served:
+            await _head(send, served.status, served.headers)
+            has_begun = True
+            if served.chunks is None:
+                await send({"type": "http.response.body", "body": b""})
+                return
+            length = int(served.headers.get("content-length", "-1"))
+            if 0 <= length <= _ONE_PIECE_BYTES:  # over before anybody could notice that the receiver is gone
+                await _flow(served.chunks, length, send)
+                return
+            fault: KontorError | None = None
+            async with asyncio.TaskGroup() as group:
+                watcher = group.create_task(_cut_when_gone(served, receive))
+                try:
+                    await _flow(served.chunks, length, send)
+                except KontorError as broken:
+                    fault = broken
+                watcher.cancel()
+            if fault is not None:
+                raise fault
+    except KontorError as fault:
+        if not has_begun:
+            await _refuse(fault, scope, send)
+            return
+        note(scope, cut=fault.what)
+        observe.debug("data.cut", cause=str(fault))
+
+
+async def _flow(chunks: AsyncIterator[bytes], length: int, send: Send) -> None:
+    """Send `chunks`; `length` of them are the end, or the end itself where it is negative."""
+    left = length
+    async for chunk in chunks:
+        left -= len(chunk)
+        await send({"type": "http.response.body", "body": chunk, "more_body": left != 0})
+    if length < 0:
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _cut_when_gone(served: Served, receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    served.cut()
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Unreachable("the sender broke off", mend="take up the transfer again")
+        body = message.get("body", b"")
+        if body:
+            yield body
+        if not message.get("more_body", False):
+            return
+
+
+async def _refuse(fault: KontorError, scope: Scope, send: Send) -> None:
+    """Say what is wrong to who holds a token: unlike strangers, they may know that there is something they may not read now."""
+    verdict = errors.judge(fault, is_operator=isinstance(fault, Forbidden))
+    note(scope, code=fault.code, error_id=verdict.error_id)
+    await errors.send_problem(send, verdict)
+
+
+async def _head(send: Send, status: int, headers: Mapping[str, str]) -> None:
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
