@@ -105,7 +105,7 @@ class CompiledRule:
     # `matches` and all constraints and refinements
     duties: tuple[CompiledDuty, ...]
     clock: tuple[Atom, ...]
-    fault: Unknown | None = None
+    # premises that compare with the clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +192,11 @@ class _Builder:
                     code=Code.ACTION_UNKNOWN, detail=f"unknown action `{a.action.name[:80]}`; {hint}", needs=a.action.name
                 )
                 self.warn(fault, a.action.where)
-        matches = [test for test in (constant(fault) if fault else None, self.asset(a.target), is_party(a.assignee)) if test]
+        matches = [
+            test
+            for test in (constant(fault) if fault is not None else None, self.asset(a.target), is_party(a.assignee))
+            if test
+        ]
         trees = [self.tree(c, "constraint", is_permission) for c in a.rule.constraints]
         trees += [self.tree(c, "refinement", is_permission) for c in (a.action.refinements if a.action else ())]
         trees += [self.tree(c, "party", is_permission) for c in (a.assignee.refinements if a.assignee else ())]
@@ -207,7 +211,6 @@ class _Builder:
             test=join((*matches, *(tree.test for tree in trees))),
             duties=tuple(self.duty(duty, "duty") for duty in duties),
             clock=tuple(atom for tree in trees for atom in atoms(tree) if atom.clock),
-            fault=fault,
         )
 
     def duty(self, duty: Duty, part: str) -> CompiledDuty:

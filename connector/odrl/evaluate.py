@@ -71,9 +71,11 @@ def decide(
         raise ValueError("`World.now` needs a time zone")
     frame = Frame(world.now, request, STAGE_ORDER[stage], world)
     action = compiled.vocabulary.action(request.action)
-    refusal = _refusal(compiled, frame) or (None if action else _unknown_action(compiled, request))
-    if refusal or action is None:
-        return tracing.refuse(compiled, frame, stage, refusal or _unknown_action(compiled, request))
+    refusal = _refusal(compiled, frame)
+    if refusal is not None:
+        return tracing.refuse(compiled, stage, refusal)
+    if action is None:
+        return tracing.refuse(compiled, stage, _unknown_action(compiled, request))
     permissions, prohibitions = _candidates(compiled, action.name, request.target)
     outcome = _weigh(compiled, frame, permissions, prohibitions, duty_mode)
     candidates = (*permissions, *prohibitions)

@@ -18,7 +18,7 @@ _MOST_RULES = 50
 # of rules that do not grant, so many are explained; a report is for reading
 
 
-def refuse(compiled: Compiled, frame: Frame, stage: Stage, why: Unknown) -> Decision:
+def refuse(compiled: Compiled, stage: Stage, why: Unknown) -> Decision:
     """A refusal of the whole policy, for one reason."""
     part = {Code.PROFILE_UNKNOWN: "profile", Code.ACTION_UNKNOWN: "action"}.get(why.code, "policy")
     reason = Reason(code=why.code, state=State.UNKNOWN, where=compiled.policy.where, part=part, detail=why.detail)
