@@ -7,7 +7,6 @@ the checks of a `Change` before it is written. What does not: SQL, and keeping a
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -81,7 +80,7 @@ def text_after(cursor_: str) -> str:
     """
     try:
         return base64.b64decode(cursor_ + "=" * (-len(cursor_) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError) as fault:
+    except ValueError as fault:
         raise _foreign_cursor() from fault
 
 

@@ -162,12 +162,12 @@ def timeline(connection: sqlite3.Connection, key: Key) -> Timeline:
         if row is None:
             return Timeline(records=(), attempts=(), pending=(), due=())
         number = (row[0],)
-        history = connection.execute(SQL["history"], number).fetchall()
+        steps = connection.execute(SQL["steps"], number).fetchall()
         pending = connection.execute(SQL["pending"], number).fetchall()
         due = connection.execute(SQL["waiting_due"], number).fetchall()
     return Timeline(
-        records=tuple(record for records, _ in history for record in _decode_records(records)),
-        attempts=tuple(attempt for _, attempts in history for attempt in _decode_attempts(attempts)),
+        records=tuple(record for records, _ in steps for record in _decode_records(records)),
+        attempts=tuple(attempt for _, attempts in steps for attempt in _decode_attempts(attempts)),
         pending=tuple(map(message, pending)),
         due=tuple(codec.decode_due(body) for (body,) in due),
     )

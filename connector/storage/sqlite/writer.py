@@ -5,8 +5,8 @@ thread of its own each would have to win the interpreter's lock back from a busy
 waits for the disk or for another process, the commit and a lock that is taken, runs on the writer's thread.
 
 1. A call is queued; the queue is bounded, later callers wait.
-2. When no transaction is under way, one begins and takes what is queued, each call inside its own savepoint: one that raises
-   is rolled back alone.
+2. When no transaction is under way, one begins and takes what is queued. A call that raises leaves nothing behind: when it
+   had written already, all of them are undone and run again, each inside a savepoint of its own.
 3. The thread commits. Only then do callers get their results: what they are told is on the disk.
 4. A fault of the disk or the file rolls everything back; all callers of the transaction get StoreUnavailable.
 What does not live here: what the statements are (`writes.py`).
@@ -116,28 +116,54 @@ class Writer:
         return calls
 
     def _fill(self) -> None:
-        """Run the calls inside the transaction that has begun, and have it committed."""
-        connection, calls = self.connection, self._taken()
-        before = connection.total_changes
+        """Run calls inside the transaction that has begun, and have it committed."""
+        calls = self._taken()
+        before = self.connection.total_changes
         try:
-            for call in calls:
-                connection.execute("SAVEPOINT one")
-                try:
-                    call.result = call.run()
-                except Exception as fault:
-                    if isinstance(fault, sqlite3.Error) and faults.is_environment(fault):
-                        raise
-                    call.fault = fault
-                    connection.execute("ROLLBACK TO one")
-                connection.execute("RELEASE one")
-            if connection.total_changes == before:
-                connection.execute("COMMIT")
+            if not self._run_plainly(calls):
+                self.connection.execute("ROLLBACK")
+                self.connection.execute("BEGIN IMMEDIATE")
+                before = self.connection.total_changes
+                self._run_apart(calls)
+            if self.connection.total_changes == before:
+                self.connection.execute("COMMIT")
                 self._finish(calls)
             else:
                 self._orders.put(lambda: self._commit(calls))
         except sqlite3.Error as fault:
             self._undo()
             self._refuse(calls, fault)
+
+    def _run_plainly(self, calls: list[_Call]) -> bool:
+        """Run `calls` one after the other; False when one has written and then raised, so that all must be undone.
+
+        A savepoint for each costs more than its statements, and a call that raises has nearly always written nothing.
+        """
+        for call in calls:
+            before = self.connection.total_changes
+            try:
+                call.result = call.run()
+            except Exception as fault:
+                if isinstance(fault, sqlite3.Error) and faults.is_environment(fault):
+                    raise
+                if self.connection.total_changes != before:
+                    return False
+                call.fault = fault
+        return True
+
+    def _run_apart(self, calls: list[_Call]) -> None:
+        """Run `calls` again, each undone alone when it raises."""
+        for call in calls:
+            call.fault = None
+            self.connection.execute("SAVEPOINT one")
+            try:
+                call.result = call.run()
+            except Exception as fault:
+                if isinstance(fault, sqlite3.Error) and faults.is_environment(fault):
+                    raise
+                call.fault = fault
+                self.connection.execute("ROLLBACK TO one")
+            self.connection.execute("RELEASE one")
 
     def _undo(self) -> None:
         # the engine has rolled back by itself after some faults; what it refuses now, the next beginning tries again

@@ -19,7 +19,7 @@ from connector.storage.queries import statements
 SQL = statements("sqlite")
 _BY_PID, _BY_PEER = SQL["process_by_pid"], SQL["process_by_peer"]
 _UPDATE, _UPDATE_BODY = SQL["update_process"], SQL["update_process_body"]
-_RECEIVED, _HISTORY = SQL["insert_received"], SQL["insert_history"]
+_STEP = SQL["insert_step"]
 _SEND, _REMOVE, _PUT_OFF = SQL["insert_message"], SQL["delete_message"], SQL["put_off_message"]
 _NOTHING = b"[]"
 
@@ -62,9 +62,7 @@ class Writes:
         if change.process is not None:
             number = self._write_process(key, number, found, change.process)
         if number is not None:
-            if received is not None and answer is None:
-                self._execute(_RECEIVED, (number, received, change.answer))
-            self._write_rest(number, found, change)
+            self._write_rest(number, found, change, received if answer is None else None)
         if change.agreement is not None:
             self._keep(change.agreement)
         return change
@@ -100,7 +98,7 @@ class Writes:
         assert inserted is not None
         return inserted
 
-    def _write_rest(self, number: int, found: Process | None, change: Change[Any]) -> None:
+    def _write_rest(self, number: int, found: Process | None, change: Change[Any], received: str | None) -> None:
         if change.outgoing:
             now = codec.micros(codec.moment(change, found))
             for outgoing in change.outgoing:
@@ -113,10 +111,11 @@ class Writes:
             self._execute(_REMOVE, (number, message_id))
         for retry in change.retries:
             self._execute(_PUT_OFF, (codec.micros(retry.not_before), number, retry.message_id))
-        if change.records or change.attempts:
+        if change.records or change.attempts or received is not None:
             records = codec.encode(change.records) if change.records else _NOTHING
             attempts = codec.encode(change.attempts) if change.attempts else _NOTHING
-            self._execute(_HISTORY, (number, records, attempts))
+            answer = change.answer if received is not None else None
+            self._execute(_STEP, (number, received, answer, records, attempts))
         for due in change.due:
             self._execute(SQL["insert_due"], (number, codec.encode(due), codec.micros(due.at)))
 

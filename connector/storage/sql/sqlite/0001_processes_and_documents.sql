@@ -22,22 +22,16 @@ CREATE INDEX process_listed ON process (participant, kind);
 CREATE INDEX process_state ON process (state, kind);
 CREATE INDEX process_agreement ON process (agreement_id) WHERE agreement_id IS NOT NULL;
 
--- ids of messages that the peer sent, with the answer that each got
-CREATE TABLE received (
+-- what one transaction adds to a process: the peer's message that set it off, our answer to it, lines of the timeline
+CREATE TABLE step (
+  id INTEGER PRIMARY KEY,                     -- the order of the timeline
   process INTEGER NOT NULL REFERENCES process ON DELETE CASCADE,
-  message_id TEXT NOT NULL,
-  answer BLOB NOT NULL,
-  PRIMARY KEY (process, message_id)
-) WITHOUT ROWID;
-
--- the timeline: what one transaction adds to it
-CREATE TABLE history (
-  process INTEGER NOT NULL REFERENCES process ON DELETE CASCADE,
-  nth INTEGER NOT NULL,
+  message_id TEXT,                            -- null when no message of the peer set it off
+  answer BLOB,
   records BLOB NOT NULL,
-  attempts BLOB NOT NULL,
-  PRIMARY KEY (process, nth)
-) WITHOUT ROWID;
+  attempts BLOB NOT NULL
+);
+CREATE UNIQUE INDEX step_received ON step (process, message_id);
 
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY,

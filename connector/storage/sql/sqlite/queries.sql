@@ -1,11 +1,11 @@
 -- Every statement that the SQLite adapter runs, by name. Parameters stand in the order of the call.
 
 -- name: process_by_pid
-SELECT id, body, (SELECT answer FROM received WHERE process = p.id AND message_id = ?4)
+SELECT id, body, (SELECT answer FROM step WHERE process = p.id AND message_id = ?4)
 FROM process AS p WHERE participant = ?1 AND pid = ?2 AND kind = ?3
 
 -- name: process_by_peer
-SELECT id, body, (SELECT answer FROM received WHERE process = p.id AND message_id = ?6)
+SELECT id, body, (SELECT answer FROM step WHERE process = p.id AND message_id = ?6)
 FROM process AS p WHERE participant = ?1 AND peer = ?2 AND opened_as = ?3 AND role = ?4 AND kind = ?5
 
 -- name: insert_process
@@ -18,12 +18,8 @@ UPDATE process SET body = ?, is_held = ?, state = ?, agreement_id = ? WHERE id =
 -- name: update_process_body
 UPDATE process SET body = ?, is_held = ? WHERE id = ?
 
--- name: insert_received
-INSERT INTO received (process, message_id, answer) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
-
--- name: insert_history
-INSERT INTO history (process, nth, records, attempts)
-SELECT ?1, coalesce(max(nth), 0) + 1, ?2, ?3 FROM history WHERE process = ?1
+-- name: insert_step
+INSERT INTO step (process, message_id, answer, records, attempts) VALUES (?, ?, ?, ?, ?)
 
 -- name: insert_message
 INSERT INTO outbox (process, message_id, body, created_at, not_before, free_at, node) VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)
@@ -69,8 +65,8 @@ SELECT participant, pid FROM process WHERE state = ? AND kind = ? ORDER BY id
 -- name: find
 SELECT kind FROM process WHERE participant = ? AND pid = ?
 
--- name: history
-SELECT records, attempts FROM history WHERE process = ? ORDER BY nth
+-- name: steps
+SELECT records, attempts FROM step WHERE process = ? ORDER BY id
 
 -- name: pending
 SELECT o.id, p.kind, p.participant, p.pid, p.peer, o.body, o.tries, o.created_at
