@@ -6,8 +6,9 @@ The built-in data plane and the test kit's implement `DataPlane`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from connector.dsp.messages import DataAddress
@@ -30,7 +31,48 @@ class Source:
     name: str = "data"
     """File name suggested to the receiver."""
     digest: str | None = None
-    """SHA-256 of the whole, hexadecimal, when it is known."""
+    """SHA-256 of the whole, hexadecimal, when it is known. Of a folder: of its manifest, which holds those of its files."""
+    byte_size: int | None = None
+    """Size for which `digest` was computed, when it is known; data of another size is served without a digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What is found out about a source when it is published."""
+
+    byte_size: int | None
+    """None when an upstream does not tell."""
+    digest: str | None
+    """SHA-256, hexadecimal; None when it was not asked for."""
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRequest:
+    """What somebody wants to read."""
+
+    method: str = "GET"
+    """`GET` or `HEAD`."""
+    path: str = ""
+    """Below the root of a folder, decoded, without a leading slash; empty: the whole."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case; those that matter: `range`, `if-*`, `accept`, `accept-language`, `authorization`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """An answer whose body flows while it is read."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case. A `content-length` is a promise: when fewer bytes come, the connection must be cut."""
+    chunks: AsyncIterator[bytes] | None
+    """None: there is no body. Ends without an error only when the body is whole.
+
+    Raises: KontorError when the data breaks off; the receiver must notice, so never end the body properly then.
+    """
+    cut: Callable[[], None]
+    """Ends the flow from outside, at once: to be called when the receiver is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +114,11 @@ class TransferEvents(Protocol):
     """Told by the data plane."""
 
     async def completed(self, participant: str, pid: str, *, moved_bytes: int, digest: str | None) -> None:
-        """All bytes of a push are with the receiver."""
+        """All bytes of a push are with the receiver. May be told again, as `received`."""
         ...
 
     async def received(self, participant: str, pid: str, *, moved_bytes: int, digest: str) -> None:
-        """All bytes of a push have arrived here and their digest is right."""
+        """All bytes of a push have arrived here and their digest is right. May be told again: an event is known by its pid."""
         ...
 
     async def failed(self, participant: str, pid: str, reason: str) -> None:
@@ -104,6 +146,21 @@ class DataPlane(Protocol):
 
     async def stop(self, participant: str, pid: str) -> None:
         """Cut what is running for a transfer: suspended, ended, expired. Unknown transfers are no error."""
+        ...
+
+    async def describe(self, source: Source, *, with_digest: bool = True) -> Description:
+        """Size, digest and media type of `source`, found out by reading it: what a description promises.
+
+        Raises: SourceError when it cannot be read; do not publish it then.
+        """
+        ...
+
+    def collect(self, transfer: Transfer, request: DataRequest) -> AbstractAsyncContextManager[Served]:
+        """The data of `transfer` for its consumer's own people: fetched from the provider (pull), or as received (push).
+
+        Raises, on entering: NotFound (nothing has arrived), Conflict (no address yet, or the flow was stopped),
+        PeerError (the provider refuses or breaks off).
+        """
         ...
 
     def received_file(self, participant: str, pid: str) -> str | None:

@@ -1,0 +1,109 @@
+"""What a push carries: a source, opened for reading from an offset on.
+
+What does not live here: sending (`push.py`), serving pulls (`pull.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from connector.dataplane import upstream
+from connector.dataplane.disk import Disk
+from connector.dataplane.sources import OpenFile, media_type_of, open_file
+from connector.errors import SourceError
+from connector.outbound.client import OutboundClient
+from connector.outbound.rules import shown
+from connector.ports.dataplane import Source
+
+
+class Cargo:
+    """Bytes on their way, from `offset` to the end."""
+
+    def __init__(
+        self, chunks: AsyncIterator[bytes], *, offset: int, byte_size: int | None, digest: str | None, media_type: str
+    ) -> None:
+        self.offset = offset
+        self.byte_size = byte_size
+        """Of the whole; None when an upstream does not tell."""
+        self.digest = digest
+        """SHA-256 of the whole, hexadecimal; None when it is not known beforehand."""
+        self.media_type = media_type
+        self.chunks = self._watched(chunks)
+        self._count = offset
+        self._hasher = hashlib.sha256() if digest is None and offset == 0 else None
+
+    async def _watched(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            self._count += len(chunk)
+            if self._hasher is not None:
+                self._hasher.update(chunk)
+            yield chunk
+        if self.byte_size is not None and self._count != self.byte_size:
+            raise SourceError("the source gave another number of bytes than it said")
+
+    def sent(self) -> int:
+        """Bytes of the whole that have left."""
+        return self._count
+
+    def final_digest(self) -> str | None:
+        """The digest of the whole, as far as it is known once everything has left."""
+        return self._hasher.hexdigest() if self._hasher is not None else self.digest
+
+
+class Cargoes:
+    """Opens sources for pushes."""
+
+    def __init__(self, disk: Disk, upstreams: OutboundClient) -> None:
+        self._disk = disk
+        self._upstreams = upstreams
+        self._digests: dict[tuple[str, str], str] = {}
+
+    @asynccontextmanager
+    async def open(self, source: Source, offset: int, progress: Callable[[], None]) -> AsyncIterator[Cargo]:
+        """`source` from `offset` on; from its beginning when it has become shorter than that, or cannot be read in part.
+
+        Raises: SourceError, Overloaded.
+        """
+        match source.type:
+            case "file":
+                async with self._disk.opened(open_file, source.path or "") as file:
+                    size = file.byte_size
+                    first = offset if offset <= size else 0
+                    yield Cargo(
+                        self._disk.chunks(file.fd, first, size - first, source.name),
+                        offset=first,
+                        byte_size=size,
+                        digest=await self._digest(source, file, progress),
+                        media_type=source.media_type or media_type_of(source.name),
+                    )
+            case "http":
+                wanted = {"range": f"bytes={offset}-"} if offset else {}
+                async with upstream.ask(self._upstreams, source, "GET", wanted) as answer:
+                    if answer.status not in (200, 203, 206):
+                        raise SourceError(f"the upstream answers {answer.status}", where=shown(source.url or ""))
+                    first = offset if answer.status == 206 else 0
+                    length = answer.headers.get("content-length", "")
+                    size_now = first + int(length) if length.isdigit() else None
+                    is_described = source.byte_size is None or source.byte_size == size_now
+                    yield Cargo(
+                        upstream.chunks(source, answer),
+                        offset=first,
+                        byte_size=size_now,
+                        digest=source.digest if is_described else None,
+                        media_type=source.media_type or answer.headers.get("content-type") or "application/octet-stream",
+                    )
+            case _:
+                raise SourceError(f"a source of type `{source.type}` cannot be pushed", mend="offer it for pull")
+
+    async def _digest(self, source: Source, file: OpenFile, progress: Callable[[], None]) -> str:
+        """The digest of a file as it is now: the published one while the size is the same, else computed once."""
+        if source.digest and source.byte_size == file.byte_size:
+            return source.digest
+        key = (source.path or "", file.validators.etag)
+        if key not in self._digests:
+            if len(self._digests) >= 1000:
+                self._digests.clear()
+            self._digests[key] = await self._disk.sha256(file.fd, file.byte_size, progress)
+        return self._digests[key]

@@ -1,0 +1,95 @@
+"""The data of a transfer for its consumer's own people: fetched from the provider, or as a push delivered it.
+
+What does not live here: receiving a push (`inbox.py`), and who of our people may read (the operator API).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from connector.dataplane import upstream
+from connector.dataplane.addresses import readings
+from connector.dataplane.disk import Disk
+from connector.dataplane.inbox import Inbox
+from connector.dataplane.pull import serve_file
+from connector.dataplane.sources import open_file
+from connector.dataplane.streams import Stream, Streams
+from connector.dsp.transfer import Transfer
+from connector.errors import Conflict, NotFound, PeerAnswer
+from connector.outbound.client import OutboundClient, StreamedAnswer
+from connector.outbound.rules import shown
+from connector.ports.dataplane import DataRequest, Served
+
+_BODIES = (200, 203, 206)
+_MOST_OF_A_REASON = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collector:
+    """What collecting needs."""
+
+    streams: Streams
+    disk: Disk
+    inbox: Inbox
+    peers: OutboundClient
+    silence_s: float
+
+    @asynccontextmanager
+    async def collect(self, transfer: Transfer, request: DataRequest) -> AsyncIterator[Served]:
+        """The answer to `request`, flowing for as long as the context is open.
+
+        Raises, on entering: NotFound, Conflict, PeerError.
+        """
+        async with self.streams.running(transfer.participant, transfer.pid, self.silence_s) as stream:
+            opened = self._received(transfer, request, stream) if transfer.is_push else self._fetched(transfer, request, stream)
+            async with opened as served:
+                yield served
+
+    @asynccontextmanager
+    async def _received(self, transfer: Transfer, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+        arrived = await self.disk.run(self.inbox.arrived, transfer.participant, transfer.pid)
+        if arrived is None or request.path:
+            raise NotFound("nothing has arrived completely yet", where=transfer.pid, mend="wait until the push is complete")
+        async with self.disk.opened(open_file, str(arrived.path)) as file:
+            yield serve_file(
+                self.disk,
+                file,
+                arrived.name,
+                request,
+                stream,
+                media_type=arrived.media_type,
+                digest=arrived.digest,
+            )
+
+    @asynccontextmanager
+    async def _fetched(self, transfer: Transfer, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+        if transfer.address is None:
+            raise Conflict("the provider has named no address yet", where=transfer.pid, mend="wait for the transfer to start")
+        url, attempts = readings(transfer.address, request.path)
+        asked = {name: request.headers[name] for name in upstream.ASKED if name in request.headers}
+        async with AsyncExitStack() as stack:
+            answer: StreamedAnswer | None = None
+            for credentials in attempts:
+                await stack.aclose()
+                headers = {**asked, **credentials}
+                opening = self.peers.stream(request.method, url, headers, silence_s=self.silence_s)
+                answer = await stack.enter_async_context(opening)
+                if answer.status != 401:
+                    break
+            assert answer is not None
+            if answer.status not in upstream.PASSED:
+                reason = (await answer.read(_MOST_OF_A_REASON)).decode("utf-8", "replace")
+                raise PeerAnswer(
+                    f"the provider answers {answer.status}: {' '.join(reason.split())}",
+                    answer_status=answer.status,
+                    where=shown(url),
+                    mend="see the state of the transfer",
+                )
+            told = {name: value for name, value in answer.headers.items() if name in upstream.TOLD}
+            has_body = request.method == "GET" and answer.status in _BODIES
+            if not has_body and request.method == "GET" and answer.status != 304:
+                told["content-length"] = "0"
+            chunks = stream.paced(answer.chunks()) if has_body else None
+            yield Served(status=answer.status, headers=told, chunks=chunks, cut=stream.cut)

@@ -1,0 +1,212 @@
+"""Where pushes land: a folder for each transfer, a `part` that grows, and `data` once it is whole and its digest right.
+
+What lives here: the files on disk, and nothing else: every function here blocks and is called in a thread of `disk.py`.
+What does not: the conversation with the sender (`receive.py`).
+
+    <folder>/<participant>/<pid>/part        what has arrived so far       part.json   what the sender announced of it
+                                 data        the whole                     data.json   what it is
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Final
+from urllib.parse import quote
+
+import orjson
+
+from connector.errors import InternalError, Overloaded, StoreUnavailable
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SYNC_EACH_BYTES: Final = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """What a sender says about the whole; parts belong together only when it says the same."""
+
+    byte_size: int | None = None
+    digest: str | None = None
+    """SHA-256, hexadecimal."""
+    media_type: str | None = None
+    name: str = "data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """Data that is here completely."""
+
+    path: pathlib.Path
+    byte_size: int
+    digest: str
+    """SHA-256, hexadecimal."""
+    media_type: str | None
+    name: str
+
+
+class Part:
+    """An open `part`; one writer at a time."""
+
+    def __init__(self, fd: int, offset: int, *, is_hashed: bool) -> None:
+        self.fd = fd
+        self.offset = offset
+        """Bytes that have been written."""
+        self.hasher = hashlib.sha256() if is_hashed else None
+        """None when a part is taken up again: the whole is hashed at the end then."""
+        self._synced = offset
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Append `data`; on disk at the latest 256 MiB later.
+
+        Raises: Overloaded when the disk is full: what was written stays, the sender goes on from there later.
+        """
+        view = memoryview(data)
+        with _mended():
+            while view:
+                count = os.write(self.fd, view)
+                if self.hasher is not None:
+                    self.hasher.update(view[:count])
+                self.offset += count
+                view = view[count:]
+            if self.offset - self._synced >= _SYNC_EACH_BYTES:
+                self.sync()
+
+    def sync(self) -> None:
+        """Have everything written on disk, so that the offset told to the sender is true after a crash."""
+        with _mended():
+            os.fsync(self.fd)
+        self._synced = self.offset
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+class Inbox:
+    """All transfers' folders below one."""
+
+    def __init__(self, folder: pathlib.Path, *, keep_free_bytes: int = 0) -> None:
+        self._folder = folder
+        self._keep_free_bytes = keep_free_bytes
+
+    def folder(self, participant: str, pid: str) -> pathlib.Path:
+        """The folder of one transfer; no id leads out of the inbox."""
+        return self._folder / _plain(participant) / _plain(pid)
+
+    def arrived(self, participant: str, pid: str) -> Arrived | None:
+        """What is here completely; None before."""
+        folder = self.folder(participant, pid)
+        try:
+            tree = orjson.loads((folder / "data.json").read_bytes())
+            if not (folder / "data").is_file():
+                return None
+        except FileNotFoundError:
+            return None
+        return Arrived(path=folder / "data", **tree)
+
+    def offset(self, participant: str, pid: str) -> int:
+        """How many bytes of a push are here."""
+        try:
+            return (self.folder(participant, pid) / "part").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def announced(self, participant: str, pid: str) -> Announced | None:
+        """What the sender of the present part said about the whole; None when there is no part."""
+        try:
+            return Announced(**orjson.loads((self.folder(participant, pid) / "part.json").read_bytes()))
+        except FileNotFoundError:
+            return None
+
+    def begin(self, participant: str, pid: str, announced: Announced) -> Part:
+        """A new, empty part; an older one is dropped.
+
+        Raises: Overloaded when there is no room for it.
+        """
+        folder = self.folder(participant, pid)
+        with _mended():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.check_room(announced.byte_size or 0)
+            self.drop(participant, pid)
+            _keep(folder / "part.json", asdict(announced))
+            fd = os.open(folder / "part", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        return Part(fd, 0, is_hashed=True)
+
+    def resume(self, participant: str, pid: str) -> Part:
+        """The part that is here, to be written on at its end."""
+        with _mended():
+            fd = os.open(self.folder(participant, pid) / "part", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            return Part(fd, os.fstat(fd).st_size, is_hashed=False)
+
+    def check_room(self, byte_size: int) -> None:
+        """Raises: Overloaded when `byte_size` more bytes would not leave the disk what is kept free."""
+        free = shutil.disk_usage(self._folder).free - self._keep_free_bytes
+        if byte_size > free:
+            raise Overloaded(
+                f"there is no room for {byte_size} bytes",
+                mend="come again later; the operator of this node has to free the disk",
+            )
+
+    def drop(self, participant: str, pid: str) -> None:
+        """Forget the part."""
+        for name in ("part", "part.json"):
+            (self.folder(participant, pid) / name).unlink(missing_ok=True)
+
+    def finish(self, participant: str, pid: str, part: Part, digest: str, announced: Announced) -> Arrived:
+        """Make `part`, whose digest was found right, the data. It is on disk when this returns."""
+        folder = self.folder(participant, pid)
+        tree = {
+            "byte_size": part.offset,
+            "digest": digest,
+            "media_type": announced.media_type,
+            "name": announced.name,
+        }
+        part.sync()
+        with _mended():
+            # INVARIANT: `data` appears last and by renaming, so it is never there in part
+            _keep(folder / "data.json", tree)
+            os.replace(folder / "part", folder / "data")
+            (folder / "part.json").unlink(missing_ok=True)
+            _sync_folder(folder)
+        found = self.arrived(participant, pid)
+        if found is None:
+            raise InternalError("received data is not where it was put", where=str(folder))
+        return found
+
+
+def _plain(name: str) -> str:
+    """`name` as one harmless step of a path."""
+    return quote(name, safe="").replace(".", "%2E")
+
+
+def _keep(path: pathlib.Path, tree: object) -> None:
+    draft = path.with_name(path.name + ".tmp")
+    with draft.open("wb") as file:
+        file.write(orjson.dumps(tree))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _mended() -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno in _FULL:
+            raise Overloaded("the disk is full", mend="come again later; the operator of this node has to free it") from fault
+        raise StoreUnavailable(f"the inbox cannot be written: {fault.strerror}", where=str(fault.filename or "")) from fault

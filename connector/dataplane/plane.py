@@ -1,0 +1,193 @@
+"""The built-in data plane: what the control plane drives, and what the public listener's data routes call.
+
+What lives here: the parts put together, opened and closed; which formats a source can be moved in.
+What does not: the moving itself; see the package's docstring for the rooms of each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from connector.dataplane import upstream
+from connector.dataplane.addresses import new_endpoint
+from connector.dataplane.cargo import Cargoes
+from connector.dataplane.collect import Collector
+from connector.dataplane.disk import Disk
+from connector.dataplane.inbox import Inbox
+from connector.dataplane.pull import Pulls
+from connector.dataplane.push import Pushes, Pushing
+from connector.dataplane.receive import Receipt, Receiver, Upload
+from connector.dataplane.sources import MANIFEST_TYPE, Manifests, media_type_of, open_file
+from connector.dataplane.streams import Streams
+from connector.dsp.process import below
+from connector.dsp.transfer import Transfer
+from connector.errors import InternalError, SourceError
+from connector.outbound.client import OutboundClient
+from connector.ports.clock import Clock
+from connector.ports.dataplane import Authorizer, DataRequest, Description, Endpoint, Served, Source, TransferEvents
+
+PULL: Final = "HttpData-PULL"
+PUSH: Final = "HttpData-PUSH"
+# a folder is read file by file; one body for all of it does not exist yet
+_FORMATS: Final = {"file": (PULL, PUSH), "folder": (PULL,), "http": (PULL, PUSH)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPlaneConfig:
+    """How this data plane works."""
+
+    public_url: str
+    """Base address under which peers reach this node, without a trailing slash."""
+    data_dir: pathlib.Path
+    """Below it: `inbox/`, `manifests/`."""
+    pull_token_ttl_s: int = 3600
+    push_token_ttl_s: int = 7 * 24 * 3600
+    """A push goes on for as long as its transfer is open; its token must not end it sooner."""
+    max_push_bytes: int = 1 << 40
+    keep_free_bytes: int = 256 << 20
+    """Room that received data leaves on the disk."""
+    push_attempts: int = 8
+    """In a row without a single byte moved."""
+    push_first_delay_s: float = 0.5
+    push_max_delay_s: float = 300.0
+    push_parallel: int = 16
+    silence_s: float = 60.0
+    """Longest time in which nothing moves in a flow before it is cut."""
+
+
+class BuiltInDataPlane:
+    """Implements the port `DataPlane`. Connect it, then open it with `async with`: after the clients, before the listeners."""
+
+    def __init__(self, config: DataPlaneConfig, *, peers: OutboundClient, upstreams: OutboundClient, clock: Clock) -> None:
+        """`peers` reaches what other participants name, `upstreams` what our operator names."""
+        self._config = config
+        self._peers = peers
+        self._upstreams = upstreams
+        self._clock = clock
+        self._streams = Streams()
+        self._disk = Disk()
+        self._manifests = Manifests(config.data_dir / "manifests", self._disk)
+        self._inbox = Inbox(config.data_dir / "inbox", keep_free_bytes=config.keep_free_bytes)
+        self._collector = Collector(
+            streams=self._streams, disk=self._disk, inbox=self._inbox, peers=peers, silence_s=config.silence_s
+        )
+        self._stack = AsyncExitStack()
+        self._group: asyncio.TaskGroup | None = None
+
+    def connect(self, authorizer: Authorizer, events: TransferEvents) -> None:
+        """Give it whom to ask and whom to tell: the control plane, which is made after it."""
+        config = self._config
+        self._pulls = Pulls(
+            authorizer=authorizer,
+            streams=self._streams,
+            disk=self._disk,
+            manifests=self._manifests,
+            upstreams=self._upstreams,
+            silence_s=config.silence_s,
+        )
+        self._receiver = Receiver(
+            authorizer=authorizer,
+            events=events,
+            streams=self._streams,
+            disk=self._disk,
+            inbox=self._inbox,
+            max_bytes=config.max_push_bytes,
+            silence_s=config.silence_s,
+        )
+        self._pushes = Pushes(
+            pushing=Pushing(
+                attempts=config.push_attempts,
+                first_delay_s=config.push_first_delay_s,
+                max_delay_s=config.push_max_delay_s,
+                parallel=config.push_parallel,
+                silence_s=config.silence_s,
+            ),
+            cargoes=Cargoes(self._disk, self._upstreams),
+            streams=self._streams,
+            peers=self._peers,
+            events=events,
+            clock=self._clock,
+        )
+
+    async def __aenter__(self) -> BuiltInDataPlane:
+        self._stack.callback(self._disk.close)
+        self._group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        self._stack.push_async_callback(self._pushes.close)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._group = None
+        await self._stack.aclose()
+
+    # --- driven by the control plane
+
+    def formats(self, source: Source) -> tuple[str, ...]:
+        """The transfer formats in which `source` can be served."""
+        return _FORMATS.get(source.type, ())
+
+    def endpoint(self, participant: str, pid: str, format_: str) -> Endpoint | None:
+        """Where the peer of transfer `pid` fetches (pull) or delivers (push) data, with a new token; None for other formats."""
+        config, now = self._config, self._clock.now()
+        if format_ == PULL:
+            return new_endpoint(below(config.public_url, participant, "data", "pull", pid), now, config.pull_token_ttl_s)
+        if format_ == PUSH:
+            url = below(config.public_url, participant, "data", "push", pid)
+            return new_endpoint(url, now, config.push_token_ttl_s, is_resumable=True)
+        return None
+
+    async def start(self, transfer: Transfer, source: Source) -> None:
+        """Begin, or take up again, the push of `source`; nothing for a pull, or when it is running."""
+        if not transfer.is_push:
+            return
+        if self._group is None:
+            raise InternalError("the data plane is not open")
+        self._pushes.start(self._group, transfer, source)
+
+    async def stop(self, participant: str, pid: str) -> None:
+        """Cut what is running for a transfer; nothing of it moves any more when this returns."""
+        await self._pushes.stop(participant, pid)
+        await self._streams.cut(participant, pid)
+
+    async def describe(self, source: Source, *, with_digest: bool = True) -> Description:
+        """Size, digest and media type of `source`, found out by reading it.
+
+        A folder's digest is that of its manifest, which holds those of its files; its size is that of all files.
+
+        Raises: SourceError when it cannot be read; do not publish it then.
+        """
+        match source.type:
+            case "file":
+                async with self._disk.opened(open_file, source.path or "") as file:
+                    digest = await self._disk.sha256(file.fd, file.byte_size) if with_digest else None
+                    media_type = source.media_type or media_type_of(source.path or "")
+                    return Description(byte_size=file.byte_size, digest=digest, media_type=media_type)
+            case "folder":
+                manifest = await self._manifests.describe(source.path or "")
+                return Description(byte_size=manifest.byte_size, digest=manifest.digest(), media_type=MANIFEST_TYPE)
+            case "http":
+                return await upstream.describe(self._upstreams, source, with_digest=with_digest)
+            case _:
+                raise SourceError(f"a source of type `{source.type}` has no data to describe", mend="leave digest and size out")
+
+    def received_file(self, participant: str, pid: str) -> str | None:
+        """Path of what a push has delivered here completely; None before."""
+        arrived = self._inbox.arrived(participant, pid)
+        return str(arrived.path) if arrived is not None else None
+
+    # --- called by the routes
+
+    def pull(self, participant: str, pid: str, request: DataRequest) -> AbstractAsyncContextManager[Served]:
+        """A consumer's request, served for as long as the context is open; raises as `Pulls.pull`."""
+        return self._pulls.pull(participant, pid, request)
+
+    async def push(self, participant: str, pid: str, upload: Upload) -> Receipt:
+        """A provider's delivery, received; raises as `Receiver.push`."""
+        return await self._receiver.push(participant, pid, upload)
+
+    def collect(self, transfer: Transfer, request: DataRequest) -> AbstractAsyncContextManager[Served]:
+        """The data of `transfer` for its consumer's own people; raises as `Collector.collect`."""
+        return self._collector.collect(transfer, request)

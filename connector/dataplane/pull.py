@@ -1,0 +1,149 @@
+"""A consumer's request for the data of a transfer, served: authorised anew each time, whole or in part, cut when it is stopped.
+
+What lives here: `pull` over all kinds of source, and `serve_file`, which the consumer's own side shares.
+What does not: who may (the port Authorizer), sending (`web/data.py`).
+Source: RFC 9110 (conditions, ranges), RFC 9530 (digests).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from connector.dataplane import representation, upstream
+from connector.dataplane.addresses import token_of
+from connector.dataplane.disk import Disk
+from connector.dataplane.sources import MANIFEST_TYPE, Manifests, OpenFile, media_type_of, open_below, open_file
+from connector.dataplane.streams import Stream, Streams
+from connector.errors import MethodNotAllowed, NotFound
+from connector.outbound.client import OutboundClient
+from connector.ports.dataplane import Authorizer, DataRequest, Served, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulls:
+    """What serving needs."""
+
+    authorizer: Authorizer
+    streams: Streams
+    disk: Disk
+    manifests: Manifests
+    upstreams: OutboundClient
+    silence_s: float
+
+    @asynccontextmanager
+    async def pull(self, participant: str, pid: str, request: DataRequest) -> AsyncIterator[Served]:
+        """The answer to `request`, flowing for as long as the context is open.
+
+        Raises, on entering: what the Authorizer raises; NotFound, SourceError, Overloaded, MethodNotAllowed. While it flows:
+        SourceError when the data breaks off; Conflict when the transfer is stopped or the receiver takes nothing.
+        """
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed("data is read by GET and HEAD", allowed=("GET", "HEAD"))
+        async with self.streams.running(participant, pid, self.silence_s) as stream:
+            grant = await self.authorizer.may_pull(participant, pid, token_of(request.headers.get("authorization")))
+            source = grant.source
+            match source.type:
+                case "file" if not request.path:
+                    opened = self._file(source, request, stream)
+                case "folder" if not request.path:
+                    opened = self._manifest(source, request, stream)
+                case "folder":
+                    opened = self._below(source, request, stream)
+                case "http" if not request.path:
+                    opened = self._upstream(source, request, stream)
+                case _:
+                    raise NotFound("there is no such data", mend="ask for the address of the data itself")
+            async with opened as served:
+                yield served
+
+    @asynccontextmanager
+    async def _file(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+        async with self.disk.opened(open_file, source.path or "") as file:
+            is_described = source.byte_size is None or source.byte_size == file.byte_size
+            digest = source.digest if is_described else None
+            yield serve_file(self.disk, file, source.name, request, stream, media_type=source.media_type, digest=digest)
+
+    @asynccontextmanager
+    async def _below(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+        root = source.path or ""
+        async with self.disk.opened(open_below, root, request.path) as file:
+            digest = await self.manifests.digest_of(root, request.path, file)
+            yield serve_file(self.disk, file, request.path.rpartition("/")[2], request, stream, digest=digest)
+
+    @asynccontextmanager
+    async def _manifest(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+        body = (await self.manifests.current(source.path or "")).written()
+        digest = hashlib.sha256(body).hexdigest()
+        headers = {"cache-control": "private", "etag": f'"{digest[:32]}"', "repr-digest": representation.digest_field(digest)}
+        if headers["etag"] in request.headers.get("if-none-match", ""):
+            yield Served(status=304, headers=headers, chunks=None, cut=stream.cut)
+            return
+        headers |= {"content-type": MANIFEST_TYPE, "content-length": str(len(body)), "x-content-type-options": "nosniff"}
+        chunks = stream.paced(_once(body)) if request.method == "GET" else None
+        yield Served(status=200, headers=headers, chunks=chunks, cut=stream.cut)
+
+    @asynccontextmanager
+    async def _upstream(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+        async with upstream.ask(self.upstreams, source, request.method, request.headers) as answer:
+            headers = {"cache-control": "private", "x-content-type-options": "nosniff"} | upstream.told(source, request, answer)
+            has_body = request.method == "GET" and answer.status in (200, 203, 206)
+            if not has_body and request.method == "GET" and answer.status != 304:
+                headers["content-length"] = "0"
+            chunks = stream.paced(upstream.chunks(source, answer)) if has_body else None
+            yield Served(status=answer.status, headers=headers, chunks=chunks, cut=stream.cut)
+
+
+def serve_file(
+    disk: Disk,
+    file: OpenFile,
+    name: str,
+    request: DataRequest,
+    stream: Stream,
+    *,
+    media_type: str | None = None,
+    digest: str | None = None,
+) -> Served:
+    """The answer to `request` from an open file: conditions, then the range, then the bytes."""
+    validators = file.validators
+    headers = {
+        "accept-ranges": "bytes",
+        "cache-control": "private",
+        "etag": validators.etag,
+        "last-modified": representation.http_date(validators.modified),
+        "x-content-type-options": "nosniff",
+    }
+    if digest is not None:
+        headers["repr-digest"] = representation.digest_field(digest)
+    status = representation.precondition(request.method, request.headers, validators)
+    if status is not None:
+        return Served(status=status, headers=headers | _no_body(status), chunks=None, cut=stream.cut)
+    size, span = file.byte_size, None
+    # a Range means something to GET alone (RFC 9110, section 14.2)
+    if request.method == "GET" and representation.range_holds(request.headers, validators):
+        try:
+            span = representation.wanted_span(request.headers.get("range"), size)
+        except ValueError:
+            return Served(
+                status=416, headers=headers | {"content-range": f"bytes */{size}"} | _no_body(416), chunks=None, cut=stream.cut
+            )
+    first, length = (span.first, span.length) if span else (0, size)
+    headers |= {
+        "content-type": media_type or media_type_of(name),
+        "content-length": str(length),
+        "content-disposition": representation.disposition(name),
+    }
+    if span is not None:
+        headers["content-range"] = f"bytes {span.first}-{span.last}/{size}"
+    chunks = stream.paced(disk.chunks(file.fd, first, length, name)) if request.method == "GET" and length else None
+    return Served(status=206 if span else 200, headers=headers, chunks=chunks, cut=stream.cut)
+
+
+def _no_body(status: int) -> dict[str, str]:
+    return {} if status == 304 else {"content-length": "0"}
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body

@@ -1,0 +1,224 @@
+"""The provider's end of a push: a task for each transfer that sends, takes up again where it broke off, and tells the end.
+
+What lives here: attempts, pauses between them, and what is told to the control plane.
+What does not: the receiver (`receive.py`), opening sources (`cargo.py`), and the state of the transfer (control plane).
+
+A receiver that says it is resumable (ours) is asked how much it has and sent the rest; any other gets one request with the
+whole, and again the whole when that failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from connector import observe
+from connector.dataplane.addresses import Destination, destination
+from connector.dataplane.cargo import Cargo, Cargoes
+from connector.dataplane.representation import digest_field, disposition
+from connector.dataplane.streams import Stream, Streams
+from connector.dsp.transfer import Transfer
+from connector.errors import AddressRefused, InternalError, KontorError, PeerAnswer, PeerMessage, StoreUnavailable
+from connector.outbound.client import OutboundClient, StreamedAnswer
+from connector.outbound.rules import shown
+from connector.ports.clock import Clock
+from connector.ports.dataplane import Source, TransferEvents
+
+_FINAL_STATUSES: Final = frozenset({400, 405, 413, 415, 501})
+"""What no repetition mends. 401, 403 and 404 may pass: the consumer may not have seen yet that the transfer is started."""
+_HASHED_PER_S: Final = 50e6
+"""Bytes that a receiver is given a second for, between the last byte and its answer: it may have to hash and sync all."""
+_MOST_OF_A_REASON = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushing:
+    """How often and how patiently."""
+
+    attempts: int
+    first_delay_s: float
+    max_delay_s: float
+    parallel: int
+    silence_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What the receiver has."""
+
+    byte_size: int
+    digest: str | None
+
+
+@dataclass(slots=True)
+class _Way:
+    """How far a push has come, over all its attempts."""
+
+    offset: int = 0
+    failures: int = 0
+
+
+class Pushes:
+    """All pushes of a data plane. Its tasks live in a group that the data plane opens and closes."""
+
+    def __init__(
+        self,
+        *,
+        pushing: Pushing,
+        cargoes: Cargoes,
+        streams: Streams,
+        peers: OutboundClient,
+        events: TransferEvents,
+        clock: Clock,
+    ) -> None:
+        self._pushing = pushing
+        self._cargoes = cargoes
+        self._streams = streams
+        self._peers = peers
+        self._events = events
+        self._clock = clock
+        self._slots = asyncio.Semaphore(pushing.parallel)
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def start(self, group: asyncio.TaskGroup, transfer: Transfer, source: Source) -> None:
+        """Begin to push, or take it up again; nothing when it is running."""
+        key = (transfer.participant, transfer.pid)
+        if key not in self._tasks:
+            self._tasks[key] = group.create_task(self._run(transfer, source), name=f"push {transfer.pid}")
+
+    async def stop(self, participant: str, pid: str) -> None:
+        """Stop pushing, at once."""
+        task = self._tasks.pop((participant, pid), None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def close(self) -> None:
+        """Stop all of them; the control plane starts them again after the next start."""
+        for participant, pid in tuple(self._tasks):
+            await self.stop(participant, pid)
+
+    async def _run(self, transfer: Transfer, source: Source) -> None:
+        with observe.bound(participant=transfer.participant, pid=transfer.pid):
+            key = (transfer.participant, transfer.pid)
+            moved: Moved | None = None
+            reason = ""
+            try:
+                moved = await self._move(transfer, source)
+                observe.info("data.push", bytes=moved.byte_size, digest=moved.digest)
+            except KontorError as fault:
+                reason = fault.what
+                observe.warning("data.push", cause=str(fault))
+            except Exception as fault:  # noqa: BLE001 - one push must not end all others; the log has the whole story
+                reason = "an error of this node"
+                observe.error("data.push", fault=fault)
+            # over before it is told: who hears of it may stop the transfer, and must not wait for us
+            if self._tasks.pop(key, None) is None:
+                return
+            if moved is not None:
+                await self._tell(
+                    lambda: self._events.completed(*key, moved_bytes=moved.byte_size, digest=moved.digest), "completed"
+                )
+            else:
+                await self._tell(lambda: self._events.failed(*key, reason), "failed")
+
+    async def _tell(self, telling: Callable[[], Awaitable[None]], what: str) -> None:
+        """Tell the control plane; for as long as its store takes no writes, again."""
+        failures = 0
+        while True:
+            try:
+                return await telling()
+            except StoreUnavailable as fault:
+                observe.warning("data.tell", event_=what, cause=str(fault))
+            except KontorError as fault:
+                observe.error("data.tell", fault=fault, event_=what)
+                return None
+            failures += 1
+            await self._pause(failures)
+
+    async def _move(self, transfer: Transfer, source: Source) -> Moved:
+        """Attempts until the receiver has everything.
+
+        Raises: KontorError when it is over for good: the last attempt's.
+        """
+        goal = destination(transfer.destination)
+        way = _Way()
+        while True:
+            before = way.offset
+            try:
+                async with self._slots, self._streams.running(transfer.participant, transfer.pid, self._pushing.silence_s) as s:
+                    return await self._attempt(goal, source, way, s)
+            except (AddressRefused, PeerMessage, InternalError):
+                raise
+            except KontorError as fault:
+                if isinstance(fault, PeerAnswer) and fault.answer_status in _FINAL_STATUSES:
+                    raise
+                way.failures = 1 if way.offset > before else way.failures + 1
+                if way.failures >= self._pushing.attempts:
+                    raise
+                observe.info("data.push-again", failures=way.failures, offset=way.offset, cause=str(fault))
+            await self._pause(way.failures)
+
+    async def _pause(self, failures: int) -> None:
+        delay_s = min(self._pushing.max_delay_s, self._pushing.first_delay_s * 2 ** min(failures - 1, 30))
+        await self._clock.wait_until(self._clock.now() + timedelta(seconds=delay_s), asyncio.Event())
+
+    async def _attempt(self, goal: Destination, source: Source, way: _Way, stream: Stream) -> Moved:
+        """One attempt.
+
+        Raises: KontorError when the receiver does not have everything after it.
+        """
+        offset = 0
+        if goal.is_resumable:
+            async with self._peers.stream("HEAD", goal.url, goal.headers) as answer:
+                await _check(answer, goal.url)
+                way.offset = offset = _offset(answer)
+                if answer.headers.get("upload-complete") == "?1":
+                    return Moved(byte_size=offset, digest=source.digest)
+        async with self._cargoes.open(source, offset, stream.moved) as cargo:
+            return await self._send(goal, cargo, source, stream)
+
+    async def _send(self, goal: Destination, cargo: Cargo, source: Source, stream: Stream) -> Moved:
+        size, offset = cargo.byte_size, cargo.offset
+        headers = {**goal.headers, "Content-Type": cargo.media_type, "Content-Disposition": disposition(source.name)}
+        if size is not None:
+            headers["Content-Length"] = str(size - offset)
+        if goal.is_resumable and size:
+            headers["Content-Range"] = f"bytes {offset}-{size - 1}/{size}"
+        if cargo.digest is not None:
+            headers["Repr-Digest"] = digest_field(cargo.digest)
+        method = "PUT" if goal.is_resumable else goal.method
+        patience_s = self._pushing.silence_s + (size or 0) / _HASHED_PER_S
+        body = _counted(cargo.chunks, stream, patience_s)
+        async with self._peers.stream(method, goal.url, headers, body, silence_s=patience_s) as answer:
+            await _check(answer, goal.url)
+            if goal.is_resumable and answer.headers.get("upload-complete") != "?1":
+                raise PeerAnswer(
+                    f"the receiver has {_offset(answer)} bytes only", answer_status=answer.status, where=shown(goal.url)
+                )
+        return Moved(byte_size=cargo.sent(), digest=cargo.final_digest())
+
+
+async def _counted(chunks: AsyncIterator[bytes], stream: Stream, patience_s: float) -> AsyncIterator[bytes]:
+    async for chunk in stream.paced(chunks):
+        yield chunk
+    stream.moved(patience_s)
+
+
+async def _check(answer: StreamedAnswer, url: str) -> None:
+    if 200 <= answer.status < 300:
+        return
+    reason = " ".join((await answer.read(_MOST_OF_A_REASON)).decode("utf-8", "replace").split())
+    raise PeerAnswer(
+        f"the receiver answers {answer.status}{': ' if reason else ''}{reason}", answer_status=answer.status, where=shown(url)
+    )
+
+
+def _offset(answer: StreamedAnswer) -> int:
+    text = answer.headers.get("upload-offset", "")
+    if not text.isdigit():
+        raise PeerMessage("the receiver does not say how much it has", where="Upload-Offset")
+    return int(text)

@@ -1,0 +1,197 @@
+"""The consumer's end of a push: takes the data, whole or from where it broke off, and says how much is here.
+
+What lives here: the conversation with the sender. `HEAD` tells the offset; `PUT` or `POST` brings the whole, `PUT` with
+`Content-Range` a part that must begin at the offset; the last part is answered when the digest is right and all is on disk.
+What does not: files (`inbox.py`), tokens (the port Authorizer).
+Source: RFC 9110, section 14.5 (partial PUT); RFC 9530 (digests); the words `Upload-Offset` and `Upload-Complete` are those of
+draft-ietf-httpbis-resumable-upload.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from connector import observe
+from connector.dataplane.addresses import token_of
+from connector.dataplane.disk import Disk
+from connector.dataplane.inbox import Announced, Arrived, Inbox, Part
+from connector.dataplane.representation import Placed, content_range, digest_field, digest_of
+from connector.dataplane.streams import Stream, Streams
+from connector.errors import BadMessage, DigestMismatch, KontorError, MethodNotAllowed, TooLarge
+from connector.ports.dataplane import Authorizer, TransferEvents
+
+_GATHERED_BYTES = 1 << 20
+_NAME = re.compile(r"filename\*=UTF-8''([^;]+)|filename=\"([^\"]*)\"|filename=([^;\s]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """What a sender brings."""
+
+    method: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    chunks: AsyncIterator[bytes]
+    """Raises: KontorError when the sender breaks off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a sender is told."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """What receiving needs."""
+
+    authorizer: Authorizer
+    events: TransferEvents
+    streams: Streams
+    disk: Disk
+    inbox: Inbox
+    max_bytes: int
+    silence_s: float
+    _told: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Digest of each arrival that the control plane knows of since this process began."""
+
+    async def push(self, participant: str, pid: str, upload: Upload) -> Receipt:
+        """The receipt for `upload`.
+
+        Raises: what the Authorizer raises; BadMessage, TooLarge, DigestMismatch (nothing was kept), Overloaded and
+        StoreUnavailable (what has arrived is kept), Conflict when the transfer was stopped, and what the sender's end raises.
+        """
+        if upload.method not in ("HEAD", "PUT", "POST"):
+            raise MethodNotAllowed("data is pushed by PUT or POST", allowed=("HEAD", "PUT", "POST"))
+        async with self.streams.running(participant, pid, self.silence_s) as stream:
+            await self.authorizer.may_push(participant, pid, token_of(upload.headers.get("authorization")))
+            # a sender that comes again has given up its earlier connection, even where we have not noticed yet
+            await self.streams.cut(participant, pid, spare=stream)
+            arrived = await self.disk.run(self.inbox.arrived, participant, pid)
+            if arrived is None:
+                outcome = await self._take(participant, pid, upload, stream)
+                if isinstance(outcome, Receipt):
+                    return outcome
+                arrived = outcome
+        # outside of the flow: the control plane may stop the transfer in answer to this
+        if self._told.get((participant, pid)) != arrived.digest:
+            await self.events.received(participant, pid, moved_bytes=arrived.byte_size, digest=arrived.digest)
+            if len(self._told) >= 10_000:
+                self._told.clear()
+            self._told[participant, pid] = arrived.digest
+        return _receipt(200, arrived.byte_size, is_complete=True, digest=arrived.digest)
+
+    async def _take(self, participant: str, pid: str, upload: Upload, stream: Stream) -> Receipt | Arrived:
+        """Take what the sender brings; an Arrived when it is whole now."""
+        here = await self.disk.run(self.inbox.offset, participant, pid)
+        if upload.method == "HEAD":
+            return _receipt(200, here, is_complete=False)
+        header = upload.headers.get("content-range")
+        placed = content_range(header) if header else None
+        announced = _announced(upload.headers, placed)
+        if (announced.byte_size or 0) > self.max_bytes:
+            raise TooLarge(f"more than {self.max_bytes} bytes are not taken", mend="the operator of this node sets the limit")
+        if placed is not None and placed.span.first > 0:
+            before = await self.disk.run(self.inbox.announced, participant, pid)
+            if before != announced:
+                # another state of the data than the part is of: begin anew
+                await self.disk.run(self.inbox.drop, participant, pid)
+                return _receipt(409, 0, is_complete=False)
+            if placed.span.first != here:
+                return _receipt(409, here, is_complete=False)
+            await self.disk.run(self.inbox.check_room, (announced.byte_size or 0) - here)
+            opening = self.disk.opened(self.inbox.resume, participant, pid)
+        else:
+            opening = self.disk.opened(self.inbox.begin, participant, pid, announced)
+        async with opening as part:
+            end = placed.span.last + 1 if placed else None
+            try:
+                await self._write(part, upload.chunks, stream, end)
+            except TooLarge:
+                await self.disk.run(self.inbox.drop, participant, pid)
+                raise
+            size = announced.byte_size
+            if size is not None and part.offset > size:
+                raise BadMessage("more bytes came than were announced", where="Content-Length")
+            if (end is not None and part.offset < end) or (size is not None and part.offset < size):
+                return _receipt(202, part.offset, is_complete=False)
+            digest = await self._digest(part, stream)
+            if announced.digest is not None and digest != announced.digest:
+                await self.disk.run(self.inbox.drop, participant, pid)
+                raise DigestMismatch(
+                    "the data that arrived has another SHA-256 than was announced", where="Repr-Digest", mend="send it again"
+                )
+            stream.moved()
+            return await self.disk.run(self.inbox.finish, participant, pid, part, digest, announced)
+
+    async def _write(self, part: Part, chunks: AsyncIterator[bytes], stream: Stream, end: int | None) -> None:
+        """Append what comes to `part`; what has come is kept, and on disk, also when it breaks off."""
+        limit = self.max_bytes if end is None else end
+        waiting = bytearray()
+        try:
+            async for chunk in chunks:
+                stream.moved()
+                waiting += chunk
+                if part.offset + len(waiting) > limit:
+                    waiting.clear()
+                    raise TooLarge(f"more than {limit} bytes came", mend="send what was announced")
+                if len(waiting) >= _GATHERED_BYTES:
+                    # let go before it is written: whoever is cut while the thread writes must not write it again
+                    batch, waiting = waiting, bytearray()
+                    await self.disk.run(part.write, batch)
+            batch, waiting = waiting, bytearray()
+            await self.disk.run(part.write, batch)
+        finally:
+            await self.disk.run(_flush, part, waiting)
+
+    async def _digest(self, part: Part, stream: Stream) -> str:
+        if part.hasher is not None:
+            return part.hasher.hexdigest()
+        return await self.disk.sha256(part.fd, part.offset, stream.moved)
+
+
+def _flush(part: Part, rest: bytearray) -> None:
+    try:
+        if rest:
+            part.write(rest)
+        part.sync()
+    except KontorError as fault:  # the first fault is the one to tell; the offset stays true, for it is the file's size
+        observe.warning("data.inbox", cause=str(fault))
+
+
+def _announced(headers: Mapping[str, str], placed: Placed | None) -> Announced:
+    length = headers.get("content-length", "")
+    size = int(length) if length.isdigit() else None
+    if placed is not None:
+        if placed.total is None:
+            raise BadMessage("the size of the whole is missing", where="Content-Range", mend="write it as `bytes 0-99/1000`")
+        if size is not None and size != placed.span.length:
+            raise BadMessage(
+                "`Content-Length` and `Content-Range` disagree", where="Content-Range", mend="send what is announced"
+            )
+        size = placed.total
+    found = _NAME.search(headers.get("content-disposition", ""))
+    name = (unquote(found.group(1)) if found.group(1) else found.group(2) or found.group(3)) if found else "data"
+    return Announced(
+        byte_size=size,
+        digest=digest_of(headers, is_whole=placed is None),
+        media_type=headers.get("content-type"),
+        name=name.replace("\\", "/").rpartition("/")[2][:200] or "data",
+    )
+
+
+def _receipt(status: int, offset: int, *, is_complete: bool, digest: str | None = None) -> Receipt:
+    headers = {
+        "cache-control": "no-store",
+        "content-length": "0",
+        "upload-offset": str(offset),
+        "upload-complete": "?1" if is_complete else "?0",
+    }
+    if digest is not None:
+        headers["repr-digest"] = digest_field(digest)
+    return Receipt(status=status, headers=headers)

@@ -1,0 +1,90 @@
+"""What is running for each transfer, and how it is cut at once.
+
+What lives here: `Streams`, the register; `Stream`, one flow of bytes with an end that can be moved.
+What does not: what flows, and whether it may.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+
+from connector.errors import Conflict
+
+
+class Stream:
+    """One flow. It ends by itself, by `cut`, or after `silence_s` in which not a single piece moved."""
+
+    def __init__(self, scope: asyncio.Timeout, silence_s: float) -> None:
+        self._scope = scope
+        self._silence_s = silence_s
+        self._loop = asyncio.get_running_loop()
+        self.is_cut = False
+        self.over = asyncio.Event()
+
+    def cut(self) -> None:
+        """End it at the next turn of the loop, wherever it waits."""
+        self.is_cut = True
+        if not self.over.is_set() and not self._scope.expired():
+            self._scope.reschedule(self._loop.time())
+
+    def moved(self, silence_s: float | None = None) -> None:
+        """Something moved: the silence begins anew; `silence_s` when the next may take longer than usual."""
+        if not self.is_cut and not self._scope.expired():
+            self._scope.reschedule(self._loop.time() + (silence_s or self._silence_s))
+
+    async def paced(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """`chunks`, each of which ends the silence."""
+        async for chunk in chunks:
+            self.moved()
+            yield chunk
+
+
+class Streams:
+    """All flows of a data plane."""
+
+    def __init__(self) -> None:
+        self._running: dict[tuple[str, str], set[Stream]] = {}
+
+    @asynccontextmanager
+    async def running(self, participant: str, pid: str, silence_s: float) -> AsyncIterator[Stream]:
+        """A flow of transfer `pid`, for as long as the context is open.
+
+        INVARIANT: enter it before asking whether the flow is allowed. Who stops a transfer first writes that down and then
+        calls `cut`, so each flow either is seen by `cut` or is not allowed any more.
+
+        Raises: Conflict when it was cut or went silent.
+        """
+        flows = self._running.setdefault((participant, pid), set())
+        stream: Stream | None = None
+        try:
+            async with asyncio.timeout(None) as scope:
+                stream = Stream(scope, silence_s)
+                flows.add(stream)
+                stream.moved()
+                yield stream
+        except TimeoutError as fault:
+            if stream is None or not scope.expired():
+                raise
+            if stream.is_cut:
+                raise Conflict("the flow of data was stopped", mend="see the state of the transfer") from fault
+            raise Conflict(f"nothing moved for {silence_s:g} s", mend="take up the transfer again") from fault
+        finally:
+            if stream is not None:
+                stream.over.set()
+                flows.discard(stream)
+            if not flows and self._running.get((participant, pid)) is flows:
+                del self._running[participant, pid]
+
+    def count(self, participant: str, pid: str) -> int:
+        """How many flows of a transfer are running."""
+        return len(self._running.get((participant, pid), ()))
+
+    async def cut(self, participant: str, pid: str, spare: Stream | None = None) -> None:
+        """End all flows of a transfer but `spare`, and return when they have ended."""
+        flows = [stream for stream in self._running.get((participant, pid), ()) if stream is not spare]
+        for stream in flows:
+            stream.cut()
+        for stream in flows:
+            await stream.over.wait()
