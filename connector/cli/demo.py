@@ -268,7 +268,9 @@ def _refusals(story: Story, space: Space, found: Found) -> None:
             _found(space.stranger, space.provider, found.dataset.id)
         except PeerError as error:
             _expect("401" in str(error), f"refused, but not for its token: {error}")
-            return None, f"refused: {error.what}"
+            # the peer's own words stand in the body that our node quotes
+            reason = re.search(r'"reason":\["([^"]+)"', error.what)
+            return None, f"refused with 401: {reason[1] if reason else error.what}"
         raise Unexpected("the stranger got the catalogue")
 
     story.step("a stranger whose token nobody knows asks for the catalogue", stranger)

@@ -1,38 +1,38 @@
 """`kontor get`: data of a peer on this disk, under a contract, verified.
 
 1. Find the dataset in the peer's catalogue.          2. Reuse an agreement about it, or negotiate one.
-3. Ask for the transfer, or take up one that runs.     4. Fetch the bytes through our node; a broken download is continued.
-5. Compare the digest with the one in the catalogue.   6. Complete the transfer.
+3. Ask for the transfer, or take up one that runs.     4. Fetch the bytes through our node; for a folder its manifest, then each file.
+5. Compare each digest with the one in the catalogue.  6. Complete the transfer.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
+import json
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from connector.cli import negotiate
+from connector.cli import download, negotiate
 from connector.cli.access import Access
 from connector.cli.command import command
+from connector.cli.download import Wanted
 from connector.cli.negotiate import Address, Dataset, OfferId, Peer, Purpose, Wait
-from connector.cli.output import Output, console, note
-from connector.errors import Conflict, DigestMismatch, KontorError, PeerError, RangeNotSatisfiable, Unreachable
+from connector.cli.output import Output, note
+from connector.errors import BadMessage, Conflict, KontorError, NotFound, PeerError, Unreachable
 
 if TYPE_CHECKING:
     from connector.api.transfers import Transfer
-    from connector.cli.offers import Found
+    from connector.cli.offers import Described, Found
     from connector.client import Calls, Client
 
 _PULL, _PUSH = "HttpData-PULL", "HttpData-PUSH"
-_BLOCK = 1 << 18
+_MANIFEST_TYPE = "application/vnd.kontor.manifest+json"
+"""Media type of a dataset that is a folder: its data is a list of files with their digests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,22 +105,61 @@ def fetch(
     Raises: what went wrong, by whose fault it is; a partial download stays in `target` with `.part` at its end, and is
     continued by the next try. Bytes with a wrong digest do not stay.
     """
-    agreement, transfer = _transfer(node, me, found, purpose, _PUSH if push else _PULL, within_s)
-    part = target.with_name(f"{target.name}.part")
-    size, digest = _download(node, me, transfer.pid, part, found.dataset.byte_size, is_shown=is_shown)
-    expected = found.dataset.digest
-    if expected is not None and digest != expected:
-        part.unlink()
-        raise DigestMismatch(
-            f"the bytes have the digest {digest}, the catalogue says {expected}",
-            where=found.dataset.id,
-            mend="nothing was kept; try again, and tell the provider when it stays so",
+    format_ = _PUSH if push else _PULL
+    if found.dataset.formats and format_ not in found.dataset.formats:
+        offered = ", ".join(f"`{one}`" for one in found.dataset.formats)
+        raise NotFound(f"it is not offered as `{format_}`", where=found.dataset.id, mend=f"it is offered as {offered}")
+    agreement, transfer = _transfer(node, me, found, purpose, format_, within_s)
+    dataset, pid = found.dataset, transfer.pid
+    if dataset.media_type == _MANIFEST_TYPE:
+        size, digest = _folder(node, me, pid, dataset, target, is_shown=is_shown)
+    else:
+        wanted = Wanted(
+            call=me.data(pid), name=dataset.id, byte_size=dataset.byte_size, digest=dataset.digest, is_shown=is_shown
         )
-    part.replace(target)
+        size, digest = download.fetch(node, wanted, target)
     return Fetched(
-        file=str(target), byte_size=size, sha256=digest, is_verified=expected is not None, agreement=agreement,
-        transfer=transfer.pid, state=_complete(node, me, transfer, within_s).state,
+        file=str(target), byte_size=size, sha256=digest, is_verified=dataset.digest is not None, agreement=agreement,
+        transfer=pid, state=_complete(node, me, transfer, within_s).state,
     )  # fmt: skip
+
+
+def _folder(node: Client, me: Calls, pid: str, dataset: Described, target: Path, *, is_shown: bool) -> tuple[int, str]:
+    """Size and manifest digest of a folder, after its files are in the folder `target`; files that are there are not fetched again.
+
+    Raises: as `download.fetch`; BadMessage for a manifest that names files outside the folder.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    manifest = target.with_name(f"{target.name}.manifest")
+    manifest.unlink(missing_ok=True)
+    _, digest = download.fetch(
+        node, Wanted(call=me.data(pid), name=dataset.id, digest=dataset.digest, is_shown=False), manifest
+    )
+    size = 0
+    for path, byte_size, sha256 in _entries(manifest.read_bytes(), dataset.id):
+        file = target / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not (file.is_file() and sha256 is not None and download.sha256(file) == sha256):
+            wanted = Wanted(call=me.data(pid, path), name=path, byte_size=byte_size, digest=sha256, is_shown=is_shown)
+            download.fetch(node, wanted, file)
+        size += file.stat().st_size
+    manifest.unlink()
+    return size, digest
+
+
+def _entries(manifest: bytes, where: str) -> Iterator[tuple[str, int | None, str | None]]:
+    """Path, size and digest of each file that a manifest names."""
+    try:
+        files = [(str(one["path"]), one.get("byte_size"), one.get("sha256")) for one in json.loads(manifest)["files"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise BadMessage("this is no manifest of a folder", where=where, mend="tell the provider") from fault
+    for path, byte_size, sha256 in files:
+        # the manifest is a peer's: nothing that it names may lie outside the folder
+        if path.startswith("/") or "\\" in path or not set(path.split("/")).isdisjoint({"", ".", ".."}) or "\0" in path:
+            raise BadMessage(
+                f"the manifest names `{path}`, which is no file of a folder", where=where, mend="tell the provider"
+            )
+        yield path, byte_size, sha256
 
 
 def _transfer(
@@ -174,54 +213,6 @@ def _started(node: Client, me: Calls, agreement: str, format_: str, purpose: str
     raise Unreachable(f"the transfer is still in {transfer.state or 'no state'}{last}", where=transfer.pid, mend=look)
 
 
-def _download(node: Client, me: Calls, pid: str, part: Path, expected: int | None, *, is_shown: bool) -> tuple[int, str]:
-    """Size and digest of the whole, after `part` holds it; what `part` holds already is not fetched again."""
-    with part.open("a+b") as file:
-        # somebody else fetching into the same file would mix the bytes of both
-        _lock(file, part)
-        have = file.seek(0, os.SEEK_END)
-        digest = hashlib.sha256()
-        if have and have != expected:
-            note(f"{part} has {have} bytes already; continuing there")
-        if not have or have != expected:
-            try:
-                have = _append(node, me, pid, file, have, expected, is_shown=is_shown)
-            except RangeNotSatisfiable:
-                # it holds more than there is: whatever it was, it was something else
-                file.truncate(0)
-                have = _append(node, me, pid, file, 0, expected, is_shown=is_shown)
-        file.flush()
-        os.fsync(file.fileno())
-        file.seek(0)
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return have, digest.hexdigest()
-
-
-def _append(node: Client, me: Calls, pid: str, file: Any, have: int, expected: int | None, *, is_shown: bool) -> int:
-    """How much `file` holds when the stream has come to its end.
-
-    Raises: Unreachable when the stream ended before that.
-    """
-    with node.download(me.data(pid), first_byte=have) as stream:
-        if stream.first_byte != have:
-            file.truncate(0)
-            have = 0
-        total = stream.total_bytes if stream.total_bytes is not None else expected
-        with _progress(total, have, is_shown=is_shown) as advance:
-            for chunk in stream.chunks:
-                file.write(chunk)
-                have += len(chunk)
-                advance(len(chunk))
-    if stream.total_bytes is not None and have != stream.total_bytes:
-        raise Unreachable(
-            f"the stream broke off after {have} of {stream.total_bytes} bytes",
-            where=pid,
-            mend="run the command again; it continues",
-        )
-    return have
-
-
 def _complete(node: Client, me: Calls, transfer: Transfer, within_s: float) -> Transfer:
     """The transfer, completed; the data is here whatever becomes of it, so a failure is told and not raised."""
     try:
@@ -232,32 +223,6 @@ def _complete(node: Client, me: Calls, transfer: Transfer, within_s: float) -> T
     except KontorError as error:
         note(f"warning: the data is here, its transfer could not be completed: {error}")
         return transfer
-
-
-@contextlib.contextmanager
-def _progress(total: int | None, have: int, *, is_shown: bool) -> Iterator[Any]:
-    """A function that is told of arriving bytes; it draws a bar where somebody can see one."""
-    if not (is_shown and sys.stderr.isatty()):
-        yield lambda count: None
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total, completed=have)
-        yield lambda count: bar.advance(task, count)
-
-
-def _lock(file: Any, part: Path) -> None:
-    try:
-        import fcntl
-    except ModuleNotFoundError:
-        # not on this system: whoever starts two downloads into one file gets a wrong digest, which is noticed
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as fault:
-        raise Conflict("another download writes into it", where=str(part), mend="wait for it, or name another file") from fault
 
 
 def _name(dataset: str) -> str:

@@ -32,6 +32,7 @@ class Described:
     digest: str | None
     """SHA-256 in hexadecimal; None when the description has none."""
     byte_size: int | None
+    media_type: str
     offers: tuple[Mapping[str, Any], ...]
 
 
@@ -60,6 +61,7 @@ def described(tree: Mapping[str, Any]) -> Described:
     distributions = [one for one in _many(tree, "distribution") if isinstance(one, Mapping)]
     formats = (_plain(one) for distribution in distributions for one in _many(distribution, "format"))
     sizes = (_plain(one) for part in (*distributions, tree) for one in _many(part, "byteSize"))
+    types = (one for part in (*distributions, tree) for one in _many(part, "mediaType"))
     return Described(
         id=str(tree["@id"]),
         title=next((_plain(one) for one in _many(tree, "title")), ""),
@@ -68,6 +70,7 @@ def described(tree: Mapping[str, Any]) -> Described:
         formats=tuple(dict.fromkeys(formats)),
         digest=next(_digests(tree), None),
         byte_size=next((int(size) for size in sizes if size.isdigit()), None),
+        media_type=next((_plain(one).rpartition("media-types/")[2] for one in types), ""),
         offers=tuple(one for one in _many(tree, "hasPolicy") if isinstance(one, Mapping)),
     )
 
@@ -97,7 +100,7 @@ def find(node: Client, me: Calls, address: str, dataset: str, *, peer: str | Non
             mend=f"name one with `--offer-id`: {named}",
         )
     said = answer.catalog.get("participantId") or next((_plain(one) for one in _many(answer.catalog, "participantId")), "")
-    return Found(address=address, peer=peer or str(said), dataset=found, offer=offers[0])
+    return Found(address=answer.base or address, peer=peer or str(said), dataset=found, offer=offers[0])
 
 
 def terms(offer: Mapping[str, Any]) -> str:

@@ -218,9 +218,13 @@ class Calls:
         """A transfer after an act of ours, which may still be on its way to the peer."""
         return _write("POST", Transfer, *self._path("transfers", pid, act), body=step or TransferStep())
 
-    def data(self, pid: str) -> Call[bytes]:
-        """The data of a transfer: what a pull fetches through our node, or what a push has delivered to it."""
-        return Call(method="GET", path=_join(*self._path("transfers", pid, "data")), read=bytes)
+    def data(self, pid: str, path: str = "") -> Call[bytes]:
+        """The data of a transfer: what a pull fetches through our node, or what a push has delivered to it.
+
+        `path` is a file below the root of a folder.
+        """
+        query = {"path": path} if path else {}
+        return Call(method="GET", path=_join(*self._path("transfers", pid, "data")), read=bytes, query=query)
 
     def data_address(self, pid: str) -> Call[DataAddress]:
         """Where the data of a transfer is fetched, for a program that goes there itself."""
