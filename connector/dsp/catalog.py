@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -22,18 +23,23 @@ import orjson
 from connector import strict
 from connector.dsp.catalog_view import CatalogView, DatasetView, read_catalog, read_dataset, read_foreign_catalog
 from connector.dsp.plain import DSP_CONTEXT
-from connector.dsp.shape import Form, check_policy, is_simple
+from connector.dsp.shape import Form, check_policy
 from connector.errors import BadMessage
 
 __all__ = [
-    "CatalogView", "DatasetDescription", "DatasetView", "ServiceDescription", "catalog", "dataset", "encode", "read_catalog",
-    "read_dataset", "read_foreign_catalog",
+    "CatalogView", "DatasetDescription", "DatasetView", "ServiceDescription", "catalog", "catalog_of", "dataset", "describe",
+    "encode", "read_catalog", "read_dataset", "read_foreign_catalog",
 ]  # fmt: skip
 
 Tree = dict[str, Any]
 PROPERTY_IRI: Final = "https://w3id.org/kontor/ns/property/"
 """Where an operator's own property without a prefix stands, so that it is not lost."""
 SPDX: Final = "http://spdx.org/rdf/terms#"
+_CHECKSUM: Final = f"{SPDX}checksum"
+_CHECKSUM_TYPE: Final = f"{SPDX}Checksum"
+_CHECKSUM_VALUE: Final = f"{SPDX}checksumValue"
+_ALGORITHM: Final = f"{SPDX}algorithm"
+_SHA256: Final = {"@id": f"{SPDX}checksumAlgorithm_sha256"}
 MEDIA_TYPES: Final = "https://www.iana.org/assignments/media-types/"
 _NO_PROPERTIES: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -96,6 +102,11 @@ def catalog(service: ServiceDescription, datasets: Iterable[DatasetDescription],
         except BadMessage as fault:
             if left_out is not None:
                 left_out.append(f"data set {strict.shown(description.id)}: {fault}")
+    return catalog_of(service, trees)
+
+
+def catalog_of(service: ServiceDescription, trees: list[Tree]) -> Tree:
+    """The Catalog document with data sets that `describe` has described before: for whoever keeps them."""
     tree: Tree = {
         "@context": [DSP_CONTEXT],
         "@id": f"{service.endpoint_url}/catalog",
@@ -105,18 +116,26 @@ def catalog(service: ServiceDescription, datasets: Iterable[DatasetDescription],
     if service.title:
         tree["dct:title"] = service.title
     # the schema does not ask for the service, the text does (one to many)
-    tree["service"] = [data_service]
+    tree["service"] = [_service(service)]
     if trees:
         tree["dataset"] = trees
     return tree
 
 
-def dataset(service: ServiceDescription, description: DatasetDescription) -> Tree:
-    """The Dataset document.
+def describe(service: ServiceDescription, description: DatasetDescription) -> Tree:
+    """The data set as it stands in a catalogue.
 
     Raises: BadMessage when it cannot be described: no format, no offer, an offer without a rule, a property that is no JSON-LD.
     """
-    return {"@context": [DSP_CONTEXT], **_dataset(_service(service), description)}
+    return _dataset(_service(service), description)
+
+
+def dataset(service: ServiceDescription, description: DatasetDescription) -> Tree:
+    """The Dataset document.
+
+    Raises: BadMessage, as `describe` does.
+    """
+    return {"@context": [DSP_CONTEXT], **describe(service, description)}
 
 
 def encode(tree: Mapping[str, Any]) -> bytes:
@@ -147,33 +166,33 @@ def _dataset(service: Tree, it: DatasetDescription) -> Tree:
     if it.modified is not None:
         tree["dct:modified"] = {"@type": "xsd:dateTime", "@value": _time(it.modified)}
     tree["hasPolicy"] = [_offer(offer, index) for index, offer in enumerate(it.offers)]
-    about: Tree = {}
+    about: Tree = {"accessService": service}
     if it.media_type:
         about["dcat:mediaType"] = {"@id": MEDIA_TYPES + it.media_type}
     if it.byte_size is not None:
         about["dcat:byteSize"] = {"@type": "xsd:nonNegativeInteger", "@value": str(it.byte_size)}
     if it.digest:
-        about[f"{SPDX}checksum"] = {
-            "@type": f"{SPDX}Checksum",
-            f"{SPDX}algorithm": {"@id": f"{SPDX}checksumAlgorithm_sha256"},
-            f"{SPDX}checksumValue": {"@type": "xsd:hexBinary", "@value": it.digest},
+        about[_CHECKSUM] = {
+            "@type": _CHECKSUM_TYPE,
+            _ALGORITHM: _SHA256,
+            _CHECKSUM_VALUE: {"@type": "xsd:hexBinary", "@value": it.digest},
         }
-    tree["distribution"] = [{"@type": "Distribution", "format": name, "accessService": service, **about} for name in it.formats]
+    tree["distribution"] = [{"@type": "Distribution", "format": name, **about} for name in it.formats]
     return tree
 
 
 def _offer(offer: Mapping[str, Any], index: int) -> Mapping[str, Any]:
-    if "target" in offer:
-        offer = {name: value for name, value in offer.items() if name != "target"}
-    if is_simple(offer, Form.LISTED):
-        return offer
-    tree = {"@type": "Offer", **offer}
-    check_policy(tree, f"hasPolicy[{index}]", Form.LISTED, [])
-    if "permission" not in tree and "prohibition" not in tree:
-        raise BadMessage("the offer has no rule", where=f"hasPolicy[{index}]", mend="give it a permission")
-    return tree
+    # The rules were written by `connector.odrl` in the protocol's shape; here only what a catalogue asks of an offer.
+    if "target" in offer or offer.get("@type") != "Offer":
+        offer = {"@type": "Offer", **{name: value for name, value in offer.items() if name != "target"}}
+    if not (offer.get("permission") or offer.get("prohibition")) or not offer.get("@id"):
+        where = f"hasPolicy[{index}]"
+        check_policy(offer, where, Form.LISTED, [])
+        raise BadMessage("the offer has no rule", where=where, mend="give it a permission")
+    return offer
 
 
+@lru_cache(maxsize=4096)
 def _time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
