@@ -62,7 +62,7 @@ def nearest(word: str, known: Iterable[str], most: int = 3) -> str:
         return ""
     short = {name.rsplit("/", 1)[-1].rsplit("#", 1)[-1].casefold(): name for name in reversed(names)}
     tail = word[:200].rsplit("/", 1)[-1].rsplit("#", 1)[-1].rsplit(":", 1)[-1].casefold()
-    close = difflib.get_close_matches(tail, list(short), n=1, cutoff=0.7)
+    close = difflib.get_close_matches(tail, list(short), n=1, cutoff=0.6)
     if close:
         return f"did you mean `{short[close[0]]}`"
     shown = ", ".join(f"`{name}`" for name in names[:most])

@@ -1,6 +1,6 @@
 """Reading the YAML language for policies: one line a rule, one line a constraint, errors with file, line and column.
 
-    permit: [{action: use, when: [purpose in [research], dateTime < 2027-01-01]}]
+    permit: [{action: use, when: [purpose == research, dateTime < 2027-01-01]}]
 
 The words map one to one to ODRL (`policies/README.md` lists them). Names are those of the vocabulary: here, other than in
 what a peer sends, an unknown name is an error, because someone is there to mend it.
