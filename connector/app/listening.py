@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -31,9 +33,18 @@ def bound(listener: Listener, section: str) -> Iterator[socket.socket]:
     Raises: ConfigurationError when the address is not to be had.
     """
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    # the protocol by its number: asyncio turns off Nagle's delay only for sockets that say they are TCP
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        found = socket.create_server((listener.host, listener.port), family=family, backlog=_BACKLOG)
+        if os.name == "posix":
+            # without it a node that was just stopped could not start again at once
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, listener.host != "::")
+        found.bind((listener.host, listener.port))
+        found.listen(_BACKLOG)
     except OSError as fault:
+        found.close()
         raise ConfigurationError(
             f"cannot listen on {listener.host} port {listener.port}: {(fault.strerror or str(fault)).lower()}",
             where=f"{section}.port",
@@ -67,21 +78,57 @@ def public_url(settings: Settings, at: socket.socket) -> str:
     return urlunsplit(parts).rstrip("/")
 
 
-class Listening:
-    """A listener that answers while the context is open; at its end answers under way are finished."""
+@contextlib.asynccontextmanager
+async def listening(*doors: Door) -> AsyncIterator[None]:
+    """All doors answer while the context is open; at its end they close together and answers under way are finished."""
+    import uvicorn
 
-    def __init__(self, app: ASGIApp, settings: Listener, at: socket.socket, section: str) -> None:
-        self._app = app
-        self._settings = settings
-        self._at = at
-        self._section = section
+    servers = [uvicorn.Server(door.config()) for door in doors]
+    for server, door in zip(servers, doors, strict=True):
+        server.lifespan = server.config.lifespan_class(server.config)
+        await server.startup(sockets=[door.at])
+    stop = asyncio.Event()
+    ticks = [asyncio.create_task(_tick(server, stop)) for server in servers]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*ticks)
+        pairs = zip(servers, doors, strict=True)
+        await asyncio.gather(*(server.shutdown(sockets=[door.at]) for server, door in pairs))
 
-    async def __aenter__(self) -> None:
+
+async def _tick(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    """What uvicorn does ten times a second, once a second: the `Date` of answers needs no more, and a stop is noticed at once."""
+    ticks_a_second = 10
+    counter = 0
+    while not stop.is_set():
+        await server.on_tick(counter)
+        counter = (counter + ticks_a_second) % 864_000
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await stop.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One listener: what answers, where, and how."""
+
+    app: ASGIApp
+    settings: Listener
+    at: socket.socket
+    section: str
+
+    def config(self) -> uvicorn.Config:
+        """The server's configuration, with certificates read.
+
+        Raises: ConfigurationError when they cannot be.
+        """
         import uvicorn
 
-        settings = self._settings
+        settings = self.settings
         config = uvicorn.Config(
-            self._app,
+            self.app,
             http="auto",
             ws="none",
             lifespan="off",
@@ -100,15 +147,7 @@ class Listening:
         except (OSError, ssl.SSLError) as fault:
             raise ConfigurationError(
                 f"certificate or key cannot be read: {fault}",
-                where=f"{self._section}.tls_certificate, {self._section}.tls_key",
+                where=f"{self.section}.tls_certificate, {self.section}.tls_key",
                 mend="name PEM files that belong together and that this process may read",
             ) from fault
-        self._server: uvicorn.Server = uvicorn.Server(config)
-        self._server.lifespan = config.lifespan_class(config)
-        await self._server.startup(sockets=[self._at])
-        self._ticking = asyncio.create_task(self._server.main_loop())
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        await self._ticking
-        await self._server.shutdown(sockets=[self._at])
+        return config

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Self
 
 from connector import observe
-from connector.app.listening import Listening, bound, own_url, public_url
+from connector.app.listening import Door, bound, listening, own_url, public_url
 from connector.app.parts import known_vocabulary, opened_store, outbound_client, secrets_key
 from connector.errors import KontorError
 from connector.settings import Settings
@@ -66,8 +66,12 @@ class App:
             task = tasks.create_task(self._supervised(name, work), name=name)
             stack.callback(task.cancel)
         # 4. the listeners
-        await stack.enter_async_context(Listening(public_app, settings.public, public, "public"))
-        await stack.enter_async_context(Listening(operator_app, settings.operator, operator, "operator"))
+        await stack.enter_async_context(
+            listening(
+                Door(app=public_app, settings=settings.public, at=public, section="public"),
+                Door(app=operator_app, settings=settings.operator, at=operator, section="operator"),
+            )
+        )
         check = tasks.create_task(self._check_public_url(outbound), name="public-url")
         stack.callback(check.cancel)
         observe.info("node.ready", node=settings.node.id, public_url=self.public_url, operator_url=self.operator_url)

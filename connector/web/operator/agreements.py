@@ -11,11 +11,12 @@ from connector.web.operator import views
 from connector.web.operator.gate import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Fitting, Limit
+from connector.web.operator.rooms import room
 
 
 def routes(parts: Parts) -> APIRouter:
     """`/agreements`, below a participant."""
-    router = APIRouter(tags=["agreements"], prefix="/participants/{participant}/agreements")
+    router = room("agreements", "/participants/{participant}/agreements")
 
     @router.get("")
     async def list_agreements(

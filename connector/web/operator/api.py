@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from connector import __version__
-from connector.api.common import Problem
 from connector.errors import BadMessage, KontorError, MethodNotAllowed, NotFound
 from connector.strict import path as json_path
 from connector.web import edge, errors
@@ -28,14 +27,21 @@ from connector.web.operator import (
     secrets,
     transfers,
 )
-from connector.web.operator.gate import OPENAPI, PREFIX, Gate
+from connector.web.operator.gate import OPENAPI, Gate
 from connector.web.operator.parts import Parts
 
-_ROOMS: Final = (participants, offerings, secrets, catalog, negotiations, agreements, transfers, processes)
-_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    "4XX": {"model": Problem, "description": "Your request cannot be served; `where` and `mend` say why."},
-    "5XX": {"model": Problem, "description": "The node, its store or a peer failed; `error_id` finds it in the log."},
-}
+_ROOMS: Final = (
+    participants.routes,
+    offerings.assets,
+    offerings.policies,
+    offerings.definitions,
+    secrets.routes,
+    catalog.routes,
+    negotiations.routes,
+    agreements.routes,
+    transfers.routes,
+    processes.routes,
+)
 _DESCRIPTION: Final = """\
 What the operators of a data space connector and their programs do: publish data with its terms, read catalogues of peers,
 negotiate contracts, transfer data, and see why something does not go on.
@@ -46,9 +52,6 @@ Below `/participants/{participant}` everything belongs to one participant contex
 
 def operator_app(parts: Parts) -> ASGIApp:
     """The application of the operator listener."""
-    api = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
-    for room in _ROOMS:
-        api.include_router(room.routes(parts))
     app = FastAPI(
         title="Kontor operator API",
         version=__version__,
@@ -66,7 +69,9 @@ def operator_app(parts: Parts) -> ASGIApp:
             Exception: _on_fault,
         },
     )
-    app.include_router(api)
+    for routes in _ROOMS:
+        # the routes themselves, not `include_router`: that builds each of them again, and once more at the first request
+        app.router.routes.extend(routes(parts).routes)
     return edge.Observed(Gate(app, parts.settings), "operator")
 
 

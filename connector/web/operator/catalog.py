@@ -10,11 +10,12 @@ from connector.api.catalog import CatalogRequest, PeerCatalog
 from connector.web.operator import views
 from connector.web.operator.gate import Participant
 from connector.web.operator.parts import Parts
+from connector.web.operator.rooms import room
 
 
 def routes(parts: Parts) -> APIRouter:
     """`/catalog`, below a participant."""
-    router = APIRouter(tags=["catalog"], prefix="/participants/{participant}/catalog")
+    router = room("catalog", "/participants/{participant}/catalog")
 
     @router.get("")
     async def own_catalog(participant: Participant) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from connector.web.operator import views
 from connector.web.operator.gate import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Fitting, Limit
+from connector.web.operator.rooms import room
 
 
 def routes(parts: Parts) -> APIRouter:
     """`/negotiations`, below a participant."""
-    router = APIRouter(tags=["negotiations"], prefix="/participants/{participant}/negotiations")
+    router = room("negotiations", "/participants/{participant}/negotiations")
 
     @router.get("")
     async def list_negotiations(

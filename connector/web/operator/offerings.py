@@ -13,22 +13,15 @@ from connector.web.operator import views
 from connector.web.operator.gate import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Limit
+from connector.web.operator.rooms import room
 
 DocumentId = Annotated[str, Path(max_length=512, description="Its id; escape it, slashes included.")]
 _MUST_NOT_EXIST = 0
 
 
-def routes(parts: Parts) -> APIRouter:
-    """`/assets`, `/policies` and `/contract-definitions`, below a participant."""
-    router = APIRouter(prefix="/participants/{participant}")
-    router.include_router(_assets(parts))
-    router.include_router(_policies(parts))
-    router.include_router(_definitions(parts))
-    return router
-
-
-def _assets(parts: Parts) -> APIRouter:
-    router = APIRouter(tags=["assets"], prefix="/assets")
+def assets(parts: Parts) -> APIRouter:
+    """`/assets`, below a participant."""
+    router = room("assets", "/participants/{participant}/assets")
     offerings = parts.offerings
 
     @router.get("")
@@ -68,8 +61,9 @@ async def _keep_asset(
     return Asset.model_validate(kept.body)
 
 
-def _policies(parts: Parts) -> APIRouter:
-    router = APIRouter(tags=["policies"], prefix="/policies")
+def policies(parts: Parts) -> APIRouter:
+    """`/policies`, below a participant."""
+    router = room("policies", "/participants/{participant}/policies")
     offerings = parts.offerings
 
     @router.get("")
@@ -102,8 +96,9 @@ def _policies(parts: Parts) -> APIRouter:
     return router
 
 
-def _definitions(parts: Parts) -> APIRouter:
-    router = APIRouter(tags=["contract definitions"], prefix="/contract-definitions")
+def definitions(parts: Parts) -> APIRouter:
+    """`/contract-definitions`, below a participant."""
+    router = room("contract definitions", "/participants/{participant}/contract-definitions")
     offerings = parts.offerings
     Definition = ContractDefinition
 

@@ -11,11 +11,12 @@ from connector.errors import Forbidden
 from connector.web.operator import views
 from connector.web.operator.gate import Participant, ShownKey
 from connector.web.operator.parts import Parts
+from connector.web.operator.rooms import room
 
 
 def routes(parts: Parts) -> APIRouter:
     """`/participants` and what belongs to a participant itself."""
-    router = APIRouter(tags=["participants"])
+    router = room("participants")
 
     @router.get("/participants")
     async def list_participants(key: ShownKey) -> Listing[Shown]:

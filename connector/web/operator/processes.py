@@ -9,11 +9,12 @@ from connector.errors import NotFound
 from connector.web.operator import views
 from connector.web.operator.gate import Participant
 from connector.web.operator.parts import Parts
+from connector.web.operator.rooms import room
 
 
 def routes(parts: Parts) -> APIRouter:
     """`/processes`, below a participant."""
-    router = APIRouter(tags=["processes"], prefix="/participants/{participant}/processes")
+    router = room("processes", "/participants/{participant}/processes")
 
     @router.get("/{pid}")
     async def timeline(participant: Participant, pid: str) -> Timeline:

@@ -13,13 +13,14 @@ from connector.web.operator import views
 from connector.web.operator.gate import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Limit
+from connector.web.operator.rooms import room
 
 Name = Annotated[str, Path(max_length=512, pattern=r"^[^\x00-\x20\x7f]+$", description="Name of the secret.")]
 
 
 def routes(parts: Parts) -> APIRouter:
     """`/secrets`, below a participant."""
-    router = APIRouter(tags=["secrets"], prefix="/participants/{participant}/secrets")
+    router = room("secrets", "/participants/{participant}/secrets")
 
     @router.get("")
     async def list_secrets(participant: Participant, cursor: Cursor = None, limit: Limit = 100) -> Listing[SecretName]:

@@ -22,6 +22,7 @@ from connector.web.operator import views
 from connector.web.operator.gate import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Fitting, Limit
+from connector.web.operator.rooms import room
 
 _PASSED_ON = frozenset({"range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "accept"})
 FilePath = Annotated[str, Query(max_length=4096, description="A file below the root of a folder; empty: the whole.")]
@@ -48,7 +49,7 @@ class Flowing(Response):
 
 def routes(parts: Parts) -> APIRouter:
     """`/transfers`, below a participant."""
-    router = APIRouter(tags=["transfers"], prefix="/participants/{participant}/transfers")
+    router = room("transfers", "/participants/{participant}/transfers")
 
     @router.get("")
     async def list_transfers(
