@@ -16,7 +16,7 @@ _ANY = ("*",)
 ROOMS: dict[str, tuple[str, ...]] = {
     # frameworks
     "fastapi": ("web",),
-    "starlette": ("web",),
+    "starlette": ("web", "app"),
     "uvicorn": ("app",),
     "uvloop": ("app",),
     "pydantic": ("api", "settings", "client", "controlplane/offerings", "cli/config"),  # who reads or shows the models
