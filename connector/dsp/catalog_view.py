@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connector import strict
+from connector import jsonld, strict
 from connector.dsp.plain import canonical, plain
 from connector.dsp.shape import Form, check_policy, kind_of
 from connector.errors import BadMessage
@@ -20,6 +20,8 @@ from connector.errors import BadMessage
 Tree = dict[str, Any]
 LIMITS: Final = strict.Limits(max_bytes=32 << 20)
 """A page of a catalogue may be larger than a message."""
+FOREIGN_BOUNDS: Final = jsonld.Bounds(max_values=50_000)
+"""Of a page that needs JSON-LD processing: some thousand data sets, and five seconds of a thread at worst."""
 MAX_NESTED: Final = 8
 """Catalogues inside catalogues."""
 
@@ -86,7 +88,7 @@ def read_foreign_catalog(body: bytes, limits: strict.Limits = LIMITS) -> Catalog
 
     Raises: BadMessage, TooLarge.
     """
-    return _catalog(canonical(body, limits), "", ["the catalogue is foreign JSON-LD"], MAX_NESTED)
+    return _catalog(canonical(body, limits, FOREIGN_BOUNDS), "", ["the catalogue is foreign JSON-LD"], MAX_NESTED)
 
 
 def read_dataset(body: bytes, limits: strict.Limits = LIMITS) -> DatasetView:

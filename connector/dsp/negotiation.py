@@ -28,6 +28,7 @@ from connector.dsp.process import (
     arrived,
     below,
     enter,
+    has_crossed,
     matching_pids,
     may_send,
     overtaken,
@@ -37,6 +38,7 @@ from connector.dsp.tables import Event, Kind, Role, State
 from connector.errors import BadMessage, IllegalTransition
 
 KIND = Kind.NEGOTIATION
+_ENVELOPE = frozenset({"@id", "@type", "@context", "target", "assigner", "assignee", "timestamp"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class Negotiation(Process):
     """The agreement's policy tree as it was sent or received; None before AGREED."""
     callback: str = ""
     """Our own base address, as told to the peer."""
+    definition: str | None = None
+    """Provider: the contract definition whose terms apply."""
 
     @property
     def agreement_id(self) -> str | None:
@@ -106,6 +110,7 @@ class Opening:
     offer: Mapping[str, Any]
     """Offer with `@id` and `target`."""
     purpose: str | None = None
+    definition: str | None = None
     cause: Cause = field(default_factory=lambda: Cause(by=By.OPERATOR))
 
 
@@ -123,6 +128,7 @@ def begin(opening: Opening, role: Role, now: datetime) -> Step[Negotiation]:
         wanted=opening.offer if role is Role.CONSUMER else None,
         callback=opening.callback,
         purpose=opening.purpose,
+        definition=opening.definition,
         in_flight=InFlight(message_id=opening.message_id, event=event, to=to),
         created_at=now,
         updated_at=now,
@@ -155,6 +161,7 @@ def received_first(
     peer: str,
     callback: str,
     now: datetime,
+    definition: str | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Step[Negotiation]:
     """A negotiation that the peer began: REQUESTED by a consumer, or OFFERED by a provider.
@@ -178,6 +185,7 @@ def received_first(
         offer=message.offer,
         callback=callback,
         purpose=message.purpose if isinstance(message, m.ContractRequestMessage) else None,
+        definition=definition,
         warnings=warnings,
         created_at=now,
         updated_at=now,
@@ -327,7 +335,10 @@ def give_up(negotiation: Negotiation, message_id: str, cause: str, *, new_messag
     flight = negotiation.in_flight
     if flight is None or flight.message_id != message_id:
         return Step(process=negotiation)
-    failed = replace(negotiation, error=cause, updated_at=now)
+    failed = replace(negotiation, error=cause, in_flight=None, updated_at=now)
+    if has_crossed(negotiation, KIND):
+        record = Record(at=now, by=By.DELIVERY, event=f"drop {flight.event}", state=negotiation.state, note=cause)
+        return Step(process=failed, records=(record,))
     told = Cause(by=By.DELIVERY, code="delivery-failed", reasons=(f"`{flight.event}` could not be delivered: {cause}",))
     if flight.event is Event.TERMINATE or negotiation.peer_pid is None:
         return _end_unknown(failed, now, told)
@@ -335,13 +346,15 @@ def give_up(negotiation: Negotiation, message_id: str, cause: str, *, new_messag
 
 
 def _end_unknown(negotiation: Negotiation, now: datetime, cause: Cause) -> Step[Negotiation]:
-    """Terminated on our side alone."""
+    """Terminated on our side alone.
+
+    A first message that may have arrived stays in the outbox: its acknowledgement tells whom to tell of the end.
+    """
     if negotiation.is_ended:
         raise IllegalTransition(f"a negotiation in {negotiation.state} has ended", mend="nothing is lawful here")
-    cleared, cancelled = overtaken(negotiation)
-    ended = enter(cleared, State.TERMINATED, now, code=cause.code, reasons=cause.reasons)
+    ended = enter(negotiation, State.TERMINATED, now, code=cause.code, reasons=cause.reasons, in_flight=None)
     record = Record(at=now, by=cause.by, event=Event.TERMINATE.value, state=State.TERMINATED, note=cause.note)
-    return Step(process=ended, cancelled=cancelled, records=(record,), entered=True)
+    return Step(process=ended, records=(record,), entered=True)
 
 
 def _tell_the_end(negotiation: Negotiation, message_id: str, now: datetime) -> Step[Negotiation]:
@@ -357,3 +370,8 @@ def _tell_the_end(negotiation: Negotiation, message_id: str, now: datetime) -> S
     out = Outgoing(message_id=message_id, event=Event.TERMINATE, url=url, body=wire.encode(message), is_harmless=True)
     record = Record(at=now, by=By.DELIVERY, event="send terminate", state=negotiation.state, note="acknowledged after the end")
     return Step(process=negotiation, outgoing=(out,), records=(record,))
+
+
+def rules_of(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """What an offer and the agreement made of it have in common: everything but id, type, parties, target and time."""
+    return {name: value for name, value in tree.items() if name not in _ENVELOPE}

@@ -55,13 +55,13 @@ def check_plain(tree: Any, body: bytes, warnings: list[str]) -> None:
         raise ForeignContext("members have prefixes")
 
 
-def canonical(body: bytes, limits: strict.Limits = strict.DEFAULT) -> dict[str, Any]:
+def canonical(body: bytes, limits: strict.Limits = strict.DEFAULT, bounds: jsonld.Bounds = jsonld.DEFAULT) -> dict[str, Any]:
     """The tree of a foreign body in the protocol's own terms. Slow: expands and compacts; call it in a thread.
 
     Raises: BadMessage, also for a context that is not on the list of `connector.jsonld`; TooLarge.
     """
     tree = _object(strict.scan(body, limits))
-    compacted = jsonld.compact(jsonld.expand(tree), DSP_CONTEXT)
+    compacted = jsonld.compact(jsonld.expand(tree, bounds), DSP_CONTEXT)
     _rewrap(compacted)
     return compacted
 

@@ -254,17 +254,32 @@ def arrived(process: P, kind: Kind, event: Event, now: datetime) -> tuple[Step[P
 
     A message that is lawful only after our message in flight proves that ours arrived: settle, then follow.
 
-    Raises: IllegalTransition; nothing has changed.
+    Where both sides may lead to one state (suspended, started), messages of that kind can cross: until we know what became of
+    ours, a message that leads on from there would be ambiguous, and is put off with a conflict that the peer tries again.
+
+    Raises: IllegalTransition, Conflict; nothing has changed.
     """
-    table, sender = TABLES[kind], process.role.other
+    table, sender, flight = TABLES[kind], process.role.other, process.in_flight
+    if flight is not None and flight.to is process.state and event is not Event.TERMINATE:
+        raise Conflict(
+            f"our own `{flight.event}` is still on its way to you",
+            where=process.pid,
+            mend="send this message again in a moment",
+        )
+    if flight is not None and flight.event is Event.TERMINATE and event in (Event.COMPLETE, Event.FINALIZE):
+        # two ends that cross: the termination wins on both sides
+        raise IllegalTransition("a termination of ours is on its way to you", where=process.pid, mend="wait for it")
     try:
-        return Step(process=process), follow(table, process.state, sender, event)
+        if process.state is not None:
+            return Step(process=process), follow(table, process.state, sender, event)
+        # our own first message is on its way: whoever knows the process has received it
+        raise IllegalTransition("the process has not begun")
     except IllegalTransition:
-        if process.in_flight is None or process.is_ended:
+        if flight is None or process.is_ended:
             raise
         settled = acknowledged(process, now)
         to = follow(table, settled.process.state, sender, event)
-        proven = replace(settled, cancelled=(process.in_flight.message_id,))
+        proven = replace(settled, cancelled=(flight.message_id,))
         return proven, to
 
 
@@ -275,14 +290,27 @@ def overtaken(process: P) -> tuple[P, tuple[str, ...]]:
     return replace(process, in_flight=None), (process.in_flight.message_id,)
 
 
+def has_crossed(process: Process, kind: Kind) -> bool:
+    """True when the message in flight could not be sent in the present state: a message of the peer came between.
+
+    A refusal of such a message is no failure: the peer had moved on before it arrived.
+    """
+    assert process.in_flight is not None
+    try:
+        follow(TABLES[kind], process.state, process.role, process.in_flight.event, sending=True)
+    except IllegalTransition:
+        return True
+    return False
+
+
 def may_send(process: Process, kind: Kind, event: Event) -> State:
     """The state that `event`, sent by us now, leads to once it is acknowledged.
 
     Raises: IllegalTransition when the machine forbids it; Conflict when another message of ours is in flight
-    (a termination may overtake it).
+    (a termination may overtake it, but for one that ends the process itself: the peer may have taken that already).
     """
     to = follow(TABLES[kind], process.state, process.role, event, sending=True)
-    if process.in_flight is not None and event is not Event.TERMINATE:
+    if process.in_flight is not None and (event is not Event.TERMINATE or process.in_flight.to.is_terminal):
         raise Conflict(
             f"`{process.in_flight.event}` of this process is still on its way to the peer",
             where=process.pid,

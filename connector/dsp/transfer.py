@@ -27,6 +27,7 @@ from connector.dsp.process import (
     arrived,
     below,
     enter,
+    has_crossed,
     matching_pids,
     may_send,
     overtaken,
@@ -337,7 +338,10 @@ def give_up(transfer: Transfer, message_id: str, cause: str, *, new_message_id: 
     flight = transfer.in_flight
     if flight is None or flight.message_id != message_id:
         return Step(process=transfer)
-    failed = replace(transfer, error=cause, updated_at=now)
+    failed = replace(transfer, error=cause, in_flight=None, updated_at=now)
+    if has_crossed(transfer, KIND):
+        record = Record(at=now, by=By.DELIVERY, event=f"drop {flight.event}", state=transfer.state, note=cause)
+        return Step(process=failed, records=(record,))
     told = Cause(by=By.DELIVERY, code="delivery-failed", reasons=(f"`{flight.event}` could not be delivered: {cause}",))
     if flight.event is Event.TERMINATE or transfer.peer_pid is None:
         return _end_unknown(failed, now, told)
@@ -350,13 +354,15 @@ def moved(transfer: Transfer, moved_bytes: int, digest: str | None, now: datetim
 
 
 def _end_unknown(transfer: Transfer, now: datetime, cause: Cause) -> Step[Transfer]:
-    """Terminated on our side alone."""
+    """Terminated on our side alone.
+
+    A first message that may have arrived stays in the outbox: its acknowledgement tells whom to tell of the end.
+    """
     if transfer.is_ended:
         raise IllegalTransition(f"a transfer in {transfer.state} has ended", mend="nothing is lawful here")
-    cleared, cancelled = overtaken(transfer)
-    ended = enter(cleared, State.TERMINATED, now, code=cause.code, reasons=cause.reasons)
+    ended = enter(transfer, State.TERMINATED, now, code=cause.code, reasons=cause.reasons, in_flight=None)
     record = Record(at=now, by=cause.by, event=Event.TERMINATE.value, state=State.TERMINATED, note=cause.note)
-    return Step(process=ended, cancelled=cancelled, records=(record,), entered=True)
+    return Step(process=ended, records=(record,), entered=True)
 
 
 def _tell_the_end(transfer: Transfer, message_id: str, now: datetime) -> Step[Transfer]:

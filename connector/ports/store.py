@@ -95,8 +95,13 @@ class Change(Generic[P]):
     """Acts that wait; those of an earlier state are dropped by whoever takes them."""
     agreement: Agreement | None = None
     """An agreement to keep, or the new version of one."""
-    result: Any = None
-    """Handed back to the caller of `advance`, not written."""
+    repeated: bytes | None = None
+    """The answer to give when the message was one already answered; not written."""
+
+    @property
+    def body(self) -> bytes:
+        """What the sender of the received message gets."""
+        return self.answer if self.repeated is None else self.repeated
 
 
 Decide = Callable[[Snapshot[P]], Change[P]]

@@ -1,0 +1,77 @@
+"""Who may read or write the data of a transfer: asked by the data plane, for each request anew.
+
+A token proves who; the transfer's state, the agreement and the policy engine decide whether, now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from connector.controlplane.offerings import Offerings
+from connector.controlplane.policy import Judge
+from connector.dsp.tables import Kind, State
+from connector.dsp.transfer import Transfer
+from connector.errors import Forbidden, Gone, Unauthenticated
+from connector.odrl.truth import Stage
+from connector.ports.clock import Clock
+from connector.ports.dataplane import Grant
+from connector.ports.identity import TokenSource
+from connector.ports.store import Key, Store
+
+
+class DataAccess:
+    """Implements the port `Authorizer`."""
+
+    def __init__(self, store: Store, offerings: Offerings, judge: Judge, tokens: TokenSource, clock: Clock) -> None:
+        self._store = store
+        self._offerings = offerings
+        self._judge = judge
+        self._tokens = tokens
+        self._clock = clock
+
+    async def may_pull(self, participant: str, pid: str, token: str | None) -> Grant:
+        """What a consumer that shows `token` may read from our transfer `pid`.
+
+        Raises: Unauthenticated, Forbidden with the reason, Gone, NotFound when the asset was deleted.
+        """
+        transfer = await self._proven(participant, pid, token)
+        if not transfer.is_provider or transfer.is_push:
+            raise Unauthenticated("no such data")
+        agreement = await self._store.agreement(participant, transfer.agreement_id)
+        if agreement is None:
+            raise Forbidden("the agreement is gone", where=transfer.agreement_id)
+        claims = self._tokens.claims_of(participant, transfer.peer)
+        judgement, _ = self._judge.transfer(transfer, agreement, claims, self._clock.now(), Stage.REQUEST)
+        if not judgement.is_acceptable:
+            raise Forbidden("; ".join(judgement.reasons), where=transfer.agreement_id)
+        return Grant(transfer=transfer, source=await self._offerings.source(participant, transfer.dataset))
+
+    async def may_push(self, participant: str, pid: str, token: str | None) -> Transfer:
+        """The transfer of ours, as consumer, into which a provider that shows `token` may write.
+
+        Raises: as `may_pull`.
+        """
+        transfer = await self._proven(participant, pid, token)
+        if transfer.is_provider or not transfer.is_push:
+            raise Unauthenticated("no such data")
+        return transfer
+
+    async def _proven(self, participant: str, pid: str, token: str | None) -> Transfer:
+        process = await self._store.process(Key(kind=Kind.TRANSFER, participant=participant, pid=pid))
+        shown = hashlib.sha256((token or "").encode()).hexdigest()
+        if (
+            not isinstance(process, Transfer)
+            or process.access is None
+            or not hmac.compare_digest(shown, process.access.token_sha256)
+        ):
+            # the same answer for an unknown transfer and a wrong token
+            raise Unauthenticated("this token opens nothing here", mend="use the token of the latest data address")
+        if process.is_ended:
+            raise Gone(f"the transfer is {process.state}", where=pid)
+        if not process.is_open:
+            state = process.state.value if process.state is not State.STARTED and process.state else "being stopped"
+            raise Forbidden(f"the transfer is {state}", where=pid, mend="wait for it to be started")
+        if process.access.expires_at <= self._clock.now():
+            raise Gone("the token's time is over", where=pid, mend="suspend and resume the transfer for a fresh one")
+        return process

@@ -1,0 +1,149 @@
+"""What was agreed: the agreement's text as the provider makes it, what is kept of it, import, and its end.
+
+Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Contract Agreement Message".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from connector.controlplane.participants import Participants
+from connector.dsp.negotiation import Agreement, Negotiation, rules_of
+from connector.dsp.tables import Role
+from connector.errors import CallerError, Conflict, NotFound
+from connector.odrl import jsonld
+from connector.ports.clock import Clock
+from connector.ports.store import Filter, Store
+
+
+def agreed_tree(negotiation: Negotiation, id_: str, *, provider: str, now: datetime) -> dict[str, Any]:
+    """The agreement on the terms of the table: the same rules, with parties, target and time."""
+    return {
+        "@id": id_,
+        "@type": "Agreement",
+        "target": negotiation.dataset,
+        "assigner": provider,
+        "assignee": negotiation.peer,
+        "timestamp": now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        **rules_of(negotiation.offer),
+    }
+
+
+def agreement_of(negotiation: Negotiation) -> Agreement:
+    """What is kept of the agreement that `negotiation` has reached."""
+    tree = negotiation.agreement or (negotiation.in_flight.cargo.agreement if negotiation.in_flight else None)
+    assert tree is not None
+    return Agreement(
+        participant=negotiation.participant,
+        id=str(tree["@id"]),
+        role=negotiation.role,
+        peer=negotiation.peer,
+        peer_address=negotiation.peer_address,
+        provider=str(tree["assigner"]),
+        consumer=str(tree["assignee"]),
+        dataset=negotiation.dataset,
+        policy=tree,
+        purpose=negotiation.purpose,
+        negotiation=negotiation.pid,
+        signed_at=moment(tree.get("timestamp")) or negotiation.updated_at,
+    )
+
+
+def moment(text: object) -> datetime | None:
+    """The instant that an `xsd:dateTime` names, in UTC when it says no zone; None when it names none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+class Ender(Protocol):
+    """Ends what runs under an agreement."""
+
+    async def end_all(self, participant: str, agreement_id: str, reason: str) -> int:
+        """Terminate every running transfer under the agreement; how many there were."""
+        ...
+
+
+class Agreements:
+    """The agreements of all contexts."""
+
+    def __init__(self, store: Store, participants: Participants, clock: Clock) -> None:
+        self._store = store
+        self._participants = participants
+        self._clock = clock
+        self._ender: Ender | None = None
+
+    def connect(self, ender: Ender) -> None:
+        """Name the use case that ends transfers."""
+        self._ender = ender
+
+    async def get(self, participant: str, id_: str) -> Agreement:
+        """The agreement.
+
+        Raises: NotFound.
+        """
+        agreement = await self._store.agreement(participant, id_)
+        if agreement is None:
+            raise NotFound(f"there is no agreement `{id_}`", where=id_)
+        return agreement
+
+    async def import_(
+        self, participant: str, *, role: Role, peer: str, address: str, tree: Mapping[str, Any], purpose: str | None = None
+    ) -> Agreement:
+        """An agreement that was reached elsewhere, kept from now on.
+
+        Raises: PolicyError for terms that cannot be read; CallerError when a member is missing or the parties are others;
+        Conflict when there is one with that id.
+        """
+        context = await self._participants.context(participant)
+        jsonld.read(tree, "agreement")
+        missing = [name for name in ("@id", "target", "assigner", "assignee") if not isinstance(tree.get(name), str)]
+        if missing:
+            raise CallerError(f"the agreement lacks `{missing[0]}`", where=f"agreement.{missing[0]}", mend="give it as a text")
+        provider, consumer = (context.id, peer) if role is Role.PROVIDER else (peer, context.id)
+        for name, party in (("assigner", provider), ("assignee", consumer)):
+            if tree[name] != party:
+                raise CallerError(
+                    f"`{name}` is `{tree[name]}`", where=f"agreement.{name}", mend=f"with this role and peer it is `{party}`"
+                )
+        agreement = Agreement(
+            participant=participant,
+            id=str(tree["@id"]),
+            role=role,
+            peer=peer,
+            peer_address=address.rstrip("/"),
+            provider=provider,
+            consumer=consumer,
+            dataset=str(tree["target"]),
+            policy=tree,
+            purpose=purpose,
+            signed_at=moment(tree.get("timestamp")) or self._clock.now(),
+        )
+        await self._store.put_agreement(agreement, is_new=True)
+        return agreement
+
+    async def end(self, participant: str, id_: str, reason: str) -> Agreement:
+        """The agreement, ended now: no transfer begins under it any more, and those that run are terminated.
+
+        Raises: NotFound; Conflict when it has ended already.
+        """
+        agreement = await self.get(participant, id_)
+        if agreement.ended_at is not None:
+            raise Conflict(f"the agreement ended at {agreement.ended_at.isoformat()}", where=id_)
+        ended = replace(agreement, ended_at=self._clock.now(), end_reason=reason)
+        await self._store.put_agreement(ended, is_new=False)
+        if self._ender is not None:
+            await self._ender.end_all(participant, id_, reason)
+        return ended
+
+    async def valid_for(self, participant: str, peer: str, dataset: str) -> Agreement | None:
+        """The newest agreement as consumer with `peer` about `dataset` that has not ended: for "negotiate or reuse"."""
+        page = await self._store.agreements(participant, Filter(role=Role.CONSUMER, peer=peer, dataset=dataset), limit=50)
+        return next((a for a in page.items if a.ended_at is None), None)

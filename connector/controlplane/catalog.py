@@ -1,0 +1,266 @@
+"""Catalogues: what callers see of ours, page by page, and what peers offer us.
+
+Datasets are described one by one; one that cannot be described never breaks the rest. Who sees an offer is the access policy's
+matter. Pages begin at a dataset id, so that a page stays what it was while datasets come and go.
+Source: Dataspace Protocol 2025-1, Catalog Protocol and its HTTPS binding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import re
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+from connector import observe
+from connector.controlplane.offerings import Item, Offerings, Shelf, Terms
+from connector.controlplane.participants import Context, Participants
+from connector.controlplane.peers import Peers
+from connector.controlplane.policy import Judge
+from connector.dsp import catalog as shapes
+from connector.dsp import messages as m
+from connector.dsp import wire
+from connector.errors import BadMessage, NotFound, PeerAnswer, PeerMessage, TooLarge, UnsupportedFilter
+from connector.ports.clock import Clock
+from connector.ports.identity import Caller
+
+_KEPT_PAGES = 64
+_MOST_PAGES = 10_000
+_NEXT = re.compile(r'<([^>]*)>\s*(?:;\s*[^;,"]+(?:=(?:"[^"]*"|[^;,]*))?)*?;\s*rel="?next"?')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogPage:
+    """One page of our catalogue, ready to send."""
+
+    body: bytes
+    etag: str
+    next: str | None = None
+    """Cursor of the page after it."""
+    previous: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerCatalog:
+    """A peer's whole catalogue."""
+
+    tree: dict[str, Any]
+    """The peer's document, the datasets of all pages in one."""
+    base: str
+    """The base address that answered: what a negotiation goes to."""
+    pages: int
+    warnings: tuple[str, ...] = ()
+    """Datasets that could not be read, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Window:
+    """Which part of the catalogue is asked for."""
+
+    start: str | None
+    size: int
+    offset: int = 0
+
+
+class Catalogs:
+    """The catalogues of all contexts."""
+
+    def __init__(self, participants: Participants, offerings: Offerings, judge: Judge, peers: Peers, clock: Clock) -> None:
+        self._participants = participants
+        self._offerings = offerings
+        self._judge = judge
+        self._peers = peers
+        self._clock = clock
+        self._pages: OrderedDict[tuple[object, ...], CatalogPage] = OrderedDict()
+
+    # --- ours
+
+    async def answer(
+        self, participant: str, caller: Caller, message: m.CatalogRequestMessage, *, cursor: str | None = None
+    ) -> CatalogPage:
+        """The page of the catalogue that `caller` may see.
+
+        Raises: NotFound, UnsupportedFilter, BadMessage for a cursor that is none of ours.
+        """
+        context = await self._participants.context(participant)
+        shelf = await self._offerings.shelf(participant)
+        window = _window(message, cursor, context.page_size)
+        is_same_for_all = all(t.access is None for item in shelf.items.values() for t in item.terms)
+        key = (participant, shelf.revision, window, context.id)
+        if is_same_for_all and key in self._pages:
+            self._pages.move_to_end(key)
+            return self._pages[key]
+        page = self._page(context, shelf, self._visible(shelf, caller), window)
+        if is_same_for_all:
+            self._pages[key] = page
+            if len(self._pages) > _KEPT_PAGES:
+                self._pages.popitem(last=False)
+        return page
+
+    def _visible(self, shelf: Shelf, caller: Caller | None) -> list[tuple[str, Item, tuple[Terms, ...]]]:
+        now = self._clock.now()
+        found: list[tuple[str, Item, tuple[Terms, ...]]] = []
+        for id_, item in shelf.items.items():
+            terms = item.terms
+            if caller is not None:
+                terms = tuple(t for t in terms if self._judge.may_see(t, caller.id, caller.claims, now))
+            if terms:
+                found.append((id_, item, terms))
+        return found
+
+    def _page(
+        self, context: Context, shelf: Shelf, visible: Sequence[tuple[str, Item, tuple[Terms, ...]]], window: _Window
+    ) -> CatalogPage:
+        ids = [id_ for id_, _, _ in visible]
+        first = bisect_left(ids, window.start) if window.start is not None else min(window.offset, len(ids))
+        last = first + window.size
+        left_out: list[str] = []
+        datasets = [_described(item, terms) for _, item, terms in visible[first:last]]
+        body = shapes.encode(shapes.catalog(_service(context), datasets, left_out))
+        for fault in left_out:
+            observe.warning("catalog.left_out", participant=context.name, cause=fault)
+        return CatalogPage(
+            body=body,
+            etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+            next=_cursor(ids[last]) if last < len(ids) else None,
+            previous=_cursor(ids[max(0, first - window.size)]) if first > 0 and ids else None,
+        )
+
+    async def dataset(self, participant: str, caller: Caller, id_: str) -> bytes:
+        """The description of one dataset, with the offers that `caller` may see.
+
+        Raises: NotFound, also when there is no offer for the caller.
+        """
+        context = await self._participants.context(participant)
+        item = (await self._offerings.shelf(participant)).items.get(id_)
+        now = self._clock.now()
+        terms = tuple(t for t in item.terms if self._judge.may_see(t, caller.id, caller.claims, now)) if item else ()
+        if item is None or not terms:
+            raise NotFound("there is no such dataset", where=id_, mend="take ids from a fresh catalogue")
+        return shapes.encode(shapes.dataset(_service(context), _described(item, terms)))
+
+    async def own(self, participant: str) -> dict[str, Any]:
+        """The whole catalogue as its operator sees it: every offer, whoever may see it."""
+        context = await self._participants.context(participant)
+        shelf = await self._offerings.shelf(participant)
+        datasets = [_described(item, terms) for _, item, terms in self._visible(shelf, None)]
+        return shapes.catalog(_service(context), datasets)
+
+    # --- theirs
+
+    async def of_peer(
+        self, participant: str, *, address: str, peer: str | None, filter_: tuple[Any, ...] = (), limit: int | None = None
+    ) -> PeerCatalog:
+        """A peer's catalogue, all pages of it, or the first `limit` datasets.
+
+        Raises: PeerError of every kind, AddressRefused, NotFound for an unknown participant.
+        """
+        await self._participants.context(participant)
+        base = await self._peers.base(address)
+        body = wire.encode(m.CatalogRequestMessage(filter=filter_))
+        url, method = f"{base}/catalog/request", "POST"
+        tree: dict[str, Any] = {}
+        datasets: list[Any] = []
+        warnings: list[str] = []
+        seen: set[str] = set()
+        pages = 0
+        while True:
+            seen.add(url)
+            try:
+                answer = await self._peers.ask(method, url, body, participant=participant, peer=peer)
+            except PeerAnswer as fault:
+                if method != "GET" or fault.answer_status not in (404, 405, 501):
+                    raise
+                # the standard leaves the method of following pages open
+                answer = await self._peers.ask("POST", url, body, participant=participant, peer=peer)
+            view = await _read(answer.body, url)
+            pages += 1
+            tree = tree or dict(view.tree)
+            datasets += [dataset.tree for dataset in view.datasets]
+            warnings += view.warnings
+            following = _NEXT.search(answer.headers.get("link", ""))
+            if following is None or (limit is not None and len(datasets) >= limit) or pages >= _MOST_PAGES:
+                break
+            url, method = urljoin(url, following[1]), "GET"
+            if url in seen:
+                warnings.append(f"the peer's pages run in a circle at {url}")
+                break
+        tree["dataset"] = datasets if limit is None else datasets[:limit]
+        return PeerCatalog(tree=tree, base=base, pages=pages, warnings=tuple(warnings))
+
+
+async def _read(body: bytes, url: str) -> shapes.CatalogView:
+    try:
+        try:
+            return shapes.read_catalog(body)
+        except wire.ForeignContext:
+            # expansion is slow: not in the event loop
+            return await asyncio.to_thread(shapes.read_foreign_catalog, body)
+    except (BadMessage, TooLarge) as fault:
+        raise PeerMessage(f"the peer's catalogue cannot be read: {fault}", where=url) from fault
+
+
+def _service(context: Context) -> shapes.ServiceDescription:
+    return shapes.ServiceDescription(participant_id=context.id, endpoint_url=context.address, title=context.title)
+
+
+def _described(item: Item, terms: Sequence[Terms]) -> shapes.DatasetDescription:
+    asset = item.asset
+    return shapes.DatasetDescription(
+        id=asset.id,
+        title=asset.title,
+        description=asset.description,
+        keywords=asset.keywords,
+        media_type=asset.media_type,
+        byte_size=asset.byte_size,
+        digest=asset.digest,
+        modified=item.modified,
+        properties=asset.properties,
+        offers=tuple(t.tree for t in terms),
+        formats=item.formats,
+    )
+
+
+def _window(message: m.CatalogRequestMessage, cursor: str | None, page_size: int) -> _Window:
+    """What part is asked for: by our cursor, or by offset and limit of EDC's `QuerySpec`.
+
+    Raises: UnsupportedFilter for any other filter, and for a `QuerySpec` that filters.
+    """
+    offset, size = 0, page_size
+    for number, entry in enumerate(message.filter):
+        if not isinstance(entry, Mapping) or not _is_plain_query(entry):
+            raise UnsupportedFilter(
+                "this catalogue knows no filter language",
+                where=f"filter[{number}]",
+                mend="ask without `filter` and choose from the pages",
+            )
+        offset = entry["offset"] if _is_count(entry.get("offset")) else offset
+        size = min(size, entry["limit"]) if _is_count(entry.get("limit")) and entry["limit"] > 0 else size
+    return _Window(start=_opened(cursor) if cursor else None, size=size, offset=offset)
+
+
+def _is_plain_query(entry: Mapping[str, Any]) -> bool:
+    known = {"@type", "offset", "limit", "sortOrder", "sortField", "filterExpression"}
+    return set(entry) <= known and not entry.get("filterExpression") and not entry.get("sortField")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _cursor(id_: str) -> str:
+    return base64.urlsafe_b64encode(id_.encode()).decode().rstrip("=")
+
+
+def _opened(cursor: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError) as fault:
+        raise BadMessage("this cursor is none of ours", where="cursor", mend="follow the `Link` of a page") from fault

@@ -1,0 +1,198 @@
+"""The outbox, posted: each message once it is committed, again after a pause when the peer was not ready, until it is settled.
+
+A fresh message comes straight from the transaction that wrote it, leased to this node; what an earlier run or a dead node left
+behind comes through `Timers`. What an answer means for the process is the use case's matter (`Settler`).
+Source: Dataspace Protocol 2025-1, HTTPS bindings, for what each status means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from connector import observe
+from connector.dsp.process import Outgoing, Process
+from connector.dsp.tables import Event, Kind
+from connector.errors import AddressRefused, ConfigurationError, PeerError, StoreUnavailable
+from connector.outbound.client import Answer, OutboundClient
+from connector.ports.clock import Clock
+from connector.ports.identity import TokenSource
+from connector.ports.store import Attempt, Change, Key, Message, Retry, Snapshot, Store
+from connector.settings import Delivery as DeliverySettings
+
+_FIRST_MESSAGE_404 = 3
+"""Tries of a first message that is answered 404: the peer cannot be behind there, but may be starting."""
+_FIRST_PATHS = ("/negotiations/request", "/negotiations/offers", "/transfers/request")
+_QUEUE = 10_000
+_HEADERS = {"content-type": "application/json", "accept": "application/json"}
+
+
+class Settler(Protocol):
+    """What a use case does with the end of a delivery."""
+
+    async def settled(self, key: Key, attempt: Attempt, body: bytes) -> None:
+        """The peer has acknowledged the message with `body`."""
+        ...
+
+    async def given_up(self, key: Key, attempt: Attempt) -> None:
+        """The message cannot be delivered."""
+        ...
+
+
+class Delivery:
+    """Posts messages, several at once, never more than a few to one host."""
+
+    def __init__(
+        self,
+        store: Store,
+        outbound: OutboundClient,
+        tokens: TokenSource,
+        clock: Clock,
+        settings: DeliverySettings,
+        *,
+        lease_s: float,
+    ) -> None:
+        self._store = store
+        self._outbound = outbound
+        self._tokens = tokens
+        self._clock = clock
+        self._settings = settings
+        self._lease = timedelta(seconds=lease_s)
+        self._queue: asyncio.Queue[tuple[Message, datetime]] = asyncio.Queue(_QUEUE)
+        self._parallel = asyncio.Semaphore(settings.parallel)
+        self._hosts: OrderedDict[str, asyncio.Semaphore] = OrderedDict()
+        self._settlers: dict[Kind, Settler] = {}
+        self.woken = asyncio.Event()
+        """Set when something was put off, so that timers look again."""
+
+    def connect(self, kind: Kind, settler: Settler) -> None:
+        """Name the use case that the ends of `kind`'s deliveries are told to."""
+        self._settlers[kind] = settler
+
+    def submit(self, messages: tuple[Message, ...]) -> None:
+        """Take over messages that this node has leased. What finds no room stays in the outbox and comes again."""
+        until = self._clock.now() + self._lease
+        for message in messages:
+            try:
+                self._queue.put_nowait((message, until))
+            except asyncio.QueueFull:
+                observe.warning("delivery.queue_full", waiting=self._queue.qsize())
+                self.woken.set()
+                return
+
+    def handover(self, key: Key, peer: str, change: Change[Any]) -> None:
+        """Take over what a transaction has just written."""
+        now = self._clock.now()
+        self.submit(tuple(Message(key=key, peer=peer, outgoing=o, tries=0, created_at=now) for o in change.outgoing))
+        if change.due or change.retries:
+            self.woken.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                message, until = await self._queue.get()
+                await self._parallel.acquire()
+                if self._clock.now() >= until:
+                    # the lease is over: whoever claims the row next delivers it
+                    self._parallel.release()
+                    self.woken.set()
+                    continue
+                tasks.create_task(self._deliver(message))
+
+    async def _deliver(self, message: Message) -> None:
+        try:
+            async with self._host(message.outgoing.url):
+                await self._attempt(message)
+        except StoreUnavailable as fault:
+            # the row keeps its lease and comes again when that is over; the peer takes the repetition as such
+            observe.error("delivery.unsettled", pid=message.key.pid, cause=fault)
+            self.woken.set()
+        finally:
+            self._parallel.release()
+
+    def _host(self, url: str) -> asyncio.Semaphore:
+        host = urlsplit(url).netloc
+        found = self._hosts.get(host)
+        if found is None:
+            found = self._hosts[host] = asyncio.Semaphore(self._settings.parallel_per_peer)
+            if len(self._hosts) > 4096:
+                self._hosts.popitem(last=False)
+        else:
+            self._hosts.move_to_end(host)
+        return found
+
+    async def _attempt(self, message: Message) -> None:
+        outgoing, key = message.outgoing, message.key
+        settler = self._settlers[key.kind]
+        answer: Answer | None = None
+        cause, may_retry = "", True
+        try:
+            authorization = await self._tokens.authorization(key.participant, message.peer, outgoing.url)
+            headers = _HEADERS if authorization is None else {**_HEADERS, "authorization": authorization}
+            answer = await self._outbound.post(outgoing.url, outgoing.body, headers)
+        except (AddressRefused, ConfigurationError) as fault:
+            cause, may_retry = str(fault), False
+        except PeerError as fault:
+            cause = str(fault)
+        status = answer.status if answer else None
+        if answer is not None:
+            if 200 <= answer.status < 300 or (answer.status == 404 and outgoing.event is Event.TERMINATE):
+                # a peer that does not know the process any more has nothing left to terminate
+                await settler.settled(key, self._noted(outgoing, status, "", is_final=True), answer.body)
+                observe.info("delivery.sent", act=outgoing.event, pid=key.pid, peer=message.peer, status=status)
+                return
+            cause = f"answered {answer.status}{_excerpt(answer.body)}"
+            may_retry = answer.status in (404, 408, 409, 425, 429) or answer.status >= 500
+        tries = message.tries + 1
+        limit = self._settings.attempts
+        if status == 404 and outgoing.url.endswith(_FIRST_PATHS):
+            limit = min(limit, _FIRST_MESSAGE_404)
+        if may_retry and tries < limit:
+            await self._put_off(message, self._noted(outgoing, status, cause, is_final=False), answer)
+        else:
+            observe.warning("delivery.given_up", act=outgoing.event, pid=key.pid, peer=message.peer, tries=tries, cause=cause)
+            await settler.given_up(key, self._noted(outgoing, status, cause, is_final=True))
+
+    def _noted(self, outgoing: Outgoing, status: int | None, cause: str, *, is_final: bool) -> Attempt:
+        return Attempt(
+            at=self._clock.now(),
+            message_id=outgoing.message_id,
+            event=outgoing.event.value,
+            url=outgoing.url,
+            status=status,
+            cause=cause,
+            is_final=is_final,
+        )
+
+    async def _put_off(self, message: Message, attempt: Attempt, answer: Answer | None) -> None:
+        delay = min(self._settings.first_delay_s * 2**message.tries, self._settings.max_delay_s)
+        if answer is not None and (asked := _retry_after(answer)) is not None:
+            delay = min(max(delay, asked), self._settings.max_delay_s)
+        retry = Retry(message_id=attempt.message_id, not_before=attempt.at + timedelta(seconds=delay))
+
+        def put_off(snapshot: Snapshot[Process]) -> Change[Process]:
+            process = snapshot.process
+            if process is not None:
+                process = replace(process, error=attempt.cause)
+            return Change(process=process, retries=(retry,), attempts=(attempt,))
+
+        await self._store.advance(message.key, put_off)
+        observe.info("delivery.put_off", act=attempt.event, pid=message.key.pid, delay_s=delay, cause=attempt.cause)
+        self.woken.set()
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """Seconds that the peer asks us to wait (RFC 9110, 10.2.3); dates are not followed."""
+    value = answer.headers.get("retry-after", "")
+    return float(value) if value.isdigit() else None
+
+
+def _excerpt(body: bytes, most: int = 300) -> str:
+    """What a refusing peer said, cut short and on one line."""
+    text = " ".join(body[: most * 2].decode("utf-8", "replace").split())
+    return f": {text[:most]}{'…' if len(text) > most else ''}" if text else ""

@@ -1,0 +1,131 @@
+"""What follows in a negotiation from the state it has entered: the change to commit, made of values gathered before.
+
+What does not live here: gathering and committing (`negotiation.py`), and the rules of choosing (`decisions.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from connector.controlplane.agreements import agreed_tree, agreement_of
+from connector.controlplane.decisions import Choice, Judgement, choose, negotiation_gate
+from connector.controlplane.offerings import Shelf
+from connector.controlplane.participants import Context
+from connector.controlplane.policy import Judge
+from connector.controlplane.process import due_of, new_urn
+from connector.dsp import negotiation as steps
+from connector.dsp.negotiation import Negotiation
+from connector.dsp.process import Due, Step
+from connector.dsp.tables import Event, Kind, Role, State
+from connector.errors import CallerError, Conflict
+from connector.ports.clock import Clock
+from connector.ports.identity import TokenSource
+from connector.ports.store import Attempt, Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Everything a decision may look at, gathered before the transaction."""
+
+    context: Context
+    shelf: Shelf
+    claims: Mapping[str, Any]
+
+
+class NegotiationCourse:
+    """Decides what follows; waits for nothing."""
+
+    def __init__(self, judge: Judge, tokens: TokenSource, clock: Clock) -> None:
+        self._judge = judge
+        self._tokens = tokens
+        self._clock = clock
+
+    def judgement(self, desk: Desk) -> Callable[[Negotiation], Judgement]:
+        """What the engine says of the terms on the table, as a function of the negotiation."""
+
+        def judge(process: Negotiation) -> Judgement:
+            now = self._clock.now()
+            if process.role is Role.CONSUMER:
+                if process.state is State.AGREED:
+                    return self._judge.agreement(process, desk.context.id)
+                return self._judge.offer(process, desk.context.id)
+            claims = desk.claims or self._tokens.claims_of(process.participant, process.peer)
+            terms = desk.shelf.terms_of(process.dataset, process.definition)
+            return self._judge.request(process, terms, claims, now)
+
+        return judge
+
+    def change(
+        self,
+        step: Step[Negotiation],
+        desk: Desk,
+        *,
+        answer: bytes = b"",
+        attempt: Attempt | None = None,
+    ) -> Change[Negotiation]:
+        """The change that `step` amounts to, together with what follows from the state it entered."""
+        due: tuple[Due, ...] = ()
+        sends_finalize = any(o.event is Event.FINALIZE for o in step.outgoing)
+        if step.entered and not step.process.is_ended and step.process.in_flight is None:
+            choice = self._choice(step.process, desk)
+            if choice.hold is not None:
+                step = replace(step, process=replace(step.process, hold=choice.hold))
+            elif choice.act is not None and choice.delay_s > 0:
+                due = (due_of(step.process, choice, self._clock.now()),)
+            elif choice.act is not None:
+                step = self._followed(step, choice, desk)
+                sends_finalize = any(o.event is Event.FINALIZE for o in step.outgoing)
+        process = step.process
+        is_final = step.entered and process.state is State.FINALIZED and process.role is Role.CONSUMER
+        removed = step.cancelled + ((attempt.message_id,) if attempt else ())
+        return Change(
+            process=process,
+            answer=answer,
+            outgoing=step.outgoing,
+            removed=removed,
+            attempts=(attempt,) if attempt else (),
+            records=step.records,
+            due=due,
+            # the provider keeps it as the finalisation leaves: a quick consumer's transfer request may overtake the ack
+            agreement=agreement_of(process) if is_final or sends_finalize else None,
+        )
+
+    def _followed(self, step: Step[Negotiation], choice: Choice, desk: Desk) -> Step[Negotiation]:
+        """`step` and then `choice`; an act that is impossible after all is held, so that the peer's message still counts."""
+        try:
+            return step.then(lambda process: self.do(process, choice, desk))
+        except CallerError as fault:
+            return replace(step, process=replace(step.process, hold=f"`{choice.act}` is not possible: {fault}"))
+
+    def _choice(self, process: Negotiation, desk: Desk) -> Choice:
+        gate = negotiation_gate(process, self.judgement(desk))
+        definition = desk.shelf.definitions.get(process.definition or "")
+        is_manual = desk.context.is_approval_manual or (definition is not None and definition.approval == "manual")
+        return choose(
+            process,
+            Kind.NEGOTIATION,
+            participant_rules=desk.context.rules,
+            definition_rules=definition.rules if definition else (),
+            gate=gate,
+            needs_approval=is_manual,
+        )
+
+    def do(self, process: Negotiation, choice: Choice, desk: Desk) -> Step[Negotiation]:
+        """The step that carries out `choice`."""
+        assert choice.act is not None
+        offer, agreement = choice.offer, None
+        now = self._clock.now()
+        if choice.act is Event.OFFER and offer is None:
+            terms = desk.shelf.terms_of(process.dataset, process.definition)
+            if terms is None:
+                raise Conflict(
+                    f"`{process.dataset}` is no longer offered", where="offer", mend="give the terms with the act, or terminate"
+                )
+            offer = terms.offer()
+        if choice.act is Event.AGREE:
+            agreement = agreed_tree(process, new_urn(), provider=desk.context.id, now=now)
+        return steps.act(
+            process, choice.act, message_id=new_urn(), now=now, cause=choice.cause, offer=offer, agreement=agreement
+        )

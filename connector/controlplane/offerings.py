@@ -1,0 +1,339 @@
+"""What a participant offers: assets, policies and contract definitions as documents, and the offers that follow from them.
+
+What lives here: writing those documents with their checks, and `Shelf`, the whole offering of one context as immutable values,
+rebuilt when a document changes. A bad document never breaks the rest: it is left out of the shelf, with a fault that says why.
+What does not: who may see what (`catalog.py`), and what happens to a request (`negotiation.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from connector import observe
+from connector.api.offerings import Asset, ContractDefinition
+from connector.api.offerings import Policy as PolicyDocument
+from connector.controlplane.participants import Participants, Revisions
+from connector.controlplane.secrets import Secrets
+from connector.dsp.negotiation import rules_of
+from connector.errors import CallerError, Conflict, KontorError, NotFound, PolicyError
+from connector.odrl import canonical, jsonld
+from connector.odrl.model import Policy
+from connector.ports.clock import Clock
+from connector.ports.dataplane import DataPlane, Source
+from connector.ports.store import Document, Page, Store
+
+ASSET, POLICY, DEFINITION = "asset", "policy", "contract-definition"
+_MODELS: Mapping[str, type[BaseModel]] = {ASSET: Asset, POLICY: PolicyDocument, DEFINITION: ContractDefinition}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """One offer for one dataset."""
+
+    definition: ContractDefinition
+    dataset: str
+    offer_id: str
+    policy: Policy
+    access: Policy | None
+    """Who sees the offer at all; None: every proven caller."""
+    policy_key: str
+    access_key: str
+    """What tells these policies from all others, for whoever keeps something made of them."""
+    tree: Mapping[str, Any]
+    """The offer as a catalogue carries it: with `@id`, without target."""
+
+    def offer(self) -> dict[str, Any]:
+        """The offer as a message carries it: with its target."""
+        return {**self.tree, "@type": "Offer", "target": self.dataset}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One dataset: the asset and its offers."""
+
+    asset: Asset
+    modified: datetime
+    formats: tuple[str, ...]
+    terms: tuple[Terms, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """Everything that one context offers, at one revision."""
+
+    revision: int
+    items: Mapping[str, Item]
+    """By dataset id, in the order of ids; only those with an offer and a format."""
+    assets: Mapping[str, Asset]
+    offers: Mapping[tuple[str, str], Terms]
+    """By dataset id and offer id."""
+    definitions: Mapping[str, ContractDefinition]
+    faults: tuple[str, ...] = ()
+    """What could not be used, and why."""
+
+    def terms_of(self, dataset: str, definition: str | None) -> Terms | None:
+        """The terms of `definition` for `dataset`; None when it no longer offers it."""
+        item = self.items.get(dataset)
+        return next((t for t in item.terms if t.definition.id == definition), None) if item else None
+
+
+class Offerings:
+    """Documents in, shelves out."""
+
+    def __init__(
+        self,
+        store: Store,
+        participants: Participants,
+        revisions: Revisions,
+        data_plane: DataPlane,
+        secrets: Secrets,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._participants = participants
+        self._revisions = revisions
+        self._data_plane = data_plane
+        self._secrets = secrets
+        self._clock = clock
+        self._shelves: dict[str, Shelf] = {}
+
+    # --- documents
+
+    async def put(
+        self, participant: str, kind: str, id_: str, body: Mapping[str, Any], *, expect: int | None = None
+    ) -> Document:
+        """The document as it is now kept.
+
+        Raises: NotFound for an unknown participant, CallerError for a body that says nothing useful, PolicyError for a policy
+        that cannot be read, Conflict for another version than `expect`, or for an asset or policy that does not exist.
+        """
+        await self._participants.context(participant)
+        if body.get("id") != id_:
+            raise CallerError("the id in the body is not the one in the address", where="id", mend="send the same id twice")
+        model = _checked(kind, body)
+        if isinstance(model, PolicyDocument):
+            jsonld.read(model.policy, "policy")
+        if isinstance(model, ContractDefinition):
+            await self._require(participant, model)
+        if isinstance(model, Asset):
+            model = await self._described(participant, model)
+        now = self._clock.now()
+        document = Document(
+            participant=participant, kind=kind, id=id_, body=model.model_dump(mode="json"), created_at=now, updated_at=now
+        )
+        kept = await self._store.put_document(document, expect=expect)
+        self._revisions.forget(participant)
+        return kept
+
+    async def _require(self, participant: str, definition: ContractDefinition) -> None:
+        """Refuse a definition that refers to what is not there: its offers would silently never show."""
+        for id_ in (definition.policy, definition.access_policy):
+            if id_ is not None and await self._store.document(participant, POLICY, id_) is None:
+                raise Conflict(f"there is no policy `{id_}`", where="policy", mend="write the policy first")
+        for id_ in definition.assets:
+            if id_ != "*" and await self._store.document(participant, ASSET, id_) is None:
+                raise Conflict(f"there is no asset `{id_}`", where="assets", mend="write the asset first, or use `*`")
+
+    async def _described(self, participant: str, asset: Asset) -> Asset:
+        """`asset` with what its data says of itself, where the operator did not: size, digest, media type.
+
+        An upstream is not read to its end for a digest.
+        Raises: SourceError when the data cannot be read; NotFound when the secret that opens it is not there.
+        """
+        if asset.source.type == "none" or (asset.digest is not None and asset.byte_size is not None):
+            return asset
+        source = await self._opened(participant, asset)
+        found = await self._data_plane.describe(source, with_digest=asset.source.type != "http" and asset.digest is None)
+        return asset.model_copy(
+            update={
+                "digest": asset.digest or found.digest,
+                "byte_size": found.byte_size if asset.byte_size is None else asset.byte_size,
+                "media_type": asset.media_type or found.media_type,
+            }
+        )
+
+    async def get(self, participant: str, kind: str, id_: str) -> Document:
+        """The document.
+
+        Raises: NotFound.
+        """
+        await self._participants.context(participant)
+        document = await self._store.document(participant, kind, id_)
+        if document is None:
+            raise NotFound(f"there is no {kind} `{id_}`", where=id_)
+        return document
+
+    async def list(self, participant: str, kind: str, cursor: str | None, limit: int) -> Page[Document]:
+        """The documents of one kind, by id."""
+        await self._participants.context(participant)
+        return await self._store.documents(participant, kind, cursor=cursor, limit=limit)
+
+    async def delete(self, participant: str, kind: str, id_: str) -> None:
+        """Forget a document. Agreements about it stay; they have their own copy of the terms.
+
+        Raises: NotFound; Conflict when a contract definition uses it.
+        """
+        await self.get(participant, kind, id_)
+        if kind in (ASSET, POLICY):
+            for definition in (await self.shelf(participant)).definitions.values():
+                used = (definition.policy, definition.access_policy) if kind == POLICY else definition.assets
+                if id_ in used:
+                    raise Conflict(
+                        f"contract definition `{definition.id}` uses it",
+                        where=id_,
+                        mend="change or delete the definition first",
+                    )
+        await self._store.delete_document(participant, kind, id_)
+        self._revisions.forget(participant)
+
+    # --- offers
+
+    async def shelf(self, participant: str) -> Shelf:
+        """The whole offering of the context as it is now.
+
+        Raises: NotFound for an unknown participant.
+        """
+        revision = await self._revisions.of(participant)
+        shelf = self._shelves.get(participant)
+        if shelf is None or shelf.revision != revision:
+            await self._participants.context(participant)
+            shelf = _shelf(
+                revision,
+                await self._all(participant, ASSET),
+                await self._all(participant, POLICY),
+                await self._all(participant, DEFINITION),
+                self._data_plane,
+            )
+            for fault in shelf.faults:
+                observe.warning("offerings.left_out", participant=participant, fault=fault)
+            self._shelves[participant] = shelf
+        return shelf
+
+    async def _all(self, participant: str, kind: str) -> tuple[Document, ...]:
+        found: list[Document] = []
+        cursor: str | None = None
+        while True:
+            page = await self._store.documents(participant, kind, cursor=cursor, limit=1000)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return tuple(found)
+
+    async def source(self, participant: str, dataset: str) -> Source:
+        """Where the data of `dataset` lies, with the credentials that open it.
+
+        Raises: NotFound when the asset is gone.
+        """
+        asset = (await self.shelf(participant)).assets.get(dataset)
+        if asset is None:
+            raise NotFound(f"there is no asset `{dataset}`", where=dataset, mend="publish it again under the same id")
+        return await self._opened(participant, asset)
+
+    async def _opened(self, participant: str, asset: Asset) -> Source:
+        """Where the data of `asset` lies, with the credentials that open it."""
+        source = source_of(asset)
+        if asset.source.secret is None:
+            return source
+        value = await self._secrets.opened(participant, asset.source.secret)
+        return replace(source, headers={asset.source.secret_header: value})
+
+
+def source_of(asset: Asset) -> Source:
+    """Where the data of `asset` lies, without credentials."""
+    place = asset.source.path or asset.source.url or asset.id
+    return Source(
+        type=asset.source.type,
+        path=asset.source.path,
+        url=asset.source.url,
+        media_type=asset.media_type,
+        name=place.rstrip("/").rsplit("/", 1)[-1] or "data",
+        digest=asset.digest,
+        byte_size=asset.byte_size,
+    )
+
+
+def _checked(kind: str, body: Mapping[str, Any]) -> BaseModel:
+    try:
+        return _MODELS[kind].model_validate(dict(body))
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CallerError(first["msg"].lower(), where=where, mend="see the model in the API's description") from fault
+
+
+def _shelf(
+    revision: int,
+    assets: tuple[Document, ...],
+    policies: tuple[Document, ...],
+    definitions: tuple[Document, ...],
+    data_plane: DataPlane,
+) -> Shelf:
+    """The offering that the documents amount to; each document on its own, so that a bad one leaves only itself out."""
+    faults: list[str] = []
+    read: dict[str, Policy] = {}
+    for document in policies:
+        try:
+            read[document.id] = jsonld.read(document.body["policy"], "policy")
+        except PolicyError as fault:
+            faults.append(f"policy `{document.id}`: {fault}")
+    digests = {id_: canonical.digest(policy) for id_, policy in read.items()}
+    known = {d.id: (Asset.model_validate(dict(d.body)), d.updated_at) for d in assets}
+    kept = {d.id: ContractDefinition.model_validate(dict(d.body)) for d in definitions}
+    by_dataset: dict[str, list[Terms]] = {}
+    for definition in kept.values():
+        policy = read.get(definition.policy)
+        access = read.get(definition.access_policy) if definition.access_policy else None
+        if policy is None or (definition.access_policy is not None and access is None):
+            faults.append(f"contract definition `{definition.id}`: its policy is missing or cannot be read")
+            continue
+        tree = _offer_tree(policy)
+        for id_ in known if "*" in definition.assets else definition.assets:
+            if id_ in known and _has_keyword(known[id_][0], definition):
+                offer_id = definition.offer_id.replace("{definition}", definition.id).replace("{dataset}", id_)
+                terms = Terms(
+                    definition=definition,
+                    dataset=id_,
+                    offer_id=offer_id,
+                    policy=policy,
+                    access=access,
+                    policy_key=f"{definition.policy}:{digests[definition.policy]}",
+                    access_key=f"{definition.access_policy}:{digests.get(definition.access_policy or '')}",
+                    tree={"@id": offer_id, "@type": "Offer", **tree},
+                )
+                by_dataset.setdefault(id_, []).append(terms)
+    items: dict[str, Item] = {}
+    for id_ in sorted(by_dataset):
+        asset, modified = known[id_]
+        try:
+            able = data_plane.formats(source_of(asset))
+        except KontorError as fault:
+            faults.append(f"asset `{id_}`: {fault}")
+            continue
+        formats = tuple(f for f in asset.formats if asset.source.type == "none" or f in able) if asset.formats else able
+        if not formats:
+            faults.append(f"asset `{id_}`: no data plane serves it in any of its formats")
+            continue
+        items[id_] = Item(asset=asset, modified=modified, formats=formats, terms=tuple(by_dataset[id_]))
+    offers = {(t.dataset, t.offer_id): t for item in items.values() for t in item.terms}
+    return Shelf(
+        revision=revision,
+        items=items,
+        assets={id_: asset for id_, (asset, _) in known.items()},
+        offers=offers,
+        definitions=kept,
+        faults=tuple(faults),
+    )
+
+
+def _offer_tree(policy: Policy) -> dict[str, Any]:
+    """The rules of `policy` as an offer spells them; id, target and parties are the offer's own."""
+    return rules_of(jsonld.write(policy))
+
+
+def _has_keyword(asset: Asset, definition: ContractDefinition) -> bool:
+    return not definition.keywords or bool(set(definition.keywords) & set(asset.keywords))

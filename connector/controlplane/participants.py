@@ -1,0 +1,155 @@
+"""The participant contexts that this node serves: those of the settings, and those added while it runs.
+
+A context is the frame of everything: no document, process, address or log line exists outside of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connector import settings as configured
+from connector.errors import CallerError, Conflict, NotFound
+from connector.ports.clock import Clock
+from connector.ports.store import Document, Store
+
+NODE = "@node"
+"""The context of what belongs to the node itself; no participant can have this name."""
+
+_LOOK_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One participant as this node serves it."""
+
+    name: str
+    """Local name, as in addresses."""
+    id: str
+    """Participant id, as in agreements."""
+    title: str
+    address: str
+    """Base address of its Dataspace Protocol 2025-1 endpoints: what peers get as callback address."""
+    rules: tuple[configured.Rule, ...] = ()
+    page_size: int = 1000
+    is_approval_manual: bool = False
+
+
+class Revisions:
+    """Tells cheaply whether the documents of a context have changed.
+
+    Changes made through this node are seen at once, those of another node on the same store within a second.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: dict[str, tuple[int, float]] = {}
+
+    async def of(self, participant: str) -> int:
+        """The revision to compare with the one a cached value was built from."""
+        now = self._clock.now().timestamp()
+        known = self._known.get(participant)
+        if known is not None and 0 <= now - known[1] < _LOOK_AGAIN_S:
+            return known[0]
+        revision = await self._store.revision(participant)
+        self._known[participant] = (revision, now)
+        return revision
+
+    def forget(self, participant: str) -> None:
+        """Look again at the next question: something was written here."""
+        self._known.pop(participant, None)
+
+
+class Participants:
+    """The contexts, by local name."""
+
+    def __init__(
+        self, store: Store, settings: configured.Settings, revisions: Revisions, clock: Clock, public_url: str
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._revisions = revisions
+        self._clock = clock
+        self._public_url = public_url.rstrip("/")
+        self._contexts: dict[str, tuple[int, int, Context]] = {}
+
+    def address(self, name: str) -> str:
+        """The base address of the context `name` for peers."""
+        return f"{self._public_url}/{name}/dsp/2025-1"
+
+    async def context(self, name: str) -> Context:
+        """The context `name`.
+
+        Raises: NotFound.
+        """
+        own, node = await self._revisions.of(name), await self._revisions.of(NODE)
+        known = self._contexts.get(name)
+        if known is not None and known[:2] == (own, node):
+            return known[2]
+        context = await self._load(name)
+        self._contexts[name] = (own, node, context)
+        return context
+
+    async def _load(self, name: str) -> Context:
+        found = self._settings.participants.get(name)
+        if found is None:
+            document = await self._store.document(NODE, "participant", name)
+            if document is None:
+                raise NotFound(f"there is no participant `{name}` here", where=name)
+            found = configured.Participant.model_validate(dict(document.body))
+        rules = found.rules
+        written = await self._store.document(name, "rules", "rules")
+        if written is not None:
+            rules = tuple(configured.Rule.model_validate(rule) for rule in written.body["rules"])
+        return Context(
+            name=name,
+            id=found.id,
+            title=found.title or name,
+            address=self.address(name),
+            rules=rules,
+            page_size=found.page_size,
+            is_approval_manual=found.approval == "manual",
+        )
+
+    async def all(self) -> tuple[Context, ...]:
+        """Every context of this node, by name."""
+        names = set(self._settings.participants)
+        cursor: str | None = None
+        while True:
+            page = await self._store.documents(NODE, "participant", cursor=cursor, limit=1000)
+            names |= {document.id for document in page.items}
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return tuple([await self.context(name) for name in sorted(names)])
+
+    async def add(self, name: str, id_: str, title: str) -> Context:
+        """A new context, served from now on.
+
+        Raises: Conflict when the name or the participant id is taken.
+        """
+        if fault := configured.Settings.local_name_fault(name):
+            raise CallerError(fault, where="name", mend="choose another name")
+        for context in await self.all():
+            if name == context.name or id_ == context.id:
+                raise Conflict(
+                    f"participant `{context.name}` with id `{context.id}` exists", where=name, mend="choose another name or id"
+                )
+        now = self._clock.now()
+        body = configured.Participant(id=id_, title=title).model_dump(mode="json")
+        await self._store.put_document(
+            Document(participant=NODE, kind="participant", id=name, body=body, created_at=now, updated_at=now), expect=0
+        )
+        self._revisions.forget(NODE)
+        return await self.context(name)
+
+    async def set_rules(self, name: str, rules: tuple[configured.Rule, ...]) -> Context:
+        """The context with `rules` in place of those it had, from the settings or from an earlier call."""
+        await self.context(name)
+        now = self._clock.now()
+        body = {"rules": [rule.model_dump(mode="json") for rule in rules]}
+        await self._store.put_document(
+            Document(participant=name, kind="rules", id="rules", body=body, created_at=now, updated_at=now)
+        )
+        self._revisions.forget(name)
+        return await self.context(name)

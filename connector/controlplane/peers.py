@@ -1,0 +1,89 @@
+"""Reaching another connector: which base address it means, and requests that are answered at once (versions, catalogues).
+
+Source: Dataspace Protocol 2025-1, "Exposure of Versions" and "Version Endpoint" for the base address.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connector.dsp import version
+from connector.errors import BadMessage, PeerAnswer, PeerError
+from connector.outbound.client import Answer, OutboundClient
+from connector.ports.clock import Clock
+from connector.ports.identity import TokenSource
+
+_KEPT = 4096
+_REMEMBERED = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    base: str
+    until: datetime
+
+
+class Peers:
+    """Other connectors, by the address an operator gave."""
+
+    def __init__(self, outbound: OutboundClient, tokens: TokenSource, clock: Clock) -> None:
+        self._outbound = outbound
+        self._tokens = tokens
+        self._clock = clock
+        self._bases: OrderedDict[str, _Known] = OrderedDict()
+
+    async def base(self, address: str) -> str:
+        """The base address of Dataspace Protocol 2025-1 that `address` means.
+
+        A version document below `address` names it; without one `address` is the base itself.
+        Raises: AddressRefused; PeerMessage when the peer has a version document and does not speak 2025-1.
+        """
+        address = address.rstrip("/")
+        self._outbound.vet(address)
+        now = self._clock.now()
+        known = self._bases.get(address)
+        if known is not None and now < known.until:
+            return known.base
+        base = await self._discovered(address)
+        self._bases[address] = _Known(base=base, until=now + _REMEMBERED)
+        if len(self._bases) > _KEPT:
+            self._bases.popitem(last=False)
+        return base
+
+    async def _discovered(self, address: str) -> str:
+        try:
+            answer = await self._outbound.get(f"{address}/.well-known/dspace-version", {"accept": "application/json"})
+        except PeerError:
+            # whether it can be reached at all is found out, and said, by the message itself
+            return address
+        if not answer.is_success:
+            return address
+        try:
+            return version.base_address(address, answer.body)
+        except BadMessage:
+            return address
+
+    async def ask(self, method: str, url: str, body: bytes | None, *, participant: str, peer: str | None) -> Answer:
+        """The answer of `peer` to a request of `participant`.
+
+        Raises: PeerAnswer for an answer that is no success, Unreachable, AddressRefused, ConfigurationError.
+        """
+        authorization = await self._tokens.authorization(participant, peer or "", url)
+        headers = {"accept": "application/json"}
+        if authorization is not None:
+            headers["authorization"] = authorization
+        if body is None or method == "GET":
+            answer = await self._outbound.get(url, headers)
+        else:
+            answer = await self._outbound.post(url, body, {**headers, "content-type": "application/json"})
+        if not answer.is_success:
+            said = " ".join(answer.body[:300].decode("utf-8", "replace").split())
+            raise PeerAnswer(
+                f"the peer answered {answer.status}" + (f": {said}" if said else ""),
+                answer_status=answer.status,
+                where=url,
+                mend="a 401 or 404 of a peer often means that it does not know us" if answer.status in (401, 403, 404) else "",
+            )
+        return answer

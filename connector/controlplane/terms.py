@@ -1,0 +1,73 @@
+"""The terms that go with our own messages: from an operator's wish, from our offering, or plain use under an offer's id.
+
+What does not live here: whether terms are acceptable (`policy.py`) and when they are sent (`negotiation.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connector.controlplane.offerings import Shelf
+from connector.controlplane.process import new_urn
+from connector.dsp.negotiation import Negotiation
+from connector.dsp.tables import Role
+from connector.errors import CallerError, NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NegotiationWish:
+    """A negotiation that an operator wants."""
+
+    peer: str
+    address: str
+    dataset: str
+    offer_id: str | None = None
+    """Which of the dataset's offers; needed when the terms are not given whole."""
+    offer: Mapping[str, Any] | None = None
+    """Terms; None takes those of the offer (provider), or plain use under the offer's id (consumer)."""
+    purpose: str | None = None
+    role: Role = Role.CONSUMER
+
+
+def opening_terms(shelf: Shelf, wish: NegotiationWish) -> tuple[dict[str, Any], str | None]:
+    """The terms of our first message, and the contract definition they come from (provider).
+
+    Raises: NotFound for a dataset that we do not offer; CallerError when neither terms nor an offer id are given.
+    """
+    if wish.role is Role.PROVIDER:
+        item = shelf.items.get(wish.dataset)
+        terms = [t for t in item.terms if wish.offer_id in (None, t.offer_id)] if item else []
+        if not terms:
+            raise NotFound(
+                f"`{wish.dataset}` is not offered here", where="dataset", mend="publish it with a contract definition"
+            )
+        if wish.offer is not None:
+            return {
+                **wish.offer,
+                "@id": wish.offer.get("@id", terms[0].offer_id),
+                "@type": "Offer",
+                "target": wish.dataset,
+            }, terms[0].definition.id
+        return terms[0].offer(), terms[0].definition.id
+    if wish.offer is not None:
+        offer_id = wish.offer.get("@id") or wish.offer_id
+        if not offer_id:
+            raise CallerError("the offer has no id", where="offer_id", mend="give the id of the catalogue's offer")
+        return {**wish.offer, "@id": offer_id, "@type": "Offer", "target": wish.dataset}, None
+    if wish.offer_id is None:
+        raise CallerError("neither terms nor an offer id", where="offer", mend="give `offer`, or the `offer_id` of a catalogue")
+    return {"@id": wish.offer_id, "@type": "Offer", "target": wish.dataset, "permission": [{"action": "use"}]}, None
+
+
+def named_terms(offer: Mapping[str, Any] | None, process: Negotiation) -> Mapping[str, Any] | None:
+    """An operator's terms as a message needs them: with an id, a type and the negotiation's target."""
+    if offer is None:
+        return None
+    return {
+        **offer,
+        "@id": offer.get("@id") or process.offer.get("@id") or new_urn(),
+        "@type": "Offer",
+        "target": process.dataset,
+    }

@@ -1,0 +1,68 @@
+"""What waits for a moment: messages to be tried again, messages a dead node left, acts that are due.
+
+One loop that sleeps until the store's next moment or until it is woken; nothing is polled.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Protocol
+
+from connector import observe
+from connector.controlplane.delivery import Delivery
+from connector.dsp.tables import Kind
+from connector.errors import KontorError, StoreUnavailable
+from connector.ports.clock import Clock
+from connector.ports.store import DueRow, Store
+
+_AFTER_A_FAULT = timedelta(seconds=1)
+_BATCH = 256
+
+
+class DueHandler(Protocol):
+    """A use case that delayed acts belong to."""
+
+    async def due(self, row: DueRow) -> None:
+        """Carry the act out, or let it be when the process has moved on."""
+        ...
+
+
+class Timers:
+    """Wakes at the right moment and hands over what is due then."""
+
+    def __init__(self, store: Store, delivery: Delivery, clock: Clock, handlers: dict[Kind, DueHandler]) -> None:
+        self._store = store
+        self._delivery = delivery
+        self._clock = clock
+        self._handlers = handlers
+
+    async def run(self) -> None:
+        """Wait and hand over until cancelled."""
+        while True:
+            try:
+                await self.work()
+                moment = await self._store.next_moment()
+            except StoreUnavailable as fault:
+                observe.error("timers.store_unavailable", cause=fault)
+                moment = self._clock.now() + _AFTER_A_FAULT
+            await self._clock.wait_until(moment, self._delivery.woken)
+
+    async def work(self) -> None:
+        """Hand over everything whose time has come."""
+        now = self._clock.now()
+        while messages := await self._store.claim(now, limit=_BATCH):
+            self._delivery.submit(messages)
+            if len(messages) < _BATCH:
+                break
+        while rows := await self._store.claim_due(now, limit=_BATCH):
+            for row in rows:
+                try:
+                    await self._handlers[row.key.kind].due(row)
+                except StoreUnavailable:
+                    raise
+                except KontorError as fault:
+                    # the process has moved on, or the act is unlawful now: either way it is not tried again
+                    observe.warning("timers.act_dropped", pid=row.key.pid, act=row.due.act, cause=fault)
+            await self._store.drop_due(tuple(row.id for row in rows))
+            if len(rows) < _BATCH:
+                break

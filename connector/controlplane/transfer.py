@@ -1,0 +1,412 @@
+"""Transfers, both roles: what comes from peers, what operators and the data plane do, what happens by itself.
+
+The same three beats as negotiations. What the data plane has to do follows the commit: begin a push when STARTED is reached, cut
+what runs as soon as a stop is decided. Who may read or write is asked of `access.py` with each request.
+Source: Dataspace Protocol 2025-1, Transfer Process Protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from connector import observe
+from connector.controlplane.agreements import Agreements
+from connector.controlplane.decisions import Choice, act_named, transfer_gate
+from connector.controlplane.delivery import Delivery
+from connector.controlplane.offerings import Offerings
+from connector.controlplane.participants import Participants
+from connector.controlplane.policy import Judge
+from connector.controlplane.process import digest_of, held, new_urn
+from connector.controlplane.transfer_course import REVIEW, Desk, TransferCourse
+from connector.dsp import messages as m
+from connector.dsp import transfer as steps
+from connector.dsp import wire
+from connector.dsp.negotiation import Agreement
+from connector.dsp.process import By, Cause, entry
+from connector.dsp.tables import Event, Kind, Role, State
+from connector.dsp.transfer import Transfer, TransferOpening
+from connector.errors import BadMessage, CallerError, Conflict, NotFound
+from connector.outbound.client import OutboundClient
+from connector.ports.clock import Clock
+from connector.ports.dataplane import DataPlane
+from connector.ports.identity import Caller, TokenSource
+from connector.ports.store import Attempt, Change, DueRow, Filter, Key, PeerKey, Snapshot, Store
+
+KIND = Kind.TRANSFER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferWish:
+    """A transfer that an operator wants, as consumer."""
+
+    agreement: str
+    format: str
+    address: str | None = None
+    """Address of the provider; None takes that of the agreement."""
+    purpose: str | None = None
+    destination: m.DataAddress | None = None
+    """Push: where the provider delivers; None lets this node receive the data."""
+
+
+class Transfers:
+    """The transfers of all contexts of this node."""
+
+    def __init__(
+        self,
+        store: Store,
+        participants: Participants,
+        offerings: Offerings,
+        agreements: Agreements,
+        judge: Judge,
+        delivery: Delivery,
+        outbound: OutboundClient,
+        tokens: TokenSource,
+        data_plane: DataPlane,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._participants = participants
+        self._offerings = offerings
+        self._agreements = agreements
+        self._delivery = delivery
+        self._outbound = outbound
+        self._tokens = tokens
+        self._data_plane = data_plane
+        self._clock = clock
+        self._course = TransferCourse(judge, data_plane, clock)
+        delivery.connect(KIND, self)
+        agreements.connect(self)
+
+    # --- from peers
+
+    async def receive_first(self, participant: str, caller: Caller, received: wire.Received[m.TransferRequestMessage]) -> bytes:
+        """The acknowledgement of a consumer's request; a repeated one gives the same transfer.
+
+        Raises: NotFound for an agreement that the caller has not with us; BadMessage for a format that we cannot serve, or a push
+        without an address; AddressRefused.
+        """
+        message = received.message
+        agreement = await self._store.agreement(participant, message.agreement_id)
+        if agreement is None or agreement.peer != caller.id or agreement.role is not Role.PROVIDER:
+            await self._participants.context(participant)
+            raise NotFound(
+                "there is no such agreement", where="agreementId", mend="name an agreement that you have with this provider"
+            )
+        desk = Desk(context=await self._participants.context(participant), agreement=agreement, claims=caller.claims)
+        await self._check_format(participant, agreement, message)
+        self._outbound.vet(message.callback_address)
+        pid, now = new_urn(), self._clock.now()
+        key = PeerKey(kind=KIND, participant=participant, role=Role.PROVIDER, peer=caller.id, peer_pid=message.consumer_pid)
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            if snapshot.answer is not None:
+                return Change(repeated=snapshot.answer)
+            if snapshot.process is not None:
+                if snapshot.process.agreement_id != message.agreement_id:
+                    raise BadMessage("this consumerPid belongs to another transfer", where="consumerPid", mend="use a new one")
+                return Change(repeated=acknowledgement(snapshot.process))
+            step = steps.received_first(
+                message,
+                participant=participant,
+                pid=pid,
+                peer=caller.id,
+                dataset=agreement.dataset,
+                callback=desk.context.address,
+                now=now,
+                warnings=received.warnings,
+            )
+            return self._course.change(step, desk, answer=acknowledgement(step.process))
+
+        return await self._commit(key, decide, received=received.message_id)
+
+    async def _check_format(self, participant: str, agreement: Agreement, message: m.TransferRequestMessage) -> None:
+        item = (await self._offerings.shelf(participant)).items.get(agreement.dataset)
+        if item is not None and message.format not in item.formats:
+            raise BadMessage(
+                f"`{message.format}` is not offered for this dataset", where="format", mend=f"one of: {', '.join(item.formats)}"
+            )
+        if message.format.upper().endswith("-PUSH"):
+            url = message.data_address.endpoint_url() if message.data_address else None
+            if url is None:
+                raise BadMessage(
+                    "a push needs to know where to", where="dataAddress.endpoint", mend="send the address to deliver to"
+                )
+            self._outbound.vet(url)
+
+    async def receive(self, participant: str, caller: Caller, pid: str, received: wire.Received[steps.Continuation]) -> bytes:
+        """The acknowledgement of a later message; a repeated one gets its first answer.
+
+        Raises: NotFound for an unknown pid and for somebody else's; BadMessage, IllegalTransition. Nothing has changed then.
+        """
+        now = self._clock.now()
+        desk = await self._desk(_key(participant, pid), caller.claims)
+        message_id = received.message_id
+        fingerprint = None if message_id else digest_of(received.raw)
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            process = snapshot.process
+            if process is None or process.peer != caller.id:
+                raise NotFound("there is no such transfer", where=pid)
+            if snapshot.answer is not None:
+                return Change(repeated=snapshot.answer)
+            if fingerprint is not None and process.last_received == fingerprint:
+                return Change(repeated=acknowledgement(process))
+            step = steps.receive(process, received.message, now=now, warnings=received.warnings)
+            step = replace(step, process=replace(step.process, last_received=fingerprint))
+            return self._course.change(
+                step, desk, answer=acknowledgement(step.process), resumed_by_peer=process.state is State.SUSPENDED
+            )
+
+        return await self._commit(_key(participant, pid), decide, received=message_id)
+
+    async def answer(self, participant: str, caller: Caller, pid: str) -> bytes:
+        """The state of a transfer for the peer in it.
+
+        Raises: NotFound for an unknown pid and for somebody else's.
+        """
+        process = await self._store.process(_key(participant, pid))
+        if not isinstance(process, Transfer) or process.peer != caller.id:
+            raise NotFound("there is no such transfer", where=pid)
+        return acknowledgement(process)
+
+    # --- from operators
+
+    async def get(self, participant: str, pid: str) -> Transfer:
+        """The transfer.
+
+        Raises: NotFound.
+        """
+        process = await self._store.process(_key(participant, pid))
+        if not isinstance(process, Transfer):
+            raise NotFound(f"there is no transfer `{pid}`", where=pid)
+        return process
+
+    async def start(self, participant: str, wish: TransferWish) -> Transfer:
+        """A transfer that we ask for, its request on the way.
+
+        Raises: NotFound for an unknown agreement; Conflict when it has ended or we are its provider; AddressRefused.
+        """
+        agreement = await self._agreements.get(participant, wish.agreement)
+        if agreement.role is not Role.CONSUMER:
+            raise Conflict(
+                "we are the provider of this agreement", where="agreement", mend="the consumer asks for the transfer"
+            )
+        if agreement.ended_at is not None:
+            raise Conflict("this agreement has ended", where="agreement", mend="negotiate a new one")
+        address = wish.address or agreement.peer_address
+        if not address:
+            raise CallerError("the address of the provider is not known", where="address", mend="give it with the transfer")
+        self._outbound.vet(address)
+        context = await self._participants.context(participant)
+        pid = new_urn()
+        endpoint = None
+        if wish.format.upper().endswith("-PUSH") and wish.destination is None:
+            endpoint = self._data_plane.endpoint(participant, pid, wish.format)
+        opening = TransferOpening(
+            participant=participant,
+            pid=pid,
+            message_id=new_urn(),
+            peer=agreement.peer,
+            peer_address=address,
+            callback=context.address,
+            agreement_id=agreement.id,
+            dataset=agreement.dataset,
+            format=wish.format,
+            destination=endpoint.address if endpoint else wish.destination,
+            access=endpoint.access if endpoint else None,
+            purpose=wish.purpose or agreement.purpose,
+        )
+        desk = Desk(context=context, agreement=agreement, claims={})
+        now = self._clock.now()
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            return self._course.change(steps.begin(opening, now), desk)
+
+        return await self._transferred(_key(participant, pid), decide)
+
+    async def act(
+        self, participant: str, pid: str, act: str, *, code: str | None = None, reason: str | None = None
+    ) -> Transfer:
+        """The transfer after an operator's act; `resume` is a start out of SUSPENDED, `approve` whatever waits.
+
+        Raises: NotFound, IllegalTransition, Conflict, CallerError for an unknown act.
+        """
+        await self.get(participant, pid)
+        desk = await self._desk(_key(participant, pid), None)
+        name = {"resume": "start", "approve": "start"}.get(act, act)
+        cause = Cause(by=By.OPERATOR, code=code, reasons=(reason,) if reason else ())
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            process = snapshot.process
+            if process is None:
+                raise NotFound(f"there is no transfer `{pid}`", where=pid)
+            if act == "hold":
+                return held(process, reason or "held by an operator", self._clock.now())
+            return self._course.change(self._course.do(process, Choice(act=act_named(name, process.role), cause=cause)), desk)
+
+        return await self._transferred(_key(participant, pid), decide)
+
+    async def end_all(self, participant: str, agreement_id: str, reason: str) -> int:
+        """Terminate every running transfer under an agreement; how many there were."""
+        count = 0
+        for state in (State.REQUESTED, State.STARTED, State.SUSPENDED):
+            cursor: str | None = None
+            while True:
+                page = await self._store.processes(
+                    KIND, participant, Filter(state=state, agreement_id=agreement_id), cursor=cursor
+                )
+                for process in page.items:
+                    count += 1
+                    await self.act(participant, process.pid, "terminate", code="agreement-ended", reason=reason)
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
+        return count
+
+    # --- from the data plane (port TransferEvents)
+
+    async def completed(self, participant: str, pid: str, *, moved_bytes: int, digest: str | None) -> None:
+        """All bytes of a push are with the consumer: say so."""
+        await self._moved(participant, pid, moved_bytes, digest, Event.COMPLETE)
+
+    async def received(self, participant: str, pid: str, *, moved_bytes: int, digest: str) -> None:
+        """All bytes of a push have arrived here; the provider says when it is complete."""
+        await self._moved(participant, pid, moved_bytes, digest, None)
+
+    async def failed(self, participant: str, pid: str, reason: str) -> None:
+        """Moving has failed for good: terminate, with the reason."""
+        cause = Cause(by=By.DATA_PLANE, code="data-plane", reasons=(reason,))
+        await self._by_data_plane(participant, pid, Event.TERMINATE, cause, None)
+
+    async def _moved(self, participant: str, pid: str, moved_bytes: int, digest: str | None, event: Event | None) -> None:
+        await self._by_data_plane(participant, pid, event, Cause(by=By.DATA_PLANE), (moved_bytes, digest))
+
+    async def _by_data_plane(
+        self, participant: str, pid: str, event: Event | None, cause: Cause, moved: tuple[int, str | None] | None
+    ) -> None:
+        desk = await self._desk(_key(participant, pid), None)
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            process = snapshot.process
+            if process is None:
+                return Change()
+            if moved is not None:
+                process = steps.moved(process, moved[0], moved[1], self._clock.now())
+            if event is None or process.is_ended or (process.in_flight is not None and event is not Event.TERMINATE):
+                return Change(process=process)
+            return self._course.change(self._course.do(process, Choice(act=event, cause=cause)), desk)
+
+        await self._advance(_key(participant, pid), decide)
+
+    # --- by itself
+
+    async def settled(self, key: Key, attempt: Attempt, body: bytes) -> None:
+        """A message of ours was acknowledged with `body`."""
+        answer = wire.read_answer(body, m.TransferProcess)
+        desk, now, new_id = await self._desk(key, None), self._clock.now(), new_urn()
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            if snapshot.process is None:
+                return Change(removed=(attempt.message_id,))
+            step = steps.settle(snapshot.process, attempt.message_id, answer, new_message_id=new_id, now=now)
+            return self._course.change(step, desk, attempt=attempt)
+
+        await self._advance(key, decide)
+
+    async def given_up(self, key: Key, attempt: Attempt) -> None:
+        """A message of ours cannot be delivered."""
+        desk, now, new_id = await self._desk(key, None), self._clock.now(), new_urn()
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            if snapshot.process is None:
+                return Change(removed=(attempt.message_id,))
+            step = steps.give_up(snapshot.process, attempt.message_id, attempt.cause, new_message_id=new_id, now=now)
+            return self._course.change(step, desk, attempt=attempt)
+
+        await self._advance(key, decide)
+
+    async def due(self, row: DueRow) -> None:
+        """Carry out a delayed act, or review a running transfer whose decision may have flipped."""
+        desk = await self._desk(row.key, None)
+        now = self._clock.now()
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            process = snapshot.process
+            if process is None or process.is_ended:
+                return Change()
+            if row.due.act == REVIEW:
+                return self._course.review(process, desk, now)
+            if process.state is not row.due.state or entry(process) != row.due.entry or process.in_flight:
+                return Change()
+            event = Event(row.due.act)
+            gate = transfer_gate(process, lambda p: self._course.judgement(p, desk)[0])
+            if not gate.allows(event):
+                return held(process, f"`{event}` was due and is not allowed: {'; '.join(gate.refused[event])}", now)
+            cause = Cause(by=By.RULE, reasons=(row.due.reason,) if row.due.reason else ())
+            return self._course.change(self._course.do(process, Choice(act=event, cause=cause)), desk)
+
+        await self._advance(row.key, decide)
+
+    async def take_up(self) -> None:
+        """After a start: let the data plane go on with every push that was running."""
+        for key in await self._store.running(KIND, (State.STARTED,)):
+            process = await self._store.process(key)
+            if isinstance(process, Transfer):
+                await self._drive(process)
+
+    # --- shared
+
+    async def _desk(self, key: Key, claims: Mapping[str, Any] | None) -> Desk:
+        """What is known for the transfer `key`; `claims` None looks the peer's up."""
+        context = await self._participants.context(key.participant)
+        process = await self._store.process(key)
+        if not isinstance(process, Transfer):
+            return Desk(context=context, agreement=None, claims=claims or {})
+        known = claims if claims is not None else self._tokens.claims_of(key.participant, process.peer)
+        return Desk(context=context, agreement=await self._store.agreement(key.participant, process.agreement_id), claims=known)
+
+    async def _transferred(self, key: Key, decide: Any) -> Transfer:
+        change = await self._advance(key, decide)
+        assert isinstance(change.process, Transfer)
+        return change.process
+
+    async def _commit(self, key: Key | PeerKey, decide: Any, *, received: str | None) -> bytes:
+        change = await self._advance(key, decide, received=received)
+        return change.body
+
+    async def _advance(self, key: Key | PeerKey, decide: Any, *, received: str | None = None) -> Change[Any]:
+        change = await self._store.advance(key, decide, received=received)
+        process = change.process
+        if isinstance(process, Transfer):
+            self._delivery.handover(_key(process.participant, process.pid), process.peer, change)
+            for record in change.records:
+                observe.info("transfer.step", pid=process.pid, peer=process.peer, act=record.event, state=record.state)
+            if change.records:
+                await self._drive(process)
+        return change
+
+    async def _drive(self, process: Transfer) -> None:
+        """Tell the data plane what the committed state of a transfer means for it."""
+        if not process.is_open:
+            await self._data_plane.stop(process.participant, process.pid)
+        elif process.is_provider and process.is_push and process.state is State.STARTED:
+            try:
+                source = await self._offerings.source(process.participant, process.dataset)
+            except NotFound as fault:
+                await self.failed(process.participant, process.pid, str(fault))
+                return
+            await self._data_plane.start(process, source)
+
+
+def _key(participant: str, pid: str) -> Key:
+    return Key(kind=KIND, participant=participant, pid=pid)
+
+
+def acknowledgement(process: Transfer) -> bytes:
+    """The state of `process` as its peer may know it."""
+    state = process.state or (process.in_flight.to if process.in_flight else State.TERMINATED)
+    return wire.encode(
+        m.TransferProcess(provider_pid=process.provider_pid or "", consumer_pid=process.consumer_pid or "", state=state)
+    )
