@@ -8,7 +8,7 @@ from __future__ import annotations
 import pathlib
 import sqlite3
 
-from connector.errors import ConfigurationError, KontorError, StoreUnavailable
+from connector.errors import ConfigurationError, InternalError, KontorError, StoreUnavailable
 
 _BUSY, _LOCKED, _CORRUPT, _FULL, _CANTOPEN, _NOTADB, _READONLY = 5, 6, 11, 13, 14, 26, 8
 _NOMEM, _INTERRUPT, _IOERR, _PROTOCOL = 7, 9, 10, 15
@@ -39,6 +39,15 @@ def is_busy(fault: sqlite3.Error) -> bool:
 def is_environment(fault: sqlite3.Error) -> bool:
     """True when the file, the disk or another process is the cause, and not what one statement says."""
     return primary(fault) in _ENVIRONMENT
+
+
+def as_told(fault: Exception) -> Exception:
+    """What the caller of a function that raised `fault` gets: the fault itself, unless the engine speaks in it."""
+    if not isinstance(fault, sqlite3.Error):
+        return fault
+    told = InternalError(f"a statement was refused by the state store: {fault}")
+    told.__cause__ = fault
+    return told
 
 
 def unavailable(fault: sqlite3.Error, path: pathlib.Path) -> StoreUnavailable:

@@ -35,7 +35,7 @@ _MOST_IN_ONE = 64
 _MOST_QUEUED = 1024
 _LOCK_WAIT_S = 5.0
 """How long another process may hold the lock before calls are told so."""
-_LOCK_LOOK_S = 0.005
+_LOCK_LOOK_S = 0.001
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ class Writer:
                     raise
                 if self.connection.total_changes != before:
                     return False
-                call.fault = fault
+                call.fault = faults.as_told(fault)
         return True
 
     def _run_apart(self, calls: list[_Call]) -> None:
@@ -161,7 +161,7 @@ class Writer:
             except Exception as fault:
                 if isinstance(fault, sqlite3.Error) and faults.is_environment(fault):
                     raise
-                call.fault = fault
+                call.fault = faults.as_told(fault)
                 self.connection.execute("ROLLBACK TO one")
             self.connection.execute("RELEASE one")
 
