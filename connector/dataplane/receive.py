@@ -23,8 +23,9 @@ from connector.dataplane.streams import Stream, Streams
 from connector.errors import BadMessage, DigestMismatch, KontorError, MethodNotAllowed, TooLarge
 from connector.ports.dataplane import Authorizer, TransferEvents
 
-_GATHERED_BYTES = 1 << 20
-_NAME = re.compile(r"filename\*=UTF-8''([^;]+)|filename=\"([^\"]*)\"|filename=([^;\s]+)", re.IGNORECASE)
+_GATHERED_BYTES = 256 << 10
+_NAME = re.compile(r"filename=(?:\"([^\"]*)\"|([^;\s]+))", re.IGNORECASE)
+_EXTENDED_NAME = re.compile(r"filename\*=UTF-8''([^;\s]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,14 +176,22 @@ def _announced(headers: Mapping[str, str], placed: Placed | None) -> Announced:
                 "`Content-Length` and `Content-Range` disagree", where="Content-Range", mend="send what is announced"
             )
         size = placed.total
-    found = _NAME.search(headers.get("content-disposition", ""))
-    name = (unquote(found.group(1)) if found.group(1) else found.group(2) or found.group(3)) if found else "data"
     return Announced(
         byte_size=size,
         digest=digest_of(headers, is_whole=placed is None),
         media_type=headers.get("content-type"),
-        name=name.replace("\\", "/").rpartition("/")[2][:200] or "data",
+        name=_name(headers.get("content-disposition", "")),
     )
+
+
+def _name(header: str) -> str:
+    """The file name that the sender suggests, without any folder.
+
+    Source: RFC 6266, section 4.3: the extended form comes first, path separators count for nothing.
+    """
+    extended, plain = _EXTENDED_NAME.search(header), _NAME.search(header)
+    name = unquote(extended.group(1)) if extended else (plain.group(1) or plain.group(2) or "") if plain else ""
+    return name.replace("\\", "/").rpartition("/")[2][:200] or "data"
 
 
 def _receipt(status: int, offset: int, *, is_complete: bool, digest: str | None = None) -> Receipt:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.dataplane.addresses import HTTP, token_of
 from connector.dataplane.plane import PULL, PUSH, BuiltInDataPlane, DataPlaneConfig
+from connector.dataplane.representation import digest_field
 from connector.dsp.messages import DataAddress, EndpointProperty
 from connector.dsp.tables import Role, State
 from connector.dsp.transfer import Access, Transfer
@@ -31,6 +32,9 @@ from connector.web.public import public_app
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SAMPLE = b"".join(b"%07d\n" % n for n in range(125_001))[:1_000_003]
 """Data in which every place is recognisable."""
+DIGEST = hashlib.sha256(SAMPLE).hexdigest()
+PID = "urn:uuid:2"
+"""The push that `Node.expect` opens."""
 
 
 class LeapingClock:
@@ -137,7 +141,7 @@ class Node:
         self.desk.transfers["acme", pid] = (transfer(pid, PULL, Role.PROVIDER, access=endpoint.access), source)
         return endpoint.address.endpoint or "", endpoint.address.property("authorization") or ""
 
-    def expect(self, pid: str = "urn:uuid:2") -> DataAddress:
+    def expect(self, pid: str = PID) -> DataAddress:
         """Open a push to us: the data address for the provider."""
         endpoint = self.plane.endpoint("acme", pid, PUSH)
         assert endpoint is not None
@@ -322,3 +326,35 @@ def token_in(head: bytes) -> str | None:
         if line.lower().startswith("authorization:"):
             return token_of(line.partition(":")[2])
     return None
+
+
+def received(node: Node) -> bytes | None:
+    path = node.plane.received_file("acme", PID)
+    return pathlib.Path(path).read_bytes() if path else None
+
+
+def whole(data: bytes = SAMPLE, **more: str) -> dict[str, str]:
+    last = len(data) - 1
+    return {
+        "content_length": str(len(data)), "content_range": f"bytes 0-{last}/{len(data)}",
+        "repr_digest": digest_field(hashlib.sha256(data).hexdigest()),
+    } | more  # fmt: skip
+
+
+async def until_begun(node: Node) -> None:
+    """Return when something has been written."""
+    folder = node.data_dir / "inbox"
+    async with asyncio.timeout(10):
+        while sum(path.stat().st_size for path in folder.glob("*/*/part")) == 0:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+
+
+def outgoing(destination: DataAddress | None, pid: str = "urn:uuid:3") -> Transfer:
+    """A push of ours, as provider."""
+    return transfer(pid, PUSH, Role.PROVIDER, destination=destination)
+
+
+def file(path: pathlib.Path, **changes: object) -> Source:
+    """The published file `path`."""
+    values: dict[str, object] = {"type": "file", "path": str(path), "name": path.name}
+    return Source(**{**values, **changes})  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import pytest
 from connector.dataplane.representation import digest_field
 from connector.dsp.tables import State
 from connector.ports.dataplane import Source
-from tests.dataplane.conftest import SAMPLE, Node, RawConnection, Start, closed, open_files, raw_server
+from tests.dataplane.conftest import SAMPLE, Node, RawConnection, Start, closed, file, open_files, raw_server
 
 
 async def get(url: str, token: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -25,11 +25,6 @@ async def get(url: str, token: str, method: str = "GET", **headers: str) -> tupl
         client.request(method, aiohttp.client.URL(url, encoded=True), headers=given) as answer,
     ):
         return answer.status, {k.lower(): v for k, v in answer.headers.items()}, await answer.read()
-
-
-def file(path: pathlib.Path, **changes: object) -> Source:
-    values: dict[str, object] = {"type": "file", "path": str(path), "name": path.name}
-    return Source(**{**values, **changes})  # type: ignore[arg-type]
 
 
 async def test_a_file_comes_whole_with_all_that_is_known_about_it(node: Node, sample: pathlib.Path) -> None:

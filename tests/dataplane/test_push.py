@@ -1,0 +1,277 @@
+"""What a provider pushes and a consumer receives, over real sockets; both ends are ours, or one is a stranger."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import pathlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from connector.dataplane.representation import digest_field
+from connector.dsp.messages import DataAddress
+from connector.dsp.tables import Role
+from connector.errors import StoreUnavailable
+from connector.ports.dataplane import Source
+from tests.dataplane.conftest import (
+    DIGEST,
+    PID,
+    SAMPLE,
+    Node,
+    RawConnection,
+    Start,
+    address,
+    closed,
+    raw_server,
+    received,
+    token_in,
+    transfer,
+    until_begun,
+    whole,
+)  # fmt: skip
+
+
+@asynccontextmanager
+async def proxy(to: str, limit: Callable[[int], int | None]) -> AsyncIterator[str]:
+    """A wire to `to` that breaks after as many bytes upstream as `limit` says of the n-th connection; None never breaks."""
+    host, _, port = to.removeprefix("http://").partition(":")
+    count = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        count += 1
+        left = limit(count)
+        far_reader, far_writer = await asyncio.open_connection(host, int(port.partition("/")[0]))
+
+        async def back() -> None:
+            while data := await far_reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                backward = group.create_task(back())
+                while data := await reader.read(1 << 16):
+                    if left is not None:
+                        data = data[:left]
+                        left -= len(data)
+                    far_writer.write(data)
+                    await far_writer.drain()
+                    if left == 0:
+                        break
+                if left == 0:
+                    backward.cancel()
+                far_writer.close()
+        except* (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+            far_writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listener:
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+
+
+# --- both ends ours
+
+
+async def test_a_file_is_pushed_and_verified_and_both_sides_are_told(start: Start, sample: pathlib.Path) -> None:
+    provider, consumer = await start("provider"), await start("consumer")
+    destination = consumer.expect()
+    assert destination.property("https://w3id.org/kontor/ns/resumable") == "true"
+    assert destination.property("expiresIn") == str(7 * 24 * 3600)
+    await provider.plane.start(outgoing(destination), file(sample))
+    assert await provider.desk.until("completed") == ("completed", "urn:uuid:3", len(SAMPLE), DIGEST)
+    assert consumer.desk.told == [("received", PID, len(SAMPLE), DIGEST)]
+    assert received(consumer) == SAMPLE
+    folder = pathlib.Path(consumer.plane.received_file("acme", PID) or "").parent
+    assert sorted(p.name for p in folder.iterdir()) == ["data", "data.json"]
+    assert folder.is_relative_to(consumer.data_dir / "inbox" / "acme")
+    await closed(sample)
+
+
+async def test_a_push_that_breaks_goes_on_where_it_broke(start: Start, tmp_path: pathlib.Path) -> None:
+    provider, consumer = await start("provider"), await start("consumer")
+    data = SAMPLE * 10
+    (tmp_path / "big.csv").write_bytes(data)
+    async with proxy(consumer.url, lambda n: 3_000_000 if n <= 3 else None) as wire:
+        destination = consumer.expect()
+        there = address((destination.endpoint or "").replace(consumer.url, wire), **properties(destination))
+        await provider.plane.start(outgoing(there), file(tmp_path / "big.csv"))
+        assert (await provider.desk.until("completed"))[2:] == (len(data), hashlib.sha256(data).hexdigest())
+    assert received(consumer) == data
+    # three breaks, and each attempt moved something, so patience began anew each time
+    assert provider.clock.pauses_s == [0.5, 0.5, 0.5]
+
+
+def properties(found: DataAddress) -> dict[str, str]:
+    return {entry.name: entry.value for entry in found.endpoint_properties}
+
+
+async def test_a_restarted_provider_and_a_restarted_consumer_go_on(start: Start, sample: pathlib.Path) -> None:
+    consumer = await start("consumer")
+    destination = consumer.expect()
+    url, token = destination.endpoint or "", destination.property("authorization") or ""
+    connection = await RawConnection.to(url)
+    await connection.send("PUT", url, token, SAMPLE[:400_000], **whole())
+    await until_begun(consumer)
+    connection.abort()
+    again, provider = await start("consumer"), await start("provider")  # over the same folder
+    again.desk.transfers = consumer.desk.transfers
+    there = address(url.replace(consumer.url, again.url), **properties(destination))
+    await provider.plane.start(outgoing(there), file(sample))
+    assert (await provider.desk.until("completed"))[2:] == (len(SAMPLE), DIGEST)
+    assert received(again) == SAMPLE
+
+
+async def test_an_empty_file_is_pushed_too(start: Start, tmp_path: pathlib.Path) -> None:
+    provider, consumer = await start("provider"), await start("consumer")
+    (tmp_path / "empty").touch()
+    await provider.plane.start(outgoing(consumer.expect()), file(tmp_path / "empty"))
+    assert (await provider.desk.until("completed"))[2:] == (0, hashlib.sha256(b"").hexdigest())
+    assert received(consumer) == b""
+
+
+async def test_starting_twice_is_starting_once_and_starting_again_after_the_end_finds_it_done(
+    start: Start, sample: pathlib.Path
+) -> None:
+    provider, consumer = await start("provider"), await start("consumer")
+    process = outgoing(consumer.expect())
+    await provider.plane.start(process, file(sample))
+    await provider.plane.start(process, file(sample))
+    await provider.desk.until("completed")
+    provider.desk.told.clear()
+    await provider.plane.start(process, file(sample))
+    assert (await provider.desk.until("completed"))[2] == len(SAMPLE)
+    assert len(consumer.desk.told) == 1
+
+
+async def test_an_upstream_is_pushed_and_hashed_on_the_way(start: Start) -> None:
+    provider, consumer = await start("provider"), await start("consumer")
+
+    async def handle(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: %d\r\n\r\n" % len(SAMPLE) + SAMPLE)
+
+    async with raw_server(handle) as base:
+        await provider.plane.start(outgoing(consumer.expect()), Source(type="http", url=base))
+        assert (await provider.desk.until("completed"))[2:] == (len(SAMPLE), DIGEST)
+    assert received(consumer) == SAMPLE
+
+
+async def test_a_store_that_takes_no_writes_is_told_again(start: Start, sample: pathlib.Path) -> None:
+    provider, consumer = await start("provider"), await start("consumer")
+    provider.desk.fault = StoreUnavailable("locked")
+    consumer.desk.fault = StoreUnavailable("locked")
+    await provider.plane.start(outgoing(consumer.expect()), file(sample))
+    assert (await provider.desk.until("completed"))[2] == len(SAMPLE)
+    assert consumer.desk.told == [("received", PID, len(SAMPLE), DIGEST)]
+
+
+async def test_a_stopped_push_sends_nothing_more_and_can_be_taken_up(start: Start, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "big.bin"
+    with path.open("wb") as out:
+        out.truncate(64 << 20)
+    provider, consumer = await start("provider"), await start("consumer")
+    process = outgoing(consumer.expect())
+    await provider.plane.start(process, file(path))
+    await until_begun(consumer)
+    begun = asyncio.get_running_loop().time()
+    await provider.plane.stop("acme", "urn:uuid:3")
+    assert asyncio.get_running_loop().time() - begun < 0.3
+    assert provider.desk.told == []
+    await closed(path)
+    await provider.plane.start(process, file(path))
+    assert (await provider.desk.until("completed"))[2] == 64 << 20
+
+
+# --- our sender, a stranger's receiver
+
+
+async def test_a_stranger_gets_one_plain_post_of_the_whole(start: Start, sample: pathlib.Path) -> None:
+    node = await start()
+    got: list[tuple[bytes, bytes]] = []
+
+    async def handle(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append((head, await reader.readexactly(len(SAMPLE))))
+        writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n" if len(got) == 1 else b"HTTP/1.1 204 No\r\n\r\n")
+
+    async with raw_server(handle) as base:
+        there = DataAddress(
+            endpoint_type="HttpData",
+            endpoint_properties=address(
+                "", **{"https://w3id.org/edc/v0.0.1/ns/baseUrl": base + "/sink", "https://w3id.org/edc/v0.0.1/ns/authKey": "X-Key",
+                       "https://w3id.org/edc/v0.0.1/ns/authCode": "sesame"}
+            ).endpoint_properties,
+        )  # fmt: skip
+        await node.plane.start(outgoing(there), file(sample))
+        assert (await node.desk.until("completed"))[2:] == (len(SAMPLE), DIGEST)
+    assert [body for _, body in got] == [SAMPLE, SAMPLE]
+    head = got[0][0]
+    assert head.startswith(b"POST /sink HTTP/1.1")
+    assert b"X-Key: sesame" in head
+    assert f"Repr-Digest: {digest_field(DIGEST)}".encode() in head
+    assert b"Content-Range" not in head
+
+
+async def test_a_token_goes_out_as_it_was_given(start: Start, sample: pathlib.Path) -> None:
+    node = await start()
+    tokens: list[str | None] = []
+
+    async def handle(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tokens.append(token_in(head))
+        await reader.readexactly(len(SAMPLE))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with raw_server(handle) as base:
+        await node.plane.start(outgoing(address(base, authorization="tok/en==", authType="bearer")), file(sample))
+        await node.desk.until("completed")
+    assert tokens == ["tok/en=="]
+
+
+async def test_what_no_repetition_mends_fails_at_once_and_what_may_pass_is_tried_to_the_end(
+    start: Start, sample: pathlib.Path
+) -> None:
+    for status, attempts in ((413, 1), (400, 1), (500, 4), (403, 4)):
+        node = await start(f"node{status}")
+        count = 0
+
+        async def handle(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: int = status) -> None:
+            nonlocal count
+            count += 1
+            await reader.readexactly(len(SAMPLE))
+            writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 6\r\n\r\nsorry\n" % status)
+
+        async with raw_server(handle) as base:
+            await node.plane.start(outgoing(address(base)), file(sample))
+            told = await node.desk.until("failed")
+        assert told[2] == f"the receiver answers {status}: sorry"
+        assert count == attempts
+        assert node.clock.pauses_s == [0.5, 1.0, 2.0][: attempts - 1]
+
+
+async def test_an_address_that_leads_nowhere_or_inside_fails_with_a_reason(start: Start, sample: pathlib.Path) -> None:
+    for there, reason in (
+        (None, "names no endpoint"),
+        (address(""), "names no endpoint"),
+        (address("http://169.254.169.254/latest"), "metadata service"),
+        (address("file:///etc/passwd"), "no absolute http"),
+    ):
+        node = await start(f"node-{reason}")
+        await node.plane.start(outgoing(there), file(sample))
+        assert reason in str((await node.desk.until("failed"))[2])
+
+
+async def test_a_source_that_is_gone_fails_the_push_after_all_attempts(start: Start, tmp_path: pathlib.Path) -> None:
+    provider, consumer = await start("provider"), await start("consumer")
+    await provider.plane.start(outgoing(consumer.expect()), file(tmp_path / "gone"))
+    assert "cannot be opened" in str((await provider.desk.until("failed"))[2])
+
+
+async def test_a_pull_needs_no_start(node: Node, sample: pathlib.Path) -> None:
+    await node.plane.start(transfer("urn:uuid:8", "HttpData-PULL", Role.PROVIDER), file(sample))
+    await node.plane.stop("acme", "urn:uuid:8")
+    assert node.desk.told == []
+    assert os.listdir(sample.parent)
