@@ -23,13 +23,15 @@ from tests.dataplane.conftest import (
     Start,
     address,
     closed,
+    file,
+    outgoing,
     raw_server,
     received,
     token_in,
     transfer,
     until_begun,
     whole,
-)  # fmt: skip
+)
 
 
 @asynccontextmanager

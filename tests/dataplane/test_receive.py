@@ -18,10 +18,12 @@ from tests.dataplane.conftest import (
     Node,
     RawConnection,
     Start,
+    file,
+    outgoing,
     received,
     until_begun,
     whole,
-)  # fmt: skip
+)
 
 
 def push_address(node: Node) -> tuple[str, str]:
