@@ -7,7 +7,6 @@ came true. Starting and stopping of the processes is in `nodes.py`; everything e
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import secrets
@@ -137,12 +136,12 @@ def demo(
     """Let a provider and a consumer exchange real data under a contract on this machine, and show who is refused and why."""
     from connector.packaged import sample_file
 
-    signal.signal(signal.SIGTERM, _stopped)
     file = (data or sample_file("weather.csv")).absolute()
     if not file.is_file():
         raise ConfigurationError("there is no such file", where=str(file), mend="name a file with `--data`")
     story = Story(is_told=not out.as_json)
     is_met = False
+    before = signal.signal(signal.SIGTERM, _stopped)
     with _folder(keep) as folder:
         with contextlib.ExitStack() as stack, contextlib.suppress(Unexpected):
             space = story.step("start three nodes", lambda: _start(stack, folder))
@@ -153,6 +152,7 @@ def demo(
                 _stay(space, found)
         if not (keep and is_met):
             is_met = story.end(out)
+    signal.signal(signal.SIGTERM, before)
     if not is_met:
         raise typer.Exit(1)
 
@@ -205,11 +205,10 @@ def _start(stack: contextlib.ExitStack, folder: Path) -> tuple[Space, str]:
 
 def _exchange(story: Story, space: Space, file: Path, folder: Path) -> Found:
     """Publish, find, negotiate, pull, push."""
-    from connector.cli import get, negotiate
+    from connector.cli import download, get, negotiate
 
     provider, consumer = space.provider, space.consumer
-    whole = file.read_bytes() if file.stat().st_size < 1 << 20 else None
-    sha256 = hashlib.sha256(whole).hexdigest() if whole is not None else _sha256(file)
+    sha256 = download.sha256(file)
     dataset = f"urn:example:{re.sub('[^A-Za-z0-9._-]+', '-', file.name)}"
 
     def publish() -> tuple[None, str]:
@@ -245,7 +244,7 @@ def _exchange(story: Story, space: Space, file: Path, folder: Path) -> Found:
         done = get.fetch(
             consumer.node, consumer.calls, found, target, purpose="research", push=push, within_s=_WITHIN_S, is_shown=False
         )
-        _expect(done.is_verified and _sha256(target) == sha256, f"{target} has the digest {_sha256(target)}")
+        _expect(done.is_verified and download.sha256(target) == sha256, f"{target} has the digest {download.sha256(target)}")
         _expect(done.state == "COMPLETED", f"the transfer {done.transfer} is {done.state}")
         return None, f"{_states(consumer, done.transfer)}\n{done.byte_size:,} bytes, sha-256 as in the catalogue"
 
@@ -311,11 +310,6 @@ def _states(party: Party, pid: str) -> str:
 def _expect(is_met: bool, otherwise: str) -> None:
     if not is_met:
         raise Unexpected(otherwise)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 # --- folders, and leaving it running

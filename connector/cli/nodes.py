@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LOG_FILE = "node.log"
 _READY_S = 30.0
-_STOP_S = 5.0
+_STOP_S = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +66,14 @@ def running(nodes: Sequence[tuple[Path, int, str]]) -> Iterator[list[Running]]:
         yield started
 
 
-def stop(nodes: Sequence[Running]) -> None:
+def stop(nodes: Sequence[Running], *, within_s: float = _STOP_S) -> None:
     """End the processes: all are told first, then each is waited for."""
     for node in nodes:
         if node.process.stdin is not None:
             node.process.stdin.close()
         if node.process.poll() is None:
             node.process.terminate()
-    until = time.monotonic() + _STOP_S
+    until = time.monotonic() + within_s
     for node in nodes:
         try:
             node.process.wait(max(0.1, until - time.monotonic()))

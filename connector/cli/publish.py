@@ -57,8 +57,8 @@ def publish(
         policies = [policy] if access_policy is None else [policy, access_policy]
         names = [_policy(node, me, one) for one in policies]
         definition = ContractDefinition(
-            id=slug, assets=(dataset,), policy=names[0], access_policy=names[1] if len(names) > 1 else None, approval=approval,
-            offer_id=offer_id or "{definition}:{dataset}",
+            id=dataset, assets=(dataset,), policy=names[0], access_policy=names[1] if len(names) > 1 else None, approval=approval,
+            offer_id=offer_id or "{dataset}:offer",
         )  # fmt: skip
         kept = _keep(node, me, asset, definition, replace)
     # the template of the contract definition, filled in as the node does it
