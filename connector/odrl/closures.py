@@ -73,16 +73,20 @@ def at_stage(operand: Operand, judge: Test) -> Test:
     waits = tuple(_waiting(operand, stage) for stage in Stage)
 
     def test(frame: Frame) -> Truth:
-        # past its last stage an operand is judged all the same: what is not known then denies
         waiting = waits[frame.stage]
         return judge(frame) if waiting is None else waiting
 
     return test
 
 
+def is_judged(operand: Operand, stage: Stage) -> bool:
+    """Whether an operand is judged at a stage: at its own, and past its last one, where what is not known denies."""
+    return stage in operand.stages or operand.first_stage_after(stage) is None
+
+
 def _waiting(operand: Operand, stage: Stage) -> Unknown | None:
     later = operand.first_stage_after(stage)
-    if stage in operand.stages or later is None:
+    if is_judged(operand, stage) or later is None:
         return None
     return Unknown(code=Code.STAGE_DEFERRED, detail=f"`{operand.label}` is judged from `{later}` on", needs=operand.name)
 

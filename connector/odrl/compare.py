@@ -23,7 +23,8 @@ from connector.odrl.implication import implied
 from connector.odrl.model import AnyConstraint, AssetRef, Conflict, Constraint, Duty, PartyRef, Permission, Policy, Prohibition
 from connector.odrl.operands import right_side
 from connector.odrl.truth import Unknown
-from connector.odrl.vocabulary import Vocabulary
+from connector.odrl.values import Typed
+from connector.odrl.vocabulary import Operand, Vocabulary
 
 _MOST_RULES = 512
 
@@ -266,8 +267,13 @@ def _common(a: Constraint, b: Constraint, vocabulary: Vocabulary) -> Constraint 
     operand = vocabulary.operand(a.left)
     if operand is None:
         return None
-    first, second = right_side(a, operand), right_side(b, operand)
-    if isinstance(first, Unknown) or isinstance(second, Unknown):
+    allowed = right_side(b, operand)
+    if isinstance(allowed, Unknown):
         return None
-    right = tuple(value for value, typed in zip(a.right, first, strict=True) if typed in second)
+    right = tuple(value for value in a.right if _is_among(replace(a, right=(value,)), allowed, operand))
     return replace(a, right=right) if right else None
+
+
+def _is_among(constraint: Constraint, allowed: tuple[Typed, ...], operand: Operand) -> bool:
+    found = right_side(constraint, operand)
+    return not isinstance(found, Unknown) and found[0] in allowed

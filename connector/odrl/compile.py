@@ -30,6 +30,7 @@ from connector.odrl.closures import (
     constant,
     edges,
     exactly_one,
+    is_judged,
     is_party,
     names_of,
     resolve,
@@ -45,6 +46,7 @@ from connector.odrl.model import (
     Duty,
     LogicalConstraint,
     LogicalOperand,
+    Operator,
     Permission,
     Policy,
     PolicyType,
@@ -52,8 +54,20 @@ from connector.odrl.model import (
 )
 from connector.odrl.operands import ORDERED, right_side
 from connector.odrl.truth import Code, Stage, Truth, Unknown
-from connector.odrl.values import Span, Typed, has_zone
+from connector.odrl.values import Relative, Span, Typed, has_zone
 from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType, Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticks:
+    """The instants at which a comparison with the clock changes."""
+
+    fixed: tuple[datetime, ...]
+    relative: tuple[Relative, ...]
+    # from the agreement; two instants each
+    operator: Operator
+    judged: tuple[bool, ...]
+    # by stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +79,8 @@ class Atom:
     test: Test
     part: str
     # constraint, refinement or party
-    clock: tuple[Typed, ...] = ()
-    # right operands that are compared with the clock
+    ticks: Ticks | None = None
+    # when the clock changes its truth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +118,8 @@ class CompiledRule:
     test: Test
     # `matches` and all constraints and refinements
     duties: tuple[CompiledDuty, ...]
-    clock: tuple[Atom, ...]
-    # premises that compare with the clock
+    clock: tuple[Ticks, ...]
+    # of its premises and of those of its duties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +215,8 @@ class _Builder:
         trees += [self.tree(c, "refinement", is_permission) for c in (a.action.refinements if a.action else ())]
         trees += [self.tree(c, "party", is_permission) for c in (a.assignee.refinements if a.assignee else ())]
         match = join(tuple(matches))
-        duties = a.rule.duties if isinstance(a.rule, Permission) else ()
+        conditions = tuple(self.duty(duty, "duty") for duty in a.rule.duties) if isinstance(a.rule, Permission) else ()
+        premises = (*trees, *(tree for duty in conditions for tree in duty.trees))
         return CompiledRule(
             atomic=a,
             is_permission=is_permission,
@@ -209,8 +224,8 @@ class _Builder:
             matches=match,
             trees=tuple(trees),
             test=join((*matches, *(tree.test for tree in trees))),
-            duties=tuple(self.duty(duty, "duty") for duty in duties),
-            clock=tuple(atom for tree in trees for atom in atoms(tree) if atom.clock),
+            duties=conditions,
+            clock=tuple(atom.ticks for tree in premises for atom in atoms(tree) if atom.ticks),
         )
 
     def duty(self, duty: Duty, part: str) -> CompiledDuty:
@@ -278,7 +293,13 @@ class _Builder:
             self.zones(constraint)
         judge = clock_test(constraint, right) if is_clock and constraint.operator in ORDERED else None
         test = at_stage(operand, judge or value_test(constraint, operand, right))
-        return Atom(constraint=constraint, operand=operand, test=test, part=part, clock=right if is_clock else ())
+        return Atom(
+            constraint=constraint,
+            operand=operand,
+            test=test,
+            part=part,
+            ticks=_ticks(constraint, operand, right) if is_clock else None,
+        )
 
     def never(self, unknown: Unknown, where: str) -> Test:
         self.warn(unknown, where)
@@ -304,14 +325,25 @@ def atoms(tree: Tree) -> tuple[Atom, ...]:
     return tuple(atom for member in tree.members for atom in atoms(member))
 
 
+def _ticks(constraint: Constraint, operand: Operand, right: tuple[Typed, ...]) -> Ticks:
+    return Ticks(
+        fixed=tuple(edge for value in right if isinstance(value, Span) for edge in edges(constraint.operator, value)),
+        relative=tuple(value for value in right if isinstance(value, Relative)),
+        operator=constraint.operator,
+        judged=tuple(is_judged(operand, stage) for stage in Stage),
+    )
+
+
 def flips(rule: CompiledRule, frame: Frame) -> list[datetime]:
-    """The instants after now at which one of the rule's clock premises changes, in no order."""
+    """The instants after now at which a premise of the rule changes by the clock, in no order."""
+    now = frame.now
     found: list[datetime] = []
-    for atom in rule.clock:
-        if atom.operand is None or tuple(Stage)[frame.stage] not in atom.operand.stages:
+    for ticks in rule.clock:
+        if not ticks.judged[frame.stage]:
             continue
-        for value in atom.clock:
-            span = resolve(value, frame.world.agreed_at)
+        found += [edge for edge in ticks.fixed if edge > now]
+        for offset in ticks.relative:
+            span = resolve(offset, frame.world.agreed_at)
             if isinstance(span, Span):
-                found += [edge for edge in edges(atom.constraint.operator, span) if edge > frame.now]
+                found += [edge for edge in edges(ticks.operator, span) if edge > now]
     return found

@@ -94,14 +94,15 @@ def right_side(constraint: Constraint, operand: Operand) -> tuple[Typed, ...] | 
     is_counted = any(source.kind is SourceKind.LEDGER for source in operand.sources)
     if constraint.unit is not None and not is_counted and term(constraint.unit.text) != term(operand.unit or ""):
         return Unknown(code=Code.UNIT_MISMATCH, detail=f"`{name}` is not measured in `{constraint.unit.text}`")
-    if operator in ORDERED and len(constraint.right) != 1:
-        return Unknown(code=Code.VALUE_TYPE, detail=f"`{operator}` compares with one value, not {len(constraint.right)}")
-    typed: list[Typed] = []
+    typed: dict[Typed, None] = {}
     for value in constraint.right:
         found = _right(value, constraint.datatype, operand)
         if isinstance(found, Unknown):
             return found
-        typed.append(found)
+        typed[found] = None
+    # values are a set: the same one twice is one
+    if operator in ORDERED and len(typed) != 1:
+        return Unknown(code=Code.VALUE_TYPE, detail=f"`{operator}` compares with one value, not {len(typed)}")
     return tuple(typed)
 
 
