@@ -42,7 +42,6 @@ PUSH: Final = "HttpData-PUSH"
 USE: Final[Mapping[str, Any]] = {"permission": [{"action": "use"}]}
 """The simplest policy: use, without any constraint."""
 
-_API_KEY: Final = "operator-key-of-this-data-space"
 _WITHIN_S: Final = 20.0
 """Longest wait for something to become so; a story that waits this long has failed."""
 _LOOK_AGAIN_S: Final = 0.005
@@ -197,11 +196,26 @@ class Member:
 
     async def until_negotiation(self, pid: str, *reached: str | Callable[[Negotiation], bool]) -> Negotiation:
         """The negotiation as soon as it is in one of the states, or fits."""
-        return await self._until(lambda: self.send(self.calls.negotiation(pid)), reached)
+        return await self.until(lambda: self.send(self.calls.negotiation(pid)), lambda found: _fits(found, reached))
 
     async def until_transfer(self, pid: str, *reached: str | Callable[[Transfer], bool]) -> Transfer:
         """The transfer as soon as it is in one of the states, or fits."""
-        return await self._until(lambda: self.send(self.calls.transfer(pid)), reached)
+        return await self.until(lambda: self.send(self.calls.transfer(pid)), lambda found: _fits(found, reached))
+
+    async def until(self, look: Callable[[], Awaitable[T]], fits: Callable[[T], bool]) -> T:
+        """The first thing seen that fits.
+
+        Raises: AssertionError, with the last thing seen, when that takes longer than any story should.
+        """
+        seen: object = None
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                while not fits(found := await look()):
+                    seen = found
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+        except TimeoutError:
+            raise AssertionError(f"`{self.name}` waited in vain; the last thing it saw: {seen!r}") from None
+        return found
 
     async def theirs(self, of: Negotiation | Transfer) -> str:
         """Our own pid of the process that a peer calls `of`."""
@@ -215,17 +229,9 @@ class Member:
         """Everything that happened in a process."""
         return await self.send(self.calls.timeline(pid))
 
-    async def _until(self, look: Callable[[], Awaitable[T]], reached: Sequence[str | Callable[[T], bool]]) -> T:
-        seen: Any = None
-        try:
-            async with asyncio.timeout(_WITHIN_S):
-                while True:
-                    seen = await look()
-                    if any(seen.state == r if isinstance(r, str) else r(seen) for r in reached):
-                        return seen  # type: ignore[no-any-return]
-                    await asyncio.sleep(_LOOK_AGAIN_S)
-        except TimeoutError:
-            raise AssertionError(f"`{self.name}` waited in vain; the last thing it saw: {seen!r}") from None
+
+def _fits(found: Any, reached: Sequence[str | Callable[[Any], bool]]) -> bool:
+    return any(found.state == wanted if isinstance(wanted, str) else wanted(found) for wanted in reached)
 
 
 class DataSpace:
@@ -288,20 +294,20 @@ class DataSpace:
         """Start the node of `member`."""
         app = App(Settings.model_validate(self._settings_of(member)), clock=self._clock)
         member._app = await self._stack.enter_async_context(app)
-        member._client = await self._stack.enter_async_context(AsyncClient(app.operator_url, _API_KEY))
+        member._client = await self._stack.enter_async_context(AsyncClient(app.operator_url, api_key()))
 
     def _settings_of(self, host: Member) -> dict[str, Any]:
+        here = [member for member in self._members.values() if member.host is host]
         sections: dict[str, dict[str, Any]] = {
             "node": {"id": host.name, "public_url": "http://127.0.0.1:0", "data_dir": self.folder / host.name},
             "public": {"port": 0},
-            "operator": {"port": 0, "api_keys": [{"name": "story", "sha256": hashlib.sha256(_API_KEY.encode()).hexdigest()}]},
+            "operator": {"port": 0, "api_keys": [_known_key(name) for name in ("*", *(member.name for member in here))]},
             "store": {"url": self._store},
             "outbound": {"unsafe_allow_http": True, "unsafe_allow_loopback": True},
             "delivery": {"attempts": 3, "first_delay_s": 0.02, "max_delay_s": 0.1},
         }
         for name, section in self._settings.items():
             sections[name] = {**sections.get(name, {}), **section}
-        here = [member for member in self._members.values() if member.host is host]
         return {**sections, "participants": {member.name: self._participant(member) for member in here}}
 
     def _participant(self, member: Member) -> dict[str, Any]:
@@ -316,6 +322,16 @@ class DataSpace:
             if other is not member
         ]
         return {"id": member.id, "title": member.name, "unsafe_static_tokens": tokens, **member.options}
+
+
+def api_key(participant: str = "*") -> str:
+    """The key of every node's operator API that is good for one participant, or for all."""
+    return f"key-for-{participant}"
+
+
+def _known_key(participant: str) -> dict[str, Any]:
+    digest = hashlib.sha256(api_key(participant).encode()).hexdigest()
+    return {"name": f"for {participant}", "sha256": digest, "participants": [participant]}
 
 
 def _written(path: pathlib.Path, body: bytes) -> pathlib.Path:

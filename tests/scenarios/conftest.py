@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from connector.testing.dataspace import DataSpace
+from tests.scenarios.wire import Wire
 
 
 @pytest.fixture
@@ -14,3 +15,11 @@ async def space() -> AsyncIterator[DataSpace]:
     """A data space whose members keep their state in memory."""
     async with DataSpace() as found:
         yield found
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    """Raw exchanges with public listeners."""
+    found = Wire()
+    yield found
+    await found.close()

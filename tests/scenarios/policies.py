@@ -12,9 +12,7 @@ def only_for(purpose: str) -> dict[str, Any]:
 
 def until(moment: str) -> dict[str, Any]:
     """Use before a moment."""
-    return _use(
-        {"leftOperand": "dateTime", "operator": "lt", "rightOperand": {"@value": moment, "@type": "xsd:dateTime"}}
-    )
+    return _use({"leftOperand": "dateTime", "operator": "lt", "rightOperand": {"@value": moment, "@type": "xsd:dateTime"}})
 
 
 def members_only() -> dict[str, Any]:

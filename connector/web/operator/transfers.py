@@ -87,6 +87,7 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get(
         "/{pid}/data",
+        status_code=200,
         response_class=Flowing,
         responses={
             200: {"content": {"application/octet-stream": {}}, "description": "The data, or a part of it."},

@@ -1,0 +1,114 @@
+"""Transfers that are stopped, taken up again and ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from connector.api.transfers import NewTransfer, Transfer
+from connector.errors import Conflict, KontorError, NotFound
+from connector.testing.clock import MovedClock
+from connector.testing.dataspace import PUSH, DataSpace, Member
+from tests.scenarios.policies import until
+
+
+async def running(space: DataSpace) -> tuple[Member, Member, Transfer, str]:
+    """Provider, consumer, a pull that is STARTED, and the provider's pid of it."""
+    provider, consumer = space.join("provider"), space.join("consumer")
+    transfer = await consumer.transfer(await consumer.negotiate(await provider.publish("weather", content=b"rain")))
+    return provider, consumer, transfer, await provider.theirs(transfer)
+
+
+@pytest.mark.parametrize("who", ["provider", "consumer"])
+async def test_a_suspended_transfer_gives_nothing_and_a_resumed_one_a_fresh_address(space: DataSpace, who: str) -> None:
+    provider, consumer, transfer, theirs = await running(space)
+    actor, pid = (provider, theirs) if who == "provider" else (consumer, transfer.pid)
+    before = await consumer.send(consumer.calls.data_address(transfer.pid))
+    await actor.steer(pid, "suspend", code="maintenance", reason="back in an hour")
+    for member, own in ((provider, theirs), (consumer, transfer.pid)):
+        stopped = await member.until_transfer(own, "SUSPENDED")
+        assert (stopped.code, stopped.reasons, stopped.is_open) == ("maintenance", ["back in an hour"], False)
+    with pytest.raises(KontorError):
+        await consumer.get(transfer)
+
+    await actor.steer(pid, "resume")
+    await consumer.until_transfer(transfer.pid, lambda t: t.state == "STARTED" and t.is_open)
+    await provider.until_transfer(theirs, "STARTED")
+
+    # a consumer's resume brings the fresh address with a start of the provider's own, a moment later
+    await consumer.until(lambda: consumer.send(consumer.calls.data_address(transfer.pid)), lambda found: found != before)
+    assert await consumer.get(transfer) == b"rain"
+
+
+@pytest.mark.parametrize("who", ["provider", "consumer"])
+async def test_either_side_ends_a_transfer_and_nothing_flows_afterwards(space: DataSpace, who: str) -> None:
+    provider, consumer, transfer, theirs = await running(space)
+    actor, pid = (provider, theirs) if who == "provider" else (consumer, transfer.pid)
+    await actor.steer(pid, "terminate", code="enough", reason="the project is over")
+    for member, own in ((provider, theirs), (consumer, transfer.pid)):
+        ended = await member.until_transfer(own, "TERMINATED")
+        assert (ended.code, ended.reasons) == ("enough", ["the project is over"])
+    with pytest.raises(KontorError):
+        await consumer.get(transfer)
+
+
+async def test_data_flows_no_longer_than_the_agreement_allows() -> None:
+    clock = MovedClock(datetime(2026, 3, 1, tzinfo=UTC))
+    async with DataSpace(clock=clock) as space:
+        provider, consumer = space.join("provider"), space.join("consumer")
+        offer = await provider.publish("weather", content=b"rain", policy=until("2026-03-01T00:30:00Z"))
+        transfer = await consumer.transfer(await consumer.negotiate(offer))
+        assert await consumer.get(transfer) == b"rain"
+        clock.move(seconds=30 * 60 + 1)
+        with pytest.raises(KontorError):
+            await consumer.get(transfer)
+        # and the transfer is ended by itself, with the reason
+        ended = await consumer.until_transfer(transfer.pid, "TERMINATED")
+        assert "dateTime" in " ".join(ended.reasons)
+
+
+async def test_a_token_alone_opens_nothing_else(space: DataSpace) -> None:
+    provider, consumer, transfer, _ = await running(space)
+    other = await consumer.transfer(await consumer.negotiate(await provider.publish("traffic", content=b"jam")))
+    ours = await consumer.send(consumer.calls.data_address(transfer.pid))
+    theirs = await consumer.send(consumer.calls.data_address(other.pid))
+    async with httpx.AsyncClient(trust_env=False) as http:
+        token = ours.properties["authorization"]
+        assert (await http.get(ours.endpoint or "", headers={"Authorization": token})).content == b"rain"
+        for url, shown in ((theirs.endpoint, token), (ours.endpoint, "wrong"), (ours.endpoint, "")):
+            refused = await http.get(url or "", headers={"Authorization": shown} if shown else {})
+            assert refused.status_code in (401, 403)
+            assert b"rain" not in refused.content
+            assert b"jam" not in refused.content
+
+
+async def test_a_format_that_is_not_offered_is_refused(space: DataSpace) -> None:
+    provider, consumer = space.join("provider"), space.join("consumer")
+    agreed = await consumer.negotiate(await provider.publish("weather"))
+    refused = await consumer.transfer(agreed, format="Carrier-Pigeon-PULL")
+    assert refused.state == "TERMINATED"
+    assert "Carrier-Pigeon-PULL" in (refused.error or "")
+
+
+async def test_a_provider_cannot_ask_itself_for_a_transfer(space: DataSpace) -> None:
+    provider, consumer = space.join("provider"), space.join("consumer")
+    agreed = await consumer.negotiate(await provider.publish("weather"))
+    await provider.until_negotiation(await provider.theirs(agreed), "FINALIZED")
+    with pytest.raises(Conflict, match="provider"):
+        await provider.transfer(agreed)
+
+
+async def test_before_a_push_has_arrived_there_is_no_data(space: DataSpace) -> None:
+    provider = space.join("provider", rules=[{"kind": "transfer", "on": "REQUESTED", "do": "hold"}])
+    consumer = space.join("consumer")
+    agreed = await consumer.negotiate(await provider.publish("weather"))
+    assert agreed.agreement_id is not None
+    begun = await consumer.send(consumer.calls.begin_transfer(NewTransfer(agreement=agreed.agreement_id, format=PUSH)))
+    await consumer.until_transfer(begun.pid, "REQUESTED")
+    with pytest.raises((NotFound, Conflict)):
+        await consumer.get(begun)
+    await provider.steer(await provider.theirs(begun), "start")
+    done = await consumer.until_transfer(begun.pid, "COMPLETED")
+    assert await consumer.get(done) == b"the data of weather\n"
