@@ -114,7 +114,7 @@ def test_nothing_flips_before_it_said(
         )
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(
     terms=some.policies(),
     data=st.data(),
@@ -128,7 +128,7 @@ def test_within_is_a_promise(
         _keeps_promise(terms, asked, asks, vocabulary)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(
     known=st.lists(some.constraints(), min_size=1, max_size=3),
     asked=some.atoms(),
@@ -146,7 +146,7 @@ def test_implication_is_a_promise(
         _keeps_promise(terms, narrower, asks, vocabulary)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     terms=st.lists(some.atoms(unknown=False), min_size=1, max_size=3),
     asked=st.lists(some.atoms(unknown=False), max_size=3),
