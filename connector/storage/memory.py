@@ -134,6 +134,8 @@ class MemoryStore:
         process = change.process or found
         if process is None:
             return None
+        if kept is None and (key.participant, process.pid) in self._memory.pids:
+            raise codec.pid_exists(process.pid)
         body = codec.encode(change.process) if change.process is not None else b""
         records = [codec.encode(record) for record in change.records]
         attempts = [codec.encode(attempt) for attempt in change.attempts]
@@ -147,8 +149,6 @@ class MemoryStore:
         if agreement is not None:
             self._same_origin(agreement)
         agreed = codec.encode(agreement) if agreement is not None else b""
-        if kept is None and (key.participant, process.pid) in self._memory.pids:
-            raise codec.pid_exists(process.pid)
         now = codec.moment(change, found)
 
         def write() -> _Process:
