@@ -6,6 +6,9 @@ reading of known contexts, which needs no JSON-LD processing at all (`dsp/wire.p
 A context that is not on the list is refused by name, never fetched. Ids are never resolved against a base: without a base
 pyld would take one of its own and change what a peer wrote. Processing costs a hundred times what plain JSON costs, so the
 document is bounded first, and whoever calls from an event loop calls in a thread. pyld is imported by the first call.
+
+No `@import` in a context, neither in ours nor in a peer's: pyld merges the importing context into the imported one that it
+keeps for the whole process, so that one document's terms would leak into the next one's.
 Source: JSON-LD 1.1 Processing Algorithms and API; RDF Dataset Canonicalization (URDNA2015).
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -26,13 +30,11 @@ DSP_CONTEXT: Final = "https://w3id.org/dspace/2025/1/context.jsonld"
 DSP_ODRL_CONTEXT: Final = "https://w3id.org/dspace/2025/1/odrl-profile.jsonld"
 ODRL_CONTEXT: Final = "http://www.w3.org/ns/odrl.jsonld"
 EDC_CONTEXT: Final = "https://w3id.org/edc/dspace/v0.0.1"
-PIDS_CONTEXT: Final = "https://w3id.org/kontor/contexts/pids.jsonld"
 
 CONTEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         DSP_CONTEXT: "contexts/dsp-2025-1.jsonld",
         DSP_ODRL_CONTEXT: "contexts/dsp-2025-1-odrl.jsonld",
-        PIDS_CONTEXT: "contexts/dsp-2025-1-pids.jsonld",
         ODRL_CONTEXT: "contexts/odrl-2.2.jsonld",
         EDC_CONTEXT: "contexts/edc-dspace.jsonld",
     }
@@ -44,13 +46,15 @@ CONTEXTS: Final[Mapping[str, str]] = MappingProxyType(
 class Bounds:
     """How much JSON-LD processing one document may ask for."""
 
-    max_values: int = 2_000
-    """Members and array items; about a second of processing at worst."""
+    max_values: int = 5_000
+    """Members and array items; half a second of processing at worst."""
     max_contexts: int = 8
     """Places with an `@context` of their own."""
 
 
 DEFAULT: Final = Bounds()
+# pyld remembers resolved contexts in a cache of the process that is not made for threads
+_LOCK: Final = threading.Lock()
 
 
 def expand(document: Any, bounds: Bounds = DEFAULT) -> list[Any]:
@@ -98,9 +102,11 @@ def check(document: Any, bounds: Bounds = DEFAULT) -> None:
             if isinstance(node, dict):
                 values += len(node)
                 contexts += "@context" in node
-                for name in ("@context", "@import"):
-                    if name in node:
-                        _known(node[name], (*place, name))
+                if "@context" in node:
+                    _known(node["@context"], (*place, "@context"))
+                if "@import" in node:
+                    where = path((*place, "@import"))
+                    raise BadMessage("a context imports another one", where=where, mend="name both in the `@context` array")
                 below += [(child, (*place, name)) for name, child in node.items() if isinstance(child, dict | list)]
             elif isinstance(node, list):
                 values += len(node)
@@ -118,7 +124,7 @@ def check(document: Any, bounds: Bounds = DEFAULT) -> None:
 def _known(context: Any, place: tuple[str | int, ...]) -> None:
     for index, item in enumerate(context if isinstance(context, list) else [context]):
         if isinstance(item, str) and item not in CONTEXTS:
-            known = ", ".join(f"`{url}`" for url in CONTEXTS if url != PIDS_CONTEXT)
+            known = ", ".join(f"`{url}`" for url in CONTEXTS)
             where = path((*place, index) if isinstance(context, list) else place)
             raise BadMessage(f"unknown context {shown(item)}", where=where, mend=f"known here, and nothing is fetched: {known}")
 
@@ -128,7 +134,8 @@ def _processed(operation: str, document: Any, context: Any, **options: Any) -> A
 
     arguments = (document, context) if operation == "compact" else (document,)
     try:
-        return getattr(jsonld, operation)(*arguments, {"base": None, "documentLoader": _load, **options})
+        with _LOCK:
+            return getattr(jsonld, operation)(*arguments, {"base": None, "documentLoader": _load, **options})
     except (jsonld.JsonLdError, TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         # pyld meets some malformed documents with Python's own errors
         what = _innermost(error)
