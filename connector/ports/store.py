@@ -32,7 +32,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerKey:
-    """A process by the peer's pid: how a repeated first message finds what it began."""
+    """A process that the peer began, by the peer's pid: how a repeated first message finds what it began.
+
+    Only a process that was inserted through this key is found by it: what we began ourselves is known by our own pid alone,
+    whichever pid the peer gives it later.
+    """
 
     kind: Kind
     participant: str
@@ -85,10 +89,15 @@ class Change(Generic[P]):
     answer: bytes = b""
     """The body of our answer to the received message: kept with its id, and given again when it is repeated."""
     outgoing: tuple[Outgoing, ...] = ()
-    """Put into the outbox, leased to the node that writes them."""
+    """Put into the outbox, leased to the node that writes them; an id stands there once for each process.
+
+    They are created, and their lease begins, at the latest moment that the change names: of its records, its attempts and
+    the process's `updated_at`.
+    """
     removed: tuple[str, ...] = ()
     """Ids of messages to take out of the outbox: delivered, given up, or without sense."""
     retries: tuple[Retry, ...] = ()
+    """Leases given up, to try again later; those no longer in the outbox are passed over."""
     attempts: tuple[Attempt, ...] = ()
     records: tuple[Record, ...] = ()
     due: tuple[Due, ...] = ()
@@ -141,7 +150,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which processes or agreements to list; None does not narrow."""
+    """Which processes or agreements to list; None does not narrow. Agreements have no state and are never held."""
 
     state: State | None = None
     role: Role | None = None
@@ -194,7 +203,7 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what was begun and let go of files and connections."""
+        """Finish what was begun and let go of files and connections; closing twice is harmless."""
         ...
 
     async def migrate(self) -> tuple[int, int]:
@@ -208,7 +217,12 @@ class Store(Protocol):
 
         `received` is the id of the peer's message that sets it off; its first answer comes in the snapshot, and the change's
         `answer` is kept under it. `decide` is pure and may be called more than once. Whatever it raises goes to the caller
-        and nothing is written. With a PeerKey, two concurrent first messages give one process.
+        and nothing is written. With a PeerKey, two concurrent first messages give one process: the loser decides again, on
+        what the winner has written. Message ids belong to their process; a message that was refused is not remembered.
+
+        Raises: Conflict when the pid of a new process is taken in this context, or the agreement's id belongs to one with
+        another peer, role or negotiation; InternalError for a change that is none of the process it decides on (another pid,
+        peer, role, dataset or context; a message id twice). Nothing is written then.
         """
         ...
 
@@ -219,7 +233,10 @@ class Store(Protocol):
     async def processes(
         self, kind: Kind, participant: str, filter_: Filter, *, cursor: str | None = None, limit: int = 100
     ) -> Page[Process]:
-        """The processes of one context that fit, newest first."""
+        """The processes of one context that fit, newest first.
+
+        Raises: BadMessage for a cursor that is none of this list; so do the other lists.
+        """
         ...
 
     async def find(self, participant: str, pid: str) -> Key | None:
@@ -249,7 +266,11 @@ class Store(Protocol):
         ...
 
     async def next_moment(self) -> datetime | None:
-        """When `claim` or `claim_due` has something next; None when nothing waits."""
+        """When `claim` or `claim_due` has something next, which may be past; None when nothing waits.
+
+        Ends of leases count, of this node's too. What another node writes later is not foreseen: with replicas, look again
+        every second or so.
+        """
         ...
 
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
@@ -271,7 +292,7 @@ class Store(Protocol):
     async def put_agreement(self, agreement: Agreement, *, is_new: bool) -> None:
         """Keep an imported agreement, or a new version of one.
 
-        Raises: Conflict when `is_new` and the context has one with that id.
+        Raises: Conflict when `is_new` and the context has one with that id, or it is one with another peer, role or negotiation.
         """
         ...
 
