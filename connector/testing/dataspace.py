@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar
+from urllib.parse import urlsplit
 
 from connector.api.agreements import Agreement
 from connector.api.catalog import CatalogRequest, PeerCatalog
@@ -245,18 +246,22 @@ class DataSpace:
         self._clock = clock
         self._settings = dict(settings or {})
         self._members: dict[str, Member] = {}
-        self._stack = AsyncExitStack()
+        self._running: dict[str, AsyncExitStack] = {}
+        self._ports: dict[str, int] = {}
         self._begins = asyncio.Lock()
         self._has_begun = False
         self.folder = pathlib.Path()
         """Where nodes and published files live, for as long as the space does."""
 
     async def __aenter__(self) -> Self:
-        self.folder = pathlib.Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="kontor-")))
+        self._folder = tempfile.TemporaryDirectory(prefix="kontor-")
+        self.folder = pathlib.Path(self._folder.name)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        for name in reversed(list(self._running)):
+            await self._running.pop(name).aclose()
+        await asyncio.to_thread(self._folder.cleanup)
 
     def join(
         self,
@@ -291,20 +296,32 @@ class DataSpace:
                     await self.start(member)
 
     async def start(self, member: Member) -> None:
-        """Start the node of `member`."""
-        app = App(Settings.model_validate(self._settings_of(member)), clock=self._clock)
-        member._app = await self._stack.enter_async_context(app)
-        member._client = await self._stack.enter_async_context(AsyncClient(app.operator_url, api_key()))
+        """Start the node of `member`; after a stop on the same port and with the same folder."""
+        stack = AsyncExitStack()
+        app = await stack.enter_async_context(App(Settings.model_validate(self._settings_of(member)), clock=self._clock))
+        member._app = app
+        member._client = await stack.enter_async_context(AsyncClient(app.operator_url, api_key()))
+        self._ports[member.name] = urlsplit(app.public_url).port or 0
+        self._running[member.name] = stack
+
+    async def stop(self, member: Member) -> None:
+        """Stop the node of `member`, as its operator would."""
+        await self._running.pop(member.name).aclose()
 
     def _settings_of(self, host: Member) -> dict[str, Any]:
+        port = self._ports.get(host.name, 0)
         here = [member for member in self._members.values() if member.host is host]
         sections: dict[str, dict[str, Any]] = {
-            "node": {"id": host.name, "public_url": "http://127.0.0.1:0", "data_dir": self.folder / host.name},
-            "public": {"port": 0},
+            "node": {
+                "id": host.name,
+                "public_url": f"http://127.0.0.1:{port}",
+                "data_dir": self.folder / host.name,
+            },
+            "public": {"port": port},
             "operator": {"port": 0, "api_keys": [_known_key(name) for name in ("*", *(member.name for member in here))]},
             "store": {"url": self._store},
             "outbound": {"unsafe_allow_http": True, "unsafe_allow_loopback": True},
-            "delivery": {"attempts": 3, "first_delay_s": 0.02, "max_delay_s": 0.1},
+            "delivery": {"attempts": 100, "first_delay_s": 0.02, "max_delay_s": 0.1},
         }
         for name, section in self._settings.items():
             sections[name] = {**sections.get(name, {}), **section}
