@@ -27,6 +27,8 @@ from connector.odrl.values import Typed
 from connector.odrl.vocabulary import Operand, Vocabulary
 
 _MOST_RULES = 512
+_FOR_READERS = frozenset({"http://purl.org/dc/terms/title", "http://purl.org/dc/terms/description"})
+"""Properties of a policy that name and describe it: they change nothing of what it permits."""
 
 
 class VerdictKind(StrEnum):
@@ -103,8 +105,8 @@ def _doubts(terms: Policy, asked: Policy, vocabulary: Vocabulary) -> Iterator[st
                 yield f"{whose} use the profile `{profile}`, which is not loaded"
         if len(set(policy.conflicts)) > 1:
             yield f"{whose} name several conflict strategies"
-        if policy.extra:
-            yield f"{whose} have a property `{policy.extra[0][0]}` that ODRL does not know"
+        if strange := [name for name, _ in policy.extra if name not in _FOR_READERS]:
+            yield f"{whose} have a property `{strange[0]}` that ODRL does not know"
         for rule in (*policy.permissions, *policy.prohibitions):
             if rule.extra:
                 yield f"{whose} have a rule with a property `{rule.extra[0][0]}` that ODRL does not know"

@@ -167,3 +167,9 @@ def test_where_nothing_is_common_our_terms_are_the_counter_offer(vocabulary: Voc
 def test_the_reason_names_the_constraint(vocabulary: Vocabulary) -> None:
     found = verdict(policy(DAY), policy(), vocabulary)
     assert found.reasons == ("`policy.permission[0]` does not keep to `dateTime lteq 2026-12-31`",)
+
+
+def test_a_title_changes_nothing_of_what_is_permitted(vocabulary: Vocabulary) -> None:
+    titled = policy(**{"dct:title": "Open", "dct:description": "For everybody."})
+    assert verdict(titled, policy(DAY), vocabulary).kind is WITHIN
+    assert verdict(policy(**{"urn:strange": "x"}), policy(DAY), vocabulary).kind is UNKNOWN
