@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from connector.settings import Settings
+from connector.settings import Settings, read
 from tests.cli.conftest import Run
 
 
@@ -24,6 +24,19 @@ def test_a_fault_is_named_with_its_line(run: Run, tmp_path: Path) -> None:
     checked = run("config", "check", "--config", path)
     assert checked.code == 1
     assert checked.err.startswith("error: line 5: `outbound.connect_timeout`: unknown setting")
+
+
+def test_files_are_found_beside_the_configuration_and_secrets_are_not_shown(run: Run, tmp_path: Path) -> None:
+    run("init", "acme", "--unsafe-local", "--folder", tmp_path)
+    path = tmp_path / "kontor.toml"
+    (tmp_path / "token").write_text("Bearer word\n")
+    peer = '\n[[participants.acme.unsafe_static_tokens]]\nid = "urn:p"\ntheirs = { file = "token" }\n'
+    path.write_text('secrets_key = { file = "data/secrets.key" }\n' + path.read_text() + peer)
+    settings = read(path)
+    assert settings.participants["acme"].unsafe_static_tokens[0].theirs == "Bearer word"
+    assert settings.secrets_key is not None
+    assert "word" not in repr(settings)
+    assert settings.secrets_key not in repr(settings)
 
 
 def test_every_setting_is_explained(run: Run) -> None:
