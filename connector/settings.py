@@ -14,14 +14,25 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from connector.errors import ConfigurationError
 
+_RESERVED = frozenset({"api", "health", "metrics", "authority", "catalog"})
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
 
-def _secret(value: object) -> object:
+def _secret(value: object, info: ValidationInfo) -> object:
     """A text as it stands, or what the environment variable or file that it names holds."""
     if not isinstance(value, Mapping):
         return value
@@ -32,13 +43,23 @@ def _secret(value: object) -> object:
             return os.environ[name]
         case {"file": str(path)} if len(value) == 1:
             try:
-                return pathlib.Path(path).read_text().strip()
+                return (_folder(info) / path).read_text().strip()
             except OSError as fault:
                 raise ValueError(f"`{path}` cannot be read: {fault.strerror}") from fault
     raise ValueError('a secret is a text, `{ env = "NAME" }` or `{ file = "PATH" }`')
 
 
-Secret = Annotated[str, BeforeValidator(_secret), Field(repr=False)]
+def _folder(info: ValidationInfo) -> pathlib.Path:
+    return pathlib.Path((info.context or {}).get("folder", "."))
+
+
+def _beside(path: pathlib.Path, info: ValidationInfo) -> pathlib.Path:
+    """`path`, relative to the folder of the file that names it."""
+    return (_folder(info) / path).absolute()
+
+
+File = Annotated[pathlib.Path, AfterValidator(_beside)]
+Secret = Annotated[str, BeforeValidator(_secret)]
 
 
 class _Section(BaseModel):
@@ -50,8 +71,8 @@ class Listener(_Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for all of the machine.")
     port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    tls_certificate: pathlib.Path | None = Field(None, description="PEM chain; set it where no reverse proxy ends TLS.")
-    tls_key: pathlib.Path | None = Field(None, description="PEM private key of `tls_certificate`.")
+    tls_certificate: File | None = Field(None, description="PEM chain; set it where no reverse proxy ends TLS.")
+    tls_key: File | None = Field(None, description="PEM private key of `tls_certificate`.")
     max_body_bytes: int = Field(
         1 << 20, ge=1024, description="Largest protocol message or API body; raise it for huge policies."
     )
@@ -137,11 +158,9 @@ class Outbound(_Section):
         16 << 20, ge=1024, description="Largest answer to a protocol message; raise it for huge catalogues."
     )
     allowed_ports: tuple[int, ...] = Field((), description="Ports of peers that may be reached; empty allows all.")
-    ca_file: pathlib.Path | None = Field(
-        None, description="PEM bundle of further certificate authorities, for closed networks."
-    )
-    client_certificate: pathlib.Path | None = Field(None, description="PEM chain shown to peers that ask for one (mTLS).")
-    client_key: pathlib.Path | None = Field(None, description="PEM private key of `client_certificate`.")
+    ca_file: File | None = Field(None, description="PEM bundle of further certificate authorities, for closed networks.")
+    client_certificate: File | None = Field(None, description="PEM chain shown to peers that ask for one (mTLS).")
+    client_key: File | None = Field(None, description="PEM private key of `client_certificate`.")
     unsafe_allow_http: bool = Field(False, description="Reach peers over plain http; for development on one machine.")
     unsafe_allow_loopback: bool = Field(False, description="Reach peers on this machine; for development.")
     unsafe_allow_private: bool = Field(False, description="Reach peers on private networks, for spaces inside one network.")
@@ -192,8 +211,8 @@ class StaticPeer(_Section):
     """A peer known by a fixed token, for closed networks and development."""
 
     id: str = Field(description="The peer's participant id.")
-    theirs: Secret | None = Field(None, description="Whole `Authorization` value that its requests carry.")
-    ours: Secret | None = Field(None, description="Whole `Authorization` value that our requests to it carry.")
+    theirs: Secret | None = Field(None, repr=False, description="Whole `Authorization` value that its requests carry.")
+    ours: Secret | None = Field(None, repr=False, description="Whole `Authorization` value that our requests to it carry.")
     claims: dict[str, Any] = Field(default_factory=dict, description="What is attested about it, for policies: name and value.")
 
 
@@ -206,6 +225,9 @@ class Participant(_Section):
         (), description="Peers that are proven by a shared text alone; for closed networks and development."
     )
     rules: tuple[Rule, ...] = Field((), description="Automation rules of this participant; none is needed for the usual flow.")
+    disclosure: Literal["code", "operands", "full"] = Field(
+        "full", description="How much of a refusal's reasons a peer is told; its own log and timeline always say all."
+    )
     page_size: int = Field(1000, ge=1, le=100_000, description="Datasets on one page of the catalogue.")
     approval: Literal["auto", "manual"] = Field("auto", description="`manual` holds every request for a human.")
 
@@ -223,6 +245,7 @@ class Settings(_Section):
     participants: dict[str, Participant] = Field(default_factory=dict, description="Contexts by local name, as in addresses.")
     secrets_key: Secret | None = Field(
         None,
+        repr=False,
         description="Key that seals stored secrets (32 bytes, base64); `kontor init` writes one to `data_dir/secrets.key`.",
     )
     plugins: tuple[str, ...] = Field((), description="Entry points that may be loaded; being installed is not consent.")
@@ -231,9 +254,16 @@ class Settings(_Section):
     @classmethod
     def _local_names(cls, value: dict[str, Participant]) -> dict[str, Participant]:
         for name in value:
-            if not _NAME.fullmatch(name) or name in ("api", "health", "metrics", "authority", "catalog"):
-                raise ValueError(f"`{name}` is no local name: lower-case letters, digits, `.`, `_`, `-`, and no reserved word")
+            if fault := Settings.local_name_fault(name):
+                raise ValueError(fault)
         return value
+
+    @staticmethod
+    def local_name_fault(name: str) -> str | None:
+        """Why `name` cannot be a participant's local name; None when it can."""
+        if _NAME.fullmatch(name) and name not in _RESERVED:
+            return None
+        return f"`{name}` is no local name: lower-case letters, digits, `.`, `_`, `-`, at most 64, and none of {', '.join(sorted(_RESERVED))}"
 
     def unsafe(self) -> tuple[str, ...]:
         """The settings in force that weaken a check: each start warns about them."""
@@ -264,7 +294,7 @@ def read(path: pathlib.Path) -> Settings:
             f"this is no TOML: {fault}", where=str(path), mend="see https://toml.io for the format"
         ) from fault
     try:
-        settings = Settings.model_validate(tree)
+        settings = Settings.model_validate(tree, context={"folder": path.parent})
     except ValidationError as fault:
         lines = [_fault(text, error["loc"], error["msg"], error["type"]) for error in fault.errors()]
         raise ConfigurationError(

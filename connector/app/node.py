@@ -135,7 +135,7 @@ class App:
         agreements = Agreements(store, participants, clock)
         negotiations = Negotiations(store, participants, offerings, judge, delivery, outbound, peers, tokens, clock)
         transfers = Transfers(store, participants, offerings, agreements, judge, delivery, outbound, tokens, plane, clock)
-        access = DataAccess(store, offerings, judge, tokens, clock)
+        access = DataAccess(store, participants, offerings, judge, tokens, clock)
         catalogs = Catalogs(participants, offerings, judge, peers, clock)
         plane.connect(access, transfers)
         await stack.enter_async_context(plane)

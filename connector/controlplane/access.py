@@ -9,6 +9,7 @@ import hashlib
 import hmac
 
 from connector.controlplane.offerings import Offerings
+from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Judge
 from connector.dsp.tables import Kind, State
 from connector.dsp.transfer import Transfer
@@ -23,8 +24,11 @@ from connector.ports.store import Key, Store
 class DataAccess:
     """Implements the port `Authorizer`."""
 
-    def __init__(self, store: Store, offerings: Offerings, judge: Judge, tokens: TokenSource, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, participants: Participants, offerings: Offerings, judge: Judge, tokens: TokenSource, clock: Clock
+    ) -> None:
         self._store = store
+        self._participants = participants
         self._offerings = offerings
         self._judge = judge
         self._tokens = tokens
@@ -42,7 +46,8 @@ class DataAccess:
         if agreement is None:
             raise Forbidden("the agreement is gone", where=transfer.agreement_id)
         claims = self._tokens.claims_of(participant, transfer.peer)
-        judgement, _ = self._judge.transfer(transfer, agreement, claims, self._clock.now(), Stage.REQUEST)
+        told = (await self._participants.context(participant)).disclosure
+        judgement, _ = self._judge.transfer(transfer, agreement, claims, self._clock.now(), Stage.REQUEST, told)
         if not judgement.is_acceptable:
             raise Forbidden("; ".join(judgement.reasons), where=transfer.agreement_id)
         return Grant(transfer=transfer, source=await self._offerings.source(participant, transfer.dataset))

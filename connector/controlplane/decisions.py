@@ -124,7 +124,17 @@ class Judgement:
     is_refused: bool = False
     """Surely outside, or the party is not eligible: no use going on."""
     reasons: tuple[str, ...] = ()
+    """What a peer may be told."""
+    whole: tuple[str, ...] = ()
+    """What our own operator is told, where that is more."""
     counter: Mapping[str, Any] | None = None
+
+    @property
+    def for_operator(self) -> tuple[str, ...]:
+        return self.whole or self.reasons
+
+
+_REPEATED = Judgement(is_acceptable=False, reasons=(f"no agreement after {MAX_ROUNDS} requests",))
 
 
 def negotiation_gate(process: Negotiation, judge: Callable[[Negotiation], Judgement]) -> Gate:
@@ -140,27 +150,27 @@ def negotiation_gate(process: Negotiation, judge: Callable[[Negotiation], Judgem
             judgement = judge(process)
             if judgement.is_acceptable:
                 return Gate(usual=Choice(act=Event.ACCEPT))
-            return Gate(refused={Event.ACCEPT: judgement.reasons}, usual=_held(judgement.reasons))
+            return Gate(refused={Event.ACCEPT: judgement.reasons}, usual=_held(judgement))
         case (Role.CONSUMER, State.AGREED):
             judgement = judge(process)
             if judgement.is_acceptable:
                 return Gate(usual=Choice(act=Event.VERIFY))
-            return Gate(refused={Event.VERIFY: judgement.reasons}, usual=_ended("agreement-differs", judgement.reasons))
+            return Gate(refused={Event.VERIFY: judgement.reasons}, usual=_ended("agreement-differs", judgement))
     return Gate()
 
 
 def _provider_requested(process: Negotiation, judgement: Judgement) -> Gate:
     if judgement.is_acceptable:
         return Gate(usual=Choice(act=Event.AGREE))
-    refused = {Event.AGREE: judgement.reasons}
+    refused = {Event.AGREE: judgement.for_operator}
     if judgement.is_refused:
-        return Gate(refused=refused | {Event.OFFER: judgement.reasons}, usual=_ended("not-acceptable", judgement.reasons))
+        return Gate(refused=refused | {Event.OFFER: judgement.for_operator}, usual=_ended("not-acceptable", judgement))
     if judgement.is_near and judgement.counter is not None:
         if entry(process) > MAX_ROUNDS:
-            return Gate(refused=refused, usual=_ended("no-agreement", (f"no agreement after {MAX_ROUNDS} requests",)))
-        cause = Cause(by=By.POLICY, reasons=judgement.reasons)
+            return Gate(refused=refused, usual=_ended("no-agreement", _REPEATED))
+        cause = Cause(by=By.POLICY, reasons=judgement.reasons, whole=judgement.whole)
         return Gate(refused=refused, usual=Choice(act=Event.OFFER, offer=judgement.counter, cause=cause))
-    return Gate(refused=refused, usual=_held(judgement.reasons))
+    return Gate(refused=refused, usual=_held(judgement))
 
 
 def transfer_gate(process: Transfer, judge: Callable[[Transfer], Judgement]) -> Gate:
@@ -168,16 +178,18 @@ def transfer_gate(process: Transfer, judge: Callable[[Transfer], Judgement]) -> 
     if process.role is Role.PROVIDER and process.state in (State.REQUESTED, State.SUSPENDED):
         judgement = judge(process)
         if not judgement.is_acceptable:
-            refused = {Event.START: judgement.reasons}
-            return Gate(refused=refused, usual=_ended("not-permitted", judgement.reasons))
+            refused = {Event.START: judgement.for_operator}
+            return Gate(refused=refused, usual=_ended("not-permitted", judgement))
         if process.state is State.REQUESTED:
             return Gate(usual=Choice(act=Event.START))
     return Gate()
 
 
-def _ended(code: str, reasons: tuple[str, ...]) -> Choice:
-    return Choice(act=Event.TERMINATE, cause=Cause(by=By.POLICY, code=code, reasons=reasons))
+def _ended(code: str, judgement: Judgement) -> Choice:
+    cause = Cause(by=By.POLICY, code=code, reasons=judgement.reasons, whole=judgement.whole)
+    return Choice(act=Event.TERMINATE, cause=cause)
 
 
-def _held(reasons: tuple[str, ...]) -> Choice:
+def _held(judgement: Judgement) -> Choice:
+    reasons = judgement.for_operator
     return Choice(hold="; ".join(reasons) or "waits for approval", cause=Cause(by=By.POLICY, reasons=reasons))

@@ -53,7 +53,7 @@ class NegotiationCourse:
                 return self._judge.offer(process, desk.context.id)
             claims = desk.claims or self._tokens.claims_of(process.participant, process.peer)
             terms = desk.shelf.terms_of(process.dataset, process.definition)
-            return self._judge.request(process, terms, claims, now)
+            return self._judge.request(process, terms, claims, now, desk.context.disclosure)
 
         return judge
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from connector import settings as configured
 from connector.errors import CallerError, Conflict, NotFound
+from connector.odrl.explain import Disclosure
 from connector.ports.clock import Clock
 from connector.ports.store import Document, Store
 
@@ -32,6 +33,8 @@ class Context:
     rules: tuple[configured.Rule, ...] = ()
     page_size: int = 1000
     is_approval_manual: bool = False
+    disclosure: Disclosure = Disclosure.FULL
+    """How much of a refusal's reasons a peer is told."""
 
 
 class Revisions:
@@ -109,6 +112,7 @@ class Participants:
             rules=rules,
             page_size=found.page_size,
             is_approval_manual=found.approval == "manual",
+            disclosure=Disclosure(found.disclosure),
         )
 
     async def all(self) -> tuple[Context, ...]:

@@ -17,10 +17,11 @@ from connector.controlplane.offerings import Terms
 from connector.dsp.negotiation import Agreement, Negotiation, rules_of
 from connector.dsp.transfer import Transfer
 from connector.errors import PolicyError
-from connector.odrl import canonical, compare, explain, jsonld
+from connector.odrl import canonical, compare, explain, jsonld, wire
 from connector.odrl.compile import Compiled
 from connector.odrl.compile import compile as compile_policy
 from connector.odrl.evaluate import decide
+from connector.odrl.explain import Disclosure
 from connector.odrl.model import Policy, PolicyType
 from connector.odrl.truth import Decision, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
@@ -48,14 +49,16 @@ class Judge:
 
     # --- negotiations
 
-    def request(self, process: Negotiation, terms: Terms | None, claims: Mapping[str, Any], now: datetime) -> Judgement:
-        """What a provider makes of the terms that a consumer asks for."""
+    def request(
+        self, process: Negotiation, terms: Terms | None, claims: Mapping[str, Any], now: datetime, told: Disclosure
+    ) -> Judgement:
+        """What a provider makes of the terms that a consumer asks for; `told` is how much of a refusal a peer learns."""
         if terms is None:
             return Judgement(is_acceptable=False, is_refused=True, reasons=("this dataset is no longer offered",))
         asked = Asked(party=process.peer, target=process.dataset, claims=claims, purpose=process.purpose)
         decision = self.decide(terms.policy_key, terms.policy, asked, Stage.NEGOTIATE, now)
         if not decision.is_permitted:
-            return Judgement(is_acceptable=False, is_refused=True, reasons=explain.reasons(decision))
+            return _refused(decision, told)
         if rules_of(process.offer) == rules_of(terms.tree):
             return Judgement(is_acceptable=True)
         try:
@@ -67,7 +70,9 @@ class Judge:
             case compare.VerdictKind.WITHIN:
                 return Judgement(is_acceptable=True)
             case compare.VerdictKind.NEAR:
-                return Judgement(is_acceptable=False, is_near=True, reasons=verdict.reasons, counter=terms.offer())
+                return Judgement(
+                    is_acceptable=False, is_near=True, reasons=verdict.reasons, counter=_counter(terms, verdict.counter)
+                )
             case compare.VerdictKind.OUTSIDE:
                 return Judgement(is_acceptable=False, is_refused=True, reasons=verdict.reasons)
             case _:
@@ -115,7 +120,7 @@ class Judge:
     # --- transfers
 
     def transfer(
-        self, process: Transfer, agreement: Agreement, claims: Mapping[str, Any], now: datetime, stage: Stage
+        self, process: Transfer, agreement: Agreement, claims: Mapping[str, Any], now: datetime, stage: Stage, told: Disclosure
     ) -> tuple[Judgement, datetime | None]:
         """Whether data may flow under `agreement`, and the first instant at which that can change by the clock alone."""
         if agreement.ended_at is not None:
@@ -137,7 +142,7 @@ class Judge:
         decision = self.decide(key, policy, asked, stage, now, agreed_at=agreement.signed_at)
         if decision.is_permitted:
             return Judgement(is_acceptable=True), decision.valid_until
-        return Judgement(is_acceptable=False, is_refused=True, reasons=explain.reasons(decision)), decision.valid_until
+        return _refused(decision, told), decision.valid_until
 
     # --- the engine
 
@@ -156,3 +161,17 @@ class Judge:
         request = Request(action=asked.action, target=asked.target, party=asked.party, params=params)
         world = World(now=now, claims=asked.claims, agreed_at=agreed_at)
         return decide(compiled, request, world, stage=stage)
+
+
+def _counter(terms: Terms, meet: Policy | None) -> dict[str, Any]:
+    """The offer that both sides can accept; our own terms when the engine found none, or none that can travel."""
+    if meet is None or wire.cannot_travel(meet):
+        return terms.offer()
+    return {**rules_of(jsonld.write(meet)), "@id": f"{terms.offer_id}#counter", "@type": "Offer", "target": terms.dataset}
+
+
+def _refused(decision: Decision, told: Disclosure) -> Judgement:
+    """A refusal, with its reasons for the peer and for our own operator."""
+    whole = explain.reasons(decision)
+    reasons = whole if told is Disclosure.FULL else explain.reasons(decision, told)
+    return Judgement(is_acceptable=False, is_refused=True, reasons=reasons, whole=whole)

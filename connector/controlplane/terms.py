@@ -1,4 +1,4 @@
-"""The terms that go with our own messages: from an operator's wish, from our offering, or plain use under an offer's id.
+"""What operators wish for, and the terms that go with our own messages: theirs, those of our offering, or plain use of an offer.
 
 What does not live here: whether terms are acceptable (`policy.py`) and when they are sent (`negotiation.py`).
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from connector.controlplane.offerings import Shelf
 from connector.controlplane.process import new_urn
+from connector.dsp import messages as m
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.tables import Role
 from connector.errors import CallerError, NotFound
@@ -29,6 +30,19 @@ class NegotiationWish:
     """Terms; None takes those of the offer (provider), or plain use under the offer's id (consumer)."""
     purpose: str | None = None
     role: Role = Role.CONSUMER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferWish:
+    """A transfer that an operator wants, as consumer."""
+
+    agreement: str
+    format: str
+    address: str | None = None
+    """Address of the provider; None takes that of the agreement."""
+    purpose: str | None = None
+    destination: m.DataAddress | None = None
+    """Push: where the provider delivers; None lets this node receive the data."""
 
 
 def opening_terms(shelf: Shelf, wish: NegotiationWish) -> tuple[dict[str, Any], str | None]:

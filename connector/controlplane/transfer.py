@@ -8,7 +8,7 @@ Source: Dataspace Protocol 2025-1, Transfer Process Protocol.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from connector import observe
@@ -19,6 +19,7 @@ from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Judge
 from connector.controlplane.process import digest_of, held, new_urn
+from connector.controlplane.terms import TransferWish
 from connector.controlplane.transfer_course import REVIEW, Desk, TransferCourse
 from connector.dsp import messages as m
 from connector.dsp import transfer as steps
@@ -35,19 +36,6 @@ from connector.ports.identity import Caller, TokenSource
 from connector.ports.store import Attempt, Change, DueRow, Filter, Key, PeerKey, Snapshot, Store
 
 KIND = Kind.TRANSFER
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferWish:
-    """A transfer that an operator wants, as consumer."""
-
-    agreement: str
-    format: str
-    address: str | None = None
-    """Address of the provider; None takes that of the agreement."""
-    purpose: str | None = None
-    destination: m.DataAddress | None = None
-    """Push: where the provider delivers; None lets this node receive the data."""
 
 
 class Transfers:

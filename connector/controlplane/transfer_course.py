@@ -49,14 +49,14 @@ class TransferCourse:
     def review(self, process: Transfer, desk: Desk, now: datetime) -> Change[Transfer]:
         judgement, valid_until = self.judgement(process, desk, Stage.ONGOING)
         if not judgement.is_acceptable:
-            cause = Cause(by=By.POLICY, code="not-permitted", reasons=judgement.reasons)
+            cause = Cause(by=By.POLICY, code="not-permitted", reasons=judgement.reasons, whole=judgement.whole)
             return self.change(self.do(process, Choice(act=Event.TERMINATE, cause=cause)), desk)
         return Change(process=process, due=_review(process, valid_until))
 
     def judgement(self, process: Transfer, desk: Desk, stage: Stage = Stage.TRANSFER) -> tuple[Judgement, datetime | None]:
         if desk.agreement is None:
             return Judgement(is_acceptable=False, is_refused=True, reasons=("the agreement is gone",)), None
-        return self._judge.transfer(process, desk.agreement, desk.claims, self._clock.now(), stage)
+        return self._judge.transfer(process, desk.agreement, desk.claims, self._clock.now(), stage, desk.context.disclosure)
 
     def change(
         self,

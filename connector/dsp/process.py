@@ -39,10 +39,13 @@ class Cause:
     by: By
     code: str | None = None
     reasons: tuple[str, ...] = ()
+    """What the peer is told."""
+    whole: tuple[str, ...] = ()
+    """What our own operator is told, where that is more."""
 
     @property
     def note(self) -> str:
-        return "; ".join(([self.code] if self.code else []) + list(self.reasons))
+        return "; ".join(([self.code] if self.code else []) + list(self.whole or self.reasons))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -385,5 +385,5 @@ class TransferNetwork(Network):
 TestNegotiationsConverge = NegotiationNetwork.TestCase
 TestTransfersConverge = TransferNetwork.TestCase
 TestNegotiationsConverge.settings = TestTransfersConverge.settings = settings(
-    max_examples=1500, stateful_step_count=50, deadline=None
+    max_examples=100, stateful_step_count=50, deadline=None
 )

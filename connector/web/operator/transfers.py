@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from connector.api.common import Listing
 from connector.api.transfers import DataAddress, NewTransfer, Transfer, TransferAct, TransferStep
-from connector.controlplane.transfer import TransferWish
+from connector.controlplane.terms import TransferWish
 from connector.dsp import transfer as dsp
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind
