@@ -43,6 +43,8 @@ class LeapingClock:
     def __init__(self) -> None:
         self._now = NOW
         self.pauses_s: list[float] = []
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        """What happens in each pause."""
 
     def now(self) -> datetime:
         return self._now
@@ -53,6 +55,8 @@ class LeapingClock:
         elif moment > self._now:
             self.pauses_s.append((moment - self._now).total_seconds())
             self._now = moment
+            if self.meanwhile is not None:
+                await self.meanwhile()
         await asyncio.sleep(0)
 
 
@@ -120,8 +124,12 @@ async def listening(app: ASGIApp) -> AsyncIterator[str]:
         try:
             yield f"http://127.0.0.1:{at.getsockname()[1]}"
         finally:
-            server.force_exit = True
-            await server.shutdown(sockets=[at])
+            # not `shutdown`, which sleeps: a test must not wait for nothing
+            for listener in server.servers:
+                listener.close()
+            for connection in tuple(server.server_state.connections):
+                connection.transport.abort()
+            await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
 
 
 @dataclass
