@@ -47,7 +47,7 @@ class Access:
         if settings is not None:
             url = _operator_url(settings)
             if settings.operator.tls_certificate is not None:
-                verify = ssl.create_default_context(cafile=str(settings.operator.tls_certificate))
+                verify = _trusting(settings.operator.tls_certificate)
         assert url is not None
         with Client(url, self._api_key(), verify=verify) as node:
             yield node, Calls(self.participant or _only_participant(node, settings))
@@ -78,6 +78,21 @@ def _operator_url(settings: Settings) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.host, listener.host)
     scheme = "https" if listener.tls_certificate is not None else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{listener.port}"
+
+
+def _trusting(certificate: Path) -> ssl.SSLContext:
+    """What proves the node: the usual authorities, or the very certificate that it is configured with, self-signed or not."""
+    context = ssl.create_default_context()
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(certificate)
+    except OSError as fault:
+        raise ConfigurationError(
+            f"the certificate of the operator listener cannot be read: {fault.strerror or fault}",
+            where=str(certificate),
+            mend="name a PEM file in `operator.tls_certificate`, or the node with `--url`",
+        ) from fault
+    return context
 
 
 def _only_participant(node: Client, settings: Settings | None) -> str:

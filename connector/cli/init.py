@@ -150,6 +150,7 @@ data_dir = "data"    # the store, received data and the key that seals secrets: 
 
 [public]
 port = {wanted.port}
+# host = "0.0.0.0"    # where peers reach this machine without a reverse proxy on it
 # tls_certificate = "server.pem"    # where no reverse proxy ends TLS
 # tls_key = "server.key"
 

@@ -34,7 +34,7 @@ def publish(
     description: Annotated[str, typer.Option(help="Some sentences for the catalogue.")] = "",
     keyword: Annotated[list[str] | None, typer.Option(help="A word to find it by; may be repeated.")] = None,
     id: Annotated[str | None, typer.Option("--id", help="Dataset id; made of participant and name when left out.")] = None,
-    offer_id: Annotated[str | None, typer.Option(help="Id of the offer; made of both when left out.")] = None,
+    offer_id: Annotated[str | None, typer.Option(help="Id of the offer; `DATASET:offer` when left out.")] = None,
     access_policy: Annotated[str | None, typer.Option(help="Who sees the offer at all, as `--policy`; else every proven peer.")] = None,
     approval: Annotated[Literal["auto", "manual"], typer.Option(help="`manual`: every request waits for `kontor approve`.")] = "auto",
     authorization_file: Annotated[

@@ -101,6 +101,16 @@ class Space:
         return self.provider.address, "--peer", self.provider.id
 
 
+@pytest.fixture
+def nodes() -> Iterator[Nodes]:
+    """Starts further nodes, for this test alone."""
+    started = Nodes()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
 @pytest.fixture(scope="session")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Space]:
     """A provider and a consumer, up and running for the whole session: each test uses names of its own."""
