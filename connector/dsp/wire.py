@@ -120,7 +120,8 @@ def _is_canonical(tree: Any) -> bool:
         type(context) is list and DSP_CONTEXT in context and all(type(url) is str for url in context)
     ):
         return False
-    if type(tree.get("@type")) is not str:
+    type_ = tree.get("@type")
+    if type(type_) is not str or ":" in type_:
         return False
     if "offer" in tree:
         return is_simple(tree["offer"], Form.OFFERED)
