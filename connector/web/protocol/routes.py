@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, quote
 
-import orjson
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from connector.controlplane.catalog import Catalogs
 from connector.dsp import messages as m
+from connector.dsp import version
 from connector.dsp.tables import Role
 from connector.errors import MethodNotAllowed, NotFound
 from connector.ports.identity import Caller
@@ -23,8 +23,7 @@ from connector.web.callers import Callers
 from connector.web.errors import Family
 from connector.web.protocol.exchange import Address, Answer, Asked, Exchange, Post
 
-VERSION: Final = "2025-1"
-_BASE: Final = f"/dsp/{VERSION}"
+_BASE: Final = f"/dsp/{version.OURS}"
 
 
 class Processes(Protocol):
@@ -183,7 +182,7 @@ class _Versions:
     Source: Dataspace Protocol 2025-1, "Exposure of Versions".
     """
 
-    _BODY: Final = orjson.dumps({"protocolVersions": [{"version": VERSION, "path": _BASE, "binding": "HTTPS"}]})
+    _BODY: Final = version.encode(version.ours(_BASE))
 
     def __init__(self, callers: Callers) -> None:
         self._callers = callers

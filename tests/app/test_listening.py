@@ -1,0 +1,147 @@
+"""Listeners: TLS, forwarded headers, IPv6, and answers that are finished before the end."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+
+import httpx
+import pytest
+import trustme
+
+from connector.app import App
+from connector.app.listening import public_url
+from connector.errors import ConfigurationError
+from tests.app.conftest import Make, until
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def issued(authority: trustme.CA, folder: pathlib.Path) -> dict[str, str]:
+    """Certificate and key for this machine, as settings of a listener."""
+    made = authority.issue_cert("127.0.0.1", "localhost")
+    made.private_key_pem.write_to_path(str(folder / "server.key"))
+    for number, blob in enumerate(made.cert_chain_pems):
+        blob.write_to_path(str(folder / "server.pem"), append=number > 0)
+    return {"tls_certificate": str(folder / "server.pem"), "tls_key": str(folder / "server.key")}
+
+
+async def test_both_listeners_speak_tls(settings: Make, authority: trustme.CA, tmp_path: pathlib.Path) -> None:
+    tls = issued(authority, tmp_path)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    made = settings(
+        node={"public_url": "https://localhost:0"}, public=tls, operator=tls, outbound={"ca_file": str(tmp_path / "ca.pem")}
+    )
+    trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    async with App(made) as app, httpx.AsyncClient(verify=trust, trust_env=False) as http:
+        assert app.public_url.startswith("https://localhost:")
+        assert (await http.get(f"{app.public_url}/acme/.well-known/dspace-version")).status_code == 200
+        assert (await http.get(f"{app.operator_url}/health")).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            await http.get(app.public_url.replace("https", "http"))
+
+
+@pytest.mark.parametrize("section", ["public", "operator"])
+async def test_a_certificate_that_cannot_be_read_stops_the_start(settings: Make, tmp_path: pathlib.Path, section: str) -> None:
+    (tmp_path / "empty.pem").touch()
+    for path in ("empty.pem", "missing.pem"):
+        tls = {"tls_certificate": str(tmp_path / path), "tls_key": str(tmp_path / path)}
+        with pytest.raises(ConfigurationError) as fault:
+            async with App(settings(**{section: tls})):
+                pass
+        assert f"{section}.tls_certificate" in fault.value.where
+
+
+async def test_an_ipv6_address_is_listened_on(settings: Make) -> None:
+    if not socket.has_ipv6:
+        return
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return  # this machine has none
+    async with App(settings(operator={"host": "::1"})) as app, httpx.AsyncClient(trust_env=False) as http:
+        assert app.operator_url.startswith("http://[::1]:")
+        assert (await http.get(f"{app.operator_url}/health")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "expected"),
+    [
+        ("http://127.0.0.1:0", 8123, "http://127.0.0.1:8123"),
+        ("https://data.example.org", 8123, "https://data.example.org"),
+        ("https://data.example.org:444/kontor", 8123, "https://data.example.org:444/kontor"),
+        ("http://[::1]:0/x", 8123, "http://[::1]:8123/x"),
+    ],
+)
+def test_port_0_in_the_public_address_is_the_one_that_was_given(settings: Make, url: str, port: int, expected: str) -> None:
+    class At:
+        def getsockname(self) -> tuple[str, int]:
+            return "127.0.0.1", port
+
+    assert public_url(settings(node={"public_url": url}), At()) == expected  # type: ignore[arg-type]
+
+
+async def test_an_answer_under_way_is_finished_before_the_end(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from connector.storage.memory import MemoryStore
+
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(self: MemoryStore) -> None:
+        asked.set()
+        await go_on.wait()
+
+    async with httpx.AsyncClient(trust_env=False) as http:
+        app = App(settings())
+        await app.__aenter__()
+        monkeypatch.setattr(MemoryStore, "next_moment", slow)
+        answer = asyncio.create_task(http.get(f"{app.operator_url}/ready"))
+        async with asyncio.timeout(10):
+            await asked.wait()
+            closing = asyncio.create_task(app.__aexit__(None, None, None))
+            await until(lambda: _is_closed(app.operator_url))
+            go_on.set()
+            assert (await answer).status_code == 200
+            await closing
+
+
+async def _is_closed(url: str) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as late:
+        try:
+            await late.get(f"{url}/health")
+        except httpx.ConnectError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_node_in_a_process_says_when_it_is_ready_and_stops_at_a_signal(
+    tmp_path: pathlib.Path, number: signal.Signals
+) -> None:
+    code = f"""
+import pathlib
+from connector import app
+from connector.settings import Settings
+app.serve(Settings.model_validate({{
+    "node": {{"public_url": "http://127.0.0.1:0", "data_dir": {str(tmp_path)!r}}},
+    "public": {{"port": 0}}, "operator": {{"port": 0}}, "store": {{"url": "sqlite:///kontor.db"}},
+    "outbound": {{"unsafe_allow_http": True, "unsafe_allow_loopback": True}},
+    "participants": {{"acme": {{"id": "urn:acme"}}}},
+}}))
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        process.send_signal(number)
+        _, log = process.communicate(timeout=20)
+    assert ready.startswith("ready: peers reach http://127.0.0.1:")
+    assert process.returncode == 0, log
+    assert '"event":"node.stopping"' in log
+    assert '"level":"error"' not in log

@@ -1,0 +1,169 @@
+"""Bodies within bounds, one line for each request, an answer to every fault: plain ASGI, driven by hand."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from starlette.requests import ClientDisconnect
+
+from connector import observe
+from connector.errors import BadMessage, NotFound, TooLarge
+from connector.web import edge
+
+
+def scope_of(**headers: str) -> dict[str, Any]:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http", "method": "POST", "path": "/x", "headers": raw, "query_string": b"", "client": ("127.0.0.1", 1)}
+
+
+def sending(parts: Iterable[bytes | None]) -> Any:
+    """A `receive` that gives the parts of a body; None: the client leaves."""
+    left = list(parts)
+
+    async def receive() -> dict[str, Any]:
+        part = left.pop(0)
+        if part is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": part, "more_body": bool(left)}
+
+    return receive
+
+
+class Sent:
+    """A `send` that remembers."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+
+    async def __call__(self, message: Any) -> None:
+        self.messages.append(message)
+
+    @property
+    def status(self) -> int:
+        return int(self.messages[0]["status"])
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.messages)
+
+
+@pytest.mark.parametrize("parts", [[b"12345"], [b"123", b"45"], [b"", b"12345", b""]])
+async def test_a_body_within_the_limit_is_read_whole(parts: list[bytes]) -> None:
+    assert await edge.read_body(scope_of(), sending(parts), 5) == b"12345"
+
+
+@pytest.mark.parametrize(
+    ("headers", "parts"),
+    [
+        ({}, [b"123456"]),
+        ({}, [b"123", b"456", b"789"]),
+        ({"content_length": "6"}, [b"123456"]),
+        ({"content_length": str(1 << 40)}, []),
+    ],
+)
+async def test_a_body_beyond_the_limit_is_refused(headers: dict[str, str], parts: list[bytes]) -> None:
+    with pytest.raises(TooLarge, match="larger than 5 bytes"):
+        await edge.read_body(scope_of(**headers), sending(parts), 5)
+
+
+async def test_a_client_that_leaves_is_noticed() -> None:
+    with pytest.raises(ClientDisconnect):
+        await edge.read_body(scope_of(), sending([b"123", None]), 5)
+
+
+async def test_a_body_that_dawdles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    async def receive() -> dict[str, Any]:
+        if not has_begun:
+            has_begun.append(True)
+            return {"type": "http.request", "body": b"1", "more_body": True}
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    has_begun: list[bool] = []
+    monkeypatch.setattr(edge, "_BODY_WITHIN_S", 0.01)
+    with pytest.raises(BadMessage, match="in time"):
+        await edge.read_body(scope_of(), receive, 5)
+
+
+async def test_every_request_is_one_line_with_its_trace_and_what_was_noted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="kontor")
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        edge.note(scope, participant="acme")
+        assert observe.context()["trace"] == trace
+        await edge.reply(send, 201, b"{}")
+
+    sent = Sent()
+    scope = scope_of(traceparent=f"00-{trace}-00f067aa0ba902b7-01", authorization="Bearer hush")
+    await edge.Observed(app, "public")(scope, sending([b""]), sent)
+    assert (sent.status, sent.body) == (201, b"{}")
+    (record,) = caplog.records
+    fields = record.__dict__["fields"]
+    assert record.getMessage() == "http.request"
+    assert {name: fields[name] for name in ("trace", "method", "path", "status", "participant")} == {
+        "trace": trace, "method": "POST", "path": "/x", "status": 201, "participant": "acme",
+    }  # fmt: skip
+    assert "hush" not in str(fields)
+
+
+async def test_a_fault_that_nobody_caught_is_answered_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise KeyError("/srv/private")
+
+    sent = Sent()
+    await edge.Observed(app, "public")(scope_of(), sending([b""]), sent)
+    assert sent.status == 500
+    assert b"private" not in sent.body
+    error_id = json.loads(sent.body)["error_id"]
+    assert error_id in str([record.__dict__["fields"] for record in caplog.records])
+
+
+async def test_a_fault_after_the_first_byte_leaves_the_answer_unfinished() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise NotFound("the rest")
+
+    sent = Sent()
+    await edge.Observed(app, "public")(scope_of(), sending([b""]), sent)
+    assert [message["type"] for message in sent.messages] == ["http.response.start"]
+
+
+async def test_a_client_that_has_left_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="kontor")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ClientDisconnect
+
+    sent = Sent()
+    await edge.Observed(app, "public")(scope_of(), sending([b""]), sent)
+    assert sent.messages == []
+    assert [(r.levelname, r.__dict__["fields"]["status"]) for r in caplog.records] == [("INFO", 499)]
+
+
+async def test_a_websocket_is_closed() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
+    sent = Sent()
+    await edge.Observed(app, "public")({"type": "websocket"}, sending([]), sent)
+    assert sent.messages == [{"type": "websocket.close", "code": 1000}]
+
+
+async def test_an_answer_that_may_have_no_body_has_none() -> None:
+    sent = Sent()
+    await edge.reply(sent, 304, b"something", ((b"etag", b'"1"'),))
+    assert sent.body == b""
+    assert sent.messages[0]["headers"] == [(b"etag", b'"1"')]
+
+
+async def test_a_header_is_the_bytes_that_were_sent() -> None:
+    scope = {"headers": [(b"authorization", "Bearer é".encode()), (b"authorization", b"second")]}
+    assert edge.header(scope, b"authorization") == "Bearer é"
+    assert edge.header(scope, b"cookie") is None
