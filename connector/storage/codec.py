@@ -119,7 +119,9 @@ def checked(key: Key | PeerKey, found: Process | None, change: Change[Any]) -> N
     """
     process = change.process
     if process is None:
-        if found is None and (change.outgoing or change.records or change.attempts or change.due):
+        if found is None and (
+            change.outgoing or change.records or change.attempts or change.due or change.agreement is not None
+        ):
             raise InternalError("a change without a process, where there is none", where=_name(key))
     elif found is not None:
         # INVARIANT: what identifies a process never changes

@@ -163,8 +163,17 @@ class ProcessContract:
                 await store.advance(peer_key("p"), always(Change(process=stray)))
         with pytest.raises(InternalError):
             await store.advance(place, adding(agreement=agreement("urn:a", participant="carol")))
-        with pytest.raises(InternalError):
-            await store.advance(key("three"), always(Change(outgoing=(outgoing("m"),))))
+        without: tuple[Change[Process], ...] = (
+            Change(outgoing=(outgoing("m"),)),
+            Change(records=(record("a"),)),
+            Change(attempts=(attempt("m"),)),
+            Change(due=(due("agree", NOW),)),
+            Change(agreement=agreement("urn:a")),
+        )
+        for change in without:
+            with pytest.raises(InternalError):
+                await store.advance(key("three"), always(change))
+        assert await store.agreement("alice", "urn:a") is None
         assert (await store.running(Kind.NEGOTIATION, tuple(State))) == (place,)
 
     async def test_no_update_is_lost(self, nodes: Nodes) -> None:

@@ -201,8 +201,8 @@ async def test_more_callers_than_the_queue_holds_wait_their_turn(store: SqliteSt
 async def test_calls_that_come_together_share_a_commit(store: SqliteStore) -> None:
     commits: list[str] = []
     store._parts.writer.connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
-    await asyncio.gather(*(put(store, negotiation(f"p{number}")) for number in range(60)))
+    await asyncio.gather(*(put(store, negotiation(f"p{number}")) for number in range(30)))
     assert len(commits) == 1
     await store.claim(NOW)
-    await asyncio.gather(*(put(store, negotiation(f"q{number}")) for number in range(130)))
+    await asyncio.gather(*(put(store, negotiation(f"q{number}")) for number in range(70)))
     assert len(commits) == 2 + 3
