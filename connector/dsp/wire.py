@@ -19,7 +19,7 @@ from connector.dsp import messages as m
 from connector.dsp.plain import DSP_CONTEXT, ForeignContext, canonical, check_plain
 from connector.dsp.shape import Form, check_policy, is_simple
 from connector.dsp.tables import NEGOTIATION, TRANSFER
-from connector.errors import BadMessage
+from connector.errors import BadMessage, TooLarge
 
 __all__ = ["DSP_CONTEXT", "NIL", "ForeignContext", "Received", "decode", "decode_foreign", "encode", "read_answer", "reasons"]
 
@@ -85,11 +85,12 @@ def read_answer(body: bytes, kind: type[M], limits: strict.Limits = strict.DEFAU
     """
     try:
         tree = strict.scan(body, limits)
-    except BadMessage:
+    except (BadMessage, TooLarge):
         return None
     if not isinstance(tree, dict):
         return None
-    flat = {_last_word(name): value for name, value in reversed(tree.items())}
+    # a plain member comes before one of that name with a prefix
+    flat = {_last_word(name): value for name, value in tree.items()} | tree
     flat |= {name: value["@id"] for name, value in flat.items() if isinstance(value, dict) and "@id" in value}
     for name in ("@type", "state"):
         if isinstance(flat.get(name), str):
