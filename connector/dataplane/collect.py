@@ -14,6 +14,7 @@ from connector.dataplane.addresses import readings
 from connector.dataplane.disk import Disk
 from connector.dataplane.inbox import Inbox
 from connector.dataplane.pull import serve_file
+from connector.dataplane.representation import MOST_OF_A_REASON, reason_in
 from connector.dataplane.sources import open_file
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer
@@ -23,7 +24,6 @@ from connector.outbound.rules import shown
 from connector.ports.dataplane import DataRequest, Served
 
 _BODIES = (200, 203, 206)
-_MOST_OF_A_REASON = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +80,9 @@ class Collector:
                     break
             assert answer is not None
             if answer.status not in upstream.PASSED:
-                reason = (await answer.read(_MOST_OF_A_REASON)).decode("utf-8", "replace")
+                reason = reason_in(await answer.read(MOST_OF_A_REASON))
                 raise PeerAnswer(
-                    f"the provider answers {answer.status}: {' '.join(reason.split())}",
+                    f"the provider answers {answer.status}{reason}",
                     answer_status=answer.status,
                     where=shown(url),
                     mend="see the state of the transfer",

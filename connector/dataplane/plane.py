@@ -166,8 +166,10 @@ class BuiltInDataPlane:
                     media_type = source.media_type or media_type_of(source.path or "")
                     return Description(byte_size=file.byte_size, digest=digest, media_type=media_type)
             case "folder":
-                manifest = await self._manifests.describe(source.path or "")
-                return Description(byte_size=manifest.byte_size, digest=manifest.digest(), media_type=MANIFEST_TYPE)
+                look = self._manifests.describe if with_digest else self._manifests.current
+                manifest = await look(source.path or "")
+                digest = manifest.digest() if with_digest else None
+                return Description(byte_size=manifest.byte_size, digest=digest, media_type=MANIFEST_TYPE)
             case "http":
                 return await upstream.describe(self._upstreams, source, with_digest=with_digest)
             case _:

@@ -18,7 +18,7 @@ from typing import Final
 from connector import observe
 from connector.dataplane.addresses import Destination, destination
 from connector.dataplane.cargo import Cargo, Cargoes
-from connector.dataplane.representation import digest_field, disposition
+from connector.dataplane.representation import MOST_OF_A_REASON, digest_field, disposition, reason_in
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer
 from connector.errors import AddressRefused, InternalError, KontorError, PeerAnswer, PeerMessage, StoreUnavailable
@@ -31,7 +31,6 @@ _FINAL_STATUSES: Final = frozenset({400, 405, 413, 415, 501})
 """What no repetition mends. 401, 403 and 404 may pass: the consumer may not have seen yet that the transfer is started."""
 _HASHED_PER_S: Final = 50e6
 """Bytes that a receiver is given a second for, between the last byte and its answer: it may have to hash and sync all."""
-_MOST_OF_A_REASON = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,10 +210,8 @@ async def _counted(chunks: AsyncIterator[bytes], stream: Stream, patience_s: flo
 async def _check(answer: StreamedAnswer, url: str) -> None:
     if 200 <= answer.status < 300:
         return
-    reason = " ".join((await answer.read(_MOST_OF_A_REASON)).decode("utf-8", "replace").split())
-    raise PeerAnswer(
-        f"the receiver answers {answer.status}{': ' if reason else ''}{reason}", answer_status=answer.status, where=shown(url)
-    )
+    reason = reason_in(await answer.read(MOST_OF_A_REASON))
+    raise PeerAnswer(f"the receiver answers {answer.status}{reason}", answer_status=answer.status, where=shown(url))
 
 
 def _offset(answer: StreamedAnswer) -> int:

@@ -69,10 +69,10 @@ class Receiver:
         """
         if upload.method not in ("HEAD", "PUT", "POST"):
             raise MethodNotAllowed("data is pushed by PUT or POST", allowed=("HEAD", "PUT", "POST"))
-        async with self.streams.running(participant, pid, self.silence_s) as stream:
+        async with self.streams.running(participant, pid, self.silence_s, is_upload=True) as stream:
             await self.authorizer.may_push(participant, pid, token_of(upload.headers.get("authorization")))
             # a sender that comes again has given up its earlier connection, even where we have not noticed yet
-            await self.streams.cut(participant, pid, spare=stream)
+            await self.streams.cut_uploads(participant, pid, spare=stream)
             arrived = await self.disk.run(self.inbox.arrived, participant, pid)
             if arrived is None:
                 outcome = await self._take(participant, pid, upload, stream)

@@ -13,12 +13,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from typing import Final
 from urllib.parse import quote
+
+import orjson
 
 from connector.errors import BadMessage
 
 Headers = Mapping[str, str]
 """Names in lower case."""
+
+MOST_OF_A_REASON: Final = 2000
+"""Bytes of a refusal that are worth reading."""
 
 _RANGE = re.compile(r"(?i:bytes)=[ \t]*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))[ \t]*")
 _CONTENT_RANGE = re.compile(r"(?i:bytes) +([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)")
@@ -195,3 +201,19 @@ def disposition(name: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9 ._()+-]", "_", name)
     extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
     return f'attachment; filename="{plain}"{extended}'
+
+
+def reason_in(body: bytes) -> str:
+    """What a refusal says, after a colon, in one line; empty when it says nothing. Of problem details, the detail.
+
+    Source: RFC 9457, section 3.1.4.
+    """
+    text = body.decode("utf-8", "replace")
+    try:
+        tree = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        tree = None
+    if isinstance(tree, dict) and isinstance(tree.get("detail"), str):
+        text = tree["detail"]
+    words = " ".join(text.split())[:300]
+    return f": {words}" if words else ""

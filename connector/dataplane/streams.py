@@ -16,7 +16,8 @@ from connector.errors import Conflict
 class Stream:
     """One flow. It ends by itself, by `cut`, or after `silence_s` in which not a single piece moved."""
 
-    def __init__(self, scope: asyncio.Timeout, silence_s: float) -> None:
+    def __init__(self, scope: asyncio.Timeout, silence_s: float, *, is_upload: bool) -> None:
+        self.is_upload = is_upload
         self._scope = scope
         self._silence_s = silence_s
         self._loop = asyncio.get_running_loop()
@@ -48,7 +49,7 @@ class Streams:
         self._running: dict[tuple[str, str], set[Stream]] = {}
 
     @asynccontextmanager
-    async def running(self, participant: str, pid: str, silence_s: float) -> AsyncIterator[Stream]:
+    async def running(self, participant: str, pid: str, silence_s: float, *, is_upload: bool = False) -> AsyncIterator[Stream]:
         """A flow of transfer `pid`, for as long as the context is open.
 
         INVARIANT: enter it before asking whether the flow is allowed. Who stops a transfer first writes that down and then
@@ -60,7 +61,7 @@ class Streams:
         stream: Stream | None = None
         try:
             async with asyncio.timeout(None) as scope:
-                stream = Stream(scope, silence_s)
+                stream = Stream(scope, silence_s, is_upload=is_upload)
                 flows.add(stream)
                 stream.moved()
                 yield stream
@@ -81,10 +82,18 @@ class Streams:
         """How many flows of a transfer are running."""
         return len(self._running.get((participant, pid), ()))
 
-    async def cut(self, participant: str, pid: str, spare: Stream | None = None) -> None:
-        """End all flows of a transfer but `spare`, and return when they have ended."""
-        flows = [stream for stream in self._running.get((participant, pid), ()) if stream is not spare]
-        for stream in flows:
-            stream.cut()
-        for stream in flows:
-            await stream.over.wait()
+    async def cut(self, participant: str, pid: str) -> None:
+        """End all flows of a transfer, and return when they have ended."""
+        await _ended(tuple(self._running.get((participant, pid), ())))
+
+    async def cut_uploads(self, participant: str, pid: str, *, spare: Stream) -> None:
+        """End what is being received for a transfer, but for `spare`; as `cut`."""
+        flows = self._running.get((participant, pid), ())
+        await _ended(tuple(stream for stream in flows if stream.is_upload and stream is not spare))
+
+
+async def _ended(flows: tuple[Stream, ...]) -> None:
+    for stream in flows:
+        stream.cut()
+    for stream in flows:
+        await stream.over.wait()

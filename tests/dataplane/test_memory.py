@@ -1,0 +1,12 @@
+"""Memory does not grow with the data."""
+
+from __future__ import annotations
+
+from tests.dataplane.measure import measure
+
+
+def test_flows_of_any_size_need_the_same_memory() -> None:
+    figures = measure(small=10_000_000, large=150_000_000)
+    grown = {(flow, name): value for flow, found in figures.items() for name, value in found.items() if "growth" in name}
+    assert len(grown) == 5
+    assert {key: value for key, value in grown.items() if not isinstance(value, float) or value > 32} == {}
