@@ -49,13 +49,13 @@ def models() -> Iterator[type[pydantic.BaseModel]]:
             yield model
 
 
-@pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", list(models()), ids=lambda model: model.__name__)
 def test_no_section_takes_what_it_does_not_know_and_none_can_be_changed(model: type[pydantic.BaseModel]) -> None:
     assert model.model_config["extra"] == "forbid"
     assert model.model_config["frozen"]
 
 
-@pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", list(models()), ids=lambda model: model.__name__)
 def test_a_number_says_its_unit_in_its_name_or_counts_things(model: type[pydantic.BaseModel]) -> None:
     counts = {"port", "attempts", "parallel", "parallel_per_peer", "push_attempts", "nth", "page_size", "allowed_ports"}
     for name, field in model.model_fields.items():
