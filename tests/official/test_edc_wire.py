@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,16 @@ def test_every_request_is_understood_as_plain_json(recordings: dict[str, Json]) 
         assert found.message_id == request.get("@id")
         # row 4: only offers without any rule are unusual
         assert found.warnings == ((NO_RULE,) if "offer" in request and "permission" not in request["offer"] else ())
+
+
+def test_the_messages_between_connectors_with_wallets_are_understood(official: pathlib.Path) -> None:
+    exchanges = [json.loads(path.read_text()) for path in sorted((official / "edc-wire/edc-0.15.1-dcp").glob("*.json"))]
+    bodies = [tree for one in exchanges for tree in (one["request"], one["response"]) if isinstance(tree, dict)]
+    sent = [tree for tree in bodies if tree.get("@type") in TYPES]
+    assert len(sent) >= 7
+    for tree in sent:
+        assert wire.decode(body(tree), TYPES[tree["@type"]]).warnings in ((), (NO_RULE,))
+    assert [catalog.read_catalog(body(tree)).all_datasets() for tree in bodies if tree.get("@type") == "Catalog"]
 
 
 def test_every_request_is_sent_on_as_it_came_but_for_the_context(recordings: dict[str, Json]) -> None:
