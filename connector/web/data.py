@@ -77,10 +77,13 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return found
 
 
-async def relay(opened: AbstractAsyncContextManager[Served], scope: Scope, receive: Receive, send: Send) -> None:
+async def relay(
+    opened: AbstractAsyncContextManager[Served], scope: Scope, receive: Receive, send: Send, *, is_operator: bool = False
+) -> None:
     """Answer with what `opened` serves, at the receiver's pace; the source is closed when the receiver is gone.
 
-    A fault before the first byte is answered; after it the connection is cut, by leaving the answer unfinished.
+    A fault before the first byte is answered, an operator is told the whole of it; after the first byte the connection is cut,
+    by leaving the answer unfinished.
     """
     has_begun = False
     try:
@@ -106,7 +109,7 @@ async def relay(opened: AbstractAsyncContextManager[Served], scope: Scope, recei
                 raise fault
     except KontorError as fault:
         if not has_begun:
-            await _refuse(fault, scope, send)
+            await _refuse(fault, scope, send, is_operator=is_operator)
             return
         note(scope, cut=fault.what)
         observe.debug("data.cut", cause=str(fault))
@@ -140,9 +143,9 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             return
 
 
-async def _refuse(fault: KontorError, scope: Scope, send: Send) -> None:
+async def _refuse(fault: KontorError, scope: Scope, send: Send, *, is_operator: bool = False) -> None:
     """Say what is wrong to who holds a token: unlike strangers, they may know that there is something they may not read now."""
-    verdict = errors.judge(fault, is_operator=isinstance(fault, Forbidden))
+    verdict = errors.judge(fault, is_operator=is_operator or isinstance(fault, Forbidden))
     note(scope, code=fault.code, error_id=verdict.error_id)
     await errors.send_problem(send, verdict)
 

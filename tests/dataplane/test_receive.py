@@ -11,6 +11,7 @@ import pytest
 
 from connector.dataplane.representation import digest_field
 from connector.dsp.tables import State
+from connector.ports.dataplane import DataRequest
 from tests.dataplane.conftest import (
     DIGEST,
     PID,
@@ -183,3 +184,13 @@ async def test_the_consumer_can_stop_a_push_too(start: Start, tmp_path: pathlib.
     assert status == 409
     second = await RawConnection.to(url)
     assert (await second.ask("HEAD", url, token))[0] == 403
+
+
+async def test_a_sender_that_asks_again_does_not_disturb_who_reads_what_arrived(node: Node) -> None:
+    url, token = push_address(node)
+    assert (await one(node, "POST", url, token, SAMPLE))[0] == 200
+    process = node.desk.transfers["acme", PID][0]
+    async with node.plane.collect(process, DataRequest()) as served:
+        assert (await one(node, "HEAD", url, token))[1]["upload-complete"] == "?1"
+        assert served.chunks is not None
+        assert b"".join([chunk async for chunk in served.chunks]) == SAMPLE
