@@ -11,6 +11,7 @@ error: someone must act; warning: someone should look; info: what was done; debu
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -135,6 +136,7 @@ def _event(record: logging.LogRecord) -> str:
     return f"{record.name} {_quoted(record.getMessage())}"
 
 
+@functools.lru_cache(1024)
 def _hidden(name: str) -> str | None:
     return "[hidden]" if _SECRET.search(name) else None
 
@@ -164,6 +166,9 @@ def _quoted(text: str) -> str:
 
 def configure(*, format_: Literal["auto", "text", "json"] = "auto", level: str = "info", stream: TextIO | None = None) -> None:
     """Send the lines of this process, and the warnings of its libraries, to `stream` (stderr)."""
+    # found out for each line otherwise, and shown in none
+    for costly in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
+        setattr(logging, costly, False)
     out = stream or sys.stderr
     is_text = format_ == "text" or (format_ == "auto" and out.isatty())
     handler = logging.StreamHandler(out)

@@ -32,6 +32,7 @@ class StaticTokens:
             known = participant.unsafe_static_tokens
             for peer in known:
                 _check(name, peer)
+            _check_distinct(name, known)
             self._peers[name] = {peer.id: peer for peer in known}
             self._callers[name] = tuple(
                 (_digest(peer.theirs), Caller(id=peer.id, claims=MappingProxyType(dict(peer.claims))))
@@ -84,6 +85,18 @@ def _check(name: str, peer: StaticPeer) -> None:
                 f"`{member}` of peer `{peer.id}` cannot be the value of a header",
                 where=f"participants.{name}.unsafe_static_tokens",
                 mend="one line without blanks around it, not empty",
+            )
+
+
+def _check_distinct(name: str, known: tuple[StaticPeer, ...]) -> None:
+    """Raises: ConfigurationError when an id stands twice, or two peers have one text: it would prove neither."""
+    texts = [peer.theirs for peer in known if peer.theirs is not None]
+    for what, found in (("id", [peer.id for peer in known]), ("`theirs`", texts)):
+        if len(set(found)) < len(found):
+            raise ConfigurationError(
+                f"two peers have the same {what}",
+                where=f"participants.{name}.unsafe_static_tokens",
+                mend="one entry for each peer, each with a text of its own",
             )
 
 

@@ -139,6 +139,7 @@ class Observed:
             observe.info(
                 "http.request",
                 listener=self._listener,
+                client=client[0] if (client := scope.get("client")) else None,
                 method=scope["method"],
                 path=scope["path"],
                 status=status or _CLIENT_LEFT,

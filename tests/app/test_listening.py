@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import pathlib
 import signal
 import socket
@@ -70,6 +71,19 @@ async def test_an_ipv6_address_is_listened_on(settings: Make) -> None:
     async with App(settings(operator={"host": "::1"})) as app, httpx.AsyncClient(trust_env=False) as http:
         assert app.operator_url.startswith("http://[::1]:")
         assert (await http.get(f"{app.operator_url}/health")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("trusted", "seen"), [(("127.0.0.1",), "203.0.113.7"), ((), "127.0.0.1"), (("10.0.0.1",), "127.0.0.1")]
+)
+async def test_forwarded_headers_are_believed_from_trusted_proxies_only(
+    settings: Make, caplog: pytest.LogCaptureFixture, trusted: tuple[str, ...], seen: str
+) -> None:
+    caplog.set_level(logging.INFO, logger="kontor")
+    async with App(settings(operator={"trusted_proxies": trusted})) as app, httpx.AsyncClient(trust_env=False) as http:
+        await http.get(f"{app.operator_url}/health", headers={"X-Forwarded-For": "203.0.113.7"})
+    lines = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "http.request"]
+    assert [line["client"] for line in lines if line["listener"] == "operator"] == [seen]
 
 
 @pytest.mark.parametrize(

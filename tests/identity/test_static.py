@@ -64,3 +64,19 @@ def test_claims_are_known_without_a_request() -> None:
 def test_a_text_that_no_header_can_carry_stops_the_start(text: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be the value of a header"):
         StaticTokens({"alpha": Participant(id="a", unsafe_static_tokens=(StaticPeer(id="b", theirs=text),))})
+
+
+@pytest.mark.parametrize(
+    "peers",
+    [
+        (StaticPeer(id="b", theirs="x"), StaticPeer(id="c", theirs="x")),
+        (StaticPeer(id="b", theirs="x"), StaticPeer(id="b", theirs="y")),
+    ],
+)
+def test_a_text_or_id_that_stands_twice_stops_the_start(peers: tuple[StaticPeer, ...]) -> None:
+    with pytest.raises(ConfigurationError, match="two peers have the same"):
+        StaticTokens({"alpha": Participant(id="a", unsafe_static_tokens=peers)})
+
+
+def test_peers_without_a_text_are_not_the_same() -> None:
+    StaticTokens({"alpha": Participant(id="a", unsafe_static_tokens=(StaticPeer(id="b"), StaticPeer(id="c")))})
