@@ -1,0 +1,69 @@
+"""Run one benchmark, print its figures, and exit with 1 when one misses what it must keep.
+
+python -m tests.bench                       lists the benchmarks
+python -m tests.bench message               figures as a table
+python -m tests.bench negotiation --json    as JSON
+python -m tests.bench pull --small          less of everything: to see that it works, not to quote
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench import figures
+from tests.bench.asked import Asked
+
+BENCHES = {
+    "message": "figures 1 and 5: an inbound message, and reading one",
+    "negotiation": "figures 2, 3 and 24: whole negotiations between two nodes",
+    "store": "figure 4: durable transitions of the SQLite store",
+    "pull": "figure 10: memory while data flows",
+    "startup": "figure 13: start to ready, idle memory",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=(__doc__ or "").partition("\n")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(f"  {name:12} {what}" for name, what in BENCHES.items()),
+    )
+    parser.add_argument("name", nargs="?", choices=sorted(BENCHES), help="which benchmark; none lists them")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of both sides (5)")
+    parser.add_argument("--small", action="store_true", help="a tenth of the work: to see that it works, not to quote")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep settings, databases and logs in this folder")
+    parser.add_argument(
+        "--profile", action="store_true", help="run the nodes under cProfile, results beside their logs (--keep)"
+    )
+    asked = parser.parse_args(arguments)
+    if asked.name is None:
+        print("\n".join(f"{name:12} {what}" for name, what in BENCHES.items()))
+        return 0
+    # whoever stops this program stops its servers too: leave through the exit stacks
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory(prefix="kontor-bench-") as temporary:
+        folder: Path = asked.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        bench = importlib.import_module(f"tests.bench.{asked.name}")
+        found: list[figures.Figure] = bench.run(
+            Asked(folder=folder.resolve(), rounds=asked.rounds, is_small=asked.small, is_profiled=asked.profile)
+        )
+    if asked.json:
+        print(figures.as_json(asked.name, found))
+    else:
+        print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {asked.rounds} rounds, medians")
+        print(figures.table(found))
+    return 0 if all(figure.is_met for figure in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""What the command line asks of a benchmark."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How a benchmark is to run."""
+
+    folder: Path
+    """Empty, for everything it writes."""
+    rounds: int = 5
+    is_small: bool = False
+    is_profiled: bool = False
+
+    def of(self, number: int) -> int:
+        """So much work, or a tenth of it in a small run."""
+        return max(1, number // 10) if self.is_small else number
+
+    def tell(self, text: str) -> None:
+        """Progress, for whoever waits."""
+        print(text, file=sys.stderr, flush=True)
