@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from connector import observe
+from connector.dsp import messages as m
+from connector.dsp import wire
 from connector.dsp.process import Outgoing, Process
 from connector.dsp.tables import Event, Kind
 from connector.errors import AddressRefused, ConfigurationError, PeerError, StoreUnavailable
@@ -106,8 +108,9 @@ class Delivery:
 
     async def _deliver(self, message: Message) -> None:
         try:
-            async with self._host(message.outgoing.url):
-                await self._attempt(message)
+            with observe.bound(participant=message.key.participant):
+                async with self._host(message.outgoing.url):
+                    await self._attempt(message)
         except StoreUnavailable as fault:
             # the row keeps its lease and comes again when that is over; the peer takes the repetition as such
             observe.error("delivery.unsettled", pid=message.key.pid, cause=fault)
@@ -144,9 +147,10 @@ class Delivery:
             if 200 <= answer.status < 300 or (answer.status == 404 and outgoing.event is Event.TERMINATE):
                 # a peer that does not know the process any more has nothing left to terminate
                 await settler.settled(key, self._noted(outgoing, status, "", is_final=True), answer.body)
+                observe.count("messages_sent", event=outgoing.event.value, outcome="ok")
                 observe.info("delivery.sent", act=outgoing.event, pid=key.pid, peer=message.peer, status=status)
                 return
-            cause = f"answered {answer.status}{_excerpt(answer.body)}"
+            cause = f"answered {answer.status}{_said(answer.body, key.kind)}"
             may_retry = answer.status in (404, 408, 409, 425, 429) or answer.status >= 500
         tries = message.tries + 1
         limit = self._settings.attempts
@@ -155,6 +159,7 @@ class Delivery:
         if may_retry and tries < limit:
             await self._put_off(message, self._noted(outgoing, status, cause, is_final=False), answer)
         else:
+            observe.count("messages_sent", event=outgoing.event.value, outcome="given-up")
             observe.warning("delivery.given_up", act=outgoing.event, pid=key.pid, peer=message.peer, tries=tries, cause=cause)
             await settler.given_up(key, self._noted(outgoing, status, cause, is_final=True))
 
@@ -182,6 +187,7 @@ class Delivery:
             return Change(process=process, retries=(retry,), attempts=(attempt,))
 
         await self._store.advance(message.key, put_off)
+        observe.count("messages_sent", event=attempt.event, outcome="put-off")
         observe.info("delivery.put_off", act=attempt.event, pid=message.key.pid, delay_s=delay, cause=attempt.cause)
         self.woken.set()
 
@@ -192,7 +198,13 @@ def _retry_after(answer: Answer) -> float | None:
     return float(value) if value.isdigit() else None
 
 
-def _excerpt(body: bytes, most: int = 300) -> str:
-    """What a refusing peer said, cut short and on one line."""
-    text = " ".join(body[: most * 2].decode("utf-8", "replace").split())
+def _said(body: bytes, kind: Kind, most: int = 600) -> str:
+    """What a refusing peer said: code and reasons of the protocol's error, else the beginning of whatever it sent."""
+    error: m.ErrorMessage | None
+    if kind is Kind.NEGOTIATION:
+        error = wire.read_answer(body, m.ContractNegotiationError)
+    else:
+        error = wire.read_answer(body, m.TransferError)
+    words = [error.code or "", *wire.reasons(error)] if error is not None else [body[: most * 2].decode("utf-8", "replace")]
+    text = " ".join(": ".join(word for word in words if word).split())
     return f": {text[:most]}{'…' if len(text) > most else ''}" if text else ""

@@ -74,7 +74,7 @@ class Gate:
             is_read = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        with observe.bound(operator=key.name):
+        with observe.bound(operator=key.name, participant=_named(scope["path"])):
             await self._app(scope, replay, send)
 
     def _key(self, scope: Scope) -> Key:
@@ -112,6 +112,12 @@ class Gate:
             )
         scan(body, self._limits)
         return body
+
+
+def _named(path: str) -> str | None:
+    """The participant that an address is about; None for addresses of the node."""
+    found = path.removeprefix(f"{PREFIX}/participants/")
+    return found.partition("/")[0] if found != path else None
 
 
 async def _refuse(scope: Scope, send: Send, fault: Exception) -> None:

@@ -97,8 +97,10 @@ class Exchange:
         elif id_ and address.ours is Role.CONSUMER:
             pids.consumer = id_
         kind = address.post.message.__name__ if address.post and scope["method"] == "POST" else "Read"
+        edge.note(scope, participant=participant, pid=id_ or None)
         try:
-            answer = await self._answered(address, participant, id_, scope, receive, pids)
+            with observe.bound(participant=participant):
+                answer = await self._answered(address, participant, id_, scope, receive, pids)
         except ClientDisconnect:
             raise
         except Exception as fault:  # noqa: BLE001 - the door of the protocol: every fault has a body of the right type
@@ -114,7 +116,6 @@ class Exchange:
     async def _answered(
         self, address: Address, participant: str, id_: str, scope: Scope, receive: Receive, pids: _Pids
     ) -> Answer:
-        edge.note(scope, participant=participant, pid=id_ or None)
         caller = await self.callers.caller(participant, scope)
         asked = Asked(participant=participant, caller=caller, id=id_, scope=scope)
         method = scope["method"]
@@ -141,17 +142,14 @@ class Exchange:
 
 
 def _check_content_type(scope: Scope) -> None:
-    """Raises: UnsupportedMediaType.
+    """A body without a type is read as JSON: the only thing it can be here.
 
+    Raises: UnsupportedMediaType.
     Source: Dataspace Protocol 2025-1, HTTPS bindings: `application/json`, `application/ld+json` in addition.
     """
     sent = edge.header(scope, b"content-type") or ""
-    if sent.partition(";")[0].strip().lower() not in _MEDIA_TYPES:
-        raise UnsupportedMediaType(
-            f"the content type is `{sent}`" if sent else "the body has no content type",
-            where="Content-Type",
-            mend="send `application/json`",
-        )
+    if sent and sent.partition(";")[0].strip().lower() not in _MEDIA_TYPES:
+        raise UnsupportedMediaType(f"the content type is `{sent}`", where="Content-Type", mend="send `application/json`")
     coding = edge.header(scope, b"content-encoding")
     if coding is not None and coding.strip().lower() != "identity":
         raise UnsupportedMediaType(f"the body is coded as `{coding}`", where="Content-Encoding", mend="send it as it is")
