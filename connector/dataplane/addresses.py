@@ -21,6 +21,9 @@ from connector.errors import PeerMessage
 from connector.ports.dataplane import Endpoint
 
 HTTP: Final = "https://w3id.org/idsa/v4.1/HTTP"
+_EDC_SINK: Final = "HttpData"
+"""How EDC names the sink of a push; it reads these properties, and takes the token as a header of its own."""
+_EDC: Final = "https://w3id.org/edc/v0.0.1/ns/"
 RESUMABLE: Final = "https://w3id.org/kontor/ns/resumable"
 """Our one extension property: the receiver of a push says by it that a broken push can go on where it broke."""
 _TOKEN_BYTES = 32
@@ -33,9 +36,10 @@ def new_endpoint(url: str, now: datetime, ttl_s: int, *, is_resumable: bool = Fa
     properties = {"authorization": token, "authType": "bearer", "expiresIn": str(ttl_s)}
     if is_resumable:
         properties[RESUMABLE] = "true"
+        properties |= {f"{_EDC}baseUrl": url, f"{_EDC}authKey": "Authorization", f"{_EDC}authCode": f"Bearer {token}"}
     return Endpoint(
         address=DataAddress(
-            endpoint_type=HTTP,
+            endpoint_type=_EDC_SINK if is_resumable else HTTP,
             endpoint=url,
             endpoint_properties=tuple(EndpointProperty(name=name, value=value) for name, value in properties.items()),
         ),

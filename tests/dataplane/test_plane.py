@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import pathlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connector.dataplane.addresses import HTTP, destination, readings, token_of
+from connector.dataplane.addresses import HTTP, destination, new_endpoint, readings, token_of
 from connector.dataplane.plane import PULL, PUSH
 from connector.dataplane.streams import Streams
 from connector.dsp.messages import DataAddress
@@ -232,3 +232,13 @@ async def test_a_timeout_inside_a_flow_is_not_taken_for_its_end() -> None:
         async with streams.running("acme", "1", 60.0):
             raise TimeoutError
     assert streams.count("acme", "1") == 0
+
+
+def test_the_address_of_a_push_is_understood_by_a_sink_that_edc_makes_of_it() -> None:
+    endpoint = new_endpoint("https://own.example/p/data/push/1", datetime(2026, 1, 1, tzinfo=UTC), 60, is_resumable=True)
+    address = endpoint.address
+    token = address.property("authorization")
+    assert address.endpoint_type == "HttpData"
+    assert address.property("https://w3id.org/edc/v0.0.1/ns/baseUrl") == "https://own.example/p/data/push/1"
+    assert address.property("https://w3id.org/edc/v0.0.1/ns/authKey") == "Authorization"
+    assert address.property("https://w3id.org/edc/v0.0.1/ns/authCode") == f"Bearer {token}"
