@@ -57,12 +57,13 @@ def moment_of(value: int) -> datetime:
 
 def moment(change: Change[Any], found: Process | None) -> datetime:
     """When `change` happens: the latest moment that it names, else the last one of the process."""
-    named = [r.at for r in change.records]
-    named += [a.at for a in change.attempts]
     process = change.process or found
-    if process is not None:
-        named.append(process.updated_at)
-    return max(named)
+    latest = process.updated_at if process is not None else _EPOCH
+    for record in change.records:
+        latest = max(latest, record.at)
+    for attempt in change.attempts:
+        latest = max(latest, attempt.at)
+    return latest
 
 
 # --- cursors

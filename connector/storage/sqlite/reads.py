@@ -18,7 +18,7 @@ from connector.dsp.process import Process, Record
 from connector.dsp.tables import Kind, State
 from connector.ports.store import Attempt, Document, Filter, Key, Page, Timeline
 from connector.storage import codec
-from connector.storage.sqlite.writes import SQL, message
+from connector.storage.sqlite.writes import SQL, message_in
 
 T = TypeVar("T")
 _decode_records = msgspec.json.Decoder(tuple[Record, ...]).decode
@@ -168,7 +168,7 @@ def timeline(connection: sqlite3.Connection, key: Key) -> Timeline:
     return Timeline(
         records=tuple(record for records, _ in steps for record in _decode_records(records)),
         attempts=tuple(attempt for _, attempts in steps for attempt in _decode_attempts(attempts)),
-        pending=tuple(map(message, pending)),
+        pending=tuple(map(message_in, pending)),
         due=tuple(codec.decode_due(body) for (body,) in due),
     )
 

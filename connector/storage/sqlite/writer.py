@@ -54,7 +54,8 @@ class Writer:
         self.connection = connection
         self._path = path
         self._loop = asyncio.get_running_loop()
-        self._room = asyncio.Semaphore(_MOST_QUEUED)
+        self._room = asyncio.Event()
+        """Set while the queue has room."""
         self._queued: deque[_Call] = deque()
         self._is_busy = False
         self._is_closed = False
@@ -69,17 +70,20 @@ class Writer:
 
         Raises: whatever `function` raises, and its writes are undone; StoreUnavailable, and nothing was written.
         """
-        async with self._room:
-            if self._is_closed:
-                raise StoreUnavailable("the state store is closed", where=str(self._path))
-            call = _Call(function, self._loop.create_future())
-            self._queued.append(call)
-            if not self._is_busy:
-                self._is_busy = True
-                self._idle.clear()
-                # not at once: whoever else is ready in this turn of the loop comes along
-                self._loop.call_soon(self._begin)
-            return cast(T, await call.future)
+        while len(self._queued) >= _MOST_QUEUED:
+            await self._room.wait()
+        if self._is_closed:
+            raise StoreUnavailable("the state store is closed", where=str(self._path))
+        call = _Call(function, self._loop.create_future())
+        self._queued.append(call)
+        if not self._is_busy:
+            self._is_busy = True
+            self._idle.clear()
+            # not at once: whoever else is ready in this turn of the loop comes along
+            self._loop.call_soon(self._begin)
+        if len(self._queued) >= _MOST_QUEUED:
+            self._room.clear()
+        return cast(T, await call.future)
 
     async def close(self) -> None:
         """Finish what is queued, then let go of the connection."""
@@ -114,6 +118,7 @@ class Writer:
             call = self._queued.popleft()
             if not call.future.cancelled():
                 calls.append(call)
+        self._room.set()
         return calls
 
     def _fill(self) -> None:

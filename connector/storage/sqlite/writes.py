@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connector.dsp.negotiation import Agreement
-from connector.dsp.process import Process
-from connector.dsp.tables import Kind
+from connector.dsp.process import Outgoing, Process
+from connector.dsp.tables import Event, Kind
 from connector.ports.store import Change, Decide, Document, DueRow, Key, Message, PeerKey, Snapshot
 from connector.storage import codec
 from connector.storage.queries import statements
@@ -24,13 +24,13 @@ _SEND, _REMOVE, _PUT_OFF = SQL["insert_message"], SQL["delete_message"], SQL["pu
 _NOTHING = b"[]"
 
 
-def message(row: tuple[Any, ...]) -> Message:
+def message_in(row: tuple[Any, ...]) -> Message:
     """The message in a row of `free_messages` or `pending`."""
-    _, kind, participant, pid, peer, body, tries, created_at = row
+    _, kind, participant, pid, peer, tries, created_at, message_id, event, url, body, is_harmless = row
     return Message(
         key=Key(kind=Kind(kind), participant=participant, pid=pid),
         peer=peer,
-        outgoing=codec.decode_outgoing(body),
+        outgoing=Outgoing(message_id=message_id, event=Event(event), url=url, body=body, is_harmless=bool(is_harmless)),
         tries=tries,
         created_at=codec.moment_of(created_at),
     )
@@ -50,9 +50,11 @@ class Writes:
     def advance(self, key: Key | PeerKey, decide: Decide[Any], received: str | None) -> Change[Any]:
         """What `Store.advance` promises, up to the commit."""
         if isinstance(key, Key):
-            row = self._execute(_BY_PID, (key.participant, key.pid, key.kind, received)).fetchone()
+            row = self._execute(_BY_PID, (key.participant, key.pid, key.kind.value, received)).fetchone()
         else:
-            row = self._execute(_BY_PEER, (key.participant, key.peer, key.peer_pid, key.role, key.kind, received)).fetchone()
+            row = self._execute(
+                _BY_PEER, (key.participant, key.peer, key.peer_pid, key.role.value, key.kind.value, received)
+            ).fetchone()
         number, found, answer = None, None, None
         if row is not None:
             number, body, answer = row
@@ -68,7 +70,7 @@ class Writes:
         return change
 
     def _write_process(self, key: Key | PeerKey, number: int | None, found: Process | None, process: Process) -> int:
-        body, is_held, agreement = codec.encode(process), process.hold is not None, codec.agreement_id(process)
+        body, is_held, agreement = codec.encode(process), int(process.hold is not None), codec.agreement_id(process)
         if number is not None and found is not None:
             if process.state is found.state and agreement == codec.agreement_id(found):
                 # spares the indexes
@@ -102,9 +104,9 @@ class Writes:
         if change.outgoing:
             now = codec.micros(codec.moment(change, found))
             for outgoing in change.outgoing:
-                row = (number, outgoing.message_id, codec.encode(outgoing), now, now + self._lease, self._node)
+                message = (outgoing.message_id, outgoing.event.value, outgoing.url, outgoing.body, int(outgoing.is_harmless))
                 try:
-                    self._execute(_SEND, row)
+                    self._execute(_SEND, (number, *message, now, now + self._lease, self._node))
                 except sqlite3.IntegrityError as fault:
                     raise codec.message_exists(outgoing.message_id) from fault
         for message_id in change.removed:
@@ -123,7 +125,7 @@ class Writes:
 
     def claim(self, now: datetime, limit: int) -> tuple[Message, ...]:
         rows = self._leased("free_messages", "lease_message", now, limit)
-        return tuple(map(message, rows))
+        return tuple(map(message_in, rows))
 
     def claim_due(self, now: datetime, limit: int) -> tuple[DueRow, ...]:
         return tuple(

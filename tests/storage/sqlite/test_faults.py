@@ -193,8 +193,11 @@ async def test_what_is_queued_when_the_store_closes_is_finished(store: SqliteSto
 
 
 async def test_more_callers_than_the_queue_holds_wait_their_turn(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store._parts.writer, "_room", asyncio.Semaphore(3))
-    await asyncio.gather(*(put(store, negotiation(f"p{number}")) for number in range(30)))
+    monkeypatch.setattr(writer, "_MOST_QUEUED", 3)
+    waiting = [asyncio.create_task(put(store, negotiation(f"p{number}"))) for number in range(30)]
+    await asyncio.sleep(0)
+    assert len(store._parts.writer._queued) == 3
+    await asyncio.gather(*waiting)
     assert (await store.processes(Kind.NEGOTIATION, "alice", Filter())).total == 30
 
 

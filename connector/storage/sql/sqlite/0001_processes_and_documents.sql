@@ -37,7 +37,10 @@ CREATE TABLE outbox (
   id INTEGER PRIMARY KEY,
   process INTEGER NOT NULL REFERENCES process ON DELETE CASCADE,
   message_id TEXT NOT NULL,
-  body BLOB NOT NULL,
+  event TEXT NOT NULL,
+  url TEXT NOT NULL,
+  body BLOB NOT NULL,                         -- as it is posted
+  is_harmless INTEGER NOT NULL,
   tries INTEGER NOT NULL DEFAULT 0,
   created_at INTEGER NOT NULL,
   not_before INTEGER NOT NULL,

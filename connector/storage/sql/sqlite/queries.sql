@@ -22,7 +22,8 @@ UPDATE process SET body = ?, is_held = ? WHERE id = ?
 INSERT INTO step (process, message_id, answer, records, attempts) VALUES (?, ?, ?, ?, ?)
 
 -- name: insert_message
-INSERT INTO outbox (process, message_id, body, created_at, not_before, free_at, node) VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)
+INSERT INTO outbox (process, message_id, event, url, body, is_harmless, created_at, not_before, free_at, node)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)
 
 -- name: delete_message
 DELETE FROM outbox WHERE process = ? AND message_id = ?
@@ -34,7 +35,7 @@ UPDATE outbox SET tries = tries + 1, node = NULL, not_before = ?1, free_at = ?1 
 INSERT INTO due (process, body, not_before, free_at) VALUES (?1, ?2, ?3, ?3)
 
 -- name: free_messages
-SELECT o.id, p.kind, p.participant, p.pid, p.peer, o.body, o.tries, o.created_at
+SELECT o.id, p.kind, p.participant, p.pid, p.peer, o.tries, o.created_at, o.message_id, o.event, o.url, o.body, o.is_harmless
 FROM outbox AS o JOIN process AS p ON p.id = o.process WHERE o.free_at <= ? ORDER BY o.free_at, o.id LIMIT ?
 
 -- name: lease_message
@@ -69,7 +70,7 @@ SELECT kind FROM process WHERE participant = ? AND pid = ?
 SELECT records, attempts FROM step WHERE process = ? ORDER BY id
 
 -- name: pending
-SELECT o.id, p.kind, p.participant, p.pid, p.peer, o.body, o.tries, o.created_at
+SELECT o.id, p.kind, p.participant, p.pid, p.peer, o.tries, o.created_at, o.message_id, o.event, o.url, o.body, o.is_harmless
 FROM outbox AS o JOIN process AS p ON p.id = o.process WHERE o.process = ? ORDER BY o.id
 
 -- name: waiting_due
