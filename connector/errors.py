@@ -83,6 +83,20 @@ class Unauthenticated(CallerError):
     code = "unauthenticated"
 
 
+class Unproven(Unauthenticated):
+    """A token, key, identity document or credential does not prove what it should.
+
+    Outside it says what every `Unauthenticated` says; `check` (the name of the failed check) and `words` are for our own log.
+    """
+
+    code = "unproven"
+
+    def __init__(self, words: str, *, check: str = "token", where: str = "", mend: str = "") -> None:
+        super().__init__("no valid token", where=where, mend=mend)
+        self.check = check
+        self.words = words
+
+
 class Forbidden(CallerError):
     """The caller is known and may not do this (operator API and data plane; the protocol answers 404 instead)."""
 
