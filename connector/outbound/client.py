@@ -106,6 +106,14 @@ class Tls:
         return context
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sessions:
+    """The connections to others."""
+
+    messages: aiohttp.ClientSession
+    streams: aiohttp.ClientSession
+
+
 class OutboundClient:
     """Reaches other machines, within its rules. Open it with `async with`; one is enough for a whole process."""
 
@@ -114,14 +122,38 @@ class OutboundClient:
         self._judge = Judge(rules)
         self._tls = tls or Tls()
         self._resolve = resolve or _resolve_by_system
-        self._messages: aiohttp.ClientSession | None = None
-        self._streams: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | None = None
+        self._sessions: _Sessions | None = None
+        self._is_open = False
 
     async def __aenter__(self) -> OutboundClient:
+        """Ready at once; what is heavy is loaded by the first request, or by `warm`.
+
+        Raises: ConfigurationError, so that a wrong entry or file stops the start and not the first message.
+        """
+        if self._tls != Tls():
+            self._context = self._tls.context()
+        self._judge.denied_networks()
+        self._is_open = True
+        return self
+
+    async def warm(self) -> None:
+        """Load now, in a thread, what the first request would load: aiohttp, and the system's authorities."""
+
+        def loaded() -> ssl.SSLContext:
+            import aiohttp  # noqa: F401 - importing it is the point
+
+            return self._context or self._tls.context()
+
+        self._context = await asyncio.to_thread(loaded)
+
+    def _opened(self) -> _Sessions:
         import aiohttp
 
-        context = self._tls.context()
-        self._judge.denied_networks()  # a wrong entry stops the start, not the first message
+        assert self._is_open, "the client is not open"
+        if self._sessions is not None:
+            return self._sessions
+        context = self._context = self._context or self._tls.context()
         rules = self.rules
 
         def session(connections_per_host: int, total_s: float | None, read_bytes: int) -> aiohttp.ClientSession:
@@ -142,16 +174,19 @@ class OutboundClient:
                 timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=rules.connect_s, sock_read=rules.read_s),
             )
 
-        self._messages = session(rules.per_host, rules.total_s, 64 << 10)
-        # streams have connections of their own: however many run, a message to the same host finds its way
-        self._streams = session(0, None, CHUNK_BYTES)
-        return self
+        self._sessions = _Sessions(
+            messages=session(rules.per_host, rules.total_s, 64 << 10),
+            # streams have connections of their own: however many run, a message to the same host finds its way
+            streams=session(0, None, CHUNK_BYTES),
+        )
+        return self._sessions
 
     async def __aexit__(self, *_: object) -> None:
-        for session in (self._messages, self._streams):
-            if session is not None:
-                await session.close()
-        self._messages = self._streams = None
+        self._is_open = False
+        if self._sessions is not None:
+            await self._sessions.messages.close()
+            await self._sessions.streams.close()
+            self._sessions = None
 
     def vet(self, url: str) -> Target:
         """The target of `url`; judge an address with it before storing it.
@@ -177,10 +212,10 @@ class OutboundClient:
 
     async def _exchange(self, method: str, url: str, headers: Headers, body: bytes | None) -> Answer:
         self._judge.vet(url)
-        assert self._messages is not None, "the client is not open"
+        messages = self._opened().messages
         limit = self.rules.max_answer_bytes
         with _translated(url):
-            async with self._messages.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
+            async with messages.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
                 if response.status >= 300:
                     # of a failure the status decides: a body without end must not hide it
                     body, _ = await _gathered(response, min(limit, _MOST_OF_A_FAILURE))
@@ -212,12 +247,10 @@ class OutboundClient:
         import aiohttp
 
         self._judge.vet(url)
-        assert self._streams is not None, "the client is not open"
+        streams = self._opened().streams
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.rules.connect_s, sock_read=silence_s or self.rules.read_s)
         with _translated(url):
-            response = await self._streams.request(
-                method, url, data=body, headers=headers, allow_redirects=False, timeout=timeout
-            )
+            response = await streams.request(method, url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
         try:
             yield StreamedAnswer(status=response.status, headers=_headers(response), where=url, _response=response)
         finally:
