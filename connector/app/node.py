@@ -72,8 +72,8 @@ class App:
                 Door(app=operator_app, settings=settings.operator, at=operator, section="operator"),
             )
         )
-        check = tasks.create_task(self._check_public_url(outbound), name="public-url")
-        stack.callback(check.cancel)
+        last = tasks.create_task(self._warm_and_check(outbound), name="public-url")
+        stack.callback(last.cancel)
         observe.info("node.ready", node=settings.node.id, public_url=self.public_url, operator_url=self.operator_url)
 
     async def _assembled(
@@ -99,7 +99,7 @@ class App:
         from connector.strict import Limits
         from connector.web import data
         from connector.web.callers import Callers
-        from connector.web.operator.api import operator_app
+        from connector.web.operator.listener import operator_app
         from connector.web.operator.parts import Parts
         from connector.web.protocol import routes
         from connector.web.protocol.exchange import Exchange
@@ -180,8 +180,9 @@ class App:
             await asyncio.sleep(_RESTART_AFTER_S)
             del self._down[name]
 
-    async def _check_public_url(self, outbound: OutboundClient) -> None:
-        """Warn when the node does not reach itself by the address that it gives to peers as callback."""
+    async def _warm_and_check(self, outbound: OutboundClient) -> None:
+        """Load what the first message would wait for; warn when the node does not reach itself by its own public address."""
+        await outbound.warm()
         contexts = await self._participants.all()
         if not contexts:
             return

@@ -8,7 +8,7 @@ from connector.api.agreements import Agreement, ImportedAgreement
 from connector.api.common import Listing
 from connector.dsp.tables import Role
 from connector.web.operator import views
-from connector.web.operator.gate import Participant
+from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Fitting, Limit
 from connector.web.operator.rooms import room

@@ -1,4 +1,4 @@
-"""The operator listener: the API, its description, health and metrics, and faults as problem details."""
+"""The operator API as one application: its routes, its description, and faults as problem details."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from connector.web import edge, errors
 from connector.web.operator import (
     agreements,
     catalog,
-    health,
     negotiations,
     offerings,
     participants,
@@ -27,7 +26,7 @@ from connector.web.operator import (
     secrets,
     transfers,
 )
-from connector.web.operator.gate import OPENAPI, Gate
+from connector.web.operator.gate import OPENAPI
 from connector.web.operator.parts import Parts
 
 _ROOMS: Final = (
@@ -50,8 +49,8 @@ Below `/participants/{participant}` everything belongs to one participant contex
 """
 
 
-def operator_app(parts: Parts) -> ASGIApp:
-    """The application of the operator listener."""
+def api_app(parts: Parts) -> ASGIApp:
+    """Everything below the API's prefix."""
     app = FastAPI(
         title="Kontor operator API",
         version=__version__,
@@ -61,7 +60,6 @@ def operator_app(parts: Parts) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
-        routes=health.routes(parts),
         exception_handlers={
             KontorError: _on_fault,
             RequestValidationError: _on_invalid,
@@ -72,7 +70,7 @@ def operator_app(parts: Parts) -> ASGIApp:
     for routes in _ROOMS:
         # the routes themselves, not `include_router`: that builds each of them again, and once more at the first request
         app.router.routes.extend(routes(parts).routes)
-    return edge.Observed(Gate(app, parts.settings), "operator")
+    return app
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from connector.api.catalog import CatalogRequest, PeerCatalog
 from connector.web.operator import views
-from connector.web.operator.gate import Participant
+from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.rooms import room
 

@@ -1,6 +1,6 @@
 """The door of the operator API: keys, bounds of bodies, strict JSON. All before a route sees a request.
 
-What lives here: `Gate`, plain ASGI around `/api/v1`, and the dependencies by which routes ask which participants a key is good for.
+What lives here: `Gate`, plain ASGI around `/api/v1`, and `Key`. What does not: which participant a route is about (`keys.py`).
 Source: RFC 6750, 2.1 for `Authorization: Bearer`; `X-Api-Key` is customary.
 """
 
@@ -9,21 +9,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Depends, Path, Request
-from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import observe
-from connector.errors import CallerError, Forbidden, Unauthenticated, UnsupportedMediaType
+from connector.errors import CallerError, Unauthenticated, UnsupportedMediaType
 from connector.settings import Operator
 from connector.strict import Limits, scan
 from connector.web import edge, errors
 
 PREFIX: Final = "/api/v1"
 OPENAPI: Final = f"{PREFIX}/openapi.json"
-_STATE: Final = "kontor.key"
+STATE: Final = "kontor.key"
+"""Where in a request's state the gate leaves the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +63,7 @@ class Gate:
             await _refuse(scope, send, fault)
             return
         edge.note(scope, key=key.name)
-        scope.setdefault("state", {})[_STATE] = key
+        scope.setdefault("state", {})[STATE] = key
         is_read = False
 
         async def replay() -> Message:
@@ -124,36 +123,3 @@ async def _refuse(scope: Scope, send: Send, fault: Exception) -> None:
     verdict = errors.judge(fault, is_operator=True)
     edge.note(scope, error_id=verdict.error_id, cause=verdict.text)
     await errors.send_problem(send, verdict)
-
-
-# --- for routes; the two schemes describe the header in the API's description, the gate has checked it
-
-_HEADER = APIKeyHeader(name="X-Api-Key", auto_error=False, description="A key of the operator API.")
-_BEARER = HTTPBearer(auto_error=False, description="The same key as a bearer token.")
-
-
-def _shown_key(
-    request: Request, header: Annotated[object, Depends(_HEADER)], bearer: Annotated[object, Depends(_BEARER)]
-) -> Key:
-    key = request.scope["state"][_STATE]
-    assert isinstance(key, Key)
-    return key
-
-
-ShownKey = Annotated[Key, Depends(_shown_key)]
-"""The key that the request came with."""
-
-
-def _participant(key: ShownKey, participant: Annotated[str, Path(description="Local name of the participant context.")]) -> str:
-    if not key.opens(participant):
-        # also for participants that do not exist: a key limited to others does not learn which do
-        raise Forbidden(
-            f"key `{key.name}` is not good for participant `{participant}`",
-            where="participant",
-            mend="use another key, or add the participant to the key in `operator.api_keys`",
-        )
-    return participant
-
-
-Participant = Annotated[str, Depends(_participant)]
-"""The participant context that the address names and the key is good for."""

@@ -11,7 +11,7 @@ from connector.dsp import negotiation as dsp
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, Role
 from connector.web.operator import views
-from connector.web.operator.gate import Participant
+from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Fitting, Limit
 from connector.web.operator.rooms import room

@@ -9,7 +9,7 @@ from connector.api.participants import NewParticipant, Rules
 from connector.api.participants import Participant as Shown
 from connector.errors import Forbidden
 from connector.web.operator import views
-from connector.web.operator.gate import Participant, ShownKey
+from connector.web.operator.keys import Participant, ShownKey
 from connector.web.operator.parts import Parts
 from connector.web.operator.rooms import room
 

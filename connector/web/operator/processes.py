@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from connector.api.processes import Timeline
 from connector.errors import NotFound
 from connector.web.operator import views
-from connector.web.operator.gate import Participant
+from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.rooms import room
 

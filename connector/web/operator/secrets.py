@@ -10,7 +10,7 @@ from connector.api.common import Listing
 from connector.api.secrets import NewSecret, SecretName
 from connector.controlplane.secrets import KIND
 from connector.web.operator import views
-from connector.web.operator.gate import Participant
+from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Limit
 from connector.web.operator.rooms import room

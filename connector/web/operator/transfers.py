@@ -19,7 +19,7 @@ from connector.errors import KontorError, NotFound
 from connector.ports.dataplane import DataRequest, Served
 from connector.web import data, edge, errors
 from connector.web.operator import views
-from connector.web.operator.gate import Participant
+from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Fitting, Limit
 from connector.web.operator.rooms import room
