@@ -263,7 +263,8 @@ class Settings(_Section):
         """Why `name` cannot be a participant's local name; None when it can."""
         if _NAME.fullmatch(name) and name not in _RESERVED:
             return None
-        return f"`{name}` is no local name: lower-case letters, digits, `.`, `_`, `-`, at most 64, and none of {', '.join(sorted(_RESERVED))}"
+        reserved = ", ".join(sorted(_RESERVED))
+        return f"`{name}` is no local name: lower-case letters, digits, `.`, `_`, `-`, at most 64, and none of {reserved}"
 
     def unsafe(self) -> tuple[str, ...]:
         """The settings in force that weaken a check: each start warns about them."""
