@@ -195,25 +195,25 @@ class OutboundClient:
         """
         return self._judge.vet(url)
 
-    async def post(self, url: str, body: bytes, headers: Headers) -> Answer:
-        """The answer to `body`, posted to `url`; any status.
+    async def post(self, url: str, body: bytes, headers: Headers, *, max_bytes: int | None = None) -> Answer:
+        """The answer to `body`, posted to `url`; any status. `max_bytes` lowers what the rules allow of the answer.
 
         Raises: AddressRefused (nothing was sent), Unreachable (no whole answer in time; trying again may help),
         PeerMessage (the answer is larger than the rules allow).
         """
-        return await self._exchange("POST", url, headers, body)
+        return await self._exchange("POST", url, headers, body, max_bytes)
 
-    async def get(self, url: str, headers: Headers) -> Answer:
+    async def get(self, url: str, headers: Headers, *, max_bytes: int | None = None) -> Answer:
         """The answer to a GET of `url`.
 
         Raises: as `post`.
         """
-        return await self._exchange("GET", url, headers, None)
+        return await self._exchange("GET", url, headers, None, max_bytes)
 
-    async def _exchange(self, method: str, url: str, headers: Headers, body: bytes | None) -> Answer:
+    async def _exchange(self, method: str, url: str, headers: Headers, body: bytes | None, most: int | None) -> Answer:
         self._judge.vet(url)
         messages = self._opened().messages
-        limit = self.rules.max_answer_bytes
+        limit = min(self.rules.max_answer_bytes, self.rules.max_answer_bytes if most is None else most)
         with _translated(url):
             async with messages.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
                 if response.status >= 300:

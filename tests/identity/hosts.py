@@ -1,0 +1,63 @@
+"""A host of documents on a real socket, that counts what it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from connector.outbound.rules import OutboundRules
+
+LOCAL = OutboundRules(allow_http=True, allow_loopback=True, connect_s=1.0, read_s=0.5, total_s=1.0)
+
+
+@dataclass
+class Host:
+    """What it serves by path, and how often each path was asked for."""
+
+    port: int = 0
+    pages: dict[str, bytes] = field(default_factory=dict)
+    status: int = 200
+    asked: Counter[str] = field(default_factory=Counter)
+    connections: int = 0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when something was asked for."""
+    held: asyncio.Event | None = None
+    """While it is given and not set, answers wait."""
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def did(self) -> str:
+        return f"did:web:localhost%3A{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                path = head.split(b" ")[1].decode()
+                self.asked[path] += 1
+                self.arrived.set()
+                if self.held is not None:
+                    await self.held.wait()
+                body = self.pages.get(path)
+                status = 404 if body is None else self.status
+                writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body or b'')}\r\n\r\n".encode() + (body or b""))
+                await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def host() -> AsyncIterator[Host]:
+    """An open host on a free port."""
+    found = Host()
+    listener = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    found.port = listener.sockets[0].getsockname()[1]
+    async with listener:
+        yield found
