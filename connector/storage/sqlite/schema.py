@@ -87,7 +87,7 @@ def make(path: pathlib.Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # the files that SQLite puts beside it get the same permissions
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as fault:
         raise ConfigurationError(
             f"the state store cannot be opened: {fault.strerror}",

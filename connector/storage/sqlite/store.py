@@ -27,7 +27,8 @@ from connector.storage.sqlite.writes import Writes
 
 T = TypeVar("T")
 A = ParamSpec("A")
-_READ_WAIT_MS = 1000
+_ROW_WAIT_MS, _LIST_WAIT_MS = 100, 1000
+"""How long readers wait where the file is being recovered, the only time when they are kept out."""
 
 
 class SqliteStore:
@@ -161,8 +162,8 @@ class _Open:
             try:
                 # the event loop never waits for a lock: the writer's thread does
                 writing = undo.enter_context(closing(schema.connect(path, wait_ms=0)))
-                self.rows = undo.enter_context(closing(schema.connect(path, wait_ms=_READ_WAIT_MS, is_reader=True)))
-                self.lists = undo.enter_context(closing(schema.connect(path, wait_ms=_READ_WAIT_MS, is_reader=True)))
+                self.rows = undo.enter_context(closing(schema.connect(path, wait_ms=_ROW_WAIT_MS, is_reader=True)))
+                self.lists = undo.enter_context(closing(schema.connect(path, wait_ms=_LIST_WAIT_MS, is_reader=True)))
             except sqlite3.Error as fault:
                 raise faults.at_opening(fault, path) from fault
             self.writer = Writer(writing, path)

@@ -1,0 +1,103 @@
+-- Every statement that the PostgreSQL adapter runs, by name.
+
+-- name: process_by_pid
+SELECT id, version, body, (SELECT answer FROM step WHERE process = p.id AND message_id = $4)
+FROM process AS p WHERE participant = $1 AND pid = $2 AND kind = $3
+
+-- name: process_by_peer
+SELECT id, version, body, (SELECT answer FROM step WHERE process = p.id AND message_id = $6)
+FROM process AS p WHERE participant = $1 AND peer = $2 AND opened_as = $3 AND role = $4 AND kind = $5
+
+-- name: lock_process
+SELECT 1 FROM process WHERE id = $1 FOR UPDATE
+
+-- name: write_change
+SELECT write_change(
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
+  $28, $29, $30, $31, $32, $33
+)
+
+-- name: claim_messages
+WITH free AS (
+  SELECT id, free_at FROM outbox WHERE free_at <= $1 ORDER BY free_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+), leased AS (
+  UPDATE outbox AS o SET node = $3, free_at = $4 FROM free WHERE o.id = free.id
+  RETURNING o.id, free.free_at AS waited_since, o.process, o.body, o.tries, o.created_at
+)
+SELECT p.kind, p.participant, p.pid, p.peer, l.body, l.tries, l.created_at
+FROM leased AS l JOIN process AS p ON p.id = l.process ORDER BY l.waited_since, l.id
+
+-- name: claim_due
+WITH free AS (
+  SELECT id, free_at FROM due WHERE free_at <= $1 ORDER BY free_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+), leased AS (
+  UPDATE due AS d SET node = $3, free_at = $4 FROM free WHERE d.id = free.id
+  RETURNING d.id, free.free_at AS waited_since, d.process, d.body
+)
+SELECT l.id, p.kind, p.participant, p.pid, l.body
+FROM leased AS l JOIN process AS p ON p.id = l.process ORDER BY l.waited_since, l.id
+
+-- name: drop_due
+DELETE FROM due WHERE id = ANY ($1::bigint[])
+
+-- name: release
+WITH messages AS (
+  UPDATE outbox SET node = NULL, free_at = not_before WHERE node = $1 RETURNING free_at
+), acts AS (
+  UPDATE due SET node = NULL, free_at = not_before WHERE node = $1 RETURNING free_at
+)
+SELECT least((SELECT min(free_at) FROM messages), (SELECT min(free_at) FROM acts))
+
+-- name: next_moment
+SELECT least((SELECT min(free_at) FROM outbox), (SELECT min(free_at) FROM due))
+
+-- name: running
+SELECT participant, pid FROM process WHERE state = ANY ($1::text[]) AND kind = $2 ORDER BY id
+
+-- name: find
+SELECT kind FROM process WHERE participant = $1 AND pid = $2
+
+-- name: steps
+SELECT records, attempts FROM step WHERE process = $1 ORDER BY id
+
+-- name: pending
+SELECT p.kind, p.participant, p.pid, p.peer, o.body, o.tries, o.created_at
+FROM outbox AS o JOIN process AS p ON p.id = o.process WHERE o.process = $1 ORDER BY o.id
+
+-- name: waiting_due
+SELECT body FROM due WHERE process = $1 ORDER BY not_before, id
+
+-- name: agreement
+SELECT body FROM agreement WHERE participant = $1 AND id = $2
+
+-- name: keep_agreement
+SELECT keep_agreement($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: document
+SELECT id, version, created_at, updated_at, body FROM document WHERE participant = $1 AND kind = $2 AND id = $3
+
+-- name: documents
+SELECT c.total, d.id, d.version, d.created_at, d.updated_at, d.body
+FROM (SELECT count(*) AS total FROM document WHERE participant = $1 AND kind = $2) AS c
+LEFT JOIN (
+  SELECT id, version, created_at, updated_at, body FROM document
+  WHERE participant = $1 AND kind = $2 AND id > $3 ORDER BY id LIMIT $4
+) AS d ON true ORDER BY d.id
+
+-- name: write_document
+SELECT is_written, version_, since_ FROM write_document($1, $2, $3, $4, $5, $6, $7)
+
+-- name: delete_document
+WITH gone AS (
+  DELETE FROM document WHERE participant = $1 AND kind = $2 AND id = $3 RETURNING participant
+), grown AS (
+  INSERT INTO revision AS kept (participant, number) SELECT participant, 1 FROM gone
+  ON CONFLICT (participant) DO UPDATE SET number = kept.number + 1
+)
+SELECT count(*) FROM gone
+
+-- name: revision
+SELECT number FROM revision WHERE participant = $1
+
+-- name: tell
+SELECT pg_notify($1, $2)
