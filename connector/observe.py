@@ -17,9 +17,10 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal, NamedTuple, TextIO
 
 import orjson
 
@@ -90,43 +91,80 @@ def error(event: str, *, fault: BaseException | None = None, **fields: object) -
 def _write(level: int, event: str, fields: Mapping[str, object], fault: BaseException | None = None) -> None:
     if not _LOGGER.isEnabledFor(level):
         return
+    bound_here = _context.get()
+    carried = {**bound_here, **fields} if bound_here else fields
+    if _is_ours_alone():
+        # nobody else listens: the line goes out without a record and the walk through loggers, at a third of the cost
+        _ours[0].write(_Line(time.time(), _LEVELS[level], event, carried, _trace(fault)))
+        return
     # a record made by hand: what stands in the line is known here, so nobody need walk up the stack for it
     trace = (type(fault), fault, fault.__traceback__) if fault is not None else None
     record = logging.LogRecord(_LOGGER.name, level, "", 0, event, None, trace)
-    record.fields = {**_context.get(), **fields}
+    record.fields = carried
     _LOGGER.handle(record)
+
+
+def _trace(fault: BaseException | None) -> str:
+    return "".join(traceback.format_exception(fault)).rstrip("\n") if fault is not None else ""
 
 
 # --- formats
 
+_LEVELS: Final = {
+    logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error", logging.CRITICAL: "critical",
+}  # fmt: skip
 
-class Text(logging.Formatter):
+
+class _Line(NamedTuple):
+    """What a line says, before it has a format."""
+
+    at: float
+    level: str
+    event: str
+    fields: Mapping[str, object]
+    trace: str
+
+
+def _as_text(line: _Line) -> str:
     """One line for people: time, level, event, `key=value` fields; a trace follows on lines of its own."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields: Mapping[str, Any] = getattr(record, "fields", {})
-        words = [f"{_time(record)} {record.levelname.lower():7} {_event(record)}"]
-        words += [f"{name}={_shown(name, value)}" for name, value in fields.items() if value is not None]
-        line = " ".join(words)
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+    words = [f"{_time(line.at)} {line.level:7} {line.event}"]
+    words += [f"{name}={_shown(name, value)}" for name, value in line.fields.items() if value is not None]
+    text = " ".join(words)
+    return f"{text}\n{line.trace}" if line.trace else text
 
 
-class Json(logging.Formatter):
+def _as_json(line: _Line) -> str:
     """One JSON object for programs: `at`, `level`, `event`, the fields, `trace` of an exception."""
+    tree: dict[str, Any] = {"at": _time(line.at), "level": line.level, "event": line.event}
+    for name, value in line.fields.items():
+        if value is not None:
+            tree[name if name not in tree else f"{name}_"] = _hidden(name) or _cut(value)
+    if line.trace:
+        tree["trace"] = line.trace
+    return orjson.dumps(tree, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class _Formatter(logging.Formatter):
+    """Records, those of libraries among them, as lines."""
+
+    def __init__(self, form: Callable[[_Line], str]) -> None:
+        super().__init__()
+        self._form = form
 
     def format(self, record: logging.LogRecord) -> str:
         fields: Mapping[str, Any] = getattr(record, "fields", {})
-        tree: dict[str, Any] = {"at": _time(record), "level": record.levelname.lower(), "event": _event(record)}
-        for name, value in fields.items():
-            if value is not None:
-                tree[name if name not in tree else f"{name}_"] = _hidden(name) or _cut(value)
-        if record.exc_info:
-            tree["trace"] = self.formatException(record.exc_info)
-        return orjson.dumps(tree, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        return self._form(_Line(record.created, record.levelname.lower(), _event(record), fields, trace))
 
 
-def _time(record: logging.LogRecord) -> str:
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z"
+def _time(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
+@functools.lru_cache(2)
+def _second(whole: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
 
 
 def _event(record: logging.LogRecord) -> str:
@@ -164,6 +202,34 @@ def _quoted(text: str) -> str:
     return orjson.dumps(text.encode("utf-8", "replace").decode()).decode().replace("\x7f", "\\u007f")
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes lines to a stream: those of the house as they are, those of libraries as records."""
+
+    def __init__(self, out: TextIO, form: Callable[[_Line], str]) -> None:
+        super().__init__(out)
+        self.setFormatter(_Formatter(form))
+        self._form = form
+
+    def write(self, line: _Line) -> None:
+        """Write a line of the house; a stream that is broken does not break what is told about."""
+        try:
+            text = self._form(line) + "\n"
+            with self.lock or contextlib.nullcontext():
+                self.stream.write(text)
+                self.flush()
+        except Exception:  # noqa: BLE001 - as logging does it: told on stderr, and the work goes on
+            self.handleError(logging.LogRecord(_LOGGER.name, logging.ERROR, "", 0, line.event, None, None))
+
+
+_ours: Final[list[_Handler]] = []
+"""The handler that `configure` has made."""
+
+
+def _is_ours_alone() -> bool:
+    """Whether lines go to our own handler and nowhere else."""
+    return logging.root.handlers == _ours and not _LOGGER.handlers and not _LOGGER.filters and _LOGGER.propagate and bool(_ours)
+
+
 def configure(*, format_: Literal["auto", "text", "json"] = "auto", level: str = "info", stream: TextIO | None = None) -> None:
     """Send the lines of this process, and the warnings of its libraries, to `stream` (stderr)."""
     # found out for each line otherwise, and shown in none
@@ -171,12 +237,12 @@ def configure(*, format_: Literal["auto", "text", "json"] = "auto", level: str =
         setattr(logging, costly, False)
     out = stream or sys.stderr
     is_text = format_ == "text" or (format_ == "auto" and out.isatty())
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(Text() if is_text else Json())
+    handler = _Handler(out, _as_text if is_text else _as_json)
     root = logging.getLogger()
-    for old in [h for h in root.handlers if isinstance(h.formatter, Text | Json)]:
+    for old in [h for h in root.handlers if isinstance(h, _Handler)]:
         root.removeHandler(old)
     root.addHandler(handler)
+    _ours[:] = [handler]
     root.setLevel(logging.WARNING)
     _LOGGER.setLevel(level.upper())
 
