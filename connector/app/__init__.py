@@ -11,13 +11,18 @@ imported by the parts that need them, so that importing this room stays cheap.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
+from typing import Final
 
 from connector import observe
 from connector.app.node import App
 from connector.app.parts import named_store
 from connector.settings import Settings
+
+_YOUNG_OBJECTS: Final = 20_000
+"""New objects that may pile up before the collector looks at them: some MB, where Python's own 700 are some hundred KB."""
 
 __all__ = ["App", "migrate", "serve"]
 
@@ -27,6 +32,8 @@ def serve(settings: Settings) -> None:
 
     Raises: ConfigurationError when it cannot start.
     """
+    # what is made at the start lives as long as the node: looking through it for garbage, now or ever, finds nothing
+    gc.disable()
     observe.configure(format_=settings.node.log_format, level=settings.node.log_level)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_until_signalled(settings))
@@ -38,9 +45,20 @@ async def _until_signalled(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with App(settings) as app:
+        _spare_the_collector()
         print(f"ready: peers reach {app.public_url}, operators {app.operator_url}", flush=True)
         await stop.wait()
         observe.info("node.stopping", node=settings.node.id)
+
+
+def _spare_the_collector() -> None:
+    """Start the garbage collector: it passes over what lives as long as the node, and looks at the rest less often.
+
+    Nearly all garbage is freed by its count, without the collector; at its usual pace it takes a tenth of the time of a message.
+    """
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
+    gc.enable()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
