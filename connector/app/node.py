@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from connector.ports.clock import Clock
 
 _RESTART_AFTER_S: Final = 1.0
+_WARM_AFTER_S: Final = 0.25
 
 
 class App:
@@ -182,6 +183,8 @@ class App:
 
     async def _warm_and_check(self, outbound: OutboundClient) -> None:
         """Load what the first message would wait for; warn when the node does not reach itself by its own public address."""
+        # whoever waited for the ports gets the first answer before a thread takes the interpreter for a tenth of a second
+        await asyncio.sleep(_WARM_AFTER_S)
         await outbound.warm()
         contexts = await self._participants.all()
         if not contexts:
