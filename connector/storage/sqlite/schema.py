@@ -9,24 +9,24 @@ from __future__ import annotations
 import os
 import pathlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
 from connector.errors import ConfigurationError, SchemaTooNew
 from connector.storage.queries import Migration, migrations
-from connector.storage.sqlite.faults import at_opening
+from connector.storage.sqlite.faults import at_opening, is_busy
 
 APPLICATION_ID = 0x4B6E7472
 """`Kntr` in the file's header."""
-_WAIT_MS = 10_000
+_WAIT_S = 10.0
 
 
 def connect(path: pathlib.Path, *, wait_ms: int, is_reader: bool = False) -> sqlite3.Connection:
-    """A connection as the store needs it; `wait_ms` is how long it waits for a lock of another process."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=128)
+    """A connection as the store needs it; `wait_ms` is how long it waits for a lock of another process once it is open."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_WAIT_S, check_same_thread=False, cached_statements=128)
     try:
-        connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _log_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -32768")
@@ -34,10 +34,28 @@ def connect(path: pathlib.Path, *, wait_ms: int, is_reader: bool = False) -> sql
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         if is_reader:
             connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """See to it that the file is in WAL mode.
+
+    The change needs the file for itself alone, and the engine does not wait for that: another process may just be opening it.
+    """
+    end = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as fault:
+            if not is_busy(fault) or time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def prepare(path: pathlib.Path) -> None:
@@ -98,7 +116,7 @@ def make(path: pathlib.Path) -> None:
 
 def connect_plainly(path: pathlib.Path) -> sqlite3.Connection:
     """A connection that changes nothing about the file by being opened: it may be somebody else's."""
-    return sqlite3.connect(path, isolation_level=None, timeout=_WAIT_MS / 1000)
+    return sqlite3.connect(path, isolation_level=None, timeout=_WAIT_S)
 
 
 def recognise(connection: sqlite3.Connection, path: pathlib.Path) -> int:
@@ -106,9 +124,14 @@ def recognise(connection: sqlite3.Connection, path: pathlib.Path) -> int:
 
     Raises: SchemaTooNew; ConfigurationError when the file is somebody else's.
     """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # one view: another process may be making the schema right now
+    connection.execute("BEGIN")
+    try:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    finally:
+        connection.execute("ROLLBACK")
     if application == 0 and version == 0 and tables == 0:
         return 0
     if application != APPLICATION_ID:
@@ -127,7 +150,7 @@ def recognise(connection: sqlite3.Connection, path: pathlib.Path) -> int:
 def run(connection: sqlite3.Connection, path: pathlib.Path, steps: tuple[Migration, ...]) -> tuple[int, int]:
     """The versions before and after the steps that were missing; each step is one transaction with its number."""
     before = after = recognise(connection, path)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _log_ahead(connection)
     for step in steps:
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -44,7 +44,8 @@ class SqliteStore:
         if self._open is not None:
             return
         await asyncio.to_thread(schema.prepare, self._path)
-        self._open = _Open(self._path, self._node, self._lease_s)
+        connections = await asyncio.to_thread(_connected, self._path)
+        self._open = _Open(connections, self._path, self._node, self._lease_s)
 
     async def close(self) -> None:
         if self._open is not None:
@@ -154,22 +155,29 @@ class SqliteStore:
         return self._read(reads.revision, participant)
 
 
-class _Open:
-    """What an open store holds; everything is let go of when one part of it cannot be had."""
+def _connected(path: pathlib.Path) -> tuple[sqlite3.Connection, ...]:
+    """The connections that write, read rows and read lists: all of them or none."""
+    with ExitStack() as undo:
+        try:
+            made = tuple(
+                undo.enter_context(closing(schema.connect(path, wait_ms=wait_ms, is_reader=is_reader)))
+                # the event loop never waits for the writer's lock: the writer's thread does
+                for wait_ms, is_reader in ((0, False), (_ROW_WAIT_MS, True), (_LIST_WAIT_MS, True))
+            )
+        except sqlite3.Error as fault:
+            raise faults.at_opening(fault, path) from fault
+        undo.pop_all()
+    return made
 
-    def __init__(self, path: pathlib.Path, node: str, lease_s: float) -> None:
-        with ExitStack() as undo:
-            try:
-                # the event loop never waits for a lock: the writer's thread does
-                writing = undo.enter_context(closing(schema.connect(path, wait_ms=0)))
-                self.rows = undo.enter_context(closing(schema.connect(path, wait_ms=_ROW_WAIT_MS, is_reader=True)))
-                self.lists = undo.enter_context(closing(schema.connect(path, wait_ms=_LIST_WAIT_MS, is_reader=True)))
-            except sqlite3.Error as fault:
-                raise faults.at_opening(fault, path) from fault
-            self.writer = Writer(writing, path)
-            self.writes = Writes(writing, node=node, lease_s=lease_s)
-            self.thread = ThreadPoolExecutor(1, thread_name_prefix="kontor-store-lists")
-            undo.pop_all()
+
+class _Open:
+    """What an open store holds."""
+
+    def __init__(self, connections: tuple[sqlite3.Connection, ...], path: pathlib.Path, node: str, lease_s: float) -> None:
+        writing, self.rows, self.lists = connections
+        self.writer = Writer(writing, path)
+        self.writes = Writes(writing, node=node, lease_s=lease_s)
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="kontor-store-lists")
 
     async def close(self) -> None:
         await asyncio.to_thread(self.thread.shutdown)
