@@ -125,6 +125,22 @@ async def test_a_participant_that_is_not_here_is_404(scene: Scene, address: str,
     _checked(answer, address, 404)
 
 
+async def test_a_token_of_alphas_data_opens_nothing_under_another_name_or_pid(scene: Scene) -> None:
+    found = await scene.gamma.send(scene.gamma.calls.data_address(scene.transfer.pid))
+    url, token = found.endpoint or "", {"Authorization": found.properties["authorization"]}
+    assert (await scene.wire.send(scene.alpha, url, caller=None, headers=token)).status_code == 200
+    for other in (
+        url.replace("/alpha/", "/beta/"),
+        url.replace("/alpha/", "/nobody/"),
+        f"{url[:-4]}0000",
+        url.replace("/pull/", "/push/"),
+    ):
+        for method in ("GET", "PUT"):
+            answer = await scene.wire.send(scene.alpha, other, caller=None, headers=token, method=method)
+            assert answer.status_code in (401, 403, 404, 405), (method, other, answer.text)
+            assert b"weather" not in answer.content
+
+
 async def test_nothing_of_all_that_left_a_trace(scene: Scene) -> None:
     assert (await scene.alpha.send(scene.alpha.calls.negotiations())).total == 1
     assert (await scene.beta.send(scene.beta.calls.negotiations())).total == 0
