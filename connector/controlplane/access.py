@@ -65,11 +65,9 @@ class DataAccess:
     async def _proven(self, participant: str, pid: str, token: str | None) -> Transfer:
         process = await self._store.process(Key(kind=Kind.TRANSFER, participant=participant, pid=pid))
         shown = hashlib.sha256((token or "").encode()).hexdigest()
-        if (
-            not isinstance(process, Transfer)
-            or process.access is None
-            or not hmac.compare_digest(shown, process.access.token_sha256)
-        ):
+        known = (process.access, process.former) if isinstance(process, Transfer) else ()
+        access = next((a for a in known if a is not None and hmac.compare_digest(shown, a.token_sha256)), None)
+        if not isinstance(process, Transfer) or access is None:
             # the same answer for an unknown transfer and a wrong token
             raise Unauthenticated("this token opens nothing here", mend="use the token of the latest data address")
         if process.is_ended:
@@ -77,6 +75,6 @@ class DataAccess:
         if not process.is_open:
             state = process.state.value if process.state is not State.STARTED and process.state else "being stopped"
             raise Forbidden(f"the transfer is {state}", where=pid, mend="wait for it to be started")
-        if process.access.expires_at <= self._clock.now():
+        if access.expires_at <= self._clock.now():
             raise Gone("the token's time is over", where=pid, mend="suspend and resume the transfer for a fresh one")
         return process

@@ -95,7 +95,7 @@ class ContractRequestMessage(_Message, frozen=True, kw_only=True):
     provider_pid: Id | None = None
     callback_address: Address | None = None
     offer: Tree
-    purpose: str | None = None
+    purpose: Id | None = None
     """What the consumer says it wants the data for (extension)."""
 
 
@@ -232,7 +232,7 @@ class TransferRequestMessage(_Message, frozen=True, kw_only=True):
     format: Id
     callback_address: Address
     data_address: DataAddress | None = None
-    purpose: str | None = None
+    purpose: Id | None = None
     """What the consumer says it wants the data for (extension)."""
 
 

@@ -27,18 +27,25 @@ from connector.dsp.process import (
     acknowledged,
     arrived,
     below,
+    end_here,
     enter,
-    has_crossed,
     matching_pids,
     may_send,
     overtaken,
     spoken,
+    spoken_code,
+    undelivered,
+    warned,
 )
 from connector.dsp.tables import Event, Kind, Role, State
 from connector.errors import BadMessage, IllegalTransition
 
 KIND = Kind.NEGOTIATION
-_ENVELOPE = frozenset({"@id", "@type", "@context", "target", "assigner", "assignee", "timestamp"})
+_ENVELOPE = frozenset(
+    prefix + name
+    for prefix in ("", "odrl:", "dspace:", "http://www.w3.org/ns/odrl/2/", "https://w3id.org/dspace/2025/1/")
+    for name in ("@id", "@type", "@context", "uid", "target", "assigner", "assignee", "timestamp")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,9 +242,9 @@ def receive(
     elif isinstance(message, m.ContractAgreementMessage):
         changes["agreement"] = message.agreement
     elif isinstance(message, m.ContractNegotiationTerminationMessage):
-        changes |= {"code": message.code, "reasons": spoken(message.reason)}
+        changes |= {"code": spoken_code(message.code), "reasons": spoken(message.reason)}
     if warnings:
-        changes["warnings"] = negotiation.warnings + warnings
+        changes["warnings"] = warned(negotiation, warnings)
     process, cancelled = overtaken(ready.process) if to.is_terminal else (ready.process, ())
     note = "; ".join(spoken(message.reason)) if isinstance(message, m.ContractNegotiationTerminationMessage) else ""
     return Step(
@@ -266,7 +273,7 @@ def act(
     Raises: IllegalTransition, Conflict.
     """
     if event is Event.TERMINATE and negotiation.peer_pid is None:
-        return _end_unknown(negotiation, now, cause)
+        return end_here(negotiation, now, cause)
     to = may_send(negotiation, KIND, event)
     to_provider = negotiation.role is Role.CONSUMER
     pids = {"provider_pid": negotiation.provider_pid or "", "consumer_pid": negotiation.consumer_pid or ""}
@@ -325,40 +332,36 @@ def settle(
     learned = replace(negotiation, peer_pid=negotiation.peer_pid or their_pid or None)
     if flight is None or flight.message_id != message_id:
         if negotiation.state is State.TERMINATED and negotiation.peer_pid is None and learned.peer_pid is not None:
-            return _tell_the_end(learned, new_message_id, now)
+            return _tell_the_end(learned, new_message_id, now, "acknowledged after the end")
         return Step(process=learned)
     return acknowledged(learned, now)
 
 
 def give_up(negotiation: Negotiation, message_id: str, cause: str, *, new_message_id: str, now: datetime) -> Step[Negotiation]:
     """The negotiation after `message_id` could not be delivered for good: terminated, and the peer told if it knows us."""
-    flight = negotiation.in_flight
-    if flight is None or flight.message_id != message_id:
-        return Step(process=negotiation)
-    failed = replace(negotiation, error=cause, in_flight=None, updated_at=now)
-    if has_crossed(negotiation, KIND):
-        record = Record(at=now, by=By.DELIVERY, event=f"drop {flight.event}", state=negotiation.state, note=cause)
-        return Step(process=failed, records=(record,))
-    told = Cause(by=By.DELIVERY, code="delivery-failed", reasons=(f"`{flight.event}` could not be delivered: {cause}",))
-    if flight.event is Event.TERMINATE or negotiation.peer_pid is None:
-        return _end_unknown(failed, now, told)
-    return act(failed, Event.TERMINATE, message_id=new_message_id, now=now, cause=told)
+
+    def terminate(failed: Negotiation, told: Cause) -> Step[Negotiation]:
+        return act(failed, Event.TERMINATE, message_id=new_message_id, now=now, cause=told)
+
+    return undelivered(negotiation, KIND, message_id, cause, now=now, terminate=terminate)
 
 
-def _end_unknown(negotiation: Negotiation, now: datetime, cause: Cause) -> Step[Negotiation]:
-    """Terminated on our side alone.
+def expire(negotiation: Negotiation, *, message_id: str, now: datetime, cause: Cause) -> Step[Negotiation]:
+    """The negotiation after it stood still for too long: terminated, and the peer told.
 
-    A first message that may have arrived stays in the outbox: its acknowledgement tells whom to tell of the end.
+    Where the diagram leaves the termination to the peer alone it ends here at once: the text lets either side end it in any
+    state, and nobody needs to be waited for.
+
+    Raises: IllegalTransition when it has ended; Conflict when a message of ours that ends it is on its way.
     """
-    if negotiation.is_ended:
-        raise IllegalTransition(f"a negotiation in {negotiation.state} has ended", mend="nothing is lawful here")
-    ended = enter(negotiation, State.TERMINATED, now, code=cause.code, reasons=cause.reasons, in_flight=None)
-    record = Record(at=now, by=cause.by, event=Event.TERMINATE.value, state=State.TERMINATED, note=cause.note)
-    return Step(process=ended, records=(record,), entered=True)
+    try:
+        return act(negotiation, Event.TERMINATE, message_id=message_id, now=now, cause=cause)
+    except IllegalTransition:
+        return end_here(negotiation, now, cause).then(lambda ended: _tell_the_end(ended, message_id, now, "it waited too long"))
 
 
-def _tell_the_end(negotiation: Negotiation, message_id: str, now: datetime) -> Step[Negotiation]:
-    """A termination for a peer that came to know a negotiation which has ended here already."""
+def _tell_the_end(negotiation: Negotiation, message_id: str, now: datetime, note: str) -> Step[Negotiation]:
+    """A termination for a peer that knows a negotiation which has ended here already."""
     message = m.ContractNegotiationTerminationMessage(
         id=message_id,
         provider_pid=negotiation.provider_pid or "",
@@ -368,7 +371,7 @@ def _tell_the_end(negotiation: Negotiation, message_id: str, now: datetime) -> S
     )
     url = below(negotiation.peer_address, "negotiations", negotiation.peer_pid or "", "termination")
     out = Outgoing(message_id=message_id, event=Event.TERMINATE, url=url, body=wire.encode(message), is_harmless=True)
-    record = Record(at=now, by=By.DELIVERY, event="send terminate", state=negotiation.state, note="acknowledged after the end")
+    record = Record(at=now, by=By.DELIVERY, event="send terminate", state=negotiation.state, note=note)
     return Step(process=negotiation, outgoing=(out,), records=(record,))
 
 

@@ -244,7 +244,9 @@ def acknowledged(process: P, now: datetime) -> Step[P]:
     """
     flight = process.in_flight
     assert flight is not None
-    landed = replace(process, in_flight=None, error=None, updated_at=now, **flight.cargo.changes())
+    # the peer answers what it has: a message of its own that looks like its last one is a new one now, unless all is over
+    last = process.last_received if process.is_ended or flight.to.is_terminal else None
+    landed = replace(process, in_flight=None, error=None, last_received=last, updated_at=now, **flight.cargo.changes())
     if process.is_ended:
         return Step(process=landed)
     entered = enter(landed, flight.to, now)
@@ -322,9 +324,60 @@ def may_send(process: Process, kind: Kind, event: Event) -> State:
     return to
 
 
+def end_here(process: P, now: datetime, cause: Cause) -> Step[P]:
+    """Terminated on our side alone; a first message that may have arrived stays in the outbox, and its answer says whom to tell.
+
+    Raises: IllegalTransition when it has ended already.
+    """
+    if process.is_ended:
+        raise IllegalTransition(f"a process in {process.state} has ended", mend="nothing is lawful here")
+    ended = enter(process, State.TERMINATED, now, code=cause.code, reasons=cause.reasons, in_flight=None)
+    record = Record(at=now, by=cause.by, event=Event.TERMINATE.value, state=State.TERMINATED, note=cause.note)
+    return Step(process=ended, records=(record,), entered=True)
+
+
+def undelivered(
+    process: P, kind: Kind, message_id: str, cause: str, *, now: datetime, terminate: Callable[[P, Cause], Step[P]]
+) -> Step[P]:
+    """The process after `message_id` could not be delivered for good: terminated, by `terminate` if the peer knows us."""
+    flight = process.in_flight
+    if flight is None or flight.message_id != message_id:
+        return Step(process=process)
+    failed = replace(process, error=cause, in_flight=None, updated_at=now)
+    if has_crossed(process, kind):
+        record = Record(at=now, by=By.DELIVERY, event=f"drop {flight.event}", state=process.state, note=cause)
+        return Step(process=failed, records=(record,))
+    why = f"`{flight.event}` could not be delivered: {cause}"
+    if flight.event is Event.TERMINATE:
+        # whoever ended it keeps the last word
+        words = flight.cargo.words or Words()
+        return end_here(failed, now, Cause(by=By.DELIVERY, code=words.code, reasons=words.reasons, whole=(why,)))
+    told = Cause(by=By.DELIVERY, code="delivery-failed", reasons=(why,))
+    return end_here(failed, now, told) if process.peer_pid is None else terminate(failed, told)
+
+
+_MOST_REASONS, _MOST_OF_A_REASON, _MOST_OF_A_CODE, _MOST_WARNINGS = 20, 2000, 200, 50
+
+
 def spoken(reason: tuple[Any, ...]) -> tuple[str, ...]:
-    """A peer's reasons as texts: the standard leaves open what an item is, the field sends strings and objects."""
-    return tuple(item if isinstance(item, str) else msgspec.json.encode(item).decode() for item in reason)
+    """A peer's reasons as texts (the standard leaves open what an item is), neither many nor long: they stay with the process."""
+    texts = (item if isinstance(item, str) else msgspec.json.encode(item).decode() for item in reason[:_MOST_REASONS])
+    return tuple(cut(text, _MOST_OF_A_REASON) for text in texts)
+
+
+def spoken_code(code: str | None) -> str | None:
+    """A peer's code, as long as a code may be."""
+    return cut(code, _MOST_OF_A_CODE) if code is not None else None
+
+
+def warned(process: Process, warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """The warnings of `process` and new ones: each once, and the first ones when there are too many."""
+    return tuple(dict.fromkeys(process.warnings + warnings))[:_MOST_WARNINGS]
+
+
+def cut(text: str, most: int) -> str:
+    """`text`, or its beginning."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def dump(process: Process) -> bytes:

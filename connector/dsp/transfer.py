@@ -26,12 +26,15 @@ from connector.dsp.process import (
     acknowledged,
     arrived,
     below,
+    end_here,
     enter,
-    has_crossed,
     matching_pids,
     may_send,
     overtaken,
     spoken,
+    spoken_code,
+    undelivered,
+    warned,
 )
 from connector.dsp.tables import Event, Kind, Role, State
 from connector.errors import BadMessage, IllegalTransition
@@ -64,6 +67,10 @@ class Transfer(Process):
     """What opens the endpoint that this side serves: the provider's for pull, the consumer's for push."""
     has_resumed: bool = False
     """Consumer: our own start ended the last suspension, so the provider may send a start with a fresh address."""
+    former: Access | None = None
+    """What opened it before the start in `renewal`: good until the peer has acknowledged that, and again if it refuses it."""
+    renewal: str | None = None
+    """Provider: id of the start with a fresh address that follows the consumer's, while it may still be delivered."""
     moved_bytes: int = 0
     digest: str | None = None
     """SHA-256 of what was moved, hexadecimal; None until the data plane reports it."""
@@ -212,13 +219,14 @@ def receive(transfer: Transfer, message: Continuation, *, now: datetime, warning
         changes |= {"code": None, "reasons": (), "has_resumed": False}
     elif isinstance(message, m.TransferSuspensionMessage | m.TransferTerminationMessage):
         notes = spoken(message.reason)
-        changes |= {"code": message.code, "reasons": notes}
+        changes |= {"code": spoken_code(message.code), "reasons": notes}
     if warnings:
-        changes["warnings"] = transfer.warnings + warnings
+        changes["warnings"] = warned(transfer, warnings)
     process, cancelled = overtaken(ready.process) if to.is_terminal else (ready.process, ())
+    process, outdated = _without_renewal(process)
     return Step(
         process=enter(process, to, now, **changes),
-        cancelled=ready.cancelled + cancelled,
+        cancelled=ready.cancelled + cancelled + outdated,
         records=(*ready.records, Record(at=now, by=By.PEER, event=event.value, state=to, note="; ".join(notes))),
         entered=True,
     )
@@ -265,16 +273,17 @@ def act(
     Raises: IllegalTransition, Conflict.
     """
     if event is Event.TERMINATE and transfer.peer_pid is None:
-        return _end_unknown(transfer, now, cause)
+        return end_here(transfer, now, cause)
     to = may_send(transfer, KIND, event)
     cargo = Cargo()
     message, part = _message(transfer, event, message_id, cause, address)
     cleared, cancelled = overtaken(transfer)
+    cleared, outdated = _without_renewal(cleared)
     if event is Event.START:
         cargo = Cargo(words=Words(), has_resumed=not transfer.is_provider)
         if address is not None:
             # access opens at once, so that a peer quicker than its own acknowledgement is not turned away
-            cleared = replace(cleared, address=address, access=access)
+            cleared = replace(cleared, address=address, access=access, former=None)
     elif event in (Event.SUSPEND, Event.TERMINATE):
         cargo = Cargo(words=Words(code=cause.code, reasons=cause.reasons))
     flight = InFlight(message_id=message_id, event=event, to=to, cargo=cargo)
@@ -282,9 +291,16 @@ def act(
     return Step(
         process=replace(cleared, in_flight=flight, hold=None, updated_at=now),
         outgoing=(Outgoing(message_id=message_id, event=event, url=url, body=wire.encode(message)),),
-        cancelled=cancelled,
+        cancelled=cancelled + outdated,
         records=(Record(at=now, by=cause.by, event=f"send {event}", state=transfer.state, note=cause.note),),
     )
+
+
+def _without_renewal(transfer: Transfer) -> tuple[Transfer, tuple[str, ...]]:
+    """`transfer` without the start that only brings an address: in any later state the peer would take it for a resume."""
+    if transfer.renewal is None:
+        return transfer, ()
+    return replace(transfer, renewal=None), (transfer.renewal,)
 
 
 def _message(
@@ -313,7 +329,11 @@ def renew(transfer: Transfer, address: m.DataAddress, access: Access, *, message
     url = below(transfer.peer_address, "transfers", transfer.peer_pid or "", part)
     out = Outgoing(message_id=message_id, event=Event.START, url=url, body=wire.encode(message), is_harmless=True)
     record = Record(at=now, by=By.RULE, event="send start", state=transfer.state, note="fresh data address")
-    return Step(process=replace(transfer, address=address, access=access, updated_at=now), outgoing=(out,), records=(record,))
+    cleared, outdated = _without_renewal(transfer)
+    fresh = replace(
+        cleared, address=address, access=access, former=transfer.former or transfer.access, renewal=message_id, updated_at=now
+    )
+    return Step(process=fresh, outgoing=(out,), cancelled=outdated, records=(record,))
 
 
 def settle(
@@ -326,26 +346,24 @@ def settle(
     flight = transfer.in_flight
     their_pid = answer.provider_pid if answer and not transfer.is_provider else None
     learned = replace(transfer, peer_pid=transfer.peer_pid or their_pid or None)
+    if message_id == transfer.renewal:
+        return Step(process=replace(learned, renewal=None, former=None))
     if flight is None or flight.message_id != message_id:
         if transfer.state is State.TERMINATED and transfer.peer_pid is None and learned.peer_pid is not None:
-            return _tell_the_end(learned, new_message_id, now)
+            return _tell_the_end(learned, new_message_id, now, "acknowledged after the end")
         return Step(process=learned)
     return acknowledged(learned, now)
 
 
 def give_up(transfer: Transfer, message_id: str, cause: str, *, new_message_id: str, now: datetime) -> Step[Transfer]:
     """The transfer after `message_id` could not be delivered for good: terminated, and the peer told if it knows us."""
-    flight = transfer.in_flight
-    if flight is None or flight.message_id != message_id:
-        return Step(process=transfer)
-    failed = replace(transfer, error=cause, in_flight=None, updated_at=now)
-    if has_crossed(transfer, KIND):
-        record = Record(at=now, by=By.DELIVERY, event=f"drop {flight.event}", state=transfer.state, note=cause)
-        return Step(process=failed, records=(record,))
-    told = Cause(by=By.DELIVERY, code="delivery-failed", reasons=(f"`{flight.event}` could not be delivered: {cause}",))
-    if flight.event is Event.TERMINATE or transfer.peer_pid is None:
-        return _end_unknown(failed, now, told)
-    return act(failed, Event.TERMINATE, message_id=new_message_id, now=now, cause=told)
+    if message_id == transfer.renewal:
+        return Step(process=replace(transfer, renewal=None, access=transfer.former, former=None))
+
+    def terminate(failed: Transfer, told: Cause) -> Step[Transfer]:
+        return act(failed, Event.TERMINATE, message_id=new_message_id, now=now, cause=told)
+
+    return undelivered(transfer, KIND, message_id, cause, now=now, terminate=terminate)
 
 
 def moved(transfer: Transfer, moved_bytes: int, digest: str | None, now: datetime) -> Transfer:
@@ -353,23 +371,11 @@ def moved(transfer: Transfer, moved_bytes: int, digest: str | None, now: datetim
     return replace(transfer, moved_bytes=moved_bytes, digest=digest or transfer.digest, updated_at=now)
 
 
-def _end_unknown(transfer: Transfer, now: datetime, cause: Cause) -> Step[Transfer]:
-    """Terminated on our side alone.
-
-    A first message that may have arrived stays in the outbox: its acknowledgement tells whom to tell of the end.
-    """
-    if transfer.is_ended:
-        raise IllegalTransition(f"a transfer in {transfer.state} has ended", mend="nothing is lawful here")
-    ended = enter(transfer, State.TERMINATED, now, code=cause.code, reasons=cause.reasons, in_flight=None)
-    record = Record(at=now, by=cause.by, event=Event.TERMINATE.value, state=State.TERMINATED, note=cause.note)
-    return Step(process=ended, records=(record,), entered=True)
-
-
-def _tell_the_end(transfer: Transfer, message_id: str, now: datetime) -> Step[Transfer]:
+def _tell_the_end(transfer: Transfer, message_id: str, now: datetime, note: str) -> Step[Transfer]:
     """A termination for a provider that came to know a transfer which has ended here already."""
     cause = Cause(by=By.DELIVERY, code=transfer.code, reasons=transfer.reasons)
     message, part = _message(transfer, Event.TERMINATE, message_id, cause, None)
     url = below(transfer.peer_address, "transfers", transfer.peer_pid or "", part)
     out = Outgoing(message_id=message_id, event=Event.TERMINATE, url=url, body=wire.encode(message), is_harmless=True)
-    record = Record(at=now, by=By.DELIVERY, event="send terminate", state=transfer.state, note="acknowledged after the end")
+    record = Record(at=now, by=By.DELIVERY, event="send terminate", state=transfer.state, note=note)
     return Step(process=transfer, outgoing=(out,), records=(record,))
