@@ -140,8 +140,14 @@ class Node(_Section):
 class StoreSettings(_Section):
     """Where state is kept."""
 
-    url: str = Field(
-        "sqlite:///kontor.db", description="`sqlite:///PATH` (relative to `data_dir`) or `memory:` (lost at exit)."
+    url: Secret = Field(
+        "sqlite:///kontor.db",
+        repr=False,
+        description="`sqlite:///PATH` (relative to `data_dir`), `postgresql://USER:PASSWORD@HOST:PORT/DATABASE` for replicas, or"
+        " `memory:` (lost at exit).",
+    )
+    connections: int = Field(
+        8, ge=1, le=1000, description="PostgreSQL connections that a node works on at once; more for many processors there."
     )
     lease_s: float = Field(30, gt=0, description="How long a node owns what it took from the outbox; longer on slow networks.")
 

@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 _NOT_GIVEN = "official files not given"
+_NO_POSTGRES = "PostgreSQL server not given"
 
 # a slow machine is no fault of the property
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -26,8 +27,23 @@ def official() -> pathlib.Path:
     return path
 
 
+@pytest.fixture
+def postgres() -> str:
+    """The URL of the server that `KONTOR_POSTGRES` names; without it the check is not run and is counted."""
+    url = os.environ.get("KONTOR_POSTGRES")
+    if not url:
+        pytest.skip(_NO_POSTGRES)
+    return url
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints one line for all checks that were not run."""
-    skipped = [report for report in terminalreporter.stats.get("skipped", []) if _NOT_GIVEN in str(report.longrepr)]
-    if skipped:
-        terminalreporter.write_line(f"{_NOT_GIVEN}: {len(skipped)} checks not run")
+    """Prints one line for all checks of a kind that were not run."""
+    for reason in (_NOT_GIVEN, _NO_POSTGRES):
+        skipped = [report for report in terminalreporter.stats.get("skipped", []) if reason in str(report.longrepr)]
+        if skipped:
+            terminalreporter.write_line(f"{reason}: {len(skipped)} checks not run")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Trees and bytes are named after their argument: their contents are long, and may be made anew in each process."""
+    return argname if isinstance(val, dict | list | tuple | bytes) and val else None

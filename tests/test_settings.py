@@ -57,7 +57,17 @@ def test_no_section_takes_what_it_does_not_know_and_none_can_be_changed(model: t
 
 @pytest.mark.parametrize("model", list(models()), ids=lambda model: model.__name__)
 def test_a_number_says_its_unit_in_its_name_or_counts_things(model: type[pydantic.BaseModel]) -> None:
-    counts = {"port", "attempts", "parallel", "parallel_per_peer", "push_attempts", "nth", "page_size", "allowed_ports"}
+    counts = {
+        "port",
+        "connections",
+        "attempts",
+        "parallel",
+        "parallel_per_peer",
+        "push_attempts",
+        "nth",
+        "page_size",
+        "allowed_ports",
+    }
     for name, field in model.model_fields.items():
         kinds = {field.annotation, *typing.get_args(field.annotation)}
         if kinds & {int, float} and name not in counts:

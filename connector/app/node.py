@@ -119,6 +119,7 @@ class App:
         secrets_ = Secrets(store, key, clock)
         judge = Judge(known_vocabulary())
         delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
+        store.listen(delivery.woken.set)
         plane = BuiltInDataPlane(
             DataPlaneConfig(
                 public_url=self.public_url,

@@ -33,7 +33,8 @@ def named_store(settings: Settings) -> Store:
 
     found = settings.node
     found.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return open_store(settings.store.url, node=found.id, lease_s=settings.store.lease_s, folder=found.data_dir)
+    store = settings.store
+    return open_store(store.url, node=found.id, lease_s=store.lease_s, folder=found.data_dir, connections=store.connections)
 
 
 @contextlib.asynccontextmanager

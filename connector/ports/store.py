@@ -1,7 +1,7 @@
 """The state store: processes, agreements, documents, the outbox and what is due, in one transaction.
 
 The one way to change a process is `advance`: a transaction that reads it, calls a pure function with what it found, and writes
-what that function says, all or nothing. Adapters: memory, SQLite; `connector.testing.store_contract` is what they must pass.
+what that function says, all or nothing. Adapters: memory, SQLite, PostgreSQL; `connector.testing.store_contract` is what they must pass.
 Every row belongs to a participant context; no call reads or writes across contexts unless it says so (the workers' calls).
 """
 
@@ -190,7 +190,8 @@ class Document:
 class Store(Protocol):
     """The durable memory of a node.
 
-    Every call may raise StoreUnavailable (disk full, connection lost): nothing was written then.
+    Every call may raise StoreUnavailable (disk full, connection lost): nothing was written then, or, when the connection to a
+    server broke before its answer came, all of it.
     `node` is the id of the running node; what it has leased and not finished is free for others when the lease ends, and for
     itself when it starts anew.
     """
@@ -268,8 +269,14 @@ class Store(Protocol):
     async def next_moment(self) -> datetime | None:
         """When `claim` or `claim_due` has something next, which may be past; None when nothing waits.
 
-        Ends of leases count, of this node's too. What another node writes later is not foreseen: with replicas, look again
-        every second or so.
+        Ends of leases count, of this node's too. What another node writes later is not foreseen: `listen` tells of it.
+        """
+        ...
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called, on the event loop, when another node may have left something to claim; one listener at a time.
+
+        It may be called without need, and is not called by a store that nodes do not share.
         """
         ...
 

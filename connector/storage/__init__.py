@@ -8,17 +8,20 @@ from urllib.parse import unquote
 from connector.errors import ConfigurationError
 from connector.ports.store import Store
 
-_KNOWN = "`sqlite:///PATH`, `memory:`"
+_KNOWN = "`sqlite:///PATH`, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, `memory:`"
+DEFAULT_CONNECTIONS = 8
 
 
-def open_store(url: str, *, node: str, lease_s: float, folder: pathlib.Path | None = None) -> Store:
+def open_store(
+    url: str, *, node: str, lease_s: float, folder: pathlib.Path | None = None, connections: int = DEFAULT_CONNECTIONS
+) -> Store:
     """The store that `url` names, for the node with the id `node`; nothing is touched before its `open`.
 
     `sqlite:///kontor.db` is relative to `folder` (the node's data folder; None: the working folder),
-    `sqlite:////var/lib/kontor.db` is absolute, `memory:` is lost at exit. `lease_s` is how long a node owns what it took from
-    the outbox.
+    `sqlite:////var/lib/kontor.db` is absolute, `memory:` is lost at exit; `postgresql://` is shared by replicas, each with at
+    most `connections` at work. `lease_s` is how long a node owns what it took from the outbox.
 
-    Raises: ConfigurationError for another scheme, or a SQLite URL without a path.
+    Raises: ConfigurationError for another scheme, a SQLite URL without a path, or a store whose library is not installed.
     """
     scheme, colon, rest = url.partition(":")
     if colon and scheme == "memory" and rest in ("", "//"):
@@ -36,4 +39,14 @@ def open_store(url: str, *, node: str, lease_s: float, folder: pathlib.Path | No
         from connector.storage.sqlite.store import SqliteStore
 
         return SqliteStore(path=(folder or pathlib.Path()) / path, node=node, lease_s=lease_s)
+    if colon and scheme in ("postgresql", "postgres"):
+        try:
+            from connector.storage.postgres.store import PostgresStore
+        except ModuleNotFoundError as fault:
+            raise ConfigurationError(
+                f"the library `{fault.name}` for this store is not installed",
+                where="store.url",
+                mend="install the extra: `kontor-connector[postgres]`",
+            ) from fault
+        return PostgresStore(url=url, node=node, lease_s=lease_s, connections=connections)
     raise ConfigurationError(f"`{scheme}` is no kind of store", where="store.url", mend=f"known: {_KNOWN}")

@@ -252,6 +252,9 @@ class MemoryStore:
     async def next_moment(self) -> datetime | None:
         return min((waiting.free_at for waiting in self._waiting()), default=None)
 
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Nobody else writes: nodes that share a memory share a process, and are tests."""
+
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
         return tuple(row.key for row in self._memory.processes.values() if row.key.kind is kind and row.state in states)
 

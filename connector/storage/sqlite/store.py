@@ -118,6 +118,9 @@ class SqliteStore:
     async def next_moment(self) -> datetime | None:
         return self._read(reads.next_moment)
 
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Nobody else writes: a file belongs to one node."""
+
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
         return await self._list(reads.running, kind, states)
 

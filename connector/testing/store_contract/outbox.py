@@ -140,7 +140,7 @@ class OutboxContract:
             await put(stores[0], negotiation(f"p{number}"), outgoing=(outgoing(f"m{number}"),), due=(due(f"d{number}", NOW),))
         late = NOW + LEASE
         taken = await asyncio.gather(*(store.claim(late, limit=4) for store in stores for _ in range(3)))
-        assert sorted(len(messages) for messages in taken) == [0, 2, 4, 4, 4, 4, 4, 4, 4]
+        assert max(len(messages) for messages in taken) == 4
         assert sorted(_ids(tuple(m for messages in taken for m in messages))) == sorted(f"m{n}" for n in range(30))
         dues = await asyncio.gather(*(store.claim_due(late, limit=20) for store in stores))
         assert sorted(_acts(tuple(row for rows in dues for row in rows))) == sorted(f"d{n}" for n in range(30))

@@ -1,0 +1,1 @@
+"""The state store in PostgreSQL, shared by the replicas of a node: with the extra `postgres`."""

@@ -1,0 +1,113 @@
+"""The way to the server: a bounded pool of connections, each with its time-outs, and faults translated at this door.
+
+A connection that breaks is replaced by the next call that needs one, so that a server that comes back, or another that takes
+its place, is used without a restart. Connections go back to the pool as they are: nothing here sets anything in a session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import asyncpg
+
+from connector.errors import StoreUnavailable
+from connector.storage.postgres import faults
+
+_CONNECT_S: Final = 5.0
+_ANSWER_S: Final = 15.0
+"""When we give up on an answer: later than the server does, so that it is the server that ends a statement."""
+_WAIT_FOR_A_CONNECTION_S: Final = 10.0
+_IDLE_S: Final = 300.0
+_SESSION: Final = {
+    "application_name": "kontor",
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": "10000",
+    "lock_timeout": "5000",
+    "idle_in_transaction_session_timeout": "10000",
+}
+
+
+def shown(url: str) -> str:
+    """`url` without user, password and options: what may be logged."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "store.url"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+async def _as_it_is(connection: Any) -> None:
+    """Nothing has to be cleared from a session before somebody else uses it: that spares a round trip for each use."""
+
+
+class Link:
+    """Connections to the database that `url` names, at most `size` at once and one more for the herald."""
+
+    def __init__(self, url: str, *, size: int) -> None:
+        self.where = shown(url)
+        self._url = url
+        self._size = size
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        """Ready the pool; connections are made when they are needed."""
+        if self._pool is None:
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=0,
+                max_size=self._size,
+                reset=_as_it_is,
+                max_inactive_connection_lifetime=_IDLE_S,
+                **self._arguments(),
+            )
+
+    async def close(self) -> None:
+        """Let the calls under way finish, then let go of all connections."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                async with asyncio.timeout(_CONNECT_S):
+                    await pool.close()
+            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                # a server that does not answer keeps nobody from leaving
+                pool.terminate()
+
+    async def connect(self) -> Any:
+        """A connection outside the pool, for whoever asks to close.
+
+        Raises: ConfigurationError, StoreUnavailable.
+        """
+        try:
+            return await asyncpg.connect(self._url, **self._arguments())
+        except Exception as fault:
+            raise faults.at_opening(fault, self.where) from fault
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """A connection of the pool; each statement on it is a transaction of its own, unless one is begun.
+
+        Raises: StoreUnavailable when none is to be had or it broke, InternalError, BadMessage for a text that cannot be kept.
+        """
+        pool = self._pool
+        if pool is None:
+            raise StoreUnavailable("the state store is not open", where=self.where)
+        try:
+            async with pool.acquire(timeout=_WAIT_FOR_A_CONNECTION_S) as connection:
+                yield connection
+        except Exception as fault:
+            if faults.state(fault) == faults.READ_ONLY:
+                # the primary has moved: look for it anew
+                await pool.expire_connections()
+            translated = faults.told(fault, self.where)
+            if translated is fault:
+                raise
+            raise translated from fault
+
+    def _arguments(self) -> dict[str, Any]:
+        own = {name for name, _ in parse_qsl(urlsplit(self._url).query)}
+        settings = {name: value for name, value in _SESSION.items() if name not in own}
+        return {"timeout": _CONNECT_S, "command_timeout": _ANSWER_S, "server_settings": settings}

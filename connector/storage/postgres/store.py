@@ -1,0 +1,151 @@
+"""The PostgreSQL adapter of the store port: one database for all replicas of a node.
+
+Any replica answers any message: transitions are compared by version and contenders wait at the row's lock, unique indexes
+decide races of first messages, claims are leases taken with `SKIP LOCKED`. What one node writes wakes the timers of the others
+(`herald.py`). A server that is away answers every call with StoreUnavailable until it is back. When a connection breaks while
+an answer is under way, the write may have happened all the same: the peer repeats its message and gets the first answer.
+A connection pooler in between must keep sessions (no transaction pooling): statements are prepared, and one session listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from connector.dsp.negotiation import Agreement
+from connector.dsp.process import Process
+from connector.dsp.tables import Kind, State
+from connector.errors import StoreUnavailable
+from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Page, PeerKey, Timeline
+from connector.storage.postgres import faults, schema
+from connector.storage.postgres.herald import Herald
+from connector.storage.postgres.link import Link
+from connector.storage.postgres.reads import Reads
+from connector.storage.postgres.writes import Writes
+
+
+class PostgresStore:
+    """The store in the database that `url` names, for the node `node`, with at most `connections` at once."""
+
+    def __init__(self, *, url: str, node: str, lease_s: float, connections: int) -> None:
+        self._link = Link(url, size=connections)
+        self._node = node
+        self._lease_s = lease_s
+        self._wake: Callable[[], None] = _nobody
+        self._reads = Reads(self._link)
+        self._open: tuple[Writes, Herald] | None = None
+
+    async def open(self) -> None:
+        if self._open is not None:
+            return
+        connection = await self._link.connect()
+        try:
+            await schema.prepare(connection, self._link.where)
+            name = await connection.fetchval("SELECT current_schema()")
+        except Exception as fault:
+            raise faults.at_opening(fault, self._link.where) from fault
+        finally:
+            connection.terminate()
+        await self._link.open()
+        herald = Herald(self._link.connect, node=self._node, schema=name, wake=lambda: self._wake())
+        self._open = Writes(self._link, herald, node=self._node, lease_s=self._lease_s), herald
+        herald.start()
+
+    async def close(self) -> None:
+        if self._open is not None:
+            (_, herald), self._open = self._open, None
+            await herald.close()
+            await self._link.close()
+
+    async def migrate(self) -> tuple[int, int]:
+        connection = await self._link.connect()
+        try:
+            await schema.check_server(connection, self._link.where)
+            return await schema.migrate(connection, self._link.where)
+        except Exception as fault:
+            raise faults.at_opening(fault, self._link.where) from fault
+        finally:
+            connection.terminate()
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    @property
+    def _writes(self) -> Writes:
+        if self._open is None:
+            raise StoreUnavailable("the state store is not open", where=self._link.where)
+        return self._open[0]
+
+    # --- processes
+
+    async def advance(self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None) -> Change[Any]:
+        return await self._writes.advance(key, decide, received)
+
+    async def process(self, key: Key) -> Process | None:
+        return await self._reads.process(key)
+
+    async def processes(
+        self, kind: Kind, participant: str, filter_: Filter, *, cursor: str | None = None, limit: int = 100
+    ) -> Page[Process]:
+        return await self._reads.processes(kind, participant, filter_, cursor, limit)
+
+    async def find(self, participant: str, pid: str) -> Key | None:
+        return await self._reads.find(participant, pid)
+
+    async def timeline(self, key: Key) -> Timeline:
+        return await self._reads.timeline(key)
+
+    # --- the workers' calls
+
+    async def claim(self, now: datetime, *, limit: int = 100) -> tuple[Message, ...]:
+        return await self._writes.claim(now, limit)
+
+    async def release(self) -> None:
+        await self._writes.release()
+
+    async def claim_due(self, now: datetime, *, limit: int = 100) -> tuple[DueRow, ...]:
+        return await self._writes.claim_due(now, limit)
+
+    async def drop_due(self, ids: tuple[int, ...]) -> None:
+        await self._writes.drop_due(ids)
+
+    async def next_moment(self) -> datetime | None:
+        return await self._reads.next_moment()
+
+    async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
+        return await self._reads.running(kind, states)
+
+    # --- agreements
+
+    async def agreement(self, participant: str, id_: str) -> Agreement | None:
+        return await self._reads.agreement(participant, id_)
+
+    async def agreements(
+        self, participant: str, filter_: Filter, *, cursor: str | None = None, limit: int = 100
+    ) -> Page[Agreement]:
+        return await self._reads.agreements(participant, filter_, cursor, limit)
+
+    async def put_agreement(self, agreement: Agreement, *, is_new: bool) -> None:
+        await self._writes.put_agreement(agreement, is_new)
+
+    # --- documents
+
+    async def document(self, participant: str, kind: str, id_: str) -> Document | None:
+        return await self._reads.document(participant, kind, id_)
+
+    async def documents(self, participant: str, kind: str, *, cursor: str | None = None, limit: int = 100) -> Page[Document]:
+        return await self._reads.documents(participant, kind, cursor, limit)
+
+    async def put_document(self, document: Document, *, expect: int | None = None) -> Document:
+        return await self._writes.put_document(document, expect)
+
+    async def delete_document(self, participant: str, kind: str, id_: str) -> bool:
+        return await self._writes.delete_document(participant, kind, id_)
+
+    async def revision(self, participant: str) -> int:
+        return await self._reads.revision(participant)
+
+
+def _nobody() -> None:
+    """Nobody asked to be woken."""
