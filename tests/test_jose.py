@@ -250,7 +250,6 @@ def big(bits: int) -> dict[str, str]:
         WEAK.numbers.public_key() and jwt.algorithms.RSAAlgorithm.to_jwk(WEAK.numbers.public_key(), as_dict=True),  # type: ignore[arg-type]
         big(16_384),
     ],
-    ids=str,
 )
 def test_a_key_that_must_not_count_is_refused(jwk: object) -> None:
     with pytest.raises(Unproven) as caught:
