@@ -101,7 +101,10 @@ class Change(Generic[P]):
     attempts: tuple[Attempt, ...] = ()
     records: tuple[Record, ...] = ()
     due: tuple[Due, ...] = ()
-    """Acts that wait; those of an earlier state are dropped by whoever takes them."""
+    """Acts that wait; those of an earlier state are dropped by whoever takes them.
+
+    A process that ends has none any more: the change that ends it drops them all, and later ones are not kept.
+    """
     agreement: Agreement | None = None
     """An agreement to keep, or the new version of one."""
     repeated: bytes | None = None

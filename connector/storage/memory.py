@@ -165,6 +165,9 @@ class MemoryStore:
                     waiting.node, waiting.tries = None, waiting.tries + 1
             row.records += records
             row.attempts += attempts
+            if row.state is not None and row.state.is_terminal:
+                row.due.clear()
+                dues.clear()
             for due, text in dues:
                 number = next(self._memory.numbers)
                 row.due[number] = _Waiting(number, text, due.at, due.at, None, now)

@@ -19,7 +19,7 @@ from connector.storage.queries import statements
 SQL = statements("sqlite")
 _BY_PID, _BY_PEER = SQL["process_by_pid"], SQL["process_by_peer"]
 _UPDATE, _UPDATE_BODY = SQL["update_process"], SQL["update_process_body"]
-_STEP = SQL["insert_step"]
+_STEP, _DROP_DUE = SQL["insert_step"], SQL["delete_due_of"]
 _SEND, _REMOVE, _PUT_OFF = SQL["insert_message"], SQL["delete_message"], SQL["put_off_message"]
 _NOTHING = b"[]"
 
@@ -77,6 +77,8 @@ class Writes:
                 self._execute(_UPDATE_BODY, (body, is_held, number))
             else:
                 self._execute(_UPDATE, (body, is_held, process.state, agreement, number))
+                if process.is_ended:
+                    self._execute(_DROP_DUE, (number,))
             return number
         opened_as = key.peer_pid if isinstance(key, PeerKey) else None
         values = (
@@ -118,7 +120,8 @@ class Writes:
             attempts = codec.encode(change.attempts) if change.attempts else _NOTHING
             answer = change.answer if received is not None else None
             self._execute(_STEP, (number, received, answer, records, attempts))
-        for due in change.due:
+        process = change.process or found
+        for due in change.due if process is not None and not process.is_ended else ():
             self._execute(SQL["insert_due"], (number, codec.encode(due), codec.micros(due.at)))
 
     # --- the workers' calls

@@ -195,6 +195,18 @@ class OutboxContract:
         await here.advance(place, adding(removed=("m",)))
         assert await there.next_moment() is None
 
+    async def test_an_ended_process_waits_for_nothing(self, nodes: Nodes) -> None:
+        here, there = await nodes("here"), await nodes("there")
+        place = await put(here, negotiation("one"), due=(due("agree", NOW), due("end", NOW + SECOND)))
+        other = await put(here, negotiation("two"), due=(due("agree", NOW),))
+        assert len(await there.claim_due(NOW)) == 2
+        ended = negotiation("one", state=State.TERMINATED)
+        await here.advance(place, always(Change(process=ended, due=(due("late", NOW),))))
+        await here.advance(place, adding(due=(due("later", NOW),)))
+        assert (await here.timeline(place)).due == ()
+        assert await here.next_moment() == NOW + LEASE
+        assert [row.key for row in await here.claim_due(NOW + 10 * LEASE)] == [other]
+
     async def test_ended_processes_still_send_what_they_owe(self, store: Store) -> None:
         await put(store, negotiation("one", state=State.TERMINATED), outgoing=(outgoing("m"),))
         assert _ids(await store.claim(NOW + LEASE)) == ["m"]

@@ -156,6 +156,9 @@ BEGIN
   FOR n IN 1 .. cardinality(due_) LOOP
     INSERT INTO due (process, body, not_before, free_at) VALUES (at_, due_[n], due_at_[n], due_at_[n]);
   END LOOP;
+  IF body_ IS NOT NULL AND state_ IN ('FINALIZED', 'COMPLETED', 'TERMINATED') THEN
+    DELETE FROM due WHERE process = at_;
+  END IF;
   IF agreement_ IS NOT NULL THEN
     PERFORM keep_agreement(
       participant_, agreement_, agreement_role_, agreement_peer_, agreement_negotiation_, agreement_dataset_, agreement_body_, false

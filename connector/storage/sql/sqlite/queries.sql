@@ -34,6 +34,9 @@ UPDATE outbox SET tries = tries + 1, node = NULL, not_before = ?1, free_at = ?1 
 -- name: insert_due
 INSERT INTO due (process, body, not_before, free_at) VALUES (?1, ?2, ?3, ?3)
 
+-- name: delete_due_of
+DELETE FROM due WHERE process = ?
+
 -- name: free_messages
 SELECT o.id, p.kind, p.participant, p.pid, p.peer, o.tries, o.created_at, o.message_id, o.event, o.url, o.body, o.is_harmless
 FROM outbox AS o JOIN process AS p ON p.id = o.process WHERE o.free_at <= ? ORDER BY o.free_at, o.id LIMIT ?
