@@ -218,7 +218,7 @@ class TokenVerifier:
     leeway: timedelta = timedelta(seconds=5)
     """How far the clocks of two machines may differ."""
 
-    def open(self, raw: str, *, now: datetime, audience: str | None = None, issuer: str | None = None) -> Token:
+    def open(self, raw: str | Token, *, now: datetime, audience: str | None = None, issuer: str | None = None) -> Token:
         """The token, lawful in everything that can be judged without a key. Fetch nothing for one that does not open.
 
         `audience` must then be its only audience, and `issuer` its `iss`.
@@ -226,23 +226,27 @@ class TokenVerifier:
         Raises: Unproven with the failed check.
         Source: RFC 7519, section 7.2; RFC 8725, section 3.
         """
-        profile = self.profile
-        token = read(raw, max_bytes=profile.max_bytes)
-        if token.type not in profile.types:
-            raise _refused("type", f"`typ` is {strict.shown(token.type)}, which is not that of a {profile.name}")
+        token = read(raw, max_bytes=self.profile.max_bytes) if isinstance(raw, str) else raw
+        self.judge_use(token)
         claims = token.claims
-        for name in profile.required:
-            if name not in claims:
-                raise _refused(name, f"the {profile.name} has no `{name}`")
-        for name in profile.forbidden:
-            if name in claims:
-                raise _refused("type", f"a token with `{name}` is no {profile.name}")
         if issuer is not None and claims.get("iss") != issuer:
             raise _refused("issuer", f"`iss` is {strict.shown(claims.get('iss'))}, expected `{issuer}`")
         if audience is not None and claims.get("aud") not in (audience, [audience]):
             raise _refused("audience", f"`aud` is {strict.shown(claims.get('aud'))}, expected `{audience}` alone")
         self._judge_times(claims, now)
         return token
+
+    def judge_use(self, token: Token) -> None:
+        """Returns when `token` is one for this use, by its `typ` and its claims' names. Raises: Unproven."""
+        profile = self.profile
+        if token.type not in profile.types:
+            raise _refused("type", f"`typ` is {strict.shown(token.type)}, which is not that of a {profile.name}")
+        for name in profile.forbidden:
+            if name in token.claims:
+                raise _refused("type", f"a token with `{name}` is no {profile.name}")
+        for name in profile.required:
+            if name not in token.claims:
+                raise _refused(name, f"the {profile.name} has no `{name}`")
 
     def prove(self, token: Token, key: PublicKey) -> None:
         """Returns when `key` signed `token`.
@@ -260,10 +264,7 @@ class TokenVerifier:
     def verify(
         self, raw: str, key: PublicKey, *, now: datetime, audience: str | None = None, issuer: str | None = None
     ) -> Token:
-        """The token, lawful and proven by a key that is known beforehand.
-
-        Raises: as `open` and `prove`.
-        """
+        """The token, lawful and proven by a key that is known beforehand. Raises: as `open` and `prove`."""
         token = self.open(raw, now=now, audience=audience, issuer=issuer)
         self.prove(token, key)
         return token
@@ -286,10 +287,9 @@ class TokenVerifier:
 
 
 def read(raw: str, *, max_bytes: int) -> Token:
-    """The parts of a compact token, judged by its form alone. Prefer `TokenVerifier.open`.
+    """The parts of a compact token, judged by its form alone (RFC 7515, section 5.2). Prefer `TokenVerifier.open`.
 
     Raises: Unproven.
-    Source: RFC 7515, section 5.2, steps 1 to 7.
     """
     if len(raw) > max_bytes:
         raise _refused("size", f"the token has {len(raw)} characters, at most {max_bytes} are read")

@@ -1,0 +1,74 @@
+"""What a token must be for each of its uses in DCP, so that none can stand in for another.
+
+What lives here: one `TokenVerifier` per use, and the media types of tokens that we issue.
+What does not: the judging (`jose.py`), and which key must prove which (`did.py`, `Relationship`).
+Source: DCP 1.0, section 4.3 (self-issued tokens); VC Data Model 1.1, section 6.3.1; Securing VCs using JOSE and COSE, section 3.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from connector.jose import Profile, TokenVerifier
+
+_PLAIN: Final[tuple[str | None, ...]] = (None, "jwt")
+ACCESS_TYPE: Final = "dcp-at+jwt"
+PRESENTATION_2_TYPE: Final = "vp+jwt"
+CREDENTIAL_2_TYPE: Final = "vc+jwt"
+
+SELF_ISSUED: Final = TokenVerifier(
+    profile=Profile(
+        name="self-issued token",
+        types=frozenset(_PLAIN),
+        # `sub_jwk` belongs to a draft that let the sender choose its own key; `scope` to an access token
+        forbidden=("vp", "vc", "verifiableCredential", "sub_jwk", "scope"),
+    )
+)
+"""Who sends a message: `iss` and `sub` the sender, `aud` the receiver, `token` what the receiver may ask with."""
+
+ACCESS: Final = TokenVerifier(
+    profile=Profile(
+        name="access token",
+        types=frozenset({ACCESS_TYPE}),
+        required=("iss", "sub", "aud", "exp", "iat", "jti", "scope"),
+        forbidden=("vp", "vc"),
+    )
+)
+"""What a verifier may ask our credential service for. Only we issue and read it."""
+
+PRESENTATION: Final = TokenVerifier(
+    profile=Profile(
+        name="presentation",
+        types=frozenset((*_PLAIN, PRESENTATION_2_TYPE)),
+        required=("iss", "aud", "exp"),
+        forbidden=("vc", "token"),
+        max_life=timedelta(hours=24),
+        max_bytes=512 << 10,
+    )
+)
+"""Credentials, shown by their holder to one verifier."""
+
+CREDENTIAL: Final = TokenVerifier(
+    profile=Profile(
+        name="credential",
+        types=frozenset((*_PLAIN, CREDENTIAL_2_TYPE)),
+        required=(),
+        forbidden=("vp", "token"),
+        max_life=None,
+        max_bytes=128 << 10,
+    )
+)
+"""What an issuer attests."""
+
+STATUS_LIST: Final = TokenVerifier(
+    profile=Profile(
+        name="status list",
+        types=frozenset((*_PLAIN, CREDENTIAL_2_TYPE)),
+        required=(),
+        forbidden=("vp", "token"),
+        max_life=None,
+        max_bytes=4 << 20,
+    )
+)
+"""Which of an issuer's credentials hold no longer."""
