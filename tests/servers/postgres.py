@@ -84,7 +84,7 @@ class Postgres:
         self._data = folder / "data"
         self._log = folder / "server.log"
         self._folder = folder
-        self._password = secrets.token_hex(12)
+        self.password = secrets.token_hex(12)
         self._is_durable = is_durable
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
@@ -92,7 +92,7 @@ class Postgres:
     @property
     def url(self) -> str:
         """The address of the database, with user and password."""
-        return f"postgresql://kontor:{self._password}@127.0.0.1:{self.port}/kontor"
+        return f"postgresql://kontor:{self.password}@127.0.0.1:{self.port}/kontor"
 
     def create(self) -> None:
         """Make the data folder and the database."""
@@ -100,7 +100,7 @@ class Postgres:
             shutil.chown(self._folder, _USER)
         self._folder.chmod(0o700)
         secret = self._folder / "password"
-        secret.write_text(self._password + "\n")
+        secret.write_text(self.password + "\n")
         if os.geteuid() == 0:
             shutil.chown(secret, _USER)
         self._run(
@@ -150,7 +150,7 @@ class Postgres:
         done = subprocess.run(
             [self._bin / program, *arguments],
             capture_output=True, text=True, check=False, cwd=self._folder,
-            env={**os.environ, "PGPASSWORD": self._password}, **_as_user(),
+            env={**os.environ, "PGPASSWORD": self.password}, **_as_user(),
         )  # fmt: skip
         if done.returncode:
             raise ServerError(f"{program} failed: {done.stderr.strip() or done.stdout.strip()}")
