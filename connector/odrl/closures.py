@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from connector.odrl.model import AssetRef, Constraint, Operator, PartyRef
 from connector.odrl.operands import left_side, matcher
@@ -88,7 +89,7 @@ def _waiting(operand: Operand, stage: Stage) -> Unknown | None:
     later = operand.first_stage_after(stage)
     if is_judged(operand, stage) or later is None:
         return None
-    return Unknown(code=Code.STAGE_DEFERRED, detail=f"`{operand.label}` is judged from `{later}` on", needs=operand.name)
+    return Unknown(code=Code.STAGE_DEFERRED, detail=f"`{operand.short}` is judged from `{later}` on", needs=operand.name)
 
 
 def clock_test(constraint: Constraint, right: tuple[Typed, ...]) -> Test | None:
@@ -100,23 +101,23 @@ def clock_test(constraint: Constraint, right: tuple[Typed, ...]) -> Test | None:
         edge, is_before = span.start, operator == "lt"
     else:
         # `lteq` a day holds until the day ends; `lteq` a moment holds in that moment
-        edge, is_before = span.end if not span.is_moment else _next(span.end), operator == "lteq"
+        edge, is_before = span.end if not span.is_moment else after(span.end), operator == "lteq"
     if is_before:
         return lambda frame: frame.now < edge
     return lambda frame: frame.now >= edge
 
 
-def _next(moment: datetime) -> datetime:
+def after(moment: datetime) -> datetime:
+    """The first moment after a moment; the last one of the calendar stays."""
     try:
         return moment + TICK
     except OverflowError:
         return moment
 
 
-def value_test(constraint: Constraint, operand: Operand, right: tuple[Typed, ...]) -> Test:
-    look_up = reader(operand)
+def value_test(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], look_up: Callable[[Frame], object]) -> Test:
     match = matcher(constraint.operator, right, operand)
-    missing = Unknown(code=Code.VALUE_MISSING, detail=f"nothing is known of `{operand.label}`", needs=operand.name)
+    missing = Unknown(code=Code.VALUE_MISSING, detail=f"nothing is known of `{operand.short}`", needs=operand.name)
     unset = Unknown(code=Code.STATE_MISSING, detail="it is not known when the agreement was made", needs="agreed_at")
     name = operand.name
     is_relative = any(isinstance(value, Relative) for value in right)
@@ -170,9 +171,16 @@ def resolve(value: Typed, agreed_at: datetime | None) -> Typed | None:
     return Span(moment, moment)
 
 
-def reader(operand: Operand) -> Callable[[Frame], object]:
-    """A function that looks a left operand's value up; None when nobody knows it."""
+def reader(operand: Operand, part: str = "constraint") -> Callable[[Frame], object]:
+    """A function that looks a left operand's value up; None when nobody knows it.
+
+    A refinement of an asset asks for the asset's properties, one of a party first for the party's, then like any constraint.
+    """
+    if part == "target":
+        return _property_reader(operand, is_party=False)
     looks = [_look(source, operand) for source in operand.sources if source.kind is not SourceKind.LEDGER]
+    if part == "party":
+        looks.insert(0, _property_reader(operand, is_party=True))
     if len(looks) == 1:
         return looks[0]
 
@@ -182,14 +190,30 @@ def reader(operand: Operand) -> Callable[[Frame], object]:
     return first
 
 
+def _property_reader(operand: Operand, *, is_party: bool) -> Callable[[Frame], object]:
+    names = (operand.name, *operand.aliases)
+
+    def look(frame: Frame) -> object:
+        who = frame.request.party if is_party else frame.request.target
+        known = frame.world.properties.get(who) if who is not None else None
+        return None if known is None else next((known[name] for name in names if name in known), None)
+
+    return look
+
+
 def _look(source: Source, operand: Operand) -> Callable[[Frame], object]:
     if source.kind is SourceKind.CLOCK:
         return lambda frame: frame.now
     if source.kind is SourceKind.PARTY:
         return lambda frame: frame.request.party
     if source.kind is SourceKind.CLAIM:
-        claim = source.name
-        return lambda frame: frame.world.claims.get(claim)
+        claim, proven = source.name, _property_reader(operand, is_party=True)
+
+        def look(frame: Frame) -> object:
+            fact = frame.world.claims.get(claim)
+            return proven(frame) if fact is None and frame.world.properties else fact
+
+        return look
     names = (source.name,) if source.name else (operand.name, *operand.aliases)
     if len(names) == 1:
         name = names[0]
@@ -289,13 +313,31 @@ def exactly_one(tests: tuple[Test, ...]) -> Test:
     return test
 
 
+def in_order(tests: tuple[Test, ...], keys: tuple[str, ...], join: Callable[[tuple[Test, ...]], Test]) -> Test:
+    """`andSequence`: all members hold, and the ledger knows of none that it first held after a later one.
+
+    A member that is not on record holds for the first time now. Without any record the order is not judged.
+    """
+    together = join(tests)
+
+    def test(frame: Frame) -> Truth:
+        truth = together(frame)
+        ledger = frame.world.ledger
+        if truth is not True or ledger is None or not any(key in ledger.became_true for key in keys):
+            return truth
+        moments = [ledger.became_true.get(key, frame.now) for key in keys]
+        return all(first <= second for first, second in pairwise(moments))
+
+    return test
+
+
 # --- time
 
 
 def edges(operator: str, span: Span) -> tuple[datetime, ...]:
-    after = span.end if not span.is_moment else _next(span.end)
+    following = span.end if not span.is_moment else after(span.end)
     if operator in ("lt", "gteq"):
         return (span.start,)
     if operator in ("lteq", "gt"):
-        return (after,)
-    return (span.start, after)
+        return (following,)
+    return (span.start, following)

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 
 from connector.odrl import trace as tracing
 from connector.odrl.closures import Frame
-from connector.odrl.compile import Compiled, CompiledDuty, CompiledRule, compile, flips
-from connector.odrl.expand import duty_key
+from connector.odrl.compile import Compiled, CompiledDuty, CompiledRule, compile, next_flip
 from connector.odrl.model import Conflict, Policy
 from connector.odrl.truth import (
     STAGE_ORDER,
@@ -39,7 +39,8 @@ from connector.odrl.truth import (
 from connector.odrl.vocabulary import Vocabulary
 
 _MOST_FLIPS = 64
-# beyond this many instants without a change, the next one is given as the time to ask again
+_MOST_STEPS = 4_096
+# beyond so many instants without a change, the next one is given as the time to ask again
 _TRANSFER = STAGE_ORDER[Stage.TRANSFER]
 
 
@@ -64,7 +65,7 @@ def decide(
     if isinstance(policy, Compiled):
         compiled = policy
     elif vocabulary is not None:
-        compiled = compile(policy, vocabulary)
+        compiled = compile(policy, vocabulary, has_ledger=world.ledger is not None)
     else:
         raise ValueError("a policy that is not compiled needs the vocabulary")
     if world.now.tzinfo is None:
@@ -84,10 +85,10 @@ def decide(
         stage=stage,
         policy=compiled.policy.uid,
         rule=outcome.rule.atomic.rule.where if outcome.rule else "",
-        valid_until=_valid_until(compiled, frame, candidates, permissions, prohibitions, duty_mode, outcome.effect),
+        valid_until=_valid_until(compiled, frame, outcome, permissions, prohibitions, duty_mode),
     )
     if trace or outcome.effect is not Effect.PERMIT:
-        decision = tracing.explained(decision, compiled, frame, candidates, outcome.conflict)
+        decision = tracing.explained(decision, compiled, frame, candidates, outcome.conflict, is_full=trace)
     if outcome.is_soft or compiled.obligations or (outcome.rule is not None and outcome.rule.duties) or decision.reasons:
         decision = replace(
             decision,
@@ -123,7 +124,7 @@ def _weigh(
         truth = rule.test(frame)
         if truth is False or (truth is not True and not truth.is_soft):
             continue
-        if rule.duties and _blocks(rule.duties, frame, duty_mode):
+        if rule.duties and blocks(rule.duties, frame, duty_mode):
             continue
         grant, is_soft = rule, truth is not True
         if not is_soft:
@@ -141,7 +142,7 @@ def _weigh(
         if is_sure:
             break
     if ban is None:
-        return _Outcome(Effect.PERMIT, grant, is_soft) if grant else _NO
+        return _Outcome(Effect.PERMIT, grant, is_soft) if grant is not None else _NO
     if grant is None:
         return _Outcome(Effect.DENY, ban, is_soft)
     if compiled.conflict is Conflict.PERM:
@@ -200,11 +201,29 @@ def _unknown_action(compiled: Compiled, request: Request) -> Unknown:
 # --- duties
 
 
-def _duty_state(duty: CompiledDuty, frame: Frame) -> DutyState:
-    return frame.world.duties.get(duty_key(duty.duty), DutyState.PENDING)
+def state_of(duty: CompiledDuty, world: World) -> DutyState:
+    """How a duty stands; one that nothing is recorded of is pending."""
+    return world.duties.get(duty.key, DutyState.PENDING)
 
 
-def _blocks(duties: tuple[CompiledDuty, ...], frame: Frame, mode: DutyMode) -> bool:
+def is_settled(duty: CompiledDuty, world: World, mode: DutyMode) -> bool:
+    """Whether a duty lets its permission pass as far as its record goes.
+
+    A violated one does not; and what is due in consequence is due besides the duty itself (Information Model 2.6.7), so a
+    consequence that is on record and open blocks although the duty was made good.
+    """
+    state = state_of(duty, world)
+    if state is DutyState.VIOLATED or (state is DutyState.PENDING and mode is DutyMode.REQUIRE_FULFILLED):
+        return False
+    return all(
+        is_settled(consequence, world, DutyMode.REQUIRE_FULFILLED)
+        for consequence in duty.consequences
+        if consequence.key in world.duties
+    )
+
+
+def blocks(duties: tuple[CompiledDuty, ...], frame: Frame, mode: DutyMode) -> bool:
+    """Whether a duty among the conditions of a permission keeps it from granting."""
     return any(_is_blocking(duty, frame, mode) for duty in duties)
 
 
@@ -212,10 +231,7 @@ def _is_blocking(duty: CompiledDuty, frame: Frame, mode: DutyMode) -> bool:
     # a duty is not due before there is access to give; from then on an active one blocks until it is fulfilled
     if frame.stage < _TRANSFER or duty.test(frame) is False:
         return False
-    state = _duty_state(duty, frame)
-    if state is DutyState.VIOLATED:
-        return True
-    return mode is DutyMode.REQUIRE_FULFILLED and state is DutyState.PENDING
+    return not is_settled(duty, frame.world, mode)
 
 
 def _duties_due(
@@ -223,17 +239,29 @@ def _duties_due(
 ) -> tuple[DutyDue, ...]:
     rules = (granting,) if granting is not None and granting.is_permission else permissions
     conditions = [duty for rule in rules for duty in rule.duties]
-    return tuple(
-        DutyDue(
-            key=duty_key(duty.duty),
-            action=", ".join(action.name for action in duty.duty.actions),
-            state=_duty_state(duty, frame),
-            where=duty.duty.where,
-            is_blocking=is_condition and _is_blocking(duty, frame, mode),
-        )
-        for is_condition, group in ((True, conditions), (False, compiled.obligations))
-        for duty in group
-        if duty.test(frame) is not False
+    found: list[DutyDue] = []
+    for is_condition, group in ((True, conditions), (False, compiled.obligations)):
+        for duty in group:
+            if duty.test(frame) is False:
+                continue
+            found.append(_due(duty, frame, is_blocking=is_condition and _is_blocking(duty, frame, mode)))
+            is_broken = state_of(duty, frame.world) is DutyState.VIOLATED
+            found += [
+                _due(consequence, frame, is_blocking=is_condition)
+                for consequence in duty.consequences
+                if (is_broken or consequence.key in frame.world.duties)
+                and not is_settled(consequence, frame.world, DutyMode.REQUIRE_FULFILLED)
+            ]
+    return tuple(found)
+
+
+def _due(duty: CompiledDuty, frame: Frame, *, is_blocking: bool) -> DutyDue:
+    return DutyDue(
+        key=duty.key,
+        action=", ".join(action.name for action in duty.duty.actions),
+        state=state_of(duty, frame.world),
+        where=duty.duty.where,
+        is_blocking=is_blocking,
     )
 
 
@@ -243,26 +271,51 @@ def _duties_due(
 def _valid_until(
     compiled: Compiled,
     frame: Frame,
-    candidates: tuple[CompiledRule, ...],
+    outcome: _Outcome,
     permissions: tuple[CompiledRule, ...],
     prohibitions: tuple[CompiledRule, ...],
     duty_mode: DutyMode,
-    effect: Effect,
 ) -> datetime | None:
-    """The first instant at which the effect changes by the clock alone: between two edges of clock premises nothing can."""
-    edges: list[datetime] = []
-    for rule in candidates:
-        if rule.clock:
-            edges += flips(rule, frame)
-    if not edges:
+    """The first instant at which the effect changes by the clock alone: between two flips of clock premises nothing can.
+
+    What is permitted stays so until the rule that grants, or a prohibition, changes; the other permissions need no watching.
+    """
+    effect = outcome.effect
+    watched = [*permissions, *prohibitions]
+    if effect is Effect.PERMIT and outcome.rule is not None:
+        watched = [outcome.rule, *prohibitions]
+    if not any(rule.clock for rule in watched):
         return None
     later = Frame(frame.now, frame.request, frame.stage, frame.world)
-    ordered = sorted(set(edges))
-    for edge in ordered[:_MOST_FLIPS]:
-        later.now = edge
-        if _weigh(compiled, later, permissions, prohibitions, duty_mode).effect is not effect:
-            return edge
-    return ordered[_MOST_FLIPS - 1] if len(ordered) > _MOST_FLIPS else None
+    waiting = [(flip, place) for place, rule in enumerate(watched) if rule.clock and (flip := next_flip(rule, later))]
+    heapify(waiting)
+    weighed = 0
+    for _ in range(_MOST_STEPS):
+        if not waiting:
+            return None
+        later.now = waiting[0][0]
+        touched = []
+        while waiting and waiting[0][0] == later.now:
+            touched.append(heappop(waiting)[1])
+        # where nothing grants and nothing forbids, only a permission among those that changed can change the effect
+        if outcome.rule is not None or any(_may_grant(watched[place], later) for place in touched):
+            outcome = _weigh(compiled, later, permissions, prohibitions, duty_mode)
+            weighed += 1
+            if outcome.effect is not effect or weighed == _MOST_FLIPS:
+                return later.now
+            grant = outcome.rule if effect is Effect.PERMIT else None
+            if grant is not None and all(grant is not rule for rule in watched):
+                touched.append(len(watched))
+                watched.append(grant)
+        for place in touched:
+            if flip := next_flip(watched[place], later):
+                heappush(waiting, (flip, place))
+    return later.now
+
+
+def _may_grant(rule: CompiledRule, frame: Frame) -> bool:
+    truth = rule.test(frame)
+    return rule.is_permission and (truth is True or (truth is not False and truth.is_soft))
 
 
 __all__ = ["Decision", "DutyMode", "Effect", "Request", "Stage", "State", "Truth", "World", "decide"]

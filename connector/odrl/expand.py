@@ -1,6 +1,6 @@
 """From a policy as it was written to atomic rules: shared properties pushed down, several actions, targets or parties multiplied.
 
-Inheritance is not resolved here: a policy that names parents is refused by `compile` until they are merged.
+Inheritance is resolved before that, in `inherit`.
 Source: ODRL Information Model 2.2, sections 2.7 (policy rule composition: compact to atomic).
 """
 
@@ -52,7 +52,17 @@ def conjunction(constraints: tuple[AnyConstraint, ...]) -> Iterator[AnyConstrain
             yield constraint
 
 
+def rule_key(rule: Rule) -> str:
+    """The name under which the use of a rule is recorded: its identifier, or else the path at which it stands in its policy."""
+    return rule.uid if rule.uid and not rule.uid.startswith("_:") else rule.where
+
+
 def duty_key(duty: Duty) -> str:
-    """The name under which the fulfilment of a duty is recorded: its identifier, so that a duty shared by several rules is
-    fulfilled once for all (Information Model 2.6.5), or else the path at which it stands in its policy."""
-    return duty.uid if duty.uid and not duty.uid.startswith("_:") else duty.where
+    """The name under which the fulfilment of a duty is recorded: that of a rule, so that a duty shared by several rules is
+    fulfilled once for all (Information Model 2.6.5)."""
+    return rule_key(duty)
+
+
+def constraint_key(constraint: AnyConstraint) -> str:
+    """The name under which it is recorded when a constraint first held."""
+    return constraint.uid if constraint.uid and not constraint.uid.startswith("_:") else constraint.where

@@ -9,12 +9,14 @@ Source: ODRL Vocabulary & Expression 2.2, section 3.4 (operators), 4.9 (left ope
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
 from connector.odrl.model import XSD, Constraint, Operator, Value
 from connector.odrl.terms import nearest, term
-from connector.odrl.truth import Code, Taxonomy, Truth, Unknown
+from connector.odrl.truth import Code, Quantity, Taxonomy, Truth, Unknown
+from connector.odrl.units import base_of, convert
 from connector.odrl.values import (
     Duration,
     Relative,
@@ -91,12 +93,13 @@ def right_side(constraint: Constraint, operand: Operand) -> tuple[Typed, ...] | 
         return Unknown(code=Code.OPERATOR_NOT_ALLOWED, detail=f"`{name}` does not take `{operator}`; it takes {allowed}")
     if constraint.right_references:
         return Unknown(code=Code.REFERENCE_UNRESOLVABLE, detail=f"`rightOperandReference` of `{name}` is not followed")
-    is_counted = any(source.kind is SourceKind.LEDGER for source in operand.sources)
-    if constraint.unit is not None and not is_counted and term(constraint.unit.text) != term(operand.unit or ""):
-        return Unknown(code=Code.UNIT_MISMATCH, detail=f"`{name}` is not measured in `{constraint.unit.text}`")
+    operand = measured(constraint, operand)
+    unit = constraint.unit.text if constraint.unit is not None and not _is_counted(operand) else None
+    if unit is not None and (operand.unit is None or convert(Decimal(1), term(unit), term(operand.unit)) is None):
+        return Unknown(code=Code.UNIT_MISMATCH, detail=f"`{name}` is not measured in `{unit}`")
     typed: dict[Typed, None] = {}
     for value in constraint.right:
-        found = _right(value, constraint.datatype, operand)
+        found = _right(value, constraint.datatype, operand, unit)
         if isinstance(found, Unknown):
             return found
         typed[found] = None
@@ -106,21 +109,38 @@ def right_side(constraint: Constraint, operand: Operand) -> tuple[Typed, ...] | 
     return tuple(typed)
 
 
-def _right(value: Value, datatype: str | None, operand: Operand) -> Typed | Unknown:
+def measured(constraint: Constraint, operand: Operand) -> Operand:
+    """The operand as a constraint with a unit measures it: an operand without a unit takes the base of the unit's dimension."""
+    if constraint.unit is None or operand.unit is not None or operand.value is not ValueType.DECIMAL or _is_counted(operand):
+        return operand
+    base = base_of(term(constraint.unit.text))
+    return operand if base is None else replace(operand, unit=base, is_unit_told=False)
+
+
+def _is_counted(operand: Operand) -> bool:
+    # the ledger keeps what it counts by unit
+    return any(source.kind is SourceKind.LEDGER for source in operand.sources)
+
+
+def _right(value: Value, datatype: str | None, operand: Operand, unit: str | None) -> Typed | Unknown:
     fitting = _FITTING.get(operand.value)
     for declared in (value.datatype, datatype):
         if declared and fitting is not None and term(declared) not in fitting and term(declared) != f"{XSD}string":
-            return Unknown(code=Code.VALUE_TYPE, detail=f"`{operand.label}` takes {operand.value}, not `{declared}`")
+            return Unknown(code=Code.VALUE_TYPE, detail=f"`{operand.short}` takes {operand.value}, not `{declared}`")
     found = _parse(operand, value.text)
     if found is None:
         return Unknown(code=Code.VALUE_TYPE, detail=f"`{value.text[:80]}` is no {operand.value}")
+    if isinstance(found, Decimal) and unit is not None and operand.unit is not None:
+        found = convert(found, term(unit), term(operand.unit))
+        if found is None:
+            return Unknown(code=Code.UNIT_MISMATCH, detail=f"`{operand.short}` is not measured in `{unit}`")
     if isinstance(found, Decimal) and operand.range is not None:
         low, high = operand.range
         if not Decimal(low) <= found <= Decimal(high):
             return Unknown(code=Code.VALUE_TYPE, detail=f"`{value.text[:80]}` is not within {low} to {high}")
     if operand.codes and operand.is_closed and found not in operand.codes.taxonomy.parents:
         hint = nearest(str(found), operand.codes.taxonomy.parents)
-        return Unknown(code=Code.VALUE_TYPE, detail=f"`{value.text[:80]}` is no value of `{operand.label}`; {hint}")
+        return Unknown(code=Code.VALUE_TYPE, detail=f"`{value.text[:80]}` is no value of `{operand.short}`; {hint}")
     return found
 
 
@@ -129,21 +149,40 @@ def left_side(fact: object, operand: Operand) -> tuple[Typed, ...] | Unknown:
     if isinstance(fact, (list, tuple, set, frozenset)):
         if not operand.is_many and len(fact) != 1:
             return Unknown(
-                code=Code.VALUE_TYPE, detail=f"`{operand.label}` has one value, and {len(fact)} were given", needs=operand.name
+                code=Code.VALUE_TYPE, detail=f"`{operand.short}` has one value, and {len(fact)} were given", needs=operand.name
             )
         facts = list(fact)
     else:
         facts = [fact]
     typed: list[Typed] = []
     for item in facts:
+        if operand.unit is not None or type(item) is Quantity:
+            quantity = _quantity(item, operand)
+            if isinstance(quantity, Unknown):
+                return quantity
+            item = quantity
         text = _fact_text(item)
         found = None if text is None else _parse(operand, text)
         if found is None or isinstance(found, Relative):
             return Unknown(
-                code=Code.VALUE_TYPE, detail=f"the value given for `{operand.label}` is no {operand.value}", needs=operand.name
+                code=Code.VALUE_TYPE, detail=f"the value given for `{operand.short}` is no {operand.value}", needs=operand.name
             )
         typed.append(found)
     return tuple(typed)
+
+
+def _quantity(item: object, operand: Operand) -> object | Unknown:
+    """A quantity as a number of the operand's unit."""
+    if not isinstance(item, Quantity):
+        if operand.is_unit_told:
+            return item
+        detail = f"the value given for `{operand.short}` has no unit"
+        return Unknown(code=Code.UNIT_MISMATCH, detail=detail, needs=operand.name)
+    found = convert(item.amount, term(item.unit), term(operand.unit)) if operand.unit else None
+    if found is None:
+        detail = f"`{item.unit}` does not convert into `{operand.unit or 'a number without unit'}`"
+        return Unknown(code=Code.UNIT_MISMATCH, detail=detail, needs=operand.name)
+    return found
 
 
 def _fact_text(item: object) -> str | None:
@@ -154,7 +193,7 @@ def _fact_text(item: object) -> str | None:
     if isinstance(item, int):
         return str(item) if abs(item) < 10**40 else None
     if isinstance(item, (float, Decimal)):
-        return str(item)
+        return format(item, "f") if isinstance(item, Decimal) and item.is_finite() else str(item)
     if isinstance(item, (datetime, date)):
         return item.isoformat()
     return None
@@ -280,7 +319,7 @@ def _tree_matcher(
                 unsure = unsure or found is not False
         if unsure:
             return Unknown(
-                code=Code.REFERENCE_UNRESOLVABLE, detail=f"no taxonomy of `{operand.label}` knows the value", needs=operand.name
+                code=Code.REFERENCE_UNRESOLVABLE, detail=f"no taxonomy of `{operand.short}` knows the value", needs=operand.name
             )
         return False
 

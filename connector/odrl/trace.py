@@ -9,11 +9,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from connector.odrl.closures import Frame, reader
-from connector.odrl.compile import Atom, Compiled, CompiledRule, Group, Tree, atoms
-from connector.odrl.expand import duty_key
-from connector.odrl.truth import Code, Decision, Deferred, DutyState, Effect, Missing, Reason, Stage, State, Truth, Unknown
+from connector.odrl.closures import Frame
+from connector.odrl.compile import Compiled, CompiledRule
+from connector.odrl.premises import Atom, Group, Tree, parts
+from connector.odrl.truth import (
+    Code,
+    Decision,
+    Deferred,
+    DutyState,
+    Effect,
+    Missing,
+    Quantity,
+    Reason,
+    Stage,
+    State,
+    Truth,
+    Unknown,
+)
+from connector.odrl.vocabulary import Vocabulary
 
+_MOST_TIMES = 8
 _MOST_RULES = 50
 # of rules that do not grant, so many are explained; a report is for reading
 
@@ -22,14 +37,20 @@ def refuse(compiled: Compiled, stage: Stage, why: Unknown) -> Decision:
     """A refusal of the whole policy, for one reason."""
     part = {Code.PROFILE_UNKNOWN: "profile", Code.ACTION_UNKNOWN: "action"}.get(why.code, "policy")
     reason = Reason(code=why.code, state=State.UNKNOWN, where=compiled.policy.where, part=part, detail=why.detail)
-    missing = (Missing(operand=why.needs, how=how_to_supply(why)),) if why.needs else ()
+    missing = (_missing(why, compiled.vocabulary),) if why.needs else ()
     return Decision(effect=Effect.DENY, stage=stage, policy=compiled.policy.uid, reasons=(reason,), missing=missing)
 
 
 def explained(
-    decision: Decision, compiled: Compiled, frame: Frame, candidates: tuple[CompiledRule, ...], conflict: Code | None
+    decision: Decision,
+    compiled: Compiled,
+    frame: Frame,
+    candidates: tuple[CompiledRule, ...],
+    conflict: Code | None,
+    *,
+    is_full: bool,
 ) -> Decision:
-    """The decision with its reasons and with what is missing."""
+    """The decision with its reasons and with what is missing; unless `is_full`, a long list of times is told as one reason."""
     reasons: list[Reason] = []
     missing: dict[str, Missing] = {}
     if conflict is not None:
@@ -40,10 +61,10 @@ def explained(
             Reason(code=Code.NOT_PERMITTED, state=State.UNSATISFIED, where=compiled.policy.where, part="policy", detail=detail)
         )
     for rule in candidates[:_MOST_RULES]:
-        reasons += _rule_reasons(rule, frame)
+        reasons += _rule_reasons(rule, frame, is_full)
         for unknown in _doubts(rule, frame):
             if unknown.needs and not unknown.is_soft:
-                missing.setdefault(unknown.needs, Missing(operand=unknown.needs, how=how_to_supply(unknown)))
+                missing.setdefault(unknown.needs, _missing(unknown, compiled.vocabulary))
     if decision.effect is not Effect.PERMIT and decision.rule == "" and len(candidates) == 0:
         reasons += _near_misses(compiled, frame)
     return replace(decision, reasons=tuple(reasons), missing=tuple(missing.values()))
@@ -88,7 +109,7 @@ def _near_misses(compiled: Compiled, frame: Frame) -> list[Reason]:
     return reasons
 
 
-def _rule_reasons(rule: CompiledRule, frame: Frame) -> list[Reason]:
+def _rule_reasons(rule: CompiledRule, frame: Frame, is_full: bool) -> list[Reason]:
     where = rule.atomic.rule.where
     truth = rule.test(frame)
     applies = truth is True or (isinstance(truth, Unknown) and truth.is_soft is rule.is_permission)
@@ -103,12 +124,12 @@ def _rule_reasons(rule: CompiledRule, frame: Frame) -> list[Reason]:
     matched = rule.matches(frame)
     if matched is not True:
         reasons.append(_mismatch(rule, matched, where))
-    for tree in rule.trees:
-        reasons += _tree_reasons(tree, frame, where)
+    for tree in (*(rule.about if matched is not True else ()), *rule.trees):
+        reasons += _tree_reasons(tree, frame, where, is_full)
     for duty in rule.duties:
         if duty.test(frame) is False:
             continue
-        state = frame.world.duties.get(duty_key(duty.duty), DutyState.PENDING)
+        state = frame.world.duties.get(duty.key, DutyState.PENDING)
         reasons.append(
             Reason(
                 code={DutyState.PENDING: Code.DUTY_OPEN, DutyState.VIOLATED: Code.DUTY_VIOLATED}.get(state, Code.SATISFIED),
@@ -134,9 +155,11 @@ def _mismatch(rule: CompiledRule, matched: Truth, where: str) -> Reason:
     return Reason(code=code, state=State.UNSATISFIED, where=spot, rule=where, part=part, detail=what)
 
 
-def _tree_reasons(tree: Tree, frame: Frame, rule: str) -> list[Reason]:
+def _tree_reasons(tree: Tree, frame: Frame, rule: str, is_full: bool) -> list[Reason]:
     if isinstance(tree, Group):
         truth = tree.test(frame)
+        if not is_full and tree.times is not None and len(tree.members) > _MOST_TIMES and truth is False:
+            return [_time_reason(tree, frame, rule)]
         code = truth.code if isinstance(truth, Unknown) else Code.SATISFIED if truth else Code.UNSATISFIED
         detail = truth.detail if isinstance(truth, Unknown) else ""
         reasons = [
@@ -151,9 +174,22 @@ def _tree_reasons(tree: Tree, frame: Frame, rule: str) -> list[Reason]:
             )
         ]
         for member in tree.members:
-            reasons += _tree_reasons(member, frame, rule)
+            reasons += _tree_reasons(member, frame, rule, is_full)
         return reasons
     return [_atom_reason(tree, frame, rule)]
+
+
+def _time_reason(group: Group, frame: Frame, rule: str) -> Reason:
+    opens = group.times.next_flip(frame.now) if group.times else None
+    when = f"; the next begins {opens.isoformat().replace('+00:00', 'Z')}" if opens else " and none is to come"
+    return Reason(
+        code=Code.UNSATISFIED,
+        state=State.UNSATISFIED,
+        where=group.constraint.where,
+        rule=rule,
+        part="times",
+        detail=f"now is in none of {len(group.members)} times{when}",
+    )
 
 
 def _atom_reason(atom: Atom, frame: Frame, rule: str) -> Reason:
@@ -168,48 +204,58 @@ def _atom_reason(atom: Atom, frame: Frame, rule: str) -> Reason:
         operand=constraint.left,
         operator=constraint.operator.value,
         right=tuple(value.text for value in constraint.right) or constraint.right_references,
-        value=_found(atom, frame),
+        value=found(atom, frame),
         detail=truth.detail if isinstance(truth, Unknown) else "",
+        label=atom.operand.short if atom.operand else "",
     )
 
 
-def _found(atom: Atom, frame: Frame) -> tuple[str, ...] | None:
-    if atom.operand is None:
-        return None
-    fact = reader(atom.operand)(frame)
+def found(atom: Atom, frame: Frame) -> tuple[str, ...] | None:
+    """What the left operand of a constraint was at the time; None when it was not known."""
+    fact = atom.read(frame) if atom.read is not None else None
     if fact is None:
         return None
     facts = fact if isinstance(fact, (list, tuple, set, frozenset)) else (fact,)
-    return tuple(sorted(item.isoformat() if hasattr(item, "isoformat") else str(item) for item in facts))
+    return tuple(sorted(_text(item) for item in facts))
+
+
+def _text(item: object) -> str:
+    if isinstance(item, Quantity):
+        return f"{item.amount} {item.unit}"
+    return str(item.isoformat()) if hasattr(item, "isoformat") else str(item)
 
 
 def _doubts(rule: CompiledRule, frame: Frame) -> list[Unknown]:
     matched = rule.matches(frame)
-    truths = [matched, *(atom.test(frame) for tree in rule.trees for atom in atoms(tree))]
+    truths = [matched, *(part.test(frame) for tree in rule.trees for part in parts(tree))]
     return [truth for truth in truths if isinstance(truth, Unknown)]
 
 
 def deferred(candidates: tuple[CompiledRule, ...], frame: Frame, stage: Stage) -> tuple[Deferred, ...]:
     """The constraints of the rules in play that were not judged now: for a later stage, or for the law only."""
-    found: dict[str, Deferred] = {}
+    later: dict[str, Deferred] = {}
     for rule in candidates:
         if rule.matches(frame) is False:
             continue
         for tree in rule.trees:
-            for atom in atoms(tree):
-                truth = atom.test(frame)
-                if isinstance(truth, Unknown) and truth.is_soft and atom.operand is not None:
-                    until = atom.operand.first_stage_after(stage) if truth.code is Code.STAGE_DEFERRED else None
-                    where = atom.constraint.where
-                    found[where] = Deferred(
-                        code=truth.code, where=where, operand=atom.constraint.left, until=until, detail=truth.detail
-                    )
-    return tuple(found.values())
+            for part in parts(tree):
+                truth = part.test(frame)
+                if isinstance(truth, Unknown) and truth.is_soft and part.operand is not None:
+                    until = part.operand.first_stage_after(stage) if truth.code is Code.STAGE_DEFERRED else None
+                    where = part.constraint.where
+                    name = part.constraint.left if isinstance(part, Atom) else part.operand.name
+                    later[where] = Deferred(code=truth.code, where=where, operand=name, until=until, detail=truth.detail)
+    return tuple(later.values())
 
 
-def how_to_supply(unknown: Unknown) -> str:
+def _missing(unknown: Unknown, vocabulary: Vocabulary) -> Missing:
+    operand = vocabulary.operand(unknown.needs)
+    label = operand.short if operand else unknown.needs
+    return Missing(operand=unknown.needs, how=how_to_supply(unknown, label), label=label)
+
+
+def how_to_supply(unknown: Unknown, name: str) -> str:
     """What would settle a doubt, in words for whoever can supply it."""
-    name = unknown.needs
     ways = {
         Code.PROFILE_UNKNOWN: f"load the profile `{name}`",
         Code.OPERAND_UNKNOWN: f"load a profile that defines `{name}`",

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -117,7 +118,15 @@ class DutyState(StrEnum):
     WAIVED = "waived"
 
 
-Fact = str | int | float | bool | datetime | tuple[object, ...] | list[object] | frozenset[object]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A number with its unit, such as 2 GB."""
+
+    amount: Decimal
+    unit: str
+
+
+Fact = str | int | float | bool | datetime | Quantity | tuple[object, ...] | list[object] | frozenset[object]
 """A value of the world: one, or several in a collection. Anything else is answered with `value-type`."""
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -133,6 +142,68 @@ class Taxonomy:
 
 
 NO_TAXONOMIES: Mapping[str, Taxonomy] = MappingProxyType({})
+NO_PROPERTIES: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+NOT_PAID: Mapping[str, Decimal] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What is on record of the use of one rule. The defaults say: nothing yet. Without a record there is no `Usage`."""
+
+    count: int = 0
+    # executions of the rule's action; whoever reserves one counts it in before asking
+    metered: timedelta = timedelta(0)
+    # time of use, added up
+    first_used_at: datetime | None = None
+    last_used_at: datetime | None = None
+    triggered_at: datetime | None = None
+    # when the wait of `delayPeriod` began
+    paid: Mapping[str, Decimal] = field(default_factory=lambda: NOT_PAID)
+    # by currency
+    values: Mapping[str, object] = field(default_factory=lambda: NOTHING)
+    # of operands that a profile takes from the ledger, by operand name
+
+    def __post_init__(self) -> None:
+        _zoned(self.first_used_at, self.last_used_at, self.triggered_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """When an event was; None: it has not begun, or not ended, yet."""
+
+    began: datetime | None = None
+    ended: datetime | None = None
+
+    def __post_init__(self) -> None:
+        _zoned(self.began, self.ended)
+
+
+def _zoned(*moments: datetime | None) -> None:
+    if any(moment is not None and moment.tzinfo is None for moment in moments):
+        raise ValueError("a moment of the ledger needs a time zone")
+
+
+NO_USAGES: Mapping[str, Usage] = MappingProxyType({})
+NO_EVENTS: Mapping[str, Period] = MappingProxyType({})
+NO_HISTORY: Mapping[str, datetime] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerView:
+    """What the usage ledger knows at the moment of a decision, about one agreement and one party. What is absent is not known."""
+
+    usages: Mapping[str, Usage] = field(default_factory=lambda: NO_USAGES)
+    # by rule key (`expand.rule_key`)
+    total: Usage | None = None
+    # for rules without a record of their own
+    events: Mapping[str, Period] = field(default_factory=lambda: NO_EVENTS)
+    # by IRI of the event
+    became_true: Mapping[str, datetime] = field(default_factory=lambda: NO_HISTORY)
+    # when a constraint first held, by its identifier or path: the order that `andSequence` asks for
+
+    def usage(self, rule: str) -> Usage | None:
+        """The record of a rule; None when nobody keeps one."""
+        return self.usages.get(rule, self.total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +233,10 @@ class World:
     # when the agreement was made; operands relative to it need it
     duties: Mapping[str, DutyState] = field(default_factory=lambda: NO_DUTIES)
     # by duty key (`expand.duty_key`); what is not listed is pending
+    properties: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: NO_PROPERTIES)
+    # proven properties of assets and parties, by identifier and left operand; refinements pick members by them
+    ledger: LedgerView | None = None
+    # None: nobody keeps a record of use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +250,10 @@ class Reason:
     rule: str = ""
     # path of the rule that the premise belongs to
     part: str = "rule"
-    # rule, action, target, party, constraint, refinement, duty, profile, policy
+    # rule, action, target, party, constraint, refinement, times, duty, profile, policy
     operand: str = ""
+    label: str = ""
+    # the operand's short name, for readers
     operator: str = ""
     right: tuple[str, ...] = ()
     value: tuple[str, ...] | None = None
@@ -212,6 +289,8 @@ class Missing:
 
     operand: str
     how: str
+    label: str = ""
+    # the short name, for readers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

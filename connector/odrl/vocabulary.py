@@ -84,6 +84,8 @@ class Operand:
     text: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     aliases: tuple[str, ...] = ()
     unit: str | None = None
+    is_unit_told: bool = True
+    # False: a bare number does not say what it measures (the unit is that of a constraint, not the operand's own)
     range: tuple[str, str] | None = None
     codes: CodeList | None = None
     is_closed: bool = False
@@ -94,6 +96,11 @@ class Operand:
     is_relative: bool = False
     # `contractAgreement+30d` is a value
     is_deprecated: bool = False
+
+    @property
+    def short(self) -> str:
+        """The name for readers: the shortest plain word that stands for the operand, such as `membership` for its IRI."""
+        return min((name for name in (self.name, *self.aliases) if ":" not in name), key=len, default=self.label or self.name)
 
     def first_stage_after(self, stage: Stage) -> Stage | None:
         """The next stage at which the operand is judged; None when there is none."""

@@ -43,7 +43,7 @@ def test_a_refusal_says_what_was_asked_and_what_was_there(vocabulary: Vocabulary
     [
         (Disclosure.CODE, "refused: a value is not known"),
         (Disclosure.OPERANDS, "refused: a value is not known: purpose"),
-        (Disclosure.FULL, "refused: purpose: nothing is known of `Purpose`"),
+        (Disclosure.FULL, "refused: purpose: nothing is known of `purpose`"),
     ],
 )
 def test_a_peer_learns_what_its_level_allows(level: Disclosure, says: str, vocabulary: Vocabulary) -> None:

@@ -1,0 +1,222 @@
+"""The operands of state: what the usage ledger counts, measures and remembers, as closures over a `LedgerView`.
+
+    count, payAmount, meteredTime      a number on record, compared as it stands
+    elapsedTime                        how long ago the first use was; before the first use, no time has passed
+    delayPeriod                        how long ago the wait was triggered
+    timeInterval                       how long ago the last use was; before the first use, the interval has passed
+    event                              before (`lt`), during (`eq`) or after (`gt`) the event
+
+Where the vocabulary asks for `eq` on a duration it means an allowance or a wait, not a moment: `elapsedTime eq P30D` allows
+thirty days, `delayPeriod eq P1D` and `timeInterval eq P7D` ask that the time has passed. Months are counted by the calendar.
+No ledger, or no record of the rule: unknown, which a permission does not survive. Who keeps the ledger is not known here.
+Source: ODRL Vocabulary & Expression 2.2, section 4.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+
+from connector.odrl.closures import Frame, Test, after
+from connector.odrl.model import Constraint, Operator
+from connector.odrl.operands import left_side, matcher
+from connector.odrl.terms import term
+from connector.odrl.truth import Code, Period, Truth, Unknown, Usage
+from connector.odrl.units import currency
+from connector.odrl.values import Duration, Typed
+from connector.odrl.vocabulary import Operand, ValueType
+
+POLICY_USAGE = "policyUsage"
+_SINCE: Mapping[str, Callable[[Usage], datetime | None]] = MappingProxyType(
+    {
+        "elapsedTime": lambda usage: usage.first_used_at,
+        "delayPeriod": lambda usage: usage.triggered_at,
+        "timeInterval": lambda usage: usage.last_used_at,
+    }
+)
+# what `eq` asks of a duration: at most the allowance, or at least the wait
+_READING = MappingProxyType(
+    {"elapsedTime": Operator.LTEQ, "meteredTime": Operator.LTEQ, "delayPeriod": Operator.GTEQ, "timeInterval": Operator.GTEQ}
+)
+_UNTRIGGERED = Unknown(code=Code.STATE_MISSING, detail="it is not known when the wait began", needs="delayPeriod")
+_BEYOND = Unknown(code=Code.VALUE_TYPE, detail="a moment beyond the calendar")
+Read = Callable[[Frame], object]
+
+
+class Counted:
+    """A constraint on a counted operand: its test, how its left side is looked up, and when the clock changes it."""
+
+    __slots__ = ("moving", "read", "test")
+
+    def __init__(self, test: Test, read: Read, moving: Callable[[Frame], tuple[datetime, ...]] | None = None) -> None:
+        self.test = test
+        self.read = read
+        self.moving = moving
+
+
+def counted(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], rule: str) -> Counted:
+    """The closures of a constraint on an operand whose value the ledger knows; `rule` is the key of the rule's record."""
+    if operand.name == "event":
+        return _event(constraint, operand, right, rule)
+    duration = right[0]
+    if operand.name in _SINCE and isinstance(duration, Duration):
+        return _since(constraint, operand, duration, rule)
+    reading = _READING.get(operand.name)
+    operator = reading if reading is not None and constraint.operator is Operator.EQ else constraint.operator
+    match = matcher(operator, right, operand)
+    unit = currency(term(constraint.unit.text)) if constraint.unit is not None else None
+    no_unit = Unknown(code=Code.UNIT_MISMATCH, detail=f"`{operand.short}` needs a `unit`", needs=operand.name)
+    absent = _absent(operand)
+
+    def read(frame: Frame) -> object:
+        usage = _usage(frame, rule)
+        return None if usage is None else _value(usage, operand.name, unit)
+
+    def test(frame: Frame) -> Truth:
+        if operand.name == "payAmount" and unit is None:
+            return no_unit
+        fact = read(frame)
+        if fact is None:
+            return absent
+        left = left_side(fact, operand)
+        return left if isinstance(left, Unknown) else match(left, None)
+
+    return Counted(test, read)
+
+
+def _absent(operand: Operand) -> Unknown:
+    return Unknown(code=Code.STATE_MISSING, detail=f"nobody keeps count of `{operand.short}`", needs=operand.name)
+
+
+def _usage(frame: Frame, rule: str) -> Usage | None:
+    ledger = frame.world.ledger
+    return None if ledger is None else ledger.usage(rule)
+
+
+def _value(usage: Usage, name: str, unit: str | None) -> object:
+    if name == "count":
+        return usage.count
+    if name == "meteredTime":
+        return _lexical(usage.metered)
+    if name == "payAmount":
+        return sum((amount for paid, amount in usage.paid.items() if currency(paid) == unit), Decimal(0))
+    return usage.values.get(name)
+
+
+def _lexical(time: timedelta) -> str:
+    """An xsd:duration; time that runs backwards is none."""
+    return f"PT{time // timedelta(seconds=1)}.{time.microseconds:06}S" if time >= timedelta(0) else ""
+
+
+# --- time since something
+
+
+def _since(constraint: Constraint, operand: Operand, duration: Duration, rule: str) -> Counted:
+    anchor = _SINCE[operand.name]
+    operator = _READING[operand.name] if constraint.operator is Operator.EQ else constraint.operator
+    absent = _absent(operand)
+    is_before = operator in (Operator.LT, Operator.LTEQ)
+    is_next = operator in (Operator.LTEQ, Operator.GT)
+    # nothing has happened yet: no time has passed since a first use, and no interval is running
+    unstarted = {"elapsedTime": is_before, "timeInterval": True}.get(operand.name)
+
+    def edge(usage: Usage) -> datetime | Unknown | None:
+        start = anchor(usage)
+        if start is None:
+            return None
+        end = later(start, duration)
+        return _BEYOND if end is None else after(end) if is_next else end
+
+    def test(frame: Frame) -> Truth:
+        usage = _usage(frame, rule)
+        if usage is None:
+            return absent
+        flip = edge(usage)
+        if flip is None:
+            return _UNTRIGGERED if unstarted is None else unstarted
+        if isinstance(flip, Unknown):
+            return flip
+        return frame.now < flip if is_before else frame.now >= flip
+
+    def read(frame: Frame) -> object:
+        usage = _usage(frame, rule)
+        start = anchor(usage) if usage is not None else None
+        if usage is None or (start is None and unstarted is None):
+            return None
+        return _lexical(frame.now - start if start is not None else timedelta(0)) or None
+
+    def moving(frame: Frame) -> tuple[datetime, ...]:
+        usage = _usage(frame, rule)
+        flip = edge(usage) if usage is not None else None
+        return (flip,) if isinstance(flip, datetime) else ()
+
+    if operator not in (Operator.LT, Operator.LTEQ, Operator.GT, Operator.GTEQ):
+        said = f"`{operand.name}` is not compared with `{operator}`"
+        refused = Unknown(code=Code.OPERATOR_NOT_ALLOWED, detail=said, needs=operand.name)
+        return Counted(lambda frame: refused, read)
+    return Counted(test, read, moving)
+
+
+def later(start: datetime, duration: Duration) -> datetime | None:
+    """The moment one duration after `start`, months by the calendar (XML Schema 1.1 part 2, E.3.3); None beyond it."""
+    try:
+        utc = start.astimezone(UTC)
+        months = utc.year * 12 + utc.month - 1 + duration.months
+        year, month = divmod(months, 12)
+        day = min(utc.day, _days(year, month + 1))
+        return utc.replace(year=year, month=month + 1, day=day) + timedelta(microseconds=int(duration.seconds * 1_000_000))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _days(year: int, month: int) -> int:
+    following = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+    return (following - datetime(year, month, 1, tzinfo=UTC)).days
+
+
+# --- events
+
+
+def _event(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], rule: str) -> Counted:
+    name, operator = str(right[0]), constraint.operator
+    absent = Unknown(code=Code.STATE_MISSING, detail=f"nobody keeps a record of the event `{name}`", needs=operand.name)
+
+    def period(frame: Frame) -> Period | None:
+        ledger = frame.world.ledger
+        return ledger.events.get(name) if ledger is not None else None
+
+    def test(frame: Frame) -> Truth:
+        found = period(frame)
+        if found is None:
+            usage = _usage(frame, rule) if name == POLICY_USAGE else None
+            if usage is None:
+                return absent
+            if usage.first_used_at is None and usage.count == 0:
+                # nothing was used yet: before the use, and neither in it nor after it
+                return operator is Operator.LT
+            # it has begun; whether it is over the record does not say
+            return False if operator is Operator.LT else absent
+        began = found.began is not None and found.began <= frame.now
+        ended = found.ended is not None and found.ended <= frame.now
+        if operator is Operator.LT:
+            return not began
+        return ended if operator is Operator.GT else began and not ended
+
+    def read(frame: Frame) -> object:
+        found = period(frame)
+        if found is None:
+            return None
+        return tuple(moment for moment in (found.began, found.ended) if moment is not None) or None
+
+    def moving(frame: Frame) -> tuple[datetime, ...]:
+        found = period(frame)
+        return () if found is None else tuple(moment for moment in (found.began, found.ended) if moment is not None)
+
+    return Counted(test, read, moving)
+
+
+def is_counted(operand: Operand) -> bool:
+    """Whether the engine knows how to compare an operand of the ledger: its own, and any that a profile types."""
+    return operand.name in _SINCE or operand.value is not ValueType.DURATION or operand.name == "meteredTime"
