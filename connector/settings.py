@@ -29,6 +29,7 @@ from pydantic import (
 from connector.errors import ConfigurationError
 
 _RESERVED = frozenset({"api", "health", "metrics", "authority", "catalog"})
+_MOST_WAIT_S = 10 * 365 * 86_400
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
 
@@ -179,7 +180,7 @@ class Delivery(_Section):
     first_delay_s: float = Field(0.2, gt=0, description="Pause after the first failed try; it doubles each time.")
     max_delay_s: float = Field(300, gt=0, description="Longest pause between two tries.")
     parallel: int = Field(64, ge=1, description="Messages under way at once.")
-    parallel_per_peer: int = Field(16, ge=1, description="Messages under way at once to one host.")
+    parallel_per_peer: int = Field(16, ge=1, description="Messages under way at once to one peer.")
 
 
 class Data(_Section):
@@ -209,7 +210,7 @@ class Rule(_Section):
     agreement: str | None = Field(None, description="Agreement id (transfers).")
     format: str | None = Field(None, description="Transfer format (transfers).")
     nth: int | None = Field(None, ge=1, description="The n-th time that the state is entered; none fits every time.")
-    delay_s: float = Field(0, ge=0, description="How long to wait before the act; kept across restarts.")
+    delay_s: float = Field(0, ge=0, le=_MOST_WAIT_S, description="How long to wait before the act; kept across restarts.")
     reason: str = Field("", description="Told to the peer with a termination or suspension, and shown in the timeline.")
 
 
@@ -236,6 +237,13 @@ class Participant(_Section):
     )
     page_size: int = Field(1000, ge=1, le=100_000, description="Datasets on one page of the catalogue.")
     approval: Literal["auto", "manual"] = Field("auto", description="`manual` holds every request for a human.")
+    longest_wait_s: float = Field(
+        30 * 86_400,
+        gt=0,
+        le=_MOST_WAIT_S,
+        description="How long a negotiation, or a transfer that was asked for, may stand still before it is terminated and the"
+        " peer told; longer where people decide slowly.",
+    )
 
 
 class Settings(_Section):

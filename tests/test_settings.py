@@ -151,12 +151,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "participants.page_size": (_participant(page_size=0), "participants.a.page_size"),
     "participants.approval": (_participant(approval="maybe"), "participants.a.approval"),
     "participants.disclosure": (_participant(disclosure="some"), "participants.a.disclosure"),
+    "participants.longest_wait_s": (_participant(longest_wait_s=0), "participants.a.longest_wait_s"),
+    "participants.longest_wait_s endless": (_participant(longest_wait_s=float("inf")), "participants.a.longest_wait_s"),
     "rules.on": (_participant(rules=[{"on": "ASLEEP", "do": "hold"}]), "participants.a.rules.0.on"),
     "rules.do": (_participant(rules=[{"on": "REQUESTED", "do": "dance"}]), "participants.a.rules.0.do"),
     "rules.kind": (_participant(rules=[{"on": "REQUESTED", "do": "hold", "kind": "x"}]), "participants.a.rules.0.kind"),
     "rules.role": (_participant(rules=[{"on": "REQUESTED", "do": "hold", "role": "x"}]), "participants.a.rules.0.role"),
     "rules.nth": (_participant(rules=[{"on": "REQUESTED", "do": "hold", "nth": 0}]), "participants.a.rules.0.nth"),
     "rules.delay_s": (_participant(rules=[{"on": "REQUESTED", "do": "hold", "delay_s": -1}]), "participants.a.rules.0.delay_s"),
+    "rules.delay_s endless": (
+        _participant(rules=[{"on": "REQUESTED", "do": "hold", "delay_s": float("inf")}]), "participants.a.rules.0.delay_s"
+    ),
     "tokens.id": (_participant(unsafe_static_tokens=[{"theirs": "x"}]), "participants.a.unsafe_static_tokens.0.id"),
     "tokens.claims": (_participant(unsafe_static_tokens=[{**PEER, "claims": "x"}]), "participants.a.unsafe_static_tokens.0.claims"),
     "plugins": ({"plugins": "mine"}, "plugins"),

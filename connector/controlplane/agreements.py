@@ -10,9 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from connector import observe
 from connector.controlplane.participants import Participants
 from connector.dsp.negotiation import Agreement, Negotiation, rules_of
-from connector.dsp.tables import Role
+from connector.dsp.tables import Event, Kind, Role, State
 from connector.errors import CallerError, Conflict, NotFound
 from connector.odrl import jsonld
 from connector.ports.clock import Clock
@@ -52,6 +53,16 @@ def agreement_of(negotiation: Negotiation) -> Agreement:
     )
 
 
+def lost_agreement(before: Negotiation, after: Negotiation, reason: str, now: datetime) -> Agreement | None:
+    """The agreement, ended, that was kept as its finalisation left, when the negotiation came to another end than that."""
+    flight, following = before.in_flight, after.in_flight
+    if flight is None or flight.event is not Event.FINALIZE:
+        return None
+    if after.state is State.TERMINATED or (following is not None and following.event is Event.TERMINATE):
+        return replace(agreement_of(before), ended_at=now, end_reason=reason)
+    return None
+
+
 def moment(text: object) -> datetime | None:
     """The instant that an `xsd:dateTime` names, in UTC when it says no zone; None when it names none."""
     if not isinstance(text, str):
@@ -66,8 +77,11 @@ def moment(text: object) -> datetime | None:
 class Ender(Protocol):
     """Ends what runs under an agreement."""
 
-    async def end_all(self, participant: str, agreement_id: str, reason: str) -> int:
-        """Terminate every running transfer under the agreement; how many there were."""
+    async def end(self, participant: str, pid: str, reason: str) -> None:
+        """Terminate a transfer because its agreement has ended.
+
+        Raises: IllegalTransition, Conflict when it has ended, or is about to.
+        """
         ...
 
 
@@ -139,9 +153,37 @@ class Agreements:
             raise Conflict(f"the agreement ended at {agreement.ended_at.isoformat()}", where=id_)
         ended = replace(agreement, ended_at=self._clock.now(), end_reason=reason)
         await self._store.put_agreement(ended, is_new=False)
-        if self._ender is not None:
-            await self._ender.end_all(participant, id_, reason)
+        await self.end_transfers(ended)
         return ended
+
+    async def end_transfers(self, agreement: Agreement) -> int:
+        """Terminate what runs under an agreement that has ended; how many transfers there were."""
+        assert self._ender is not None
+        count, cursor = 0, None
+        reason = agreement.end_reason or "the agreement has ended"
+        while True:
+            # of all states: a transfer moves from one to another while we look
+            page = await self._store.processes(
+                Kind.TRANSFER, agreement.participant, Filter(agreement_id=agreement.id), cursor=cursor
+            )
+            for process in page.items:
+                if process.is_ended:
+                    continue
+                count += 1
+                try:
+                    await self._ender.end(agreement.participant, process.pid, reason)
+                except CallerError as fault:
+                    # it has ended, or completes, at this moment: no reason to let the others run
+                    observe.info("agreements.not_ended", pid=process.pid, cause=fault)
+            cursor = page.next_cursor
+            if cursor is None:
+                return count
+
+    async def end_if_over(self, participant: str, id_: str) -> None:
+        """Terminate what has just begun under an agreement that ended between the look at it and the beginning."""
+        agreement = await self._store.agreement(participant, id_)
+        if agreement is not None and agreement.ended_at is not None:
+            await self.end_transfers(agreement)
 
     async def valid_for(self, participant: str, peer: str, dataset: str) -> Agreement | None:
         """The newest agreement as consumer with `peer` about `dataset` that has not ended: for "negotiate or reuse"."""

@@ -19,7 +19,8 @@ from connector.errors import CallerError
 from connector.settings import Rule
 
 MAX_ROUNDS = 10
-"""Requests in one negotiation before a provider that only repeats its terms ends it."""
+"""Requests in one negotiation before a provider that only repeats its terms ends it, and entries into one state before a rule
+that leads there again waits for a human."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,9 @@ def choose(
         if rule.do == "hold":
             return Choice(hold=rule.reason or "a rule says to hold", cause=Cause(by=By.RULE))
         act = act_named(rule.do, process.role)
+        if act in _AGAIN_AND_AGAIN and entry(process) > MAX_ROUNDS and rule.nth is None:
+            # two sides with such rules would go on without end
+            return Choice(hold=f"a rule says `{rule.do}` for the {entry(process)}th time", cause=Cause(by=By.RULE))
         if act in possible and gate.allows(act):
             reasons = (rule.reason,) if rule.reason else ()
             return Choice(act=act, delay_s=rule.delay_s, cause=Cause(by=By.RULE, reasons=reasons))
@@ -78,6 +82,8 @@ def choose(
 
 
 _COMMITTING = frozenset({Event.AGREE, Event.ACCEPT, Event.START, Event.OFFER})
+_AGAIN_AND_AGAIN = frozenset({Event.OFFER, Event.REQUEST, Event.START, Event.SUSPEND})
+"""Acts that lead to states from which one comes back."""
 
 
 def matches(rule: Rule, process: Process, kind: Kind) -> bool:

@@ -8,11 +8,10 @@ Source: Dataspace Protocol 2025-1, HTTPS bindings, for what each status means.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from dataclasses import replace
+from collections import deque
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from connector import observe
 from connector.dsp import messages as m
@@ -29,7 +28,7 @@ from connector.settings import Delivery as DeliverySettings
 _FIRST_MESSAGE_404 = 3
 """Tries of a first message that is answered 404: the peer cannot be behind there, but may be starting."""
 _FIRST_PATHS = ("/negotiations/request", "/negotiations/offers", "/transfers/request")
-_QUEUE = 10_000
+_MOST_QUEUED, _MOST_QUEUED_FOR_ONE = 10_000, 1_000
 _HEADERS = {"content-type": "application/json", "accept": "application/json"}
 
 
@@ -45,8 +44,20 @@ class Settler(Protocol):
         ...
 
 
+LOOK_AGAIN = timedelta(seconds=10)
+"""Timers look at the store this often whatever happens: nobody need wake them for what is due later."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The messages to one peer: a peer that hangs holds up its own alone."""
+
+    busy: int = 0
+    waiting: deque[tuple[Message, datetime]] = field(default_factory=deque)
+
+
 class Delivery:
-    """Posts messages, several at once, never more than a few to one host."""
+    """Posts messages, several at once, never more than a few to one peer."""
 
     def __init__(
         self,
@@ -63,10 +74,13 @@ class Delivery:
         self._tokens = tokens
         self._clock = clock
         self._settings = settings
-        self._lease = timedelta(seconds=lease_s)
-        self._queue: asyncio.Queue[tuple[Message, datetime]] = asyncio.Queue(_QUEUE)
+        # an attempt ends before its lease does: nobody else may take the message while we wait for an answer
+        self._ours_for = timedelta(seconds=lease_s * 0.9)
+        self._queue: asyncio.Queue[tuple[Message, datetime]] = asyncio.Queue()
         self._parallel = asyncio.Semaphore(settings.parallel)
-        self._hosts: OrderedDict[str, asyncio.Semaphore] = OrderedDict()
+        self._lanes: dict[str, _Lane] = {}
+        self._parked = 0
+        """Messages that wait in lanes."""
         self._settlers: dict[Kind, Settler] = {}
         self.woken = asyncio.Event()
         """Set when something was put off, so that timers look again."""
@@ -77,20 +91,19 @@ class Delivery:
 
     def submit(self, messages: tuple[Message, ...]) -> None:
         """Take over messages that this node has leased. What finds no room stays in the outbox and comes again."""
-        until = self._clock.now() + self._lease
+        until = self._clock.now() + self._ours_for
         for message in messages:
-            try:
-                self._queue.put_nowait((message, until))
-            except asyncio.QueueFull:
-                observe.warning("delivery.queue_full", waiting=self._queue.qsize())
+            if self._queue.qsize() + self._parked >= _MOST_QUEUED:
+                observe.warning("delivery.queue_full", waiting=_MOST_QUEUED)
                 self.woken.set()
                 return
+            self._queue.put_nowait((message, until))
 
     def handover(self, key: Key, peer: str, change: Change[Any]) -> None:
         """Take over what a transaction has just written."""
         now = self._clock.now()
         self.submit(tuple(Message(key=key, peer=peer, outgoing=o, tries=0, created_at=now) for o in change.outgoing))
-        if change.due or change.retries:
+        if any(due.at <= now + LOOK_AGAIN for due in change.due):
             self.woken.set()
 
     async def run(self) -> None:
@@ -98,50 +111,57 @@ class Delivery:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 message, until = await self._queue.get()
-                await self._parallel.acquire()
-                if self._clock.now() >= until:
-                    # the lease is over: whoever claims the row next delivers it
-                    self._parallel.release()
-                    self.woken.set()
+                lane = self._lanes.setdefault(message.peer, _Lane())
+                if lane.busy >= self._settings.parallel_per_peer:
+                    self._park(lane, message, until)
                     continue
-                tasks.create_task(self._deliver(message))
+                lane.busy += 1
+                await self._parallel.acquire()
+                tasks.create_task(self._deliver(lane, message, until))
 
-    async def _deliver(self, message: Message) -> None:
+    def _park(self, lane: _Lane, message: Message, until: datetime) -> None:
+        if len(lane.waiting) < _MOST_QUEUED_FOR_ONE:
+            lane.waiting.append((message, until))
+            self._parked += 1
+        # else it stays in the outbox, and comes again when its lease is over
+
+    async def _deliver(self, lane: _Lane, message: Message, until: datetime) -> None:
         try:
             with observe.bound(participant=message.key.participant):
-                async with self._host(message.outgoing.url):
-                    await self._attempt(message)
+                if self._clock.now() < until:
+                    await self._attempt(message, until)
+                # else the lease is over: whoever claims the row next delivers it
         except StoreUnavailable as fault:
             # the row keeps its lease and comes again when that is over; the peer takes the repetition as such
             observe.error("delivery.unsettled", pid=message.key.pid, cause=fault)
-            self.woken.set()
+        except Exception as fault:  # noqa: BLE001 - one message that cannot be dealt with must not take the others with it
+            observe.error("delivery.failed", fault=fault, pid=message.key.pid)
         finally:
             self._parallel.release()
+            lane.busy -= 1
+            if lane.waiting:
+                # behind what waits for others, so that no peer is served out of turn
+                self._parked -= 1
+                self._queue.put_nowait(lane.waiting.popleft())
+            elif lane.busy == 0:
+                self._lanes.pop(message.peer, None)
 
-    def _host(self, url: str) -> asyncio.Semaphore:
-        host = urlsplit(url).netloc
-        found = self._hosts.get(host)
-        if found is None:
-            found = self._hosts[host] = asyncio.Semaphore(self._settings.parallel_per_peer)
-            if len(self._hosts) > 4096:
-                self._hosts.popitem(last=False)
-        else:
-            self._hosts.move_to_end(host)
-        return found
-
-    async def _attempt(self, message: Message) -> None:
+    async def _attempt(self, message: Message, until: datetime) -> None:
         outgoing, key = message.outgoing, message.key
         settler = self._settlers[key.kind]
         answer: Answer | None = None
         cause, may_retry = "", True
         try:
-            authorization = await self._tokens.authorization(key.participant, message.peer, outgoing.url)
-            headers = _HEADERS if authorization is None else {**_HEADERS, "authorization": authorization}
-            answer = await self._outbound.post(outgoing.url, outgoing.body, headers)
+            async with asyncio.timeout((until - self._clock.now()).total_seconds()):
+                authorization = await self._tokens.authorization(key.participant, message.peer, outgoing.url)
+                headers = _HEADERS if authorization is None else {**_HEADERS, "authorization": authorization}
+                answer = await self._outbound.post(outgoing.url, outgoing.body, headers)
         except (AddressRefused, ConfigurationError) as fault:
             cause, may_retry = str(fault), False
         except PeerError as fault:
             cause = str(fault)
+        except TimeoutError:
+            cause = "no answer for as long as the message was ours; see `store.lease_s` and `outbound.total_timeout_s`"
         status = answer.status if answer else None
         if answer is not None:
             if 200 <= answer.status < 300 or (answer.status == 404 and outgoing.event is Event.TERMINATE):
@@ -182,7 +202,8 @@ class Delivery:
 
         def put_off(snapshot: Snapshot[Process]) -> Change[Process]:
             process = snapshot.process
-            if process is not None:
+            if process is not None and process.in_flight and process.in_flight.message_id == attempt.message_id:
+                # of a message that has lost its sense the timeline tells
                 process = replace(process, error=attempt.cause)
             return Change(process=process, retries=(retry,), attempts=(attempt,))
 
@@ -195,7 +216,7 @@ class Delivery:
 def _retry_after(answer: Answer) -> float | None:
     """Seconds that the peer asks us to wait (RFC 9110, 10.2.3); dates are not followed."""
     value = answer.headers.get("retry-after", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdigit() else None
 
 
 def _said(body: bytes, kind: Kind, most: int = 600) -> str:

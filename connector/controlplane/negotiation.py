@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from connector import observe
-from connector.controlplane.agreements import agreement_of
-from connector.controlplane.decisions import Choice, act_named, negotiation_gate
+from connector.controlplane.agreements import Agreements, lost_agreement
+from connector.controlplane.decisions import Choice, act_named
 from connector.controlplane.delivery import Delivery
 from connector.controlplane.negotiation_course import Desk, NegotiationCourse
 from connector.controlplane.offerings import Offerings, Shelf, Terms
@@ -26,7 +26,7 @@ from connector.dsp import messages as m
 from connector.dsp import negotiation as steps
 from connector.dsp import wire
 from connector.dsp.negotiation import Negotiation, Opening
-from connector.dsp.process import By, Cause, entry
+from connector.dsp.process import By, Cause
 from connector.dsp.tables import Event, Kind, Role, State
 from connector.errors import BadMessage, IllegalTransition, NotFound
 from connector.outbound.client import OutboundClient
@@ -45,6 +45,7 @@ class Negotiations:
         store: Store,
         participants: Participants,
         offerings: Offerings,
+        agreements: Agreements,
         judge: Judge,
         delivery: Delivery,
         outbound: OutboundClient,
@@ -55,6 +56,7 @@ class Negotiations:
         self._store = store
         self._participants = participants
         self._offerings = offerings
+        self._agreements = agreements
         self._judge = judge
         self._delivery = delivery
         self._outbound = outbound
@@ -92,8 +94,11 @@ class Negotiations:
             if snapshot.answer is not None:
                 return Change(repeated=snapshot.answer)
             if snapshot.process is not None:
-                # "initial requests are keyed": the same process, as it stood when it began
-                return Change(repeated=_answer(snapshot.process))
+                # "initial requests are keyed": the same process, as it stands; kept as the answer to this message
+                if snapshot.process.dataset != message.offer["target"]:
+                    name = "consumerPid" if is_request else "providerPid"
+                    raise BadMessage(f"this `{name}` belongs to another negotiation", where=name, mend="use a new one")
+                return Change(answer=_answer(snapshot.process))
             step = steps.received_first(
                 message,
                 participant=participant,
@@ -104,8 +109,7 @@ class Negotiations:
                 definition=terms.definition.id if terms else None,
                 warnings=received.warnings,
             )
-            answer = _answer(step.process)
-            return self._course.change(step, desk, answer=answer)
+            return self._course.change(step, desk, answer=_answer(step.process), is_first=True)
 
         return await self._commit(key, decide, received=received.message_id)
 
@@ -137,7 +141,9 @@ class Negotiations:
                 return Change(repeated=_answer(process))
             step = steps.receive(process, received.message, now=now, warnings=received.warnings)
             step = replace(step, process=replace(step.process, last_received=fingerprint))
-            return self._course.change(step, desk, answer=_answer(step.process))
+            change = self._course.change(step, desk, answer=_answer(step.process))
+            lost = lost_agreement(process, step.process, "the consumer ended the negotiation before it was final", now)
+            return replace(change, agreement=lost) if lost is not None else change
 
         return await self._commit(_key(participant, pid), decide, received=message_id)
 
@@ -187,7 +193,7 @@ class Negotiations:
         now = self._clock.now()
 
         def decide(snapshot: Snapshot[Negotiation]) -> Change[Negotiation]:
-            return self._course.change(steps.begin(opening, wish.role, now), desk)
+            return self._course.change(steps.begin(opening, wish.role, now), desk, is_first=True)
 
         change = await self._advance(_key(participant, opening.pid), decide)
         assert isinstance(change.process, Negotiation)
@@ -274,32 +280,18 @@ class Negotiations:
             if process is None:
                 return Change(removed=(attempt.message_id,))
             step = steps.give_up(process, attempt.message_id, attempt.cause, new_message_id=new_id, now=now)
-            agreement = None
-            flight = process.in_flight
-            if flight is not None and flight.message_id == attempt.message_id and flight.event is Event.FINALIZE:
-                # it was kept when the finalisation was sent; the peer never learned of it
-                agreement = replace(agreement_of(process), ended_at=now, end_reason="the finalisation could not be delivered")
             change = self._course.change(step, desk, attempt=attempt)
-            return replace(change, agreement=agreement) if agreement else change
+            lost = lost_agreement(process, step.process, "the finalisation could not be delivered", now)
+            return replace(change, agreement=lost) if lost is not None else change
 
         await self._advance(key, decide)
 
     async def due(self, row: DueRow) -> None:
-        """Carry out a delayed act, unless the negotiation has moved on since."""
+        """Carry out a delayed act, unless the negotiation has moved on since; end it when it has stood still for too long."""
         desk = await self._desk_of(row.key)
 
         def decide(snapshot: Snapshot[Negotiation]) -> Change[Negotiation]:
-            process = snapshot.process
-            if process is None or process.state is not row.due.state or entry(process) != row.due.entry or process.in_flight:
-                return Change()
-            event = Event(row.due.act)
-            judge = self._course.judgement(desk)
-            gate = negotiation_gate(process, judge)
-            if not gate.allows(event):
-                hold = f"`{event}` was due and is not allowed: {'; '.join(gate.refused[event])}"
-                return held(process, hold, self._clock.now())
-            cause = Cause(by=By.RULE, reasons=(row.due.reason,) if row.due.reason else ())
-            return self._course.change(self._course.do(process, Choice(act=event, cause=cause), desk), desk)
+            return self._course.due(snapshot.process, row.due, desk) if snapshot.process is not None else Change()
 
         await self._advance(row.key, decide)
 
@@ -321,6 +313,8 @@ class Negotiations:
             self._delivery.handover(_key(process.participant, process.pid), process.peer, change)
             for record in change.records:
                 observe.info("negotiation.step", pid=process.pid, peer=process.peer, act=record.event, state=record.state)
+            if change.agreement is not None and change.agreement.ended_at is not None:
+                await self._agreements.end_transfers(change.agreement)
         return change
 
     async def _commit(self, key: Key | PeerKey, decide: Any, *, received: str | None) -> bytes:

@@ -14,10 +14,10 @@ from connector.controlplane.decisions import Choice, Judgement, choose, negotiat
 from connector.controlplane.offerings import Shelf
 from connector.controlplane.participants import Context
 from connector.controlplane.policy import Judge
-from connector.controlplane.process import due_of, new_urn
+from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long
 from connector.dsp import negotiation as steps
 from connector.dsp.negotiation import Negotiation
-from connector.dsp.process import Due, Step
+from connector.dsp.process import By, Cause, Due, Step, entry
 from connector.dsp.tables import Event, Kind, Role, State
 from connector.errors import CallerError, Conflict
 from connector.ports.clock import Clock
@@ -64,16 +64,17 @@ class NegotiationCourse:
         *,
         answer: bytes = b"",
         attempt: Attempt | None = None,
+        is_first: bool = False,
     ) -> Change[Negotiation]:
         """The change that `step` amounts to, together with what follows from the state it entered."""
-        due: tuple[Due, ...] = ()
+        due: tuple[Due, ...] = (deadline_of(step.process, desk.context.longest_wait),) if is_first else ()
         sends_finalize = any(o.event is Event.FINALIZE for o in step.outgoing)
         if step.entered and not step.process.is_ended and step.process.in_flight is None:
             choice = self._choice(step.process, desk)
             if choice.hold is not None:
                 step = replace(step, process=replace(step.process, hold=choice.hold))
             elif choice.act is not None and choice.delay_s > 0:
-                due = (due_of(step.process, choice, self._clock.now()),)
+                due = (*due, due_of(step.process, choice, self._clock.now()))
             elif choice.act is not None:
                 step = self._followed(step, choice, desk)
                 sends_finalize = any(o.event is Event.FINALIZE for o in step.outgoing)
@@ -111,6 +112,37 @@ class NegotiationCourse:
             gate=gate,
             needs_approval=is_manual,
         )
+
+    def due(self, process: Negotiation, row: Due, desk: Desk) -> Change[Negotiation]:
+        """The change of a delayed act, unless the negotiation has moved on since, or a human holds it."""
+        now = self._clock.now()
+        if row.act == DEADLINE:
+            return self._deadline(process, desk)
+        if process.state is not row.state or entry(process) != row.entry or process.in_flight or process.hold is not None:
+            return Change()
+        event = Event(row.act)
+        gate = negotiation_gate(process, self.judgement(desk))
+        if not gate.allows(event):
+            return held(process, f"`{event}` was due and is not allowed: {'; '.join(gate.refused[event])}", now)
+        cause = Cause(by=By.RULE, reasons=(row.reason,) if row.reason else ())
+        try:
+            return self.change(self.do(process, Choice(act=event, cause=cause), desk), desk)
+        except CallerError as fault:
+            return held(process, f"`{event}` was due and is not possible: {fault}", now)
+
+    def _deadline(self, process: Negotiation, desk: Desk) -> Change[Negotiation]:
+        now, longest = self._clock.now(), desk.context.longest_wait
+        if process.is_ended:
+            return Change()
+        again = deadline_of(process, longest)
+        if again.at > now:
+            return Change(due=(again,))
+        try:
+            step = steps.expire(process, message_id=new_urn(), now=now, cause=waited_too_long(process, longest))
+        except CallerError:
+            # a message of ours that ends it is on its way: delivery sees to that
+            return Change(due=(replace(again, at=now + longest),))
+        return self.change(step, desk)
 
     def do(self, process: Negotiation, choice: Choice, desk: Desk) -> Step[Negotiation]:
         """The step that carries out `choice`."""

@@ -6,6 +6,7 @@ A context is the frame of everything: no document, process, address or log line 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from connector import settings as configured
 from connector.errors import CallerError, Conflict, NotFound
@@ -17,6 +18,7 @@ NODE = "@node"
 """The context of what belongs to the node itself; no participant can have this name."""
 
 _LOOK_AGAIN_S = 1.0
+_MOST_REVISIONS = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class Context:
     is_approval_manual: bool = False
     disclosure: Disclosure = Disclosure.FULL
     """How much of a refusal's reasons a peer is told."""
+    longest_wait: timedelta = timedelta(days=30)
+    """How long a process may stand still."""
 
 
 class Revisions:
@@ -55,6 +59,9 @@ class Revisions:
         if known is not None and 0 <= now - known[1] < _LOOK_AGAIN_S:
             return known[0]
         revision = await self._store.revision(participant)
+        if len(self._known) >= _MOST_REVISIONS:
+            # whoever calls participants that do not exist fills this, and nothing else
+            self._known.clear()
         self._known[participant] = (revision, now)
         return revision
 
@@ -113,6 +120,7 @@ class Participants:
             page_size=found.page_size,
             is_approval_manual=found.approval == "manual",
             disclosure=Disclosure(found.disclosure),
+            longest_wait=timedelta(seconds=found.longest_wait_s),
         )
 
     async def all(self) -> tuple[Context, ...]:

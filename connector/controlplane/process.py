@@ -9,10 +9,14 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from connector.controlplane.decisions import Choice
-from connector.dsp.process import By, Due, Process, Record, entry
+from connector.dsp.process import By, Cause, Due, Process, Record, entry
+from connector.errors import IllegalTransition
 from connector.ports.store import Change
 
 P = TypeVar("P", bound=Process)
+
+DEADLINE = "deadline"
+"""The one due row that a process has from its beginning: when it has stood still for too long."""
 
 
 def new_urn() -> str:
@@ -32,7 +36,26 @@ def due_of(process: Process, choice: Choice, now: datetime) -> Due:
     return Due(at=at, act=choice.act.value, state=process.state, entry=entry(process), reason="; ".join(choice.cause.reasons))
 
 
+def deadline_of(process: Process, longest_wait: timedelta) -> Due:
+    """The row for the moment at which `process` has stood still for `longest_wait`, unless something moves it before."""
+    return Due(at=process.updated_at + longest_wait, act=DEADLINE, state=None, entry=0)
+
+
+def waited_too_long(process: Process, longest_wait: timedelta) -> Cause:
+    """Why a process ends at its deadline."""
+    whom = "us" if process.hold is not None else "the other side"
+    told = f"nothing has happened since {process.updated_at.isoformat(timespec='seconds')}: {longest_wait} is too long"
+    return Cause(
+        by=By.RULE, code="waited-too-long", reasons=(told,), whole=(f"{told}; `longest_wait_s`; it waited for {whom}",)
+    )
+
+
 def held(process: P, reason: str, now: datetime) -> Change[P]:
-    """The change that keeps `process` from going on by itself."""
+    """The change that keeps `process` from going on by itself.
+
+    Raises: IllegalTransition when it has ended: nothing would go on.
+    """
+    if process.is_ended:
+        raise IllegalTransition(f"a process in {process.state} has ended", mend="nothing is lawful here")
     record = Record(at=now, by=By.OPERATOR, event="hold", state=process.state, note=reason)
     return Change(process=replace(process, hold=reason, updated_at=now), records=(record,))

@@ -1,6 +1,7 @@
 """What waits for a moment: messages to be tried again, messages a dead node left, acts that are due.
 
-One loop that sleeps until the store's next moment or until it is woken; nothing is polled.
+One loop that sleeps until the store's next moment or until it is woken. It looks at the store again after a while whatever
+happens, so that what nobody told it of is late and never lost.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from connector import observe
-from connector.controlplane.delivery import Delivery
+from connector.controlplane.delivery import LOOK_AGAIN, Delivery
 from connector.dsp.tables import Kind
 from connector.errors import KontorError, StoreUnavailable
 from connector.ports.clock import Clock
@@ -39,13 +40,16 @@ class Timers:
     async def run(self) -> None:
         """Wait and hand over until cancelled."""
         while True:
+            latest = self._clock.now() + LOOK_AGAIN
             try:
-                await self.work()
                 moment = await self._store.next_moment()
+                if moment is not None and moment <= self._clock.now():
+                    await self.work()
+                    moment = await self._store.next_moment()
             except StoreUnavailable as fault:
                 observe.error("timers.store_unavailable", cause=fault)
                 moment = self._clock.now() + _AFTER_A_FAULT
-            await self._clock.wait_until(moment, self._delivery.woken)
+            await self._clock.wait_until(latest if moment is None else min(moment, latest), self._delivery.woken)
 
     async def work(self) -> None:
         """Hand over everything whose time has come."""
@@ -55,6 +59,7 @@ class Timers:
             if len(messages) < _BATCH:
                 break
         while rows := await self._store.claim_due(now, limit=_BATCH):
+            done: list[int] = []
             for row in rows:
                 try:
                     await self._handlers[row.key.kind].due(row)
@@ -63,6 +68,10 @@ class Timers:
                 except KontorError as fault:
                     # the process has moved on, or the act is unlawful now: either way it is not tried again
                     observe.warning("timers.act_dropped", pid=row.key.pid, act=row.due.act, cause=fault)
-            await self._store.drop_due(tuple(row.id for row in rows))
+                except Exception as fault:  # noqa: BLE001 - one act must not hold up all others; it comes again with its lease
+                    observe.error("timers.act_failed", fault=fault, pid=row.key.pid, act=row.due.act)
+                    continue
+                done.append(row.id)
+            await self._store.drop_due(tuple(done))
             if len(rows) < _BATCH:
                 break

@@ -13,27 +13,27 @@ from typing import Any
 
 from connector import observe
 from connector.controlplane.agreements import Agreements
-from connector.controlplane.decisions import Choice, act_named, transfer_gate
+from connector.controlplane.decisions import Choice, act_named
 from connector.controlplane.delivery import Delivery
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Judge
 from connector.controlplane.process import digest_of, held, new_urn
 from connector.controlplane.terms import TransferWish
-from connector.controlplane.transfer_course import REVIEW, Desk, TransferCourse
+from connector.controlplane.transfer_course import Desk, TransferCourse
 from connector.dsp import messages as m
 from connector.dsp import transfer as steps
 from connector.dsp import wire
 from connector.dsp.negotiation import Agreement
-from connector.dsp.process import By, Cause, entry
+from connector.dsp.process import By, Cause
 from connector.dsp.tables import Event, Kind, Role, State
 from connector.dsp.transfer import Transfer, TransferOpening
-from connector.errors import BadMessage, CallerError, Conflict, NotFound
+from connector.errors import BadMessage, CallerError, ConfigurationError, Conflict, KontorError, NotFound
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane
 from connector.ports.identity import Caller, TokenSource
-from connector.ports.store import Attempt, Change, DueRow, Filter, Key, PeerKey, Snapshot, Store
+from connector.ports.store import Attempt, Change, DueRow, Key, PeerKey, Snapshot, Store
 
 KIND = Kind.TRANSFER
 
@@ -94,7 +94,7 @@ class Transfers:
             if snapshot.process is not None:
                 if snapshot.process.agreement_id != message.agreement_id:
                     raise BadMessage("this consumerPid belongs to another transfer", where="consumerPid", mend="use a new one")
-                return Change(repeated=acknowledgement(snapshot.process))
+                return Change(answer=acknowledgement(snapshot.process))
             step = steps.received_first(
                 message,
                 participant=participant,
@@ -105,9 +105,11 @@ class Transfers:
                 now=now,
                 warnings=received.warnings,
             )
-            return self._course.change(step, desk, answer=acknowledgement(step.process))
+            return self._course.change(step, desk, answer=acknowledgement(step.process), is_first=True)
 
-        return await self._commit(key, decide, received=received.message_id)
+        answer = await self._commit(key, decide, received=received.message_id)
+        await self._agreements.end_if_over(participant, agreement.id)
+        return answer
 
     async def _check_format(self, participant: str, agreement: Agreement, message: m.TransferRequestMessage) -> None:
         item = (await self._offerings.shelf(participant)).items.get(agreement.dataset)
@@ -210,9 +212,11 @@ class Transfers:
         now = self._clock.now()
 
         def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
-            return self._course.change(steps.begin(opening, now), desk)
+            return self._course.change(steps.begin(opening, now), desk, is_first=True)
 
-        return await self._transferred(_key(participant, pid), decide)
+        transfer = await self._transferred(_key(participant, pid), decide)
+        await self._agreements.end_if_over(participant, agreement.id)
+        return transfer
 
     async def act(
         self, participant: str, pid: str, act: str, *, code: str | None = None, reason: str | None = None
@@ -236,22 +240,9 @@ class Transfers:
 
         return await self._transferred(_key(participant, pid), decide)
 
-    async def end_all(self, participant: str, agreement_id: str, reason: str) -> int:
-        """Terminate every running transfer under an agreement; how many there were."""
-        count = 0
-        for state in (State.REQUESTED, State.STARTED, State.SUSPENDED):
-            cursor: str | None = None
-            while True:
-                page = await self._store.processes(
-                    KIND, participant, Filter(state=state, agreement_id=agreement_id), cursor=cursor
-                )
-                for process in page.items:
-                    count += 1
-                    await self.act(participant, process.pid, "terminate", code="agreement-ended", reason=reason)
-                cursor = page.next_cursor
-                if cursor is None:
-                    break
-        return count
+    async def end(self, participant: str, pid: str, reason: str) -> None:
+        """Terminate a transfer because its agreement has ended."""
+        await self.act(participant, pid, "terminate", code="agreement-ended", reason=reason)
 
     # --- from the data plane (port TransferEvents)
 
@@ -316,24 +307,11 @@ class Transfers:
         await self._advance(key, decide)
 
     async def due(self, row: DueRow) -> None:
-        """Carry out a delayed act, or review a running transfer whose decision may have flipped."""
+        """Carry out a delayed act, review a running transfer whose decision may have flipped, end one that nobody answers."""
         desk = await self._desk(row.key, None)
-        now = self._clock.now()
 
         def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
-            process = snapshot.process
-            if process is None or process.is_ended:
-                return Change()
-            if row.due.act == REVIEW:
-                return self._course.review(process, desk, now)
-            if process.state is not row.due.state or entry(process) != row.due.entry or process.in_flight:
-                return Change()
-            event = Event(row.due.act)
-            gate = transfer_gate(process, lambda p: self._course.judgement(p, desk)[0])
-            if not gate.allows(event):
-                return held(process, f"`{event}` was due and is not allowed: {'; '.join(gate.refused[event])}", now)
-            cause = Cause(by=By.RULE, reasons=(row.due.reason,) if row.due.reason else ())
-            return self._course.change(self._course.do(process, Choice(act=event, cause=cause)), desk)
+            return self._course.due(snapshot.process, row.due, desk) if snapshot.process is not None else Change()
 
         await self._advance(row.key, decide)
 
@@ -342,7 +320,11 @@ class Transfers:
         for key in await self._store.running(KIND, (State.STARTED,)):
             process = await self._store.process(key)
             if isinstance(process, Transfer):
-                await self._drive(process)
+                try:
+                    await self._drive(process)
+                except KontorError as fault:
+                    # such as a participant that is no longer served: no reason for a node not to start
+                    observe.error("transfer.not_taken_up", pid=process.pid, participant=process.participant, cause=fault)
 
     # --- shared
 
@@ -382,7 +364,7 @@ class Transfers:
         elif process.is_provider and process.is_push and process.state is State.STARTED:
             try:
                 source = await self._offerings.source(process.participant, process.dataset)
-            except NotFound as fault:
+            except (NotFound, ConfigurationError) as fault:
                 await self.failed(process.participant, process.pid, str(fault))
                 return
             await self._data_plane.start(process, source)
