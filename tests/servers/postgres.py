@@ -105,7 +105,7 @@ class Postgres:
             shutil.chown(secret, _USER)
         self._run(
             "initdb", "-D", str(self._data), "-U", "kontor", "-A", "scram-sha-256", "--pwfile", str(secret),
-            "-E", "UTF8", "--locale=C", "--no-sync",
+            "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=1",
         )  # fmt: skip
         self.start()
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "kontor", "kontor")
@@ -145,6 +145,15 @@ class Postgres:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def limit_files(self, size: int | None) -> None:
+        """No file of the running server may grow beyond `size` bytes, as on a full disk; None lifts the limit. Linux only."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        soft = "unlimited" if size is None else str(size)
+        for pid in (str(self._process.pid), *children):
+            # by the server's own user: not every root may
+            subprocess.run(["prlimit", "--pid", pid, f"--fsize={soft}:unlimited"], check=True, **_as_user())
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
