@@ -34,6 +34,17 @@ class ImportedAgreement(Asked):
     purpose: str | None = Field(None, max_length=2048, description="What the consumer said it wants the data for.")
 
 
+class AgreementEnd(Asked):
+    """Why an agreement ends before its own terms end it."""
+
+    reason: str = Field(
+        min_length=1,
+        max_length=4000,
+        description="Kept with the agreement, and told to the peer with each transfer that ends by it.",
+        examples=["the project is over"],
+    )
+
+
 class Agreement(Shown):
     """An agreement as this side holds it."""
 

@@ -20,6 +20,21 @@ class CatalogRequest(Asked):
     limit: int | None = Field(None, ge=1, description="Stop after so many datasets; none reads every page.")
 
 
+class DatasetRequest(Asked):
+    """Which dataset to ask for."""
+
+    address: Address
+    peer: Id | None = Field(None, description="The peer's participant id; needed where its token or claims depend on it.")
+    dataset: Id = Field(description="Id of the dataset, as in the catalogue.")
+
+
+class PeerDataset(Shown):
+    """One dataset of a peer."""
+
+    dataset: Tree = Field(description="As the Dataspace Protocol spells it.")
+    base: str = Field(description="Base address that answered: what a negotiation about it goes to.")
+
+
 class PeerCatalog(Shown):
     """A peer's catalogue, all pages put together."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from connector.errors import NotFound
+from connector.errors import AddressRefused, NotFound, PeerError, Unreachable
 
 if TYPE_CHECKING:
     from connector.client import Calls, Client
@@ -80,6 +80,37 @@ def find(node: Client, me: Calls, address: str, dataset: str, *, peer: str | Non
 
     Raises: NotFound when the peer does not offer it to us; what the node answers when the catalogue cannot be had.
     """
+    said, base, found = (peer and _single(node, me, address, dataset, peer)) or _listed(node, me, address, dataset, peer)
+    offers = [one for one in found.offers if offer_id in (None, one.get("@id"))]
+    if len(offers) != 1:
+        named = ", ".join(f"`{one.get('@id')}`" for one in found.offers) or "none"
+        raise NotFound(
+            f"there is no offer `{offer_id}` for `{dataset}`" if offer_id else f"`{dataset}` has {len(offers)} offers",
+            where=address,
+            mend=f"name one with `--offer-id`: {named}",
+        )
+    return Found(address=base, peer=said, dataset=found, offer=offers[0])
+
+
+def _single(node: Client, me: Calls, address: str, dataset: str, peer: str) -> tuple[str, str, Described] | None:
+    """The peer, its base address and the dataset, asked for by its id; None when the peer does not answer that."""
+    from connector.api.catalog import DatasetRequest
+
+    try:
+        answer = node.send(me.dataset_of(DatasetRequest(address=address, peer=peer, dataset=dataset)))
+    except (Unreachable, AddressRefused):
+        raise
+    except (NotFound, PeerError):
+        # not every connector answers it; the whole catalogue also tells what there is in its place
+        return None
+    return peer, answer.base, described(answer.dataset)
+
+
+def _listed(node: Client, me: Calls, address: str, dataset: str, peer: str | None) -> tuple[str, str, Described]:
+    """The peer, its base address and the dataset, from the whole catalogue, which is also what names the peer.
+
+    Raises: NotFound.
+    """
     from connector.api.catalog import CatalogRequest
 
     answer = node.send(me.catalog_of(CatalogRequest(address=address, peer=peer)))
@@ -91,16 +122,8 @@ def find(node: Client, me: Calls, address: str, dataset: str, *, peer: str | Non
             where=address,
             mend=f"see `kontor catalog {address}`; an offer that its policy hides from us does not show",
         )
-    offers = [one for one in found.offers if offer_id in (None, one.get("@id"))]
-    if len(offers) != 1:
-        named = ", ".join(f"`{one.get('@id')}`" for one in found.offers) or "none"
-        raise NotFound(
-            f"there is no offer `{offer_id}` for `{dataset}`" if offer_id else f"`{dataset}` has {len(offers)} offers",
-            where=address,
-            mend=f"name one with `--offer-id`: {named}",
-        )
     said = answer.catalog.get("participantId") or next((_plain(one) for one in _many(answer.catalog, "participantId")), "")
-    return Found(address=answer.base or address, peer=peer or str(said), dataset=found, offer=offers[0])
+    return peer or str(said), answer.base or address, found
 
 
 def terms(offer: Mapping[str, Any]) -> str:

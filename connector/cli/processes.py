@@ -1,4 +1,4 @@
-"""Lists of negotiations, transfers and agreements, and the whole story of one process."""
+"""Lists of negotiations, transfers and agreements, the end of an agreement, and the whole story of one process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ Cursor = Annotated[str | None, typer.Option("--cursor", help="Where the last pag
 def register(app: typer.Typer) -> None:
     """Add the lists and `show` to the commands."""
     command(app, "negotiations", negotiations, example="kontor negotiations --held")
-    command(app, "agreements", agreements, example="kontor agreements --role consumer")
+    command(
+        app,
+        "agreements",
+        agreements,
+        example='kontor agreements --role consumer\nkontor agreements --end urn:uuid:4c7c... --reason "the project is over"',
+    )
     command(app, "transfers", transfers, example="kontor transfers --state STARTED")
     command(app, "show", show, example="kontor show urn:uuid:4c7c7c3e-2f9c-4d0e-8b57-5d3c1d1e7a10")
 
@@ -64,12 +69,20 @@ def transfers(
 
 
 def agreements(
-    access: Access, out: Output, role: Role = None, peer: Peer = None, limit: Limit = 50, cursor: Cursor = None
-) -> None:
-    """List contract agreements, newest first."""
+    access: Access, out: Output, role: Role = None, peer: Peer = None, limit: Limit = 50, cursor: Cursor = None,
+    end: Annotated[str | None, typer.Option("--end", metavar="ID", help="End this one, in place of the list.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why it ends, in words that the peer gets to read.")] = None,
+) -> None:  # fmt: skip
+    """List contract agreements, newest first; or end one: nothing begins under it any more, and what runs is terminated."""
     from connector.cli.offers import terms
 
+    if (end is None) != (reason is None):
+        raise typer.BadParameter("`--end` and `--reason` go together", param_hint="--reason" if end else "--end")
     with access.open() as (node, me):
+        if end is not None and reason is not None:
+            ended = node.send(me.end_agreement(end, reason))
+            out.lines(ended.model_dump(mode="json"), f"{_ended(ended.ended_at, ended.end_reason)}  agreement {ended.id}")
+            return
         page = node.send(me.agreements(role=role, peer=peer, cursor=cursor, limit=limit))
     rows = (
         (

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 from urllib.parse import quote
 
-from connector.api.agreements import Agreement, ImportedAgreement
-from connector.api.catalog import CatalogRequest, PeerCatalog
+from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
+from connector.api.catalog import CatalogRequest, DatasetRequest, PeerCatalog, PeerDataset
 from connector.api.common import Asked, Listing
 from connector.api.negotiations import Negotiation, NegotiationAct, NegotiationStep, NewNegotiation
 from connector.api.offerings import Asset, ContractDefinition, Policy
@@ -157,6 +157,10 @@ class Calls:
         """The catalogue of a peer, all pages put together."""
         return _write("POST", PeerCatalog, *self._path("catalog", "request"), body=wanted)
 
+    def dataset_of(self, wanted: DatasetRequest) -> Call[PeerDataset]:
+        """One dataset of a peer."""
+        return _write("POST", PeerDataset, *self._path("catalog", "dataset"), body=wanted)
+
     # --- negotiations and agreements
 
     def negotiate(self, wanted: NewNegotiation) -> Call[Negotiation]:
@@ -195,6 +199,10 @@ class Calls:
     def import_agreement(self, agreement: ImportedAgreement) -> Call[Agreement]:
         """An agreement that was reached elsewhere, to be used here."""
         return _write("POST", Agreement, *self._path("agreements"), body=agreement)
+
+    def end_agreement(self, id_: str, reason: str) -> Call[Agreement]:
+        """An agreement, ended now on this side."""
+        return _write("POST", Agreement, *self._path("agreements", id_, "end"), body=AgreementEnd(reason=reason))
 
     # --- transfers
 

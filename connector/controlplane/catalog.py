@@ -11,13 +11,12 @@ import asyncio
 import base64
 import binascii
 import hashlib
-import re
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urljoin
+from typing import Any, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
 
 from connector import observe
 from connector.controlplane.offerings import Item, Offerings, Shelf, Terms
@@ -31,9 +30,11 @@ from connector.errors import BadMessage, NotFound, PeerAnswer, PeerMessage, TooL
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
 
+V = TypeVar("V", shapes.CatalogView, shapes.DatasetView)
 _KEPT_PAGES = 64
 _MOST_PAGES = 10_000
-_NEXT = re.compile(r'<([^>]*)>\s*(?:;\s*[^;,"]+(?:=(?:"[^"]*"|[^;,]*))?)*?;\s*rel="?next"?')
+_MOST_BYTES = 256 << 20
+"""Of all pages of a peer together: what is gathered is kept in memory as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,16 @@ class PeerCatalog:
     pages: int
     warnings: tuple[str, ...] = ()
     """Datasets that could not be read, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerDataset:
+    """One dataset of a peer."""
+
+    tree: dict[str, Any]
+    """The description as the peer wrote it."""
+    base: str
+    """The base address that answered: what a negotiation goes to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +181,7 @@ class Catalogs:
         datasets: list[Any] = []
         warnings: list[str] = []
         seen: set[str] = set()
-        pages = 0
+        pages = size = 0
         while True:
             seen.add(url)
             try:
@@ -180,31 +191,82 @@ class Catalogs:
                     raise
                 # the standard leaves the method of following pages open
                 answer = await self._peers.ask("POST", url, body, participant=participant, peer=peer)
-            view = await _read(answer.body, url)
-            pages += 1
+            view = await _read(answer.body, url, "catalogue", shapes.read_catalog, shapes.read_foreign_catalog)
+            pages, size = pages + 1, size + len(answer.body)
             tree = tree or dict(view.tree)
             datasets += [dataset.tree for dataset in view.datasets]
             warnings += view.warnings
-            following = _NEXT.search(answer.headers.get("link", ""))
-            if following is None or (limit is not None and len(datasets) >= limit) or pages >= _MOST_PAGES:
+            following = _next_link(answer.headers.get("link", ""))
+            if following is None or (limit is not None and len(datasets) >= limit):
                 break
-            url, method = urljoin(url, following[1]), "GET"
+            if pages >= _MOST_PAGES or size >= _MOST_BYTES:
+                warnings.append(f"there are more datasets: this is what {pages} pages of {size} bytes hold")
+                break
+            before, url, method = url, urljoin(url, following), "GET"
             if url in seen:
                 warnings.append(f"the peer's pages run in a circle at {url}")
+                break
+            if urlsplit(url)[:2] != urlsplit(before)[:2]:
+                # what we show this peer to prove ourselves is for its host alone
+                warnings.append(f"the next page is elsewhere and was not asked for: {url}")
                 break
         tree["dataset"] = datasets if limit is None else datasets[:limit]
         return PeerCatalog(tree=tree, base=base, pages=pages, warnings=tuple(warnings))
 
+    async def dataset_of_peer(self, participant: str, *, address: str, peer: str | None, id_: str) -> PeerDataset:
+        """One dataset of a peer, asked for by its id.
 
-async def _read(body: bytes, url: str) -> shapes.CatalogView:
+        Raises: as `of_peer`; NotFound when the peer does not offer it to us.
+        """
+        await self._participants.context(participant)
+        base = await self._peers.base(address)
+        url = f"{base}/catalog/datasets/{quote(id_, safe='')}"
+        try:
+            answer = await self._peers.ask("GET", url, None, participant=participant, peer=peer)
+        except PeerAnswer as fault:
+            if fault.answer_status != 404:
+                raise
+            raise NotFound(f"the peer does not offer `{id_}` to us", where=url, mend="take ids from its catalogue") from fault
+        view = await _read(answer.body, url, "dataset", shapes.read_dataset, shapes.read_foreign_dataset)
+        if view.id != id_:
+            raise PeerMessage(f"the peer answered with the dataset `{view.id}`", where=url, mend="tell the peer")
+        return PeerDataset(tree=view.tree, base=base)
+
+
+def _next_link(header: str) -> str | None:
+    """The target of the link `rel="next"` in a `Link` header; None without one.
+
+    Read from left to right in one pass, whatever a peer writes there.
+    Source: RFC 8288, section 3.
+    """
+    at = 0
+    while (start := header.find("<", at)) >= 0 and (end := header.find(">", start)) >= 0:
+        at, words, is_quoted = end + 1, [""], False
+        while at < len(header) and (is_quoted or header[at] != ","):
+            char = header[at]
+            if char == '"':
+                is_quoted = not is_quoted
+            elif char == ";" and not is_quoted:
+                words.append("")
+            else:
+                words[-1] += char
+            at += 1
+        for word in words:
+            name, _, value = word.partition("=")
+            if name.strip().lower() == "rel" and "next" in value.lower().split():
+                return header[start + 1 : end].strip()
+    return None
+
+
+async def _read(body: bytes, url: str, what: str, read: Callable[[bytes], V], read_foreign: Callable[[bytes], V]) -> V:
     try:
         try:
-            return shapes.read_catalog(body)
+            return read(body)
         except wire.ForeignContext:
             # expansion is slow: not in the event loop
-            return await asyncio.to_thread(shapes.read_foreign_catalog, body)
+            return await asyncio.to_thread(read_foreign, body)
     except (BadMessage, TooLarge) as fault:
-        raise PeerMessage(f"the peer's catalogue cannot be read: {fault}", where=url) from fault
+        raise PeerMessage(f"the peer's {what} cannot be read: {fault}", where=url) from fault
 
 
 def _service(context: Context) -> shapes.ServiceDescription:

@@ -21,14 +21,21 @@ from typing import Any, Final
 import orjson
 
 from connector import strict
-from connector.dsp.catalog_view import CatalogView, DatasetView, read_catalog, read_dataset, read_foreign_catalog
+from connector.dsp.catalog_view import (
+    CatalogView,
+    DatasetView,
+    read_catalog,
+    read_dataset,
+    read_foreign_catalog,
+    read_foreign_dataset,
+)
 from connector.dsp.plain import DSP_CONTEXT
 from connector.dsp.shape import Form, check_policy
 from connector.errors import BadMessage
 
 __all__ = [
     "CatalogView", "DatasetDescription", "DatasetView", "ServiceDescription", "catalog", "catalog_of", "dataset", "describe",
-    "encode", "read_catalog", "read_dataset", "read_foreign_catalog",
+    "encode", "read_catalog", "read_dataset", "read_foreign_catalog", "read_foreign_dataset",
 ]  # fmt: skip
 
 Tree = dict[str, Any]

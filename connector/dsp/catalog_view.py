@@ -94,9 +94,17 @@ def read_foreign_catalog(body: bytes, limits: strict.Limits = LIMITS) -> Catalog
 def read_dataset(body: bytes, limits: strict.Limits = LIMITS) -> DatasetView:
     """The data set in a peer's answer.
 
-    Raises: BadMessage, TooLarge, ForeignContext.
+    Raises: BadMessage, TooLarge; ForeignContext: try `read_foreign_dataset`.
     """
     return _dataset(plain(body, [], limits), "", {}, [])
+
+
+def read_foreign_dataset(body: bytes, limits: strict.Limits = LIMITS) -> DatasetView:
+    """As `read_dataset`, for a body that it called foreign. Slow: expands and compacts; call it in a thread.
+
+    Raises: BadMessage, TooLarge.
+    """
+    return _dataset(canonical(body, limits, FOREIGN_BOUNDS), "", {}, [])
 
 
 def _catalog(tree: Tree, where: str, warnings: list[str], depth: int) -> CatalogView:

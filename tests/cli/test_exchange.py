@@ -257,6 +257,23 @@ def test_a_transfer_is_suspended_resumed_and_ended(run: Run, space: Space, publi
     assert "TERMINATED" in refused.err
 
 
+def test_an_agreement_is_ended_with_a_reason_and_gives_nothing_any_more(
+    run: Run, space: Space, published: str, tmp_path: Path
+) -> None:
+    words = ("get", space.peer[0], published, *space.peer[1:], *space.consumer.options, "--json")
+    first = run(*words, "-o", tmp_path / "first")
+    ended = run("agreements", "--end", first.tree["agreement"], "--reason", "it is over", *space.provider.options)
+    assert (ended.code, ended.out[:6], "it is over" in ended.out) == (0, "ended ", True), ended.err
+    (row,) = (x for x in run("agreements", *space.provider.options).out.splitlines() if x.startswith(first.tree["agreement"]))
+    assert "it is over" in row
+    again = run("agreements", "--end", first.tree["agreement"], "--reason", "it is over", *space.provider.options)
+    assert (again.code, again.err.startswith("error: the agreement ended at ")) == (1, True)
+    second = run(*words, "-o", tmp_path / "second")
+    assert second.code == 0, second.err
+    assert second.tree["agreement"] != first.tree["agreement"]
+    assert run("agreements", "--end", first.tree["agreement"], *space.provider.options).code == 2
+
+
 def _transfer(space: Space, agreement: str) -> str:
     from connector.api.transfers import NewTransfer
     from connector.cli.access import Access

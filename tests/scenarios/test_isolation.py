@@ -183,7 +183,7 @@ async def test_the_neighbours_things_are_404_on_every_operator_address(scene: Sc
             address = path.replace("{participant}", "beta").replace("{act}", "terminate")
             for name in ("{id}", "{pid}", "{name}"):
                 address = address.replace(name, str(ids[subject]))
-            answer = await http.request(method, address, json={} if method == "post" else None)
+            answer = await http.request(method, address, json={"reason": "none of yours"} if method == "post" else None)
             assert answer.status_code == 404, (method, address, answer.text)
             seen += 1
         assert seen >= 14

@@ -6,7 +6,8 @@ import hashlib
 
 import pytest
 
-from connector.errors import KontorError, PeerAnswer, PeerError
+from connector.api.catalog import DatasetRequest
+from connector.errors import KontorError, NotFound, PeerAnswer, PeerError
 from connector.testing.dataspace import PULL, PUSH, DataSpace
 from tests.scenarios.policies import members_only, only_for
 
@@ -86,6 +87,19 @@ async def test_who_lacks_a_claim_is_refused_with_the_reason_and_who_has_it_is_no
     refused = await other.negotiate(offer)
     assert refused.state == "TERMINATED"
     assert "membership" in " ".join(refused.reasons)
+
+
+async def test_a_dataset_is_asked_for_by_its_id_and_only_by_whom_it_is_offered_to(space: DataSpace) -> None:
+    provider, member, guest = space.join("provider"), space.join("member", claims={"membership": "active"}), space.join("guest")
+    offer = await provider.publish("a?b#c%2Fd", content=DATA, access_policy=members_only())
+    wanted = DatasetRequest(address=f"{provider.app.public_url}/provider", peer=provider.id, dataset=offer.dataset)
+    found = await member.send(member.calls.dataset_of(wanted))
+    listed = (await member.catalog(provider)).catalog["dataset"]
+    assert {key: value for key, value in found.dataset.items() if key != "@context"} == listed[0]
+    assert found.base == provider.address
+    for caller, id_ in ((guest, offer.dataset), (member, "urn:provider:none")):
+        with pytest.raises(NotFound, match="does not offer"):
+            await caller.send(caller.calls.dataset_of(wanted.model_copy(update={"dataset": id_})))
 
 
 async def test_an_offer_with_an_access_policy_is_hidden_from_whom_it_does_not_let_in(space: DataSpace) -> None:

@@ -54,6 +54,30 @@ async def test_either_side_ends_a_transfer_and_nothing_flows_afterwards(space: D
         await consumer.get(transfer)
 
 
+@pytest.mark.parametrize("who", ["provider", "consumer"])
+async def test_either_side_ends_an_agreement_and_all_that_runs_under_it(space: DataSpace, who: str) -> None:
+    provider, consumer, transfer, theirs = await running(space)
+    actor = provider if who == "provider" else consumer
+    ended = await actor.send(actor.calls.end_agreement(transfer.agreement_id, "the project is over"))
+    assert (ended.ended_at is not None, ended.end_reason) == (True, "the project is over")
+    for member, own in ((provider, theirs), (consumer, transfer.pid)):
+        over = await member.until_transfer(own, "TERMINATED")
+        assert (over.code, over.reasons, over.is_open) == ("agreement-ended", ["the project is over"], False)
+    with pytest.raises(KontorError):
+        await consumer.get(transfer)
+    with pytest.raises(Conflict, match="ended"):
+        await actor.send(actor.calls.end_agreement(transfer.agreement_id, "once more"))
+    with pytest.raises(NotFound):
+        await actor.send(actor.calls.end_agreement("urn:uuid:none", "there is none"))
+    # whoever knows of the end asks no more; the other one is refused
+    agreement = await consumer.send(consumer.calls.agreement(transfer.agreement_id))
+    if who == "provider":
+        assert (await consumer.transfer(agreement)).state == "TERMINATED"
+    else:
+        with pytest.raises(Conflict):
+            await consumer.transfer(agreement)
+
+
 async def test_data_flows_no_longer_than_the_agreement_allows() -> None:
     clock = MovedClock(datetime(2026, 3, 1, tzinfo=UTC))
     async with DataSpace(clock=clock) as space:

@@ -1,10 +1,10 @@
-"""Routes: agreements, and their import."""
+"""Routes: agreements, their import and their end."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from connector.api.agreements import Agreement, ImportedAgreement
+from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
 from connector.api.common import Listing
 from connector.dsp.tables import Role
 from connector.web.operator import views
@@ -45,5 +45,11 @@ def routes(parts: Parts) -> APIRouter:
         """One agreement."""
         await parts.participants.context(participant)
         return views.agreement(await parts.agreements.get(participant, id))
+
+    @router.post("/{id:path}/end")
+    async def end_agreement(participant: Participant, id: str, wanted: AgreementEnd) -> Agreement:
+        """An agreement, ended now on this side: nothing begins under it any more, and what runs is terminated."""
+        await parts.participants.context(participant)
+        return views.agreement(await parts.agreements.end(participant, id, wanted.reason))
 
     return router

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from connector.api.catalog import CatalogRequest, PeerCatalog
+from connector.api.catalog import CatalogRequest, DatasetRequest, PeerCatalog, PeerDataset
 from connector.web.operator import views
 from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
@@ -29,5 +29,11 @@ def routes(parts: Parts) -> APIRouter:
             participant, address=wanted.address, peer=wanted.peer, filter_=wanted.filter, limit=wanted.limit
         )
         return views.peer_catalog(found)
+
+    @router.post("/dataset")
+    async def request_dataset(participant: Participant, wanted: DatasetRequest) -> PeerDataset:
+        """One dataset of a peer, asked for by its id: quicker than the whole catalogue."""
+        found = await parts.catalogs.dataset_of_peer(participant, address=wanted.address, peer=wanted.peer, id_=wanted.dataset)
+        return views.peer_dataset(found)
 
     return router

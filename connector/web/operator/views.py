@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from connector.api import agreements, catalog, negotiations, participants, processes, transfers
 from connector.api.common import Listing
-from connector.controlplane.catalog import PeerCatalog
+from connector.controlplane.catalog import PeerCatalog, PeerDataset
 from connector.controlplane.participants import Context
 from connector.dsp.messages import DataAddress, EndpointProperty
 from connector.dsp.negotiation import Agreement, Negotiation
@@ -39,6 +39,11 @@ def participant(context: Context) -> participants.Participant:
 def peer_catalog(found: PeerCatalog) -> catalog.PeerCatalog:
     """A peer's catalogue."""
     return catalog.PeerCatalog(catalog=dict(found.tree), base=found.base, pages=found.pages, warnings=list(found.warnings))
+
+
+def peer_dataset(found: PeerDataset) -> catalog.PeerDataset:
+    """One dataset of a peer."""
+    return catalog.PeerDataset(dataset=dict(found.tree), base=found.base)
 
 
 def agreement(found: Agreement) -> agreements.Agreement:
