@@ -148,7 +148,7 @@ class StoreSettings(_Section):
         " `memory:` (lost at exit).",
     )
     connections: int = Field(
-        8, ge=1, le=1000, description="PostgreSQL connections that a node works on at once; more for many processors there."
+        16, ge=1, le=1000, description="PostgreSQL connections that a node works on at once; more for many processors there."
     )
     lease_s: float = Field(30, gt=0, description="How long a node owns what it took from the outbox; longer on slow networks.")
 

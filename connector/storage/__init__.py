@@ -9,7 +9,7 @@ from connector.errors import ConfigurationError
 from connector.ports.store import Store
 
 _KNOWN = "`sqlite:///PATH`, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, `memory:`"
-DEFAULT_CONNECTIONS = 8
+DEFAULT_CONNECTIONS = 16
 
 
 def open_store(

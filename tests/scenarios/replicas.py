@@ -121,14 +121,14 @@ class Replica:
 
 
 @contextmanager
-def replicas(folder: Path, database: str, names: Sequence[str]) -> Iterator[list[Replica]]:
+def replicas(folder: Path, database: str, names: Sequence[str], *, lease_s: float = LEASE_S) -> Iterator[list[Replica]]:
     """Nodes with these ids on one database, all ready."""
     nodes, addresses = [], []
     for name in names:
         public, operator = free_ports(2)
         place = folder / name
         place.mkdir()
-        (place / CONFIG_FILE).write_text(_settings(name, database, public, operator))
+        (place / CONFIG_FILE).write_text(_settings(name, database, public, operator, lease_s))
         nodes.append((place, operator, _KEY))
         addresses.append((f"http://127.0.0.1:{public}/shop/dsp/2025-1/", f"http://127.0.0.1:{operator}"))
     with running(nodes) as started:
@@ -157,7 +157,7 @@ def until(is_so: Callable[[], bool], what: str, within_s: float = 10.0) -> float
     return time.monotonic() - began
 
 
-def _settings(name: str, database: str, public: int, operator: int) -> str:
+def _settings(name: str, database: str, public: int, operator: int, lease_s: float) -> str:
     return f"""\
 secrets_key = "{base64.b64encode(b"s" * 32).decode()}"
 
@@ -174,8 +174,8 @@ api_keys = [{{ name = "operator", sha256 = "{hashlib.sha256(_KEY.encode()).hexdi
 
 [store]
 url = "{database}"
-lease_s = {LEASE_S}
-connections = 4
+lease_s = {lease_s}
+connections = 8
 
 [outbound]
 unsafe_allow_http = true

@@ -17,16 +17,15 @@ from connector.dsp.tables import Kind
 from connector.ports.store import Change, Filter
 from connector.storage.sqlite.store import SqliteStore
 from connector.testing.store_contract.values import LEASE_S, key, negotiation, outgoing, put
-from tests.storage.sqlite.load import nth_change
+from tests.storage.load import nth_change
 
-LOAD = Path(__file__).with_name("load.py")
 ROOT = Path(__file__).parents[3]
 
 
 def start(path: Path, node: str, pids: list[str]) -> subprocess.Popen[str]:
     """Another program that writes to the store in `path` until it is killed."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.storage.sqlite.load", str(path), node, ",".join(pids)],
+        [sys.executable, "-m", "tests.storage.load", f"sqlite:///{path}", node, ",".join(pids)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""A program that changes processes in a store as fast as it can, and says what was acknowledged: `load.py FILE NODE PIDS`.
+"""A program that changes processes in a store as fast as it can, and says what was acknowledged: `load.py URL NODE PIDS`.
 
 Each line on standard output is `PID N`: the N-th change of that process is durable. It runs until it is killed.
 """
@@ -9,11 +9,10 @@ import asyncio
 import os
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from connector.dsp.process import Process
-from connector.ports.store import Change, Key, Snapshot
-from connector.storage.sqlite.store import SqliteStore
+from connector.ports.store import Change, Key, Snapshot, Store
+from connector.storage import open_store
 from connector.testing.store_contract.values import agreement, key, negotiation, outgoing, record
 
 
@@ -31,7 +30,7 @@ def nth_change(snapshot: Snapshot[Process], pid: str) -> Change[Process]:
     )
 
 
-async def change_for_ever(store: SqliteStore, place: Key) -> None:
+async def change_for_ever(store: Store, place: Key) -> None:
     while True:
         change = await store.advance(
             place, lambda snapshot: nth_change(snapshot, place.pid), received=f"r{os.urandom(8).hex()}"
@@ -39,8 +38,8 @@ async def change_for_ever(store: SqliteStore, place: Key) -> None:
         os.write(1, f"{place.pid} {change.process.entries['n']}\n".encode())
 
 
-async def main(file: Path, node: str, pids: list[str]) -> None:
-    store = SqliteStore(path=file, node=node, lease_s=30)
+async def main(url: str, node: str, pids: list[str]) -> None:
+    store = open_store(url, node=node, lease_s=30)
     await store.open()
     async with asyncio.TaskGroup() as tasks:
         for pid in pids:
@@ -48,4 +47,4 @@ async def main(file: Path, node: str, pids: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3].split(",")))
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3].split(",")))
