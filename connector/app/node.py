@@ -135,9 +135,7 @@ class App:
         )
         offerings = Offerings(store, participants, revisions, plane, secrets_, clock)
         agreements = Agreements(store, participants, clock)
-        negotiations = Negotiations(
-            store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock
-        )
+        negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
         transfers = Transfers(store, participants, offerings, agreements, judge, delivery, outbound, tokens, plane, clock)
         access = DataAccess(store, participants, offerings, judge, tokens, clock)
         catalogs = Catalogs(participants, offerings, judge, peers, clock)

@@ -20,7 +20,7 @@ from connector.api.offerings import Policy as PolicyDocument
 from connector.controlplane.participants import Participants, Revisions
 from connector.controlplane.secrets import Secrets
 from connector.dsp.negotiation import rules_of
-from connector.errors import CallerError, Conflict, KontorError, NotFound, PolicyError
+from connector.errors import CallerError, Conflict, KontorError, NotFound
 from connector.odrl import canonical, jsonld
 from connector.odrl.model import Policy
 from connector.ports.clock import Clock
@@ -276,34 +276,54 @@ def _shelf(
     """The offering that the documents amount to; each document on its own, so that a bad one leaves only itself out."""
     faults: list[str] = []
     read: dict[str, Policy] = {}
+    digests: dict[str, str] = {}
+    trees: dict[str, dict[str, Any]] = {}
     for document in policies:
         try:
-            read[document.id] = jsonld.read(document.body["policy"], "policy")
-        except PolicyError as fault:
+            policy_document = _checked(POLICY, document.body)
+            assert isinstance(policy_document, PolicyDocument)
+            policy = jsonld.read(policy_document.policy, "policy")
+            digests[document.id], trees[document.id] = canonical.digest(policy), _offer_tree(policy)
+            read[document.id] = policy
+        except CallerError as fault:
             faults.append(f"policy `{document.id}`: {fault}")
-    digests = {id_: canonical.digest(policy) for id_, policy in read.items()}
-    known = {d.id: (Asset.model_validate(dict(d.body)), d.updated_at) for d in assets}
-    kept = {d.id: ContractDefinition.model_validate(dict(d.body)) for d in definitions}
+    known: dict[str, tuple[Asset, datetime]] = {}
+    kept: dict[str, ContractDefinition] = {}
+    for document in (*assets, *definitions):
+        try:
+            model = _checked(document.kind, document.body)
+        except CallerError as fault:
+            faults.append(f"{document.kind} `{document.id}`: {fault}")
+            continue
+        if isinstance(model, Asset):
+            known[document.id] = model, document.updated_at
+        elif isinstance(model, ContractDefinition):
+            kept[document.id] = model
+    offered: set[tuple[str, str]] = set()
     by_dataset: dict[str, list[Terms]] = {}
     for definition in kept.values():
-        policy = read.get(definition.policy)
+        terms_policy = read.get(definition.policy)
         access = read.get(definition.access_policy) if definition.access_policy else None
-        if policy is None or (definition.access_policy is not None and access is None):
+        if terms_policy is None or (definition.access_policy is not None and access is None):
             faults.append(f"contract definition `{definition.id}`: its policy is missing or cannot be read")
             continue
-        tree = _offer_tree(policy)
-        for id_ in known if "*" in definition.assets else definition.assets:
+        for id_ in known if "*" in definition.assets else dict.fromkeys(definition.assets):
             if id_ in known and _has_keyword(known[id_][0], definition):
                 offer_id = definition.offer_id.replace("{definition}", definition.id).replace("{dataset}", id_)
+                if (id_, offer_id) in offered:
+                    # "offer ids must be unique per dataset": whoever asks for one must get what they saw
+                    faults.append(f"contract definition `{definition.id}`: `{id_}` has an offer `{offer_id}` already")
+                    continue
+                offered.add((id_, offer_id))
                 terms = Terms(
                     definition=definition,
                     dataset=id_,
                     offer_id=offer_id,
-                    policy=policy,
+                    policy=terms_policy,
                     access=access,
                     policy_key=f"{definition.policy}:{digests[definition.policy]}",
                     access_key=f"{definition.access_policy}:{digests.get(definition.access_policy or '')}",
-                    tree={"@id": offer_id, "@type": "Offer", **tree},
+                    tree={"@id": offer_id, "@type": "Offer", **trees[definition.policy]},
                 )
                 by_dataset.setdefault(id_, []).append(terms)
     items: dict[str, Item] = {}

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from connector.dsp import version
-from connector.errors import BadMessage, PeerAnswer, PeerError
+from connector.errors import BadMessage, PeerAnswer, PeerError, PeerMessage, TooLarge
 from connector.outbound.client import Answer, OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.identity import TokenSource
@@ -37,7 +38,8 @@ class Peers:
     async def base(self, address: str) -> str:
         """The base address of Dataspace Protocol 2025-1 that `address` means.
 
-        A version document below `address` names it; without one `address` is the base itself.
+        A version document below `address` names it, or one at the root of its host that leads to something below `address`;
+        without one `address` is the base itself.
         Raises: AddressRefused; PeerMessage when the peer has a version document and does not speak 2025-1.
         """
         address = address.rstrip("/")
@@ -46,24 +48,44 @@ class Peers:
         known = self._bases.get(address)
         if known is not None and now < known.until:
             return known.base
-        base = await self._discovered(address)
+        try:
+            base = await self._discovered(address)
+        except PeerMessage:
+            raise
+        except PeerError:
+            # whether it can be reached at all is found out, and said, by the message itself; the next question asks again
+            return address
         self._bases[address] = _Known(base=base, until=now + _REMEMBERED)
         if len(self._bases) > _KEPT:
             self._bases.popitem(last=False)
         return base
 
     async def _discovered(self, address: str) -> str:
-        try:
-            answer = await self._outbound.get(f"{address}/.well-known/dspace-version", {"accept": "application/json"})
-        except PeerError:
-            # whether it can be reached at all is found out, and said, by the message itself
-            return address
+        below = await self._document(address)
+        if below is not None:
+            return below
+        parts = urlsplit(address)
+        if parts.path:
+            # at the root of a host stands the document of one of its tenants, or of none: only one that agrees is followed
+            try:
+                at_root = await self._document(f"{parts.scheme}://{parts.netloc}")
+            except PeerError:
+                return address
+            if at_root is not None and at_root.startswith(f"{address}/"):
+                return at_root
+        return address
+
+    async def _document(self, root: str) -> str | None:
+        """The base that the version document below `root` names; None where there is none."""
+        answer = await self._outbound.get(f"{root}/.well-known/dspace-version", {"accept": "application/json"})
+        if answer.status >= 500:
+            raise PeerAnswer(f"the peer answered {answer.status}", answer_status=answer.status, where=root)
         if not answer.is_success:
-            return address
+            return None
         try:
-            return version.base_address(address, answer.body)
-        except BadMessage:
-            return address
+            return version.base_address(root, answer.body)
+        except (BadMessage, TooLarge):
+            return None
 
     async def ask(self, method: str, url: str, body: bytes | None, *, participant: str, peer: str | None) -> Answer:
         """The answer of `peer` to a request of `participant`.
