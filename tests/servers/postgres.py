@@ -96,9 +96,6 @@ class Postgres:
 
     def create(self) -> None:
         """Make the data folder and the database."""
-        if os.geteuid() == 0:
-            shutil.chown(self._folder, _USER)
-        self._folder.chmod(0o700)
         secret = self._folder / "password"
         secret.write_text(self.password + "\n")
         if os.geteuid() == 0:
@@ -146,6 +143,24 @@ class Postgres:
             process.kill()
             process.wait()
 
+    @contextlib.contextmanager
+    def standby(self) -> Iterator[Postgres]:
+        """A second server that follows this one, with the same user and password, until it is promoted."""
+        with _folder() as folder:
+            follower = Postgres(folder, is_durable=self._is_durable)
+            follower.password = self.password
+            from_here = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "kontor")
+            follower._run("pg_basebackup", *from_here, "-D", str(follower._data), "-R", "-c", "fast", "--no-sync")
+            try:
+                follower.start()
+                yield follower
+            finally:
+                follower.stop()
+
+    def promote(self) -> None:
+        """Make a primary of a standby."""
+        self._run("pg_ctl", "promote", "-s", "-D", str(self._data))
+
     def limit_files(self, size: int | None) -> None:
         """No file of the running server may grow beyond `size` bytes, as on a full disk; None lifts the limit. Linux only."""
         assert self._process is not None
@@ -177,13 +192,22 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder that belongs to the server's user."""
+    with tempfile.TemporaryDirectory(prefix="kontor-postgres-", ignore_cleanup_errors=True) as name:
+        if os.geteuid() == 0:
+            shutil.chown(name, _USER)
+        yield Path(name)
+
+
+@contextlib.contextmanager
 def running(*, is_durable: bool = False) -> Iterator[Postgres]:
     """A server with an empty database, as long as the context is open.
 
     Raises: ServerError.
     """
-    with tempfile.TemporaryDirectory(prefix="kontor-postgres-", ignore_cleanup_errors=True) as name:
-        server = Postgres(Path(name), is_durable=is_durable)
+    with _folder() as folder:
+        server = Postgres(folder, is_durable=is_durable)
         try:
             server.create()
             yield server
