@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,8 +19,11 @@ class Host:
     """What it serves by path, and how often each path was asked for."""
 
     port: int = 0
-    pages: dict[str, bytes] = field(default_factory=dict)
+    pages: dict[str, bytes | Callable[[str, bytes], bytes]] = field(default_factory=dict)
+    """A page, or what makes it of the request's head and body."""
     status: int = 200
+    statuses: dict[str, int] = field(default_factory=dict)
+    """By path, instead of `status`."""
     asked: Counter[str] = field(default_factory=Counter)
     connections: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,12 +45,15 @@ class Host:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 path = head.split(b" ")[1].decode()
+                sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+                sent = await reader.readexactly(int(sizes[0].split(b":")[1])) if sizes else b""
                 self.asked[path] += 1
                 self.arrived.set()
                 if self.held is not None:
                     await self.held.wait()
-                body = self.pages.get(path)
-                status = 404 if body is None else self.status
+                page = self.pages.get(path)
+                body = page(head.decode(), sent) if callable(page) else page
+                status = self.statuses.get(path, 404 if body is None else self.status)
                 writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body or b'')}\r\n\r\n".encode() + (body or b""))
                 await writer.drain()
         writer.close()

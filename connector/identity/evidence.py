@@ -1,0 +1,89 @@
+"""Fetching what a presentation must be judged by: documents of its issuers, and their status lists.
+
+What lives here: `EvidenceSource`. It fetches what `credentials.open_` names and nothing else, all at once, and keeps lists a while.
+What does not: judging (`credentials.py`), and documents' cache (`resolver.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from connector.errors import AddressRefused, KontorError, Overloaded, PeerAnswer, PeerError, Unproven
+from connector.identity import status
+from connector.identity.credentials import Evidence, Missing, Opened, SchemaCheck
+from connector.identity.did import Document
+from connector.identity.resolver import Resolver
+from connector.outbound.client import OutboundClient
+
+
+@dataclass(slots=True)
+class EvidenceSource:
+    """Gathers evidence, within the outbound rules."""
+
+    outbound: OutboundClient
+    resolver: Resolver
+    keep_lists: timedelta = timedelta(minutes=1)
+    """How long a withdrawn credential may still pass, unless `forget_lists` is called."""
+    most_lists: int = 1_000
+    schemas: Mapping[str, SchemaCheck] = field(default_factory=dict)
+    """The JSON Schemas that the operator gave; none is ever fetched."""
+    _lists: OrderedDict[str, tuple[datetime, bytes]] = field(default_factory=OrderedDict, repr=False)
+
+    async def gather(self, opened: Opened, *, anew: bool = False) -> Evidence:
+        """What `opened` needs; what cannot be had is there as `Missing`. `anew` looks documents up again."""
+        dids, urls = sorted(opened.documents), sorted(opened.lists)
+        found = await asyncio.gather(
+            *(self._document(did, anew) for did in dids),
+            *(self._list(url, opened.now) for url in urls),
+            return_exceptions=False,
+        )
+        documents = {did: one for did, one in zip(dids, found[: len(dids)], strict=True) if not isinstance(one, bytes)}
+        lists = {url: one for url, one in zip(urls, found[len(dids) :], strict=True) if not isinstance(one, Document)}
+        missing = Missing(words="the operator gave no such schema", is_passing=False)
+        schemas = {url: self.schemas.get(url, missing) for url in opened.schemas}
+        return Evidence(documents=documents, lists=lists, schemas=schemas)
+
+    def forget_lists(self) -> None:
+        """Drops all lists that are kept: when something was withdrawn."""
+        self._lists.clear()
+
+    async def _document(self, did: str, anew: bool) -> Document | Missing:
+        try:
+            return await self.resolver.resolve(did, anew=anew)
+        except Unproven as fault:
+            return Missing(words=fault.words, is_passing=False)
+        except KontorError as fault:
+            return _missing(fault)
+
+    async def _list(self, url: str, now: datetime) -> bytes | Missing:
+        kept = self._lists.get(url)
+        if kept is not None and kept[0] <= now < kept[0] + self.keep_lists:
+            self._lists.move_to_end(url)
+            return kept[1]
+        headers = {"Accept": "application/vc+jwt, application/jwt, application/vc, application/json;q=0.5, */*;q=0.1"}
+        try:
+            answer = await self.outbound.get(url, headers, max_bytes=status.LIMITS.max_bytes)
+            if answer.status != 200:
+                raise PeerAnswer(f"status {answer.status} instead of a status list", answer_status=answer.status, where=url)
+        except PeerError as fault:
+            return _missing(fault)
+        self._lists[url] = (now, answer.body)
+        self._lists.move_to_end(url)
+        while len(self._lists) > self.most_lists:
+            self._lists.popitem(last=False)
+        return answer.body
+
+
+def is_passing(fault: KontorError) -> bool:
+    """Whether what failed so may succeed a moment later."""
+    if isinstance(fault, PeerAnswer):
+        return fault.answer_status >= 500 or fault.answer_status in (408, 425, 429)
+    return isinstance(fault, PeerError | Overloaded) and not isinstance(fault, AddressRefused)
+
+
+def _missing(fault: KontorError) -> Missing:
+    return Missing(words=str(fault), is_passing=is_passing(fault))

@@ -1,0 +1,266 @@
+"""A sender is proven over real sockets: once asked, then known for a while; whatever is wrong sounds the same to the outside."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from connector import jose
+from connector.errors import Overloaded, Unauthenticated
+from connector.identity import did, messages, tokens
+from connector.identity.credentials import Proven, Trust
+from connector.identity.did import Relationship
+from connector.identity.evidence import EvidenceSource
+from connector.identity.resolver import Resolver, ResolverRules
+from connector.identity.verifier import Membership, WalletVerifier, claims_of
+from connector.outbound.client import OutboundClient
+from connector.storage.replay import MemoryReplay
+from connector.testing.clock import MovedClock
+from tests.identity.hosts import LOCAL, Host, host
+from tests.identity.space import NOW, Party, Question, credential_1, entry, list_2, presentation_1, tree_1
+
+US = "did:web:us.example"
+QUERY, LISTED = "/holder/cs/presentations/query", "/status/1"
+
+
+@dataclass
+class Space:
+    """A holder and an issuer on one host, and a verifier that asks them."""
+
+    served: Host
+    clock: MovedClock
+    verifier: WalletVerifier
+    holder: jose.SigningKey
+    issuer: jose.SigningKey
+    asked_with: list[jose.Token] = field(default_factory=list)
+    revoked: tuple[int, ...] = ()
+    ids: Any = field(default_factory=itertools.count)
+
+    def did(self, name: str) -> str:
+        return f"{self.served.did}:{name}"
+
+    def publish(self, name: str, key: jose.SigningKey, service: str = "") -> None:
+        uses = [Relationship.INVOCATION, Relationship.AUTHENTICATION, Relationship.ASSERTION]
+        services = {"CredentialService": service} if service else {}
+        document = did.write(self.did(name), [(key.id, key.public, uses)], services)
+        self.served.pages[f"/{name}/did.json"] = json.dumps(document).encode()
+
+    def credential(self, **changes: Any) -> str:
+        subject = {"id": self.did("holder"), "memberOf": "test"}
+        status = entry("7", statusListCredential=self.served.url + LISTED)
+        tree = tree_1(issuer=self.did("issuer"), credentialSubject=subject, credentialStatus=status, **changes)
+        return credential_1(tree, iss=self.did("issuer"), sub=self.did("holder"), by=Party("", self.issuer))
+
+    def present(self, head: str, body: bytes) -> bytes:
+        assert messages.read_query(body).scopes
+        (line,) = (line for line in head.split("\r\n") if line.lower().startswith("authorization:"))
+        raw = tokens.bearer(line.partition(": ")[2])
+        self.asked_with.append(tokens.open_self_issued(raw, receiver=self.did("holder"), now=self.clock.now()))
+        at = int(self.clock.now().timestamp())
+        times = {"iat": at, "nbf": at, "exp": at + 60}
+        made = presentation_1(
+            self.credential(), iss=self.did("holder"), sub=self.did("holder"), aud=US, by=Party("", self.holder), **times
+        )
+        return json.dumps(messages.answer([made])).encode()
+
+    def listed(self, _head: str, _body: bytes) -> bytes:
+        url = self.served.url + LISTED
+        return list_2(*self.revoked, by=Party("", self.issuer), issuer=self.did("issuer"), id=url)
+
+    def token(self, key: jose.SigningKey | None = None, **changes: Any) -> str:
+        at = int(self.clock.now().timestamp())
+        plain = {"iss": self.did("holder"), "sub": self.did("holder"), "aud": US, "iat": at, "exp": at + 300, "token": "opaque"}
+        return "Bearer " + jose.sign(key or self.holder, {**plain, "jti": str(next(self.ids)), **changes})
+
+
+@pytest.fixture
+async def space() -> AsyncIterator[Space]:
+    async with host() as served, OutboundClient(LOCAL) as client:
+        clock = MovedClock(NOW)
+        rules = ResolverRules(unsafe_http=True, unsafe_local=True)
+        resolver = Resolver(client, rules, lambda: clock.now().timestamp())
+        issuer, holder = f"{served.did}:issuer", f"{served.did}:holder"
+        trust = Trust(issuers={issuer: frozenset({"MembershipCredential"})})
+        membership = Membership(
+            did=US, key=jose.generate(f"{US}#key-1"), scopes=("org.eclipse.edc.vc.type:MembershipCredential:read",), trust=trust
+        )
+        ids = itertools.count()
+        verifier = WalletVerifier(
+            {"us": membership},
+            evidence=EvidenceSource(client, resolver),
+            replay=MemoryReplay(),
+            clock=clock,
+            new_id=lambda: str(next(ids)),
+        )
+        found = Space(served, clock, verifier, jose.generate(f"{holder}#key-1"), jose.generate(f"{issuer}#key-1"))
+        found.publish("holder", found.holder, f"{served.url}/holder/cs")
+        found.publish("issuer", found.issuer)
+        served.pages |= {QUERY: found.present, LISTED: found.listed}
+        yield found
+        await resolver.close()
+
+
+async def test_a_sender_is_proven_with_four_questions_and_known_afterwards(space: Space) -> None:
+    caller = await space.verifier.verify("us", space.token())
+    assert caller.id == space.did("holder")
+    assert caller.claims["credentials"] == ["MembershipCredential"]
+    assert caller.claims["memberOf"] == caller.claims["MembershipCredential.memberOf"] == "test"
+    assert space.served.asked == {"/holder/did.json": 1, QUERY: 1, "/issuer/did.json": 1, LISTED: 1}
+    # its access token went back to it, in a token of ours
+    assert [(token.issuer, token.claims["token"]) for token in space.asked_with] == [(US, "opaque")]
+    for _ in range(5):
+        assert await space.verifier.verify("us", space.token()) == caller
+    assert space.served.asked.total() == 4
+    space.clock.move(seconds=300)
+    await space.verifier.verify("us", space.token())
+    assert space.served.asked[QUERY] == 2
+
+
+async def test_of_fifty_copies_exactly_one_is_accepted(space: Space) -> None:
+    copy = space.token()
+    found = await asyncio.gather(*(space.verifier.verify("us", copy) for _ in range(50)), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in found) == ["Caller"] + ["Unauthenticated"] * 49
+
+
+async def test_a_withdrawn_credential_ends_what_was_known(space: Space) -> None:
+    await space.verifier.verify("us", space.token())
+    space.revoked = (7,)
+    space.verifier.forget(space.did("holder"))
+    with pytest.raises(Unauthenticated):
+        await space.verifier.verify("us", space.token())
+
+
+async def test_a_new_key_is_looked_up_once(space: Space) -> None:
+    await space.verifier.verify("us", space.token())
+    new = jose.generate(f"{space.did('holder')}#key-2")
+    space.publish("holder", new)
+    space.clock.move(seconds=60)
+    await space.verifier.verify("us", space.token(new))
+    assert space.served.asked["/holder/did.json"] == 2
+    with pytest.raises(Unauthenticated):
+        await space.verifier.verify("us", space.token())
+
+
+async def test_an_issuers_new_key_is_looked_up_once(space: Space) -> None:
+    await space.verifier.verify("us", space.token())
+    space.issuer = jose.generate(space.issuer.id)
+    space.publish("issuer", space.issuer)
+    space.clock.move(seconds=60)
+    space.verifier.forget()
+    await space.verifier.verify("us", space.token())
+    assert space.served.asked["/issuer/did.json"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("nothing", "header"),
+        ("no scheme", "header"),
+        ("garbage", "form"),
+        ("another's key", "issuer"),
+        ("wrong signature", "signature"),
+        ("another receiver", "audience"),
+        ("nobody", "issuer"),
+        ("another participant", "participant"),
+    ],
+)
+async def test_every_refusal_sounds_the_same(space: Space, name: str, check: str, caplog: pytest.LogCaptureFixture) -> None:
+    values: dict[str, str | None] = {
+        "nothing": None,
+        "no scheme": space.token().removeprefix("Bearer "),
+        "garbage": "Bearer garbage",
+        "another's key": space.token(space.issuer),
+        "wrong signature": space.token(jose.generate(space.holder.id)),
+        "another receiver": space.token(aud="did:web:other.example"),
+        "nobody": space.token(iss=space.did("nobody"), sub=space.did("nobody")),
+        "another participant": space.token(),
+    }
+    participant = "them" if name == "another participant" else "us"
+    with pytest.raises(Unauthenticated) as caught:
+        await space.verifier.verify(participant, values[name])
+    said = "no valid token at `Authorization`; send a token that this participant accepts"
+    assert (type(caught.value), str(caught.value)) == (Unauthenticated, said)
+    # the log has the failed check
+    assert caplog.records[-1].__dict__["fields"]["check"] == check
+    # nobody is asked for credentials by a stranger's word
+    assert space.served.asked[QUERY] == 0
+
+
+@pytest.mark.parametrize(
+    ("page", "status", "kind"),
+    [
+        (QUERY, 500, Overloaded),
+        (QUERY, 401, Unauthenticated),
+        ("/holder/did.json", 503, Overloaded),
+        ("/holder/did.json", 404, Unauthenticated),
+        ("/issuer/did.json", 503, Overloaded),
+        (LISTED, 503, Overloaded),
+        (LISTED, 404, Unauthenticated),
+    ],
+)
+async def test_what_may_pass_is_another_answer(space: Space, page: str, status: int, kind: type[Exception]) -> None:
+    space.served.statuses[page] = status
+    with pytest.raises(kind) as caught:
+        await space.verifier.verify("us", space.token())
+    assert type(caught.value) is kind
+    del space.served.statuses[page]
+    space.clock.move(seconds=15)
+    assert await space.verifier.verify("us", space.token())
+
+
+async def test_an_answer_that_is_garbage_is_no_proof(space: Space) -> None:
+    for body in (b"", b"<html>", b"[]", json.dumps(messages.answer([])).encode(), json.dumps(messages.answer(["x"])).encode()):
+        space.served.pages[QUERY] = body
+        with pytest.raises(Unauthenticated):
+            await space.verifier.verify("us", space.token())
+
+
+async def test_a_holder_without_a_service_is_not_asked(space: Space) -> None:
+    space.publish("holder", space.holder)
+    with pytest.raises(Unauthenticated):
+        await space.verifier.verify("us", space.token())
+
+
+@pytest.mark.parametrize(
+    "service", ["http://10.0.0.1/cs", "file:///etc/passwd", "gopher://localhost/cs", "http://169.254.169.254/cs", "unix:/run/x"]
+)
+async def test_a_service_at_an_unlawful_address_is_not_asked(space: Space, service: str) -> None:
+    space.publish("holder", space.holder, service)
+    with pytest.raises(Unauthenticated):
+        await space.verifier.verify("us", space.token())
+
+
+async def test_what_takes_too_long_may_pass(space: Space) -> None:
+    space.served.held = asyncio.Event()
+    space.verifier._most_s = 0.05
+    with pytest.raises(Overloaded):
+        await space.verifier.verify("us", space.token())
+    space.served.held.set()
+
+
+def test_policies_see_claims_by_type_and_short_where_nothing_contradicts() -> None:
+    found = Question().ask(presentation_1(credential_1()))
+    assert isinstance(found, Proven)
+    (one,) = found.credentials
+    other = replace(
+        one,
+        types=("Other",),
+        claims={"memberOf": "b", "MembershipCredential.level": "high", "role": ["x"], "deep": {"a": 1}, "credentials": "y"},
+    )
+    seen = claims_of(replace(found, credentials=(one, other)))
+    assert seen == {
+        "credentials": ["MembershipCredential", "Other"],
+        "issuers": [one.issuer],
+        "MembershipCredential.memberOf": "test",
+        "Other.memberOf": "b",
+        "Other.MembershipCredential.level": "high",
+        "Other.role": ["x"],
+        "Other.credentials": "y",
+        "role": ["x"],
+    }
