@@ -11,6 +11,7 @@ Source: RDF 1.1 Concepts, sections 3.1 to 3.4; RDF 1.1 Turtle; JSON-LD 1.1 Proce
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -303,7 +304,7 @@ def turtle(triples: Iterable[Triple], prefixes: Mapping[str, str]) -> str:
     return graph.serialize(format="turtle")
 
 
-def form(graph: Graph, anonymous: Iterable[Node] = ()) -> tuple[object, ...]:
+def form(graph: Graph, anonymous: Iterable[Node] = ()) -> tuple[tuple[str, str, str], ...]:
     """A value that is equal for two graphs when they say the same, whatever their blank nodes are called.
 
     The names of the nodes in `anonymous` do not count either. Exact for graphs whose unnamed nodes form trees, as reports do.
@@ -311,25 +312,27 @@ def form(graph: Graph, anonymous: Iterable[Node] = ()) -> tuple[object, ...]:
     Raises: BadMessage when an unnamed node lies inside itself.
     """
     unnamed = set(anonymous)
-    known: dict[Term, object] = {}
+    known: dict[Term, str] = {}
 
-    def told(term: Term, way: frozenset[Term]) -> object:
-        if not (isinstance(term, Blank) or term in unnamed):
-            return (0, repr(term))
+    def told(term: Term, way: frozenset[Term]) -> str:
+        if isinstance(term, Literal) or not (isinstance(term, Blank) or term in unnamed):
+            return repr(term)
         if term in way:
             raise BadMessage("an unnamed node lies inside itself", where=str(term))
         if term not in known:
-            assert not isinstance(term, Literal)
             row = graph.rows.get(term, {})
-            known[term] = (1, repr(sorted((name, str(told(v, way | {term}))) for name, vs in row.items() for v in vs)))
+            lines = sorted((name, told(value, way | {term})) for name, values in row.items() for value in values)
+            # a digest, so that what is said of a deep node does not grow with its depth
+            known[term] = hashlib.sha256(repr(lines).encode()).hexdigest()
         return known[term]
 
     below = {value for _, _, value in graph.triples}
-    lines = [
-        (str(told(node, frozenset())), name, str(told(value, frozenset())))
-        for node, row in graph.rows.items()
-        if not (isinstance(node, Blank) or node in unnamed) or node not in below
-        for name, values in row.items()
-        for value in values
-    ]
-    return tuple(sorted(lines))
+    return tuple(
+        sorted(
+            (told(node, frozenset()), name, told(value, frozenset()))
+            for node, row in graph.rows.items()
+            if not (isinstance(node, Blank) or node in unnamed) or node not in below
+            for name, values in row.items()
+            for value in values
+        )
+    )

@@ -1,8 +1,13 @@
-"""`kontor policy evaluate` and `kontor policy explain`: the engine on this machine, without a node."""
+"""`kontor policy evaluate` and `kontor policy explain`: the engine on this machine, without a node.
+
+Reading Turtle and JSON-LD is in `policy_files` and `policy_state`, writing reports in `policy_report`, and running folders of
+test cases in `policy_conformance`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,13 +16,17 @@ import typer
 
 from connector.cli.command import command
 from connector.cli.output import Output
+from connector.cli.policy_conformance import conformance
 
 if TYPE_CHECKING:
+    from connector.cli.policy_files import Asking
+    from connector.cli.policy_state import State
     from connector.odrl.model import AnyConstraint, Constraint, Duty, Permission, Policy, Prohibition
-    from connector.odrl.truth import Decision, Request, World
+    from connector.odrl.truth import Decision, World
     from connector.odrl.vocabulary import Operand, Vocabulary
 
-Named = Annotated[str, typer.Option("--policy", help="A policy of the library by name, or a file (YAML, JSON).")]
+Named = Annotated[str, typer.Option("--policy", help="A policy of the library by name, or a file (YAML, JSON, Turtle).")]
+_FORMATS = ("text", "json", "turtle")
 
 _SOURCES = {
     "clock": "the clock",
@@ -34,6 +43,7 @@ def register(app: typer.Typer) -> None:
     example = "kontor policy evaluate --policy members-only --purpose research --claim membership=active"
     command(group, "evaluate", evaluate, example=example)
     command(group, "explain", explain, example="kontor policy explain --policy members-only")
+    command(group, "conformance", conformance, example="kontor policy conformance odrl-tests")
     app.add_typer(group, name="policy")
 
 
@@ -41,7 +51,14 @@ def evaluate(
     out: Output,
     policy: Named,
     request: Annotated[
-        Path | None, typer.Option(help="JSON file: action, target, party, params{}, claims{}, now, agreed_at; options go before it.")
+        Path | None,
+        typer.Option(
+            help="An odrl:Request as Turtle or JSON-LD, or JSON: action, target, party, params{}, claims{}, now, agreed_at; "
+            "options go before it."
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="The state of the world as Turtle or JSON-LD: time, memberships, duties, past use.")
     ] = None,
     action: Annotated[str | None, typer.Option(help="What is to be done; `use` when left out.")] = None,
     purpose: Annotated[str | None, typer.Option(help="What the data is wanted for.")] = None,
@@ -51,23 +68,55 @@ def evaluate(
     stage: Annotated[
         str, typer.Option(help="When it is asked: publish, catalog, negotiate, agree, transfer, ongoing, request or after.")
     ] = "request",
+    duty_mode: Annotated[
+        str, typer.Option(help="A duty blocks until it is fulfilled (require-fulfilled), or once it is violated (unless-violated).")
+    ] = "require-fulfilled",
+    shape: Annotated[
+        str | None, typer.Option("--format", help="text, json, or turtle: a compliance report as RDF.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Say whether a policy permits a request, and why. An agreement is supposed: an offer alone permits nothing."""
-    from dataclasses import replace
-
+    from connector.cli.policy_files import narrowed
+    from connector.cli.policy_state import state_in
     from connector.cli.terms import load, vocabulary
+    from connector.odrl.compile import compile
     from connector.odrl.evaluate import decide
     from connector.odrl.explain import report
     from connector.odrl.model import PolicyType
-    from connector.odrl.truth import Stage
+    from connector.odrl.truth import DutyMode, Stage
 
-    if stage not in list(Stage):
-        raise typer.BadParameter(f"one of {', '.join(Stage)}", param_hint="--stage")
-    asked, world = _question(request, action, purpose, party, claim or [], at)
-    judged = replace(load(policy).policy, type=PolicyType.AGREEMENT)
-    decision = decide(judged, asked, world, vocabulary(), stage=Stage(stage), trace=True)
-    tree = report(decision)
-    out.lines(tree, f"{decision.effect}: {tree['sentence']}", *_premises(decision))
+    for word, words, option in (
+        (stage, Stage, "--stage"),
+        (duty_mode, DutyMode, "--duty-mode"),
+        (shape or "text", _FORMATS, "--format"),
+    ):
+        if word not in list(words):
+            raise typer.BadParameter(f"one of {', '.join(words)}", param_hint=option)
+    words_known = vocabulary()
+    loaded = load(policy)
+    asking = narrowed(_asking(request), action, purpose, party)
+    known = state_in(state, words_known) if state is not None else None
+    world = _world(asking, known, claim or [], at)
+    judged = replace(loaded.policy, type=PolicyType.AGREEMENT)
+    compiled = compile(judged, words_known, parents=loaded.parents, has_ledger=world.ledger is not None)
+    if shape == "turtle":
+        from connector.cli.policy_report import turtle
+        from connector.odrl.compliance import comply
+
+        print(turtle(comply(compiled, asking.uid, asking.rules, world, duty_mode=DutyMode(duty_mode)), known))
+        return
+    decisions = [
+        decide(compiled, one.request, world, stage=Stage(stage), duty_mode=DutyMode(duty_mode), trace=True)
+        for one in asking.rules
+    ]
+    trees = [report(decision) for decision in decisions]
+    lines = [
+        line
+        for decision, tree in zip(decisions, trees, strict=True)
+        for line in (f"{decision.effect}: {tree['sentence']}", *_premises(decision))
+    ]
+    told = Output(as_json=out.as_json or shape == "json")
+    told.lines(trees[0] if len(trees) == 1 else {"decisions": trees}, *lines)
 
 
 def explain(out: Output, policy: Named) -> None:
@@ -84,27 +133,34 @@ def explain(out: Output, policy: Named) -> None:
     out.lines({"name": loaded.name, "rules": rows, "policy": loaded.tree}, *lines)
 
 
-def _question(
-    request: Path | None, action: str | None, purpose: str | None, party: str | None, claims: list[str], at: str | None
-) -> tuple[Request, World]:
-    """What is asked, from the file and the options."""
-    from connector.cli.terms import json_object, read
-    from connector.odrl.truth import Request, World
+def _asking(request: Path | None) -> Asking:
+    """What is asked, from the file."""
+    from connector.cli.policy_files import Asking, request_in
+    from connector.odrl.compliance import Asked
+    from connector.odrl.truth import Request
 
-    tree = json_object(read(request), request) if request is not None else {}
-    attested = dict(tree.get("claims", {}))
+    return request_in(request) if request is not None else Asking(rules=(Asked(uid=None, request=Request()),))
+
+
+def _world(asking: Asking, state: State | None, claims: list[str], at: str | None) -> World:
+    """What is known, from the state of the world, the request's file and the options."""
+    from connector.odrl.truth import World
+
+    attested = dict(asking.besides.get("claims", {}))
     for one in claims:
         name, equals, value = one.partition("=")
         if not (name and equals):
             raise typer.BadParameter(f"`{one}` is not NAME=VALUE", param_hint="--claim")
         attested[name] = [value] if name not in attested else [*_list(attested[name]), value]
-    params = dict(tree.get("params", {})) | ({"purpose": purpose} if purpose is not None else {})
-    agreed_at = _moment(tree["agreed_at"], "agreed_at") if tree.get("agreed_at") else None
-    now = _moment(at or tree["now"], "--at") if at or tree.get("now") else datetime.now(UTC)
-    asked = Request(
-        action=action or tree.get("action", "use"), target=tree.get("target"), party=party or tree.get("party"), params=params
+    stated = at or asking.besides.get("now")
+    agreed = asking.besides.get("agreed_at")
+    world = state.about(one.request for one in asking.rules) if state is not None else World(now=datetime.now(UTC))
+    return replace(
+        world,
+        now=_moment(stated, "--at") if stated else world.now,
+        claims=attested,
+        agreed_at=_moment(agreed, "agreed_at") if agreed else None,
     )
-    return asked, World(now=now, claims=attested, agreed_at=agreed_at)
 
 
 def _list(value: Any) -> list[Any]:
@@ -124,13 +180,13 @@ def _premises(decision: Decision) -> Iterator[str]:
     for one in decision.reasons:
         if one.operand:
             value = ", ".join(one.value) if one.value else one.detail or "not known"
-            yield f"  {one.state:<12}{one.operand} {one.operator} {', '.join(one.right)}  (it is: {value})  {one.where}"
+            yield f"  {one.state:<12}{one.label or one.operand} {one.operator} {', '.join(one.right)}  (it is: {value})  {one.where}"
         else:
             yield f"  {one.state:<12}{one.detail or one.code}  {one.where}"
     for later in decision.deferred:
         yield f"  {'later':<12}{later.operand}: {later.detail}  {later.where}"
     for missing in decision.missing:
-        yield f"  {'missing':<12}{missing.operand}: {missing.how}"
+        yield f"  {'missing':<12}{missing.label or missing.operand}: {missing.how}"
 
 
 def _rules(policy: Policy, words: Vocabulary) -> Iterator[dict[str, Any]]:

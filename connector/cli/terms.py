@@ -1,4 +1,4 @@
-"""A policy by name or by file: of the library that ships with the product, or written by the operator (YAML or JSON).
+"""A policy by name or by file: of the library that ships with the product, or written by the operator (YAML, JSON or Turtle).
 
 What lives here: finding and opening the file. What its words mean is the policy engine's business.
 """
@@ -6,17 +6,20 @@ What lives here: finding and opening the file. What its words mean is the policy
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connector.errors import ConfigurationError, PolicyError
+from connector.cli.texts import json_object, read
+from connector.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from connector.odrl.model import Policy
     from connector.odrl.vocabulary import Vocabulary
 
-_SUFFIXES = (".yaml", ".yml", ".json", ".jsonld")
+_GRAPHS = (".ttl", ".turtle", ".nt")
+_SUFFIXES = (".yaml", ".yml", ".json", ".jsonld", *_GRAPHS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,9 @@ class Loaded:
     """Its id on the node: the file's name without suffix, or its name in the library."""
     policy: Policy
     tree: dict[str, Any]
-    """ODRL as JSON, spelled as in offers of the Dataspace Protocol."""
+    """ODRL as JSON, spelled as in offers of the Dataspace Protocol; all of ODRL where that cannot hold it."""
+    parents: Mapping[str, Policy] = field(default_factory=dict)
+    """Other policies in the same file, by identifier: those that it may inherit from."""
 
 
 def is_file(named: str) -> bool:
@@ -49,7 +54,8 @@ def load(named: str) -> Loaded:
 
     Raises: ConfigurationError when there is none; PolicyError with file and place when it means nothing.
     """
-    from connector.odrl import jsonld, yamlfmt
+    from connector.cli.policy_files import policy_in
+    from connector.odrl import yamlfmt
     from connector.odrl.wire import write
     from connector.packaged import policy_file, policy_names
 
@@ -58,36 +64,24 @@ def load(named: str) -> Loaded:
         raise ConfigurationError("there is no such policy", where=named, mend=f"name a file, or one of the library: {known}")
     path = Path(named) if is_file(named) else policy_file(named)
     text = read(path)
+    # expanded JSON-LD is an array; an empty one is nothing
+    if path.suffix in _GRAPHS or (
+        path.suffix in (".json", ".jsonld") and text.strip().startswith("[") and text.strip() != "[]"
+    ):
+        return _from_graph(path)
     if path.suffix not in (".json", ".jsonld"):
         policy = yamlfmt.read(text, vocabulary(), str(path))
         return Loaded(name=path.stem, policy=policy, tree=write(policy))
     tree = json_object(text, path)
-    return Loaded(name=path.stem, policy=jsonld.read(tree, str(path)), tree=tree)
+    family = policy_in(path)
+    return Loaded(name=path.stem, policy=family.policy, tree=tree, parents=family.parents)
 
 
-def read(path: Path) -> str:
-    """The text of a file of the operator.
+def _from_graph(path: Path) -> Loaded:
+    """The policy in a file of Turtle or expanded JSON-LD."""
+    from connector.cli.policy_files import policy_in
+    from connector.odrl.wire import Shape, cannot_travel, write
 
-    Raises: ConfigurationError when it cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        said = getattr(fault, "strerror", None) or str(fault)
-        raise ConfigurationError(
-            f"the file cannot be read: {said}", where=str(path), mend="name a readable text file"
-        ) from fault
-
-
-def json_object(text: str, path: Path) -> dict[str, Any]:
-    """The JSON object in `text`.
-
-    Raises: PolicyError when it is none.
-    """
-    try:
-        tree = json.loads(text)
-    except ValueError as fault:
-        raise PolicyError(f"this is no JSON: {fault}", where=str(path), mend="mend it, or write it as YAML") from fault
-    if not isinstance(tree, dict):
-        raise PolicyError("this is no JSON object", where=str(path), mend="begin it with `{`")
-    return tree
+    family = policy_in(path)
+    shape = Shape.ODRL if any(found.severity == "error" for found in cannot_travel(family.policy)) else Shape.DSP
+    return Loaded(name=path.stem, policy=family.policy, tree=write(family.policy, shape), parents=family.parents)

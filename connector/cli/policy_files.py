@@ -1,0 +1,222 @@
+"""Policies and requests in Turtle or JSON-LD, as the policy engine reads them.
+
+What lives here: which node of a graph is the policy, its parents beside it, and what a request says. The engine itself knows no
+RDF: a graph becomes the JSON-LD tree that `odrl.jsonld` reads. The state of the world is read in `policy_state`.
+Source: ODRL Information Model 2.2, sections 2.1 to 2.3; ODRL Vocabulary & Expression 2.2, section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from connector.cli.texts import json_object, read
+from connector.errors import BadMessage, PolicyError
+
+if TYPE_CHECKING:
+    from connector import rdf
+    from connector.odrl.compliance import Asked
+    from connector.odrl.model import AnyConstraint, Policy, Value
+    from connector.odrl.truth import Request
+
+_ODRL = "http://www.w3.org/ns/odrl/2/"
+_RULES = tuple(_ODRL + name for name in ("permission", "prohibition", "obligation"))
+_KINDS = ("Policy", "Set", "Offer", "Agreement", "Ticket", "Assertion", "Privacy", "Request")
+# what an asset or a party says of a policy, and what the policy then says of it (Information Model 2.2, 2.3)
+_INFERRED = (("hasPolicy", "target"), ("assignerOf", "assigner"), ("assigneeOf", "assignee"))
+_OWN_KEYS = frozenset({"action", "target", "party", "params", "claims", "now", "agreed_at"})
+_NO_PARENTS: Mapping[str, Policy] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A policy, and those that it may inherit from."""
+
+    policy: Policy
+    parents: Mapping[str, Policy] = field(default_factory=lambda: _NO_PARENTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """A request: what is asked, by rule; and what a file of our own shape says besides."""
+
+    uid: str | None = None
+    rules: tuple[Asked, ...]
+    besides: Mapping[str, Any] = field(default_factory=dict)
+
+
+def is_turtle(path: Path) -> bool:
+    """Whether a file is Turtle by its name."""
+    return path.suffix in (".ttl", ".turtle", ".nt")
+
+
+def policy_in(path: Path) -> Family:
+    """The policy in a file of Turtle or JSON-LD; where there are several, the one that no other refers to.
+
+    Raises: PolicyError or BadMessage naming the file and what is wrong in it.
+    """
+    text = read(path)
+    graph = _graph(text, path)
+    if graph is None:
+        from connector.odrl import jsonld
+
+        return Family(policy=jsonld.read(json_object(text, path), str(path)))
+    return _family(graph, str(path), is_request=False)
+
+
+def request_in(path: Path) -> Asking:
+    """The request in a file: an odrl:Request in Turtle or JSON-LD, or a JSON object of our own shape.
+
+    Raises: PolicyError or BadMessage naming the file and what is wrong in it.
+    """
+    from connector.odrl import jsonld
+    from connector.odrl.compliance import Asked
+    from connector.odrl.truth import Request
+
+    text = read(path)
+    graph = _graph(text, path)
+    if graph is not None:
+        return _asking(_family(graph, str(path), is_request=True).policy)
+    tree = json_object(text, path)
+    if not tree.keys() <= _OWN_KEYS:
+        return _asking(jsonld.read(tree, str(path)))
+    request = Request(
+        action=tree.get("action", "use"),
+        target=tree.get("target"),
+        party=tree.get("party"),
+        params=dict(tree.get("params", {})),
+    )
+    return Asking(rules=(Asked(uid=None, request=request),), besides=tree)
+
+
+def _graph(text: str, path: Path) -> rdf.Graph | None:
+    """The triples of a file; None for a JSON object that can be read as it stands."""
+    from connector import rdf
+
+    if is_turtle(path) or not text.lstrip().startswith("{"):
+        return rdf.parse(text, str(path))
+    tree = json_object(text, path)
+    context = tree.get("@context")
+    own = [part for part in (context if isinstance(context, list) else [context]) if isinstance(part, dict)]
+    if not own and "@graph" not in tree:
+        return None
+    try:
+        # prefixes of its own: its identifiers are whole only after JSON-LD processing
+        return rdf.from_json_ld(tree, str(path))
+    except BadMessage:
+        if "@graph" in tree:
+            raise
+        return None
+
+
+# --- from a graph
+
+
+def _family(graph: rdf.Graph, where: str, *, is_request: bool) -> Family:
+    from connector import rdf
+    from connector.odrl import jsonld
+
+    asking = rdf.Iri(f"{_ODRL}Request")
+    found = [
+        node
+        for node, row in graph.rows.items()
+        if any(rule in row for rule in _RULES) or any(rdf.Iri(_ODRL + kind) in row.get(rdf.TYPE, ()) for kind in _KINDS)
+    ]
+    if is_request:
+        found = [node for node in found if asking in graph.values(node, rdf.TYPE)] or found
+    else:
+        found = [node for node in found if asking not in graph.values(node, rdf.TYPE)]
+    below = {value for _, _, value in graph.triples}
+    mains = [node for node in found if node not in below] or found
+    what = "request" if is_request else "policy"
+    if len(mains) != 1:
+        names = ", ".join(f"`{getattr(node, 'text', '[]')}`" for node in mains[:5])
+        said = f"{len(mains)} where one {what} belongs: {names}" if mains else f"no {what}"
+        raise PolicyError(said, where=where, mend=f"put one odrl:{'Request' if is_request else 'Policy'} into the file")
+    policies = {}
+    for node in found:
+        tree = _named(rdf.tree(graph, node), where)
+        for link, part in _INFERRED:
+            inferred = [
+                {"@id": subject.text}
+                for subject, to in graph.pairs(_ODRL + link)
+                if to == node and isinstance(subject, rdf.Iri)
+            ]
+            if inferred:
+                tree[_ODRL + part] = [*tree.get(_ODRL + part, []), *inferred]
+        policies[node] = jsonld.read(tree, "policy" if node == mains[0] else getattr(node, "text", "policy"))
+    main = policies.pop(mains[0])
+    return Family(policy=main, parents={policy.uid: policy for policy in policies.values() if policy.uid})
+
+
+def _named(tree: Any, where: str) -> Any:
+    """The tree with `odrl:uid` as the name of its node, which is what the standard's own JSON-LD context makes of it."""
+    if isinstance(tree, list):
+        return [_named(item, where) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    found = {key: _named(value, where) for key, value in tree.items()}
+    names = {name.get("@id", name.get("@value")) for name in found.pop(f"{_ODRL}uid", [])} | {found.get("@id")}
+    names -= {None}
+    if len(names) > 1:
+        raise PolicyError(f"a node with {len(names)} identifiers", where=where, mend="keep one, as node or as odrl:uid")
+    return {"@id": names.pop(), **found} if names and "@id" not in found else found
+
+
+# --- requests
+
+
+def _asking(policy: Policy) -> Asking:
+    from connector.odrl.compliance import Asked
+    from connector.odrl.expand import atomic
+    from connector.odrl.truth import Request
+
+    rules = []
+    for one in atomic(policy.permissions, policy):
+        request = Request(
+            action=one.action.name if one.action else "use",
+            target=(one.target.uid or one.target.source) if one.target else None,
+            party=(one.assignee.uid or one.assignee.source) if one.assignee else None,
+            params=_params((*one.rule.constraints, *(one.action.refinements if one.action else ()))),
+        )
+        rules.append(Asked(uid=one.rule.uid, request=request))
+    if not rules:
+        raise PolicyError("a request without a permission", where=policy.where, mend="name action, target and assignee in one")
+    return Asking(uid=policy.uid, rules=tuple(rules))
+
+
+def _params(constraints: tuple[AnyConstraint, ...]) -> dict[str, object]:
+    """What a request says of itself: its constraints with `eq`."""
+    from connector.odrl.model import Constraint, Operator
+
+    found: dict[str, object] = {}
+    for one in constraints:
+        if not isinstance(one, Constraint) or one.operator is not Operator.EQ or not one.right:
+            raise PolicyError(
+                "a request that is not exact", where=one.where, mend="say what is so: one operand, `eq`, its value"
+            )
+        values = tuple(_fact(value, one.unit) for value in one.right)
+        found[one.left] = values[0] if len(values) == 1 else values
+    return found
+
+
+def _fact(value: Value, unit: Value | None) -> object:
+    from connector.odrl.truth import Quantity
+    from connector.odrl.values import parse_decimal
+
+    number: Decimal | None = parse_decimal(value.text) if unit is not None else None
+    return value.text if number is None or unit is None else Quantity(amount=number, unit=unit.text)
+
+
+def narrowed(asking: Asking, action: str | None, purpose: str | None, party: str | None) -> Asking:
+    """The request with what the command line says instead."""
+
+    def one(request: Request) -> Request:
+        params = {**request.params, "purpose": purpose} if purpose is not None else request.params
+        return replace(request, action=action or request.action, party=party or request.party, params=params)
+
+    return replace(asking, rules=tuple(replace(each, request=one(each.request)) for each in asking.rules))
