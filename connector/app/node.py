@@ -187,12 +187,12 @@ class App:
         # whoever waited for the ports gets the first answer before a thread takes the interpreter for a tenth of a second
         await asyncio.sleep(_WARM_AFTER_S)
         await outbound.warm()
-        contexts = await self._participants.all()
-        if not contexts:
-            return
-        url = f"{self.public_url}/{contexts[0].name}/.well-known/dspace-version"
-        cause = ""
+        url, cause = self.public_url, ""
         try:
+            contexts = await self._participants.all()
+            if not contexts:
+                return
+            url = f"{url}/{contexts[0].name}/.well-known/dspace-version"
             answer = await outbound.get(url, {"accept": "application/json"})
             if not answer.is_success or b"protocolVersions" not in answer.body:
                 cause = f"it was answered {answer.status} by something else"

@@ -14,7 +14,8 @@ import pytest
 
 from connector.app import App, migrate
 from connector.app import node as node_of_ours
-from connector.errors import ConfigurationError
+from connector.controlplane.participants import Context, Participants
+from connector.errors import ConfigurationError, StoreUnavailable
 from tests.app.conftest import Make, until
 
 
@@ -88,6 +89,18 @@ async def test_it_warns_when_it_does_not_reach_itself(settings: Make, caplog: py
         assert (await _get(f"{app.operator_url}/ready")).status_code == 200
     (line,) = events(caplog, "node.public_url_unreachable")
     assert line["url"] == f"http://127.0.0.1:{port}/kontor/acme/.well-known/dspace-version"
+
+
+async def test_it_goes_on_when_the_store_is_away_while_it_looks(
+    settings: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(self: Participants) -> tuple[Context, ...]:
+        raise StoreUnavailable("connection refused")
+
+    monkeypatch.setattr(Participants, "all", away)
+    async with App(settings()) as app:
+        await until(lambda: bool(events(caplog, "node.public_url_unreachable")))
+        assert (await _get(f"{app.operator_url}/ready")).status_code == 200
 
 
 async def test_it_says_nothing_when_it_does(settings: Make, caplog: pytest.LogCaptureFixture) -> None:
