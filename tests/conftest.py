@@ -10,6 +10,7 @@ import pytest
 
 _NOT_GIVEN = "official files not given"
 _NO_POSTGRES = "PostgreSQL server not given"
+_NO_S3 = "S3 server not given"
 
 # a slow machine is no fault of the property
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -36,9 +37,18 @@ def postgres() -> str:
     return url
 
 
+@pytest.fixture
+def s3() -> str:
+    """The URL, with keys, of the server that `KONTOR_S3` names; without it the check is not run and is counted."""
+    url = os.environ.get("KONTOR_S3")
+    if not url:
+        pytest.skip(_NO_S3)
+    return url
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Prints one line for all checks of a kind that were not run."""
-    for reason in (_NOT_GIVEN, _NO_POSTGRES):
+    for reason in (_NOT_GIVEN, _NO_POSTGRES, _NO_S3):
         skipped = [report for report in terminalreporter.stats.get("skipped", []) if reason in str(report.longrepr)]
         if skipped:
             terminalreporter.write_line(f"{reason}: {len(skipped)} checks not run")

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def publish(
     access: Access,
     out: Output,
-    what: Annotated[str, typer.Argument(help="A file or folder on the node's machine, or the http(s) address of an upstream.")],
+    what: Annotated[str, typer.Argument(help="A file or folder on the node's machine, the http(s) address of an upstream, or `s3://BUCKET/KEY`.")],
     policy: Annotated[str, typer.Option(help="The terms: a policy on the node or in the library by name, or a file (YAML, JSON).")],
     title: Annotated[str, typer.Option(help="Title in the catalogue; the file's name when left out.")] = "",
     description: Annotated[str, typer.Option(help="Some sentences for the catalogue.")] = "",
@@ -38,8 +38,11 @@ def publish(
     access_policy: Annotated[str | None, typer.Option(help="Who sees the offer at all, as `--policy`; else every proven peer.")] = None,
     approval: Annotated[Literal["auto", "manual"], typer.Option(help="`manual`: every request waits for `kontor approve`.")] = "auto",
     authorization_file: Annotated[
-        Path | None, typer.Option(help="File with the `Authorization` value that opens the upstream; kept sealed on the node.")
+        Path | None,
+        typer.Option(help="File with the `Authorization` value of the upstream, or `ACCESS_KEY:SECRET_KEY`; kept sealed."),
     ] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Address of the object store; Amazon's when left out.")] = None,
+    region: Annotated[str | None, typer.Option(help="Region of the object store.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the dataset that has this id.")] = False,
 ) -> None:  # fmt: skip
     """Offer data under a policy: from now on it stands in the catalogue, with its digest."""
@@ -49,6 +52,10 @@ def publish(
         slug = _slug(what)
         dataset = id or f"urn:kontor:{me.participant}:{slug}"
         source = _source(node, me, what, slug, authorization_file)
+        if source.type == "s3":
+            source = source.model_copy(update={"endpoint": endpoint, "region": region})
+        elif endpoint or region:
+            raise typer.BadParameter("only an object store has one", param_hint="--endpoint, --region")
         media_type = mimetypes.guess_type(what)[0] if source.type != "folder" else None
         asset = Asset(
             id=dataset, title=title or Path(what.rstrip("/")).name, description=description, keywords=tuple(keyword or ()),
@@ -76,11 +83,14 @@ def _source(node: Client, me: Calls, what: str, slug: str, authorization_file: P
     """Where the data lies; the upstream's credential goes into the node's secrets first."""
     from connector.api.offerings import AssetSource
 
-    if re.match("https?://", what):
-        if authorization_file is None:
-            return AssetSource(type="http", url=what)
-        node.send(me.put_secret(slug, _text(authorization_file)))
-        return AssetSource(type="http", url=what, secret=slug)
+    if re.match("https?://|s3://", what):
+        secret = slug if authorization_file is not None else None
+        if authorization_file is not None:
+            node.send(me.put_secret(slug, _text(authorization_file)))
+        if what.startswith("s3://"):
+            bucket, _, key = what.removeprefix("s3://").partition("/")
+            return AssetSource(type="s3", bucket=bucket, key=key, secret=secret)
+        return AssetSource(type="http", url=what, secret=secret)
     if authorization_file is not None:
         raise typer.BadParameter("only an upstream has a credential", param_hint="--authorization-file")
     path = Path(what).absolute()

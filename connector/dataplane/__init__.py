@@ -5,6 +5,7 @@ pull            a consumer's request, served                   collect    the co
 push            a provider's sender                            receive    a consumer's receiver
 cargo           what a push carries                            inbox      its files
 sources         local files and folders                        upstream   HTTP(S) sources, relayed
+objects         objects in the operators' stores (S3)          manifests  what a folder or a prefix holds
 addresses       data addresses and tokens                      streams    what is running, and how it is cut
 representation  ranges, conditions, digests as HTTP says them  disk       files without holding up the event loop
 """

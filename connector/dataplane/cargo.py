@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from connector.dataplane import upstream
-from connector.dataplane.disk import Disk
-from connector.dataplane.sources import OpenFile, media_type_of, open_file
+from connector.dataplane.manifests import Readable
+from connector.dataplane.sources import Places, media_type_of
 from connector.errors import SourceError
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import shown
@@ -55,8 +55,8 @@ class Cargo:
 class Cargoes:
     """Opens sources for pushes."""
 
-    def __init__(self, disk: Disk, upstreams: OutboundClient) -> None:
-        self._disk = disk
+    def __init__(self, places: Places, upstreams: OutboundClient) -> None:
+        self._places = places
         self._upstreams = upstreams
         self._digests: dict[tuple[str, str], str] = {}
 
@@ -67,12 +67,12 @@ class Cargoes:
         Raises: SourceError, Overloaded.
         """
         match source.type:
-            case "file":
-                async with self._disk.opened(open_file, source.path or "") as file:
+            case "file" | "s3" if not source.is_folder:
+                async with self._places.opened(source) as file:
                     size = file.byte_size
                     first = offset if offset <= size else 0
                     yield Cargo(
-                        self._disk.chunks(file.fd, first, size - first, source.name),
+                        file.chunks(first, size - first, source.name),
                         offset=first,
                         byte_size=size,
                         digest=await self._digest(source, file, progress),
@@ -97,13 +97,13 @@ class Cargoes:
             case _:
                 raise SourceError(f"a source of type `{source.type}` cannot be pushed", mend="offer it for pull")
 
-    async def _digest(self, source: Source, file: OpenFile, progress: Callable[[], None]) -> str:
+    async def _digest(self, source: Source, file: Readable, progress: Callable[[], None]) -> str:
         """The digest of a file as it is now: the published one while the size is the same, else computed once."""
         if source.digest and source.byte_size == file.byte_size:
             return source.digest
-        key = (source.path or "", file.validators.etag)
+        key = (source.path or str(source.objects), file.validators.etag)
         if key not in self._digests:
             if len(self._digests) >= 1000:
                 self._digests.clear()
-            self._digests[key] = await self._disk.sha256(file.fd, file.byte_size, progress)
+            self._digests[key] = await file.sha256(progress)
         return self._digests[key]

@@ -15,7 +15,7 @@ from connector.dataplane.disk import Disk
 from connector.dataplane.inbox import Inbox
 from connector.dataplane.pull import serve_file
 from connector.dataplane.representation import MOST_OF_A_REASON, reason_in
-from connector.dataplane.sources import open_file
+from connector.dataplane.sources import LocalFile, open_file
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer
 from connector.errors import Conflict, NotFound, PeerAnswer
@@ -54,8 +54,7 @@ class Collector:
             raise NotFound("nothing has arrived completely yet", where=transfer.pid, mend="wait until the push is complete")
         async with self.disk.opened(open_file, str(arrived.path)) as file:
             yield serve_file(
-                self.disk,
-                file,
+                LocalFile(self.disk, file),
                 arrived.name,
                 request,
                 stream,

@@ -18,10 +18,12 @@ from connector.dataplane.cargo import Cargoes
 from connector.dataplane.collect import Collector
 from connector.dataplane.disk import Disk
 from connector.dataplane.inbox import Inbox
+from connector.dataplane.manifests import MANIFEST_TYPE, Manifests
+from connector.dataplane.objects import Objects
 from connector.dataplane.pull import Pulls
 from connector.dataplane.push import Pushes, Pushing
 from connector.dataplane.receive import Receipt, Receiver, Upload
-from connector.dataplane.sources import MANIFEST_TYPE, Manifests, media_type_of, open_file
+from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Streams
 from connector.dsp.process import below
 from connector.dsp.transfer import Transfer
@@ -33,7 +35,7 @@ from connector.ports.dataplane import Authorizer, DataRequest, Description, Endp
 PULL: Final = "HttpData-PULL"
 PUSH: Final = "HttpData-PUSH"
 # a folder is read file by file; one body for all of it does not exist yet
-_FORMATS: Final = {"file": (PULL, PUSH), "folder": (PULL,), "http": (PULL, PUSH)}
+_FORMATS: Final = {"file": (PULL, PUSH), "folder": (PULL,), "http": (PULL, PUSH), "s3": (PULL, PUSH)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ class BuiltInDataPlane:
         self._clock = clock
         self._streams = Streams()
         self._disk = Disk()
+        self._places = Places(disk=self._disk, objects=Objects())
         self._manifests = Manifests(config.data_dir / "manifests", self._disk)
         self._inbox = Inbox(config.data_dir / "inbox", keep_free_bytes=config.keep_free_bytes)
         self._collector = Collector(
@@ -84,7 +87,7 @@ class BuiltInDataPlane:
         self._pulls = Pulls(
             authorizer=authorizer,
             streams=self._streams,
-            disk=self._disk,
+            places=self._places,
             manifests=self._manifests,
             upstreams=self._upstreams,
             silence_s=config.silence_s,
@@ -106,7 +109,7 @@ class BuiltInDataPlane:
                 parallel=config.push_parallel,
                 silence_s=config.silence_s,
             ),
-            cargoes=Cargoes(self._disk, self._upstreams),
+            cargoes=Cargoes(self._places, self._upstreams),
             streams=self._streams,
             peers=self._peers,
             events=events,
@@ -127,7 +130,7 @@ class BuiltInDataPlane:
 
     def formats(self, source: Source) -> tuple[str, ...]:
         """The transfer formats in which `source` can be served."""
-        return _FORMATS.get(source.type, ())
+        return _FORMATS.get("folder" if source.is_folder else source.type, ())
 
     def endpoint(self, participant: str, pid: str, format_: str) -> Endpoint | None:
         """Where the peer of transfer `pid` fetches (pull) or delivers (push) data, with a new token; None for other formats."""
@@ -160,14 +163,14 @@ class BuiltInDataPlane:
         Raises: SourceError when it cannot be read; do not publish it then.
         """
         match source.type:
-            case "file":
-                async with self._disk.opened(open_file, source.path or "") as file:
-                    digest = await self._disk.sha256(file.fd, file.byte_size) if with_digest else None
-                    media_type = source.media_type or media_type_of(source.path or "")
+            case "file" | "s3" if not source.is_folder:
+                async with self._places.opened(source) as file:
+                    digest = await file.sha256() if with_digest else None
+                    media_type = source.media_type or media_type_of(source.path or source.name)
                     return Description(byte_size=file.byte_size, digest=digest, media_type=media_type)
-            case "folder":
+            case "folder" | "s3":
                 look = self._manifests.describe if with_digest else self._manifests.current
-                manifest = await look(source.path or "")
+                manifest = await look(self._places.tree(source))
                 digest = manifest.digest() if with_digest else None
                 return Description(byte_size=manifest.byte_size, digest=digest, media_type=MANIFEST_TYPE)
             case "http":

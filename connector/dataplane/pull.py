@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from connector.dataplane import representation, upstream
 from connector.dataplane.addresses import token_of
-from connector.dataplane.disk import Disk
-from connector.dataplane.sources import MANIFEST_TYPE, Manifests, OpenFile, media_type_of, open_below, open_file
+from connector.dataplane.manifests import MANIFEST_TYPE, Manifests, Readable
+from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Stream, Streams
 from connector.errors import MethodNotAllowed, NotFound
 from connector.outbound.client import OutboundClient
@@ -28,7 +28,7 @@ class Pulls:
 
     authorizer: Authorizer
     streams: Streams
-    disk: Disk
+    places: Places
     manifests: Manifests
     upstreams: OutboundClient
     silence_s: float
@@ -46,12 +46,12 @@ class Pulls:
             grant = await self.authorizer.may_pull(participant, pid, token_of(request.headers.get("authorization")))
             source = grant.source
             match source.type:
-                case "file" if not request.path:
-                    opened = self._file(source, request, stream)
-                case "folder" if not request.path:
-                    opened = self._manifest(source, request, stream)
-                case "folder":
+                case "folder" | "s3" if source.is_folder and request.path:
                     opened = self._below(source, request, stream)
+                case "folder" | "s3" if source.is_folder:
+                    opened = self._manifest(source, request, stream)
+                case "file" | "s3" if not request.path:
+                    opened = self._file(source, request, stream)
                 case "http" if not request.path:
                     opened = self._upstream(source, request, stream)
                 case _:
@@ -61,21 +61,21 @@ class Pulls:
 
     @asynccontextmanager
     async def _file(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
-        async with self.disk.opened(open_file, source.path or "") as file:
+        async with self.places.opened(source) as file:
             is_described = source.byte_size is None or source.byte_size == file.byte_size
             digest = source.digest if is_described else None
-            yield serve_file(self.disk, file, source.name, request, stream, media_type=source.media_type, digest=digest)
+            yield serve_file(file, source.name, request, stream, media_type=source.media_type, digest=digest)
 
     @asynccontextmanager
     async def _below(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
-        root = source.path or ""
-        async with self.disk.opened(open_below, root, request.path) as file:
-            digest = await self.manifests.digest_of(root, request.path, file)
-            yield serve_file(self.disk, file, request.path.rpartition("/")[2], request, stream, digest=digest)
+        tree = self.places.tree(source)
+        async with tree.opened(request.path) as file:
+            digest = await self.manifests.digest_of(tree, request.path, file)
+            yield serve_file(file, request.path.rpartition("/")[2], request, stream, digest=digest)
 
     @asynccontextmanager
     async def _manifest(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
-        body = (await self.manifests.current(source.path or "")).written()
+        body = (await self.manifests.current(self.places.tree(source))).written()
         digest = hashlib.sha256(body).hexdigest()
         headers = {"cache-control": "private", "etag": f'"{digest[:32]}"', "repr-digest": representation.digest_field(digest)}
         if headers["etag"] in request.headers.get("if-none-match", ""):
@@ -97,8 +97,7 @@ class Pulls:
 
 
 def serve_file(
-    disk: Disk,
-    file: OpenFile,
+    file: Readable,
     name: str,
     request: DataRequest,
     stream: Stream,
@@ -137,7 +136,7 @@ def serve_file(
     }
     if span is not None:
         headers["content-range"] = f"bytes {span.first}-{span.last}/{size}"
-    chunks = stream.paced(disk.chunks(file.fd, first, length, name)) if request.method == "GET" and length else None
+    chunks = stream.paced(file.chunks(first, length, name)) if request.method == "GET" and length else None
     return Served(status=206 if span else 200, headers=headers, chunks=chunks, cut=stream.cut)
 
 

@@ -1,7 +1,7 @@
-"""Local sources: one file, or a folder with its manifest and the files below it.
+"""Where data is read from: local files and folders here, objects in stores by `objects.py`; `Places` finds the right one.
 
-What lives here: opening a file so that nothing outside a published folder can be reached; the manifest of a folder.
-What does not: upstreams (`upstream.py`), HTTP's ranges and conditions (`representation.py`).
+What lives here: opening a file so that nothing outside a published folder can be reached; walking a folder.
+What does not: manifests (`manifests.py`), upstreams (`upstream.py`), HTTP's ranges and conditions (`representation.py`).
 
 A path below a folder is walked one step at a time from the opened root and never through a symbolic link, so neither `..` nor a
 link nor a race between check and use leads out. Links inside a folder are not served and not listed; the root may be one.
@@ -10,25 +10,23 @@ link nor a race between check and use leads out. Links inside a folder are not s
 from __future__ import annotations
 
 import errno
-import hashlib
 import mimetypes
 import os
-import pathlib
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-import orjson
-
 from connector.dataplane.disk import Disk
+from connector.dataplane.manifests import MOST_FILES, Entry, Readable, Tree, is_plain
+from connector.dataplane.objects import Objects, ObjectTree
 from connector.dataplane.representation import Validators
 from connector.errors import NotFound, SourceError
+from connector.ports.dataplane import Source
 
-MANIFEST_TYPE: Final = "application/vnd.kontor.manifest+json"
 UNKNOWN_TYPE: Final = "application/octet-stream"
-_MOST_FILES = 100_000
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EMLINK})
 _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
@@ -72,9 +70,9 @@ def open_below(root: str, path: str) -> OpenFile:
 
     Raises: NotFound when there is no such file inside; SourceError when the folder itself cannot be read.
     """
-    steps = path.split("/")
-    if any(step in ("", ".", "..") or "\0" in step for step in steps):
+    if not is_plain(path):
         raise NotFound("there is no such file in this data", mend="see the manifest at the root")
+    steps = path.split("/")
     try:
         folder = os.open(root, _FOLDER)
     except OSError as fault:
@@ -107,136 +105,71 @@ def media_type_of(name: str) -> str:
     return guessed if guessed and not encoding else UNKNOWN_TYPE
 
 
-# --- folders
+class LocalFile:
+    """An open file as a `Readable`."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One file of a folder."""
-
-    byte_size: int
-    modified_ns: int
-    digest: str | None
-    """SHA-256, hexadecimal; None when the file changed after the folder was published."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What a folder holds."""
-
-    entries: Mapping[str, Entry]
-    """By path, in order."""
-
-    @property
-    def byte_size(self) -> int:
-        return sum(entry.byte_size for entry in self.entries.values())
-
-    def written(self) -> bytes:
-        """The manifest as consumers get it; equal folders give equal bytes."""
-        files = [
-            {"path": path, "byte_size": e.byte_size} | ({"sha256": e.digest} if e.digest else {})
-            for path, e in self.entries.items()
-        ]
-        return orjson.dumps({"byte_size": self.byte_size, "files": files})
-
-    def digest(self) -> str:
-        """SHA-256 of the manifest as it is written, hexadecimal."""
-        return hashlib.sha256(self.written()).hexdigest()
-
-    def digest_of(self, path: str, file: OpenFile) -> str | None:
-        """The digest of `path`, when `file` is still what was published."""
-        entry = self.entries.get(path)
-        if entry is None or (entry.byte_size, entry.modified_ns) != (file.byte_size, file.modified_ns):
-            return None
-        return entry.digest
-
-
-class Manifests:
-    """The manifests of published folders, with digests computed once and kept below `folder`."""
-
-    def __init__(self, folder: pathlib.Path, disk: Disk) -> None:
-        self._folder = folder
+    def __init__(self, disk: Disk, file: OpenFile) -> None:
         self._disk = disk
-        self._read: dict[str, Manifest] = {}
+        self._file = file
+        self.byte_size = file.byte_size
+        self.version: int | str = file.modified_ns
+        self.validators = file.validators
 
-    async def describe(self, root: str) -> Manifest:
-        """The manifest of `root` with the digest of every file; those of unchanged files are not computed again.
+    def chunks(self, first: int, length: int, name: str) -> AsyncIterator[bytes]:
+        """`length` bytes from `first`; raises as `Disk.chunks`."""
+        return self._disk.chunks(self._file.fd, first, length, name)
 
-        Raises: SourceError when something cannot be read.
+    async def sha256(self, progress: Callable[[], None] | None = None) -> str:
+        """The SHA-256 of the whole, hexadecimal."""
+        return await self._disk.sha256(self._file.fd, self.byte_size, progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalTree:
+    """A published folder."""
+
+    root: str
+    disk: Disk
+
+    async def walk(self) -> dict[str, Entry]:
+        """The regular files below, by path, in order; without digests."""
+        return await self.disk.run(walk, self.root)
+
+    @asynccontextmanager
+    async def opened(self, path: str) -> AsyncIterator[Readable]:
+        """The file at `path`; raises as `open_below`."""
+        async with self.disk.opened(open_below, self.root, path) as file:
+            yield LocalFile(self.disk, file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Opens what a source names."""
+
+    disk: Disk
+    objects: Objects
+
+    @asynccontextmanager
+    async def opened(self, source: Source) -> AsyncIterator[Readable]:
+        """The one file or object of `source`.
+
+        Raises: SourceError.
         """
-        known = await self._known(root)
-        entries: dict[str, Entry] = {}
-        for path, entry in (await self._disk.run(_walk, root)).items():
-            before = known.entries.get(path)
-            digest = before.digest if before and _is_same(before, entry) else None
-            entries[path] = Entry(
-                byte_size=entry.byte_size,
-                modified_ns=entry.modified_ns,
-                digest=digest or await self._hash(root, path, entry),
-            )
-        manifest = Manifest(entries=entries)
-        await self._disk.run(self._keep, root, manifest)
-        self._remember(root, manifest)
-        return manifest
+        if source.objects is not None:
+            async with self.objects.opened(source.objects) as found:
+                yield found
+            return
+        async with self.disk.opened(open_file, source.path or "") as file:
+            yield LocalFile(self.disk, file)
 
-    async def current(self, root: str) -> Manifest:
-        """What `root` holds now; digests of files that changed since `describe` are left out.
-
-        Raises: SourceError when the folder cannot be read.
-        """
-        known = await self._known(root)
-        now = await self._disk.run(_walk, root)
-        return Manifest(
-            entries={
-                path: before if (before := known.entries.get(path)) and _is_same(before, entry) else entry
-                for path, entry in now.items()
-            }
-        )
-
-    async def digest_of(self, root: str, path: str, file: OpenFile) -> str | None:
-        """The digest of one file below `root`, when it is known and the file unchanged."""
-        return (await self._known(root)).digest_of(path, file)
-
-    async def _hash(self, root: str, path: str, entry: Entry) -> str:
-        async with self._disk.opened(open_below, root, path) as file:
-            return await self._disk.sha256(file.fd, entry.byte_size)
-
-    async def _known(self, root: str) -> Manifest:
-        if root not in self._read:
-            self._remember(root, await self._disk.run(self._load, root))
-        return self._read[root]
-
-    def _remember(self, root: str, manifest: Manifest) -> None:
-        if len(self._read) >= 64:
-            self._read.pop(next(iter(self._read)))
-        self._read[root] = manifest
-
-    def _path(self, root: str) -> pathlib.Path:
-        return self._folder / f"{hashlib.sha256(os.fsencode(root)).hexdigest()}.json"
-
-    def _keep(self, root: str, manifest: Manifest) -> None:
-        tree = {path: [e.byte_size, e.modified_ns, e.digest] for path, e in manifest.entries.items()}
-        path = self._path(root)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".tmp")
-        draft.write_bytes(orjson.dumps(tree))
-        draft.replace(path)
-
-    def _load(self, root: str) -> Manifest:
-        try:
-            tree = orjson.loads(self._path(root).read_bytes())
-        except (FileNotFoundError, orjson.JSONDecodeError):
-            tree = {}  # it only saves work: without it, digests are computed again when the folder is published
-        return Manifest(
-            entries={path: Entry(byte_size=size, modified_ns=ns, digest=digest) for path, (size, ns, digest) in tree.items()}
-        )
+    def tree(self, source: Source) -> Tree:
+        """The folder or prefix of `source`."""
+        if source.objects is not None:
+            return ObjectTree(place=source.objects, objects=self.objects)
+        return LocalTree(root=source.path or "", disk=self.disk)
 
 
-def _is_same(a: Entry, b: Entry) -> bool:
-    return (a.byte_size, a.modified_ns) == (b.byte_size, b.modified_ns)
-
-
-def _walk(root: str) -> dict[str, Entry]:
+def walk(root: str) -> dict[str, Entry]:
     """The regular files below `root`, by path, sorted; without digests."""
     try:
         found = dict(_files(root, ""))
@@ -256,12 +189,12 @@ def _files(root: str, below: str) -> Iterator[tuple[str, Entry]]:
                     waiting.append(path)
                 elif item.is_file(follow_symlinks=False):
                     count += 1
-                    if count > _MOST_FILES:
-                        raise SourceError(f"the folder has more than {_MOST_FILES} files", where=root, mend="publish parts")
+                    if count > MOST_FILES:
+                        raise SourceError(f"the folder has more than {MOST_FILES} files", where=root, mend="publish parts")
                     if not _is_utf8(path):
                         raise SourceError("a file name is not UTF-8", where=repr(path), mend="rename it")
                     found = item.stat(follow_symlinks=False)
-                    yield path, Entry(byte_size=found.st_size, modified_ns=found.st_mtime_ns, digest=None)
+                    yield path, Entry(byte_size=found.st_size, version=found.st_mtime_ns, digest=None)
 
 
 def _is_utf8(text: str) -> bool:

