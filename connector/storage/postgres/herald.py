@@ -9,7 +9,7 @@ Source: PostgreSQL, "NOTIFY".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import asyncpg
 
 from connector import observe
 from connector.errors import KontorError
+from connector.storage.postgres.link import Link
 from connector.storage.queries import statements
 
 _LOOK_EVERY_S: Final = 1.0
@@ -34,8 +35,8 @@ _FAULTS: Final = (
 class Herald:
     """Speaks and listens for one node; `wake` is called when there may be something new to claim."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Any]], *, node: str, schema: str, wake: Callable[[], None]) -> None:
-        self._connect = connect
+    def __init__(self, link: Link, *, node: str, schema: str, wake: Callable[[], None]) -> None:
+        self._link = link
         self._node = node
         # PostgreSQL cuts names at 63 bytes; a schema's own has at most as many
         self._channel = f"kontor_{schema}"[:63]
@@ -60,7 +61,9 @@ class Herald:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        self._hang_up()
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await self._link.hang_up(connection)
 
     def tell(self, moment: int) -> None:
         """Let the other nodes know that something can be claimed at `moment`."""
@@ -96,7 +99,7 @@ class Herald:
         self._wake()
 
     async def _call(self) -> None:
-        connection = await self._connect()
+        connection = await self._link.connect()
         try:
             await connection.add_listener(self._channel, self._hear)
         except BaseException:

@@ -86,6 +86,13 @@ class Link:
         except Exception as fault:
             raise faults.at_opening(fault, self.where) from fault
 
+    async def hang_up(self, connection: Any) -> None:
+        """Close a connection that `connect` gave, politely while the server listens."""
+        try:
+            await connection.close(timeout=_CONNECT_S)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection.terminate()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """A connection of the pool; each statement on it is a transaction of its own, unless one is begun.

@@ -46,9 +46,9 @@ class PostgresStore:
         except Exception as fault:
             raise faults.at_opening(fault, self._link.where) from fault
         finally:
-            connection.terminate()
+            await self._link.hang_up(connection)
         await self._link.open()
-        herald = Herald(self._link.connect, node=self._node, schema=name, wake=lambda: self._wake())
+        herald = Herald(self._link, node=self._node, schema=name, wake=lambda: self._wake())
         self._open = Writes(self._link, herald, node=self._node, lease_s=self._lease_s), herald
         herald.start()
 
@@ -66,7 +66,7 @@ class PostgresStore:
         except Exception as fault:
             raise faults.at_opening(fault, self._link.where) from fault
         finally:
-            connection.terminate()
+            await self._link.hang_up(connection)
 
     def listen(self, wake: Callable[[], None]) -> None:
         self._wake = wake
