@@ -338,5 +338,7 @@ def _answer(process: Negotiation) -> bytes:
     """The acknowledgement with the state as it is; a peer that asks before our own first message is settled has received it."""
     state = process.state or (process.in_flight.to if process.in_flight else State.TERMINATED)
     return wire.encode(
-        m.ContractNegotiation(provider_pid=process.provider_pid or "", consumer_pid=process.consumer_pid or "", state=state)
+        m.ContractNegotiation(
+            provider_pid=process.provider_pid or wire.NIL, consumer_pid=process.consumer_pid or wire.NIL, state=state
+        )
     )

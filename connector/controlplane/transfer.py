@@ -378,5 +378,7 @@ def acknowledgement(process: Transfer) -> bytes:
     """The state of `process` as its peer may know it."""
     state = process.state or (process.in_flight.to if process.in_flight else State.TERMINATED)
     return wire.encode(
-        m.TransferProcess(provider_pid=process.provider_pid or "", consumer_pid=process.consumer_pid or "", state=state)
+        m.TransferProcess(
+            provider_pid=process.provider_pid or wire.NIL, consumer_pid=process.consumer_pid or wire.NIL, state=state
+        )
     )
