@@ -157,6 +157,13 @@ class Overloaded(CallerError):
     code = "overloaded"
 
 
+class NotSupported(KontorError):
+    """The request is lawful and asks for something optional that this product does not do."""
+
+    status = 501
+    code = "not-supported"
+
+
 # --- the peer's fault: who answers a request that we sent
 
 

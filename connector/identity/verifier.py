@@ -26,13 +26,10 @@ from connector.identity.credentials import Failure, Proven, Trust
 from connector.identity.did import Document
 from connector.identity.evidence import EvidenceSource, is_passing
 from connector.identity.scopes import ALIASES, By, parse_all
+from connector.identity.senders import LOOK_AGAIN, Senders
 from connector.jose import SigningKey, Token
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
-from connector.ports.replay import ReplayStore
-
-_LOOK_AGAIN = ("key-id", "signature")
-_LEEWAY = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +53,7 @@ class WalletVerifier:
         memberships: Mapping[str, Membership],
         *,
         evidence: EvidenceSource,
-        replay: ReplayStore,
+        senders: Senders,
         clock: Clock,
         new_id: Callable[[], str],
         keep: timedelta = timedelta(minutes=5),
@@ -65,7 +62,7 @@ class WalletVerifier:
     ) -> None:
         self._memberships = memberships
         self._evidence = evidence
-        self._replay = replay
+        self._senders = senders
         self._clock = clock
         self._new_id = new_id
         self._keep = keep
@@ -91,6 +88,11 @@ class WalletVerifier:
             raise Unauthenticated("no valid token", where="Authorization", mend=mend) from fault
         return Caller(id=proven.holder, claims=claims_of(proven))
 
+    def known(self, participant: str, holder: str) -> Mapping[str, Any]:
+        """What is proven of `holder` already, without asking; nothing when that is over."""
+        kept = self._kept.get((participant, holder))
+        return claims_of(kept[1]) if kept is not None and self._clock.now() < kept[0] else {}
+
     def forget(self, holder: str | None = None) -> None:
         """Drops what is kept of `holder`, or of everybody, with all status lists: when something was withdrawn."""
         for key in [key for key in self._kept if holder is None or key[1] == holder]:
@@ -98,42 +100,26 @@ class WalletVerifier:
         self._evidence.forget_lists()
 
     async def _proven(self, participant: str, authorization: str | None) -> Proven:
-        # 1. whatever needs nobody else
+        # 1. for whom
         membership = self._memberships.get(participant)
         if membership is None:
             raise Unproven("this participant takes no part in a space with wallets", check="participant")
-        now = self._clock.now()
-        token = tokens.open_self_issued(tokens.bearer(authorization), receiver=membership.did, now=now, needs_token=True)
-        sender = token.issuer
         # 2. the sender
-        document = await self._prove_sender(token, membership)
-        end = token.expires or now
-        if not await self._replay.use(participant, sender, str(token.claims["jti"]), end + _LEEWAY, now):
-            raise Unproven("the token was used before", check="replay", where=sender)
+        found = await self._senders.prove(
+            participant, authorization, receiver=membership.did, needs_token=True, must_declare=membership.trust.must_declare
+        )
+        sender, now = found.document.id, found.now
         # 3. what it holds: kept from the last message, or asked for
         kept = self._kept.get((participant, sender))
         if kept is not None and now < kept[0]:
             self._kept.move_to_end((participant, sender))
             return kept[1]
-        proven = await self._ask(membership, document, token, now)
+        proven = await self._ask(membership, found.document, found.token, now)
         until = min(now + self._keep, proven.valid_until or now + self._keep)
         self._kept[participant, sender] = (until, proven)
         while len(self._kept) > self._most_kept:
             self._kept.popitem(last=False)
         return proven
-
-    async def _prove_sender(self, token: Token, membership: Membership) -> Document:
-        resolve, must_declare = self._evidence.resolver.resolve, membership.trust.must_declare
-        document = await resolve(token.issuer)
-        try:
-            tokens.prove_self_issued(token, document, must_declare=must_declare)
-        except Unproven as fault:
-            if fault.check not in _LOOK_AGAIN:
-                raise
-            # the key may be newer than our copy of the document
-            document = await resolve(token.issuer, anew=True)
-            tokens.prove_self_issued(token, document, must_declare=must_declare)
-        return document
 
     async def _ask(self, membership: Membership, document: Document, token: Token, now: datetime) -> Proven:
         holder = document.id
@@ -157,7 +143,7 @@ class WalletVerifier:
         )
         opened = credentials.open_(messages.read_answer(answer.body), asked=asked, trust=membership.trust, now=now)
         found = credentials.prove(opened, await self._evidence.gather(opened))
-        if isinstance(found, Failure) and found.check in _LOOK_AGAIN:
+        if isinstance(found, Failure) and found.check in LOOK_AGAIN:
             found = credentials.prove(opened, await self._evidence.gather(opened, anew=True))
         if isinstance(found, Failure):
             if found.is_passing:

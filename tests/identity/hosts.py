@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ class Host:
     """What it serves by path, and how often each path was asked for."""
 
     port: int = 0
-    pages: dict[str, bytes | Callable[[str, bytes], bytes]] = field(default_factory=dict)
+    pages: dict[str, bytes | Callable[[str, bytes], bytes | Awaitable[bytes]]] = field(default_factory=dict)
     """A page, or what makes it of the request's head and body."""
     status: int = 200
     statuses: dict[str, int] = field(default_factory=dict)
@@ -52,7 +52,8 @@ class Host:
                 if self.held is not None:
                     await self.held.wait()
                 page = self.pages.get(path)
-                body = page(head.decode(), sent) if callable(page) else page
+                made = page(head.decode(), sent) if callable(page) else page
+                body = await made if isinstance(made, Awaitable) else made
                 status = self.statuses.get(path, 404 if body is None else self.status)
                 writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body or b'')}\r\n\r\n".encode() + (body or b""))
                 await writer.drain()

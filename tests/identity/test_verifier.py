@@ -18,6 +18,7 @@ from connector.identity.credentials import Proven, Trust
 from connector.identity.did import Relationship
 from connector.identity.evidence import EvidenceSource
 from connector.identity.resolver import Resolver, ResolverRules
+from connector.identity.senders import Senders
 from connector.identity.verifier import Membership, WalletVerifier, claims_of
 from connector.outbound.client import OutboundClient
 from connector.storage.replay import MemoryReplay
@@ -94,7 +95,7 @@ async def space() -> AsyncIterator[Space]:
         verifier = WalletVerifier(
             {"us": membership},
             evidence=EvidenceSource(client, resolver),
-            replay=MemoryReplay(),
+            senders=Senders(resolver=resolver, replay=MemoryReplay(), clock=clock),
             clock=clock,
             new_id=lambda: str(next(ids)),
         )
