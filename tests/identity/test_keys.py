@@ -1,0 +1,120 @@
+"""Keys are sealed at rest, have one purpose, and are replaced without a moment in which nothing can be proven."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from connector import jose
+from connector.errors import ConfigurationError, NotFound, Unproven
+from connector.identity import did
+from connector.identity.did import Relationship
+from connector.identity.keys import KIND, LEAD, Keys, KeyState, Purpose
+from connector.storage.memory import Memory, MemoryStore
+from connector.testing.clock import MovedClock
+from tests.identity.space import NOW
+
+DID = "did:web:anna.example"
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock(NOW)
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[MemoryStore]:
+    found = MemoryStore(node="here", lease_s=1, memory=Memory())
+    await found.open()
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+def keys(store: MemoryStore, clock: MovedClock) -> Keys:
+    ids = itertools.count()
+    return Keys(store, b"a long passphrase", clock, lambda: str(next(ids)))
+
+
+async def published(keys: Keys) -> did.Document:
+    return did.read(DID, json.dumps(did.write(DID, await keys.published("anna"), {})).encode())
+
+
+async def states(keys: Keys) -> list[KeyState]:
+    return [one.state for one in await keys.all("anna")]
+
+
+async def test_the_first_key_signs_at_once_and_only_for_its_purpose(keys: Keys) -> None:
+    made = await keys.create("anna", DID, Purpose.TOKEN)
+    signing = await keys.signing("anna", Purpose.TOKEN)
+    assert (made.state, signing.id, signing.public.jwk()) == (KeyState.ACTIVE, made.id, made.public.jwk())
+    assert signing.id == f"{DID}#token-0"
+    document = await published(keys)
+    assert document.key(made.id, Relationship.INVOCATION)
+    with pytest.raises(Unproven):
+        document.key(made.id, Relationship.AUTHENTICATION)
+    with pytest.raises(ConfigurationError):
+        await keys.signing("anna", Purpose.PRESENTATION)
+    with pytest.raises(ConfigurationError):
+        await keys.signing("bert", Purpose.TOKEN)
+
+
+@pytest.mark.parametrize("kind", ["P-256", "P-384", "Ed25519"])
+async def test_keys_of_each_type_are_kept(keys: Keys, kind: str) -> None:
+    made = await keys.create("anna", DID, Purpose.CREDENTIAL, kind=kind)
+    assert (await keys.signing("anna", Purpose.CREDENTIAL)).public.jwk() == made.public.jwk()
+
+
+async def test_a_key_is_replaced_when_everybody_has_seen_the_new_one(keys: Keys, clock: MovedClock) -> None:
+    old = await keys.create("anna", DID, Purpose.TOKEN)
+    new = await keys.create("anna", DID, Purpose.TOKEN)
+    assert await states(keys) == [KeyState.ACTIVE, KeyState.CREATED]
+    assert (await keys.signing("anna", Purpose.TOKEN)).id == old.id
+    assert {old.id, new.id} == set((await published(keys)).methods)
+    clock.move(seconds=LEAD.total_seconds())
+    assert await states(keys) == [KeyState.ROTATED, KeyState.ACTIVE]
+    assert (await keys.signing("anna", Purpose.TOKEN)).id == new.id
+    # what the old one signed still counts
+    assert {old.id, new.id} == set((await published(keys)).methods)
+
+
+async def test_a_revoked_key_is_gone_from_the_document_and_the_store(keys: Keys, store: MemoryStore) -> None:
+    made = await keys.create("anna", DID, Purpose.TOKEN)
+    await keys.signing("anna", Purpose.TOKEN)
+    await keys.revoke("anna", made.id)
+    assert await states(keys) == [KeyState.REVOKED]
+    assert (await published(keys)).methods == {}
+    with pytest.raises(ConfigurationError):
+        await keys.signing("anna", Purpose.TOKEN)
+    kept = await store.document("anna", KIND, made.id)
+    assert kept is not None
+    assert kept.body["sealed"] == ""
+    # the next one is the first again
+    assert (await keys.create("anna", DID, Purpose.TOKEN)).state is KeyState.ACTIVE
+    with pytest.raises(NotFound):
+        await keys.revoke("anna", "nothing")
+    with pytest.raises(NotFound):
+        await keys.revoke("bert", made.id)
+
+
+async def test_keys_for_access_tokens_are_published_nowhere(keys: Keys) -> None:
+    made = await keys.create("anna", DID, Purpose.ACCESS)
+    assert made.id not in (await published(keys)).methods
+    assert (await keys.create("anna", DID, Purpose.ACCESS)).state is KeyState.ACTIVE
+
+
+async def test_what_is_kept_is_sealed(keys: Keys, store: MemoryStore, clock: MovedClock) -> None:
+    made = await keys.create("anna", DID, Purpose.TOKEN)
+    kept = await store.document("anna", KIND, made.id)
+    assert kept is not None
+    assert "ENCRYPTED PRIVATE KEY" in kept.body["sealed"]
+    assert set(kept.body["public"]) == {"kty", "crv", "x", "y"}
+    other = Keys(store, b"another passphrase", clock, lambda: "x")
+    with pytest.raises(ConfigurationError):
+        await other.signing("anna", Purpose.TOKEN)
+    with pytest.raises(ConfigurationError):
+        Keys(store, b"short", clock, lambda: "x")
+    assert jose.from_pem(made.id, kept.body["sealed"].encode(), b"a long passphrase").public.jwk() == made.public.jwk()
