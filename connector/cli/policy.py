@@ -74,6 +74,7 @@ def evaluate(
     shape: Annotated[
         str | None, typer.Option("--format", help="text, json, or turtle: a compliance report as RDF.")
     ] = None,
+    language: Annotated[str, typer.Option(help="Of the sentence: en, de or zh.")] = "en",
 ) -> None:  # fmt: skip
     """Say whether a policy permits a request, and why. An agreement is supposed: an offer alone permits nothing."""
     from connector.cli.policy_files import narrowed
@@ -83,12 +84,14 @@ def evaluate(
     from connector.odrl.evaluate import decide
     from connector.odrl.explain import report
     from connector.odrl.model import PolicyType
+    from connector.odrl.phrases import Language
     from connector.odrl.truth import DutyMode, Stage
 
     for word, words, option in (
         (stage, Stage, "--stage"),
         (duty_mode, DutyMode, "--duty-mode"),
         (shape or "text", _FORMATS, "--format"),
+        (language, Language, "--language"),
     ):
         if word not in list(words):
             raise typer.BadParameter(f"one of {', '.join(words)}", param_hint=option)
@@ -109,7 +112,7 @@ def evaluate(
         decide(compiled, one.request, world, stage=Stage(stage), duty_mode=DutyMode(duty_mode), trace=True)
         for one in asking.rules
     ]
-    trees = [report(decision) for decision in decisions]
+    trees = [report(decision, language=Language(language)) for decision in decisions]
     lines = [
         line
         for decision, tree in zip(decisions, trees, strict=True)

@@ -1,4 +1,4 @@
-"""A decision for readers: as JSON, and as one English sentence, with no more in it than the reader may know.
+"""A decision for readers: as JSON, and as one sentence, with no more in it than the reader may know.
 
 Reasons can give a policy away, so what goes to a peer passes a disclosure level. The operator sees all.
 Source: DSP 2025-1, Contract Negotiation Protocol (reasons of a termination are free text).
@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from connector.odrl.phrases import PHRASES, Language, Phrases
 from connector.odrl.truth import Code, Decision, Effect, Reason, State
 
 
@@ -20,51 +21,12 @@ class Disclosure(StrEnum):
     FULL = "full"
 
 
-_WORDS = {
-    "eq": "to be",
-    "neq": "not to be",
-    "lt": "to be before or below",
-    "lteq": "to be at most",
-    "gt": "to be after or above",
-    "gteq": "to be at least",
-    "isA": "to be a kind of",
-    "isAnyOf": "to be one of",
-    "isAllOf": "to be all of",
-    "isNoneOf": "to be none of",
-    "isPartOf": "to be within",
-    "hasPart": "to contain",
-}
-_REASONS = {
-    Code.UNSATISFIED: "a condition is not met",
-    Code.PROHIBITED: "a prohibition applies",
-    Code.CONFLICT: "the rules of the policy contradict each other",
-    Code.NOT_PERMITTED: "no rule permits it",
-    Code.ACTION_DIFFERS: "the action is not covered",
-    Code.TARGET_DIFFERS: "the target is another one",
-    Code.PARTY_DIFFERS: "the party is another one",
-    Code.DUTY_OPEN: "a duty is not fulfilled",
-    Code.DUTY_VIOLATED: "a duty is violated",
-    Code.GRANTS_NOTHING: "there is no agreement",
-    Code.PROFILE_UNKNOWN: "the profile is unknown",
-    Code.ACTION_UNKNOWN: "the action is unknown",
-    Code.OPERAND_UNKNOWN: "a left operand is unknown",
-    Code.OPERATOR_NOT_ALLOWED: "an operator does not fit its operand",
-    Code.VALUE_TYPE: "a value does not fit its operand",
-    Code.UNIT_MISMATCH: "a unit does not fit its operand",
-    Code.VALUE_MISSING: "a value is not known",
-    Code.SOURCE_UNAVAILABLE: "a value cannot be looked up",
-    Code.REFERENCE_UNRESOLVABLE: "a reference cannot be resolved",
-    Code.STATE_MISSING: "a record of past use is missing",
-    Code.CYCLE: "the policy refers to itself",
-}
-
-
-def report(decision: Decision, level: Disclosure = Disclosure.FULL) -> dict[str, Any]:
-    """The decision as a tree of JSON values; keys without content are left out."""
+def report(decision: Decision, level: Disclosure = Disclosure.FULL, language: Language = Language.EN) -> dict[str, Any]:
+    """The decision as a tree of JSON values, its sentence in `language`; keys without content are left out."""
     tree: dict[str, Any] = {
         "effect": decision.effect.value,
         "stage": decision.stage.value,
-        "sentence": sentence(decision, level),
+        "sentence": sentence(decision, level, language),
     }
     if level is Disclosure.CODE:
         tree["because"] = [{"code": code} for code in dict.fromkeys(reason.code.value for reason in telling(decision))]
@@ -76,7 +38,10 @@ def report(decision: Decision, level: Disclosure = Disclosure.FULL) -> dict[str,
     else:
         rows = [{"code": reason.code.value, "operand": reason.operand} for reason in telling(decision)]
         tree["because"] = [_slim(row) for number, row in enumerate(rows) if row not in rows[:number]]
-    tree["missing"] = [{"operand": item.operand, "how": item.how} for item in decision.missing]
+    tree["missing"] = [
+        _slim({"operand": item.operand, "label": _label(item.label, item.operand), "how": item.how})
+        for item in decision.missing
+    ]
     tree["deferred"] = [
         _slim(
             {
@@ -103,21 +68,23 @@ def report(decision: Decision, level: Disclosure = Disclosure.FULL) -> dict[str,
     return _slim(tree)
 
 
-def sentence(decision: Decision, level: Disclosure = Disclosure.FULL) -> str:
-    """The decision in one English sentence, lower case and without a full stop."""
+def sentence(decision: Decision, level: Disclosure = Disclosure.FULL, language: Language = Language.EN) -> str:
+    """The decision in one sentence, without a full stop; in English in lower case."""
+    words = PHRASES[language]
     if decision.effect is Effect.PERMIT:
-        return _permit(decision)
-    verb = "refused" if decision.effect is Effect.DENY else "the policy is void"
-    causes = reasons(decision, level)
+        return _permit(decision, words)
+    verb = words.refused if decision.effect is Effect.DENY else words.void
+    causes = reasons(decision, level, language)
     if not causes:
         return verb
     rest = len(causes) - 3
-    return f"{verb}: {'; '.join(causes[:3])}" + (f"; and {rest} more" if rest > 0 else "")
+    told = words.because.format(verb=verb, causes=words.semicolon.join(causes[:3]))
+    return told + (words.more.format(rest=rest) if rest > 0 else "")
 
 
-def reasons(decision: Decision, level: Disclosure = Disclosure.FULL) -> tuple[str, ...]:
+def reasons(decision: Decision, level: Disclosure = Disclosure.FULL, language: Language = Language.EN) -> tuple[str, ...]:
     """What accounts for a refusal, one clause each, without repeats; empty for a permit."""
-    return tuple(dict.fromkeys(_cause(reason, level) for reason in telling(decision)))
+    return tuple(dict.fromkeys(_cause(reason, level, language) for reason in telling(decision)))
 
 
 def telling(decision: Decision) -> tuple[Reason, ...]:
@@ -135,31 +102,35 @@ def telling(decision: Decision) -> tuple[Reason, ...]:
     return tuple(premises or failed)
 
 
-def _permit(decision: Decision) -> str:
-    words = "permitted"
+def _permit(decision: Decision, words: Phrases) -> str:
+    told = words.permitted
     if decision.valid_until:
-        words += f" until {decision.valid_until.isoformat().replace('+00:00', 'Z')}"
-    later = sorted({item.operand for item in decision.deferred if item.until})
-    legal = sorted({item.operand for item in decision.deferred if not item.until})
+        told += words.until.format(when=decision.valid_until.isoformat().replace("+00:00", "Z"))
+    later = sorted({item.label or item.operand for item in decision.deferred if item.until})
+    legal = sorted({item.label or item.operand for item in decision.deferred if not item.until})
     if later:
-        words += f"; judged later: {', '.join(later)}"
+        told += words.later.format(names=words.comma.join(later))
     if legal:
-        words += f"; agreed but not technically enforced: {', '.join(legal)}"
-    return words
+        told += words.legal.format(names=words.comma.join(legal))
+    return told
 
 
-def _cause(reason: Reason, level: Disclosure) -> str:
-    plain = _REASONS.get(reason.code, reason.code.value)
+def _cause(reason: Reason, level: Disclosure, language: Language) -> str:
+    words = PHRASES[language]
+    plain = words.reasons.get(reason.code, reason.code.value)
+    # the engine's own details are English: elsewhere the code speaks
+    detail = reason.detail if level is Disclosure.FULL and language is Language.EN else ""
+    name = reason.label or reason.operand
     if level is Disclosure.CODE:
         return plain
-    if not reason.operand:
-        return reason.detail or plain if level is Disclosure.FULL else plain
+    if not name:
+        return detail or plain
     if level is Disclosure.OPERANDS:
-        return f"{plain}: {reason.operand}"
-    if reason.code is Code.UNSATISFIED:
-        asked = f"{reason.operand} has {_WORDS.get(reason.operator, reason.operator)} {', '.join(reason.right)}"
-        return f"{asked}, and is {', '.join(reason.value)}" if reason.value else asked
-    return f"{reason.operand}: {reason.detail or plain}"
+        return words.colon.format(left=plain, right=name)
+    if reason.code is Code.UNSATISFIED and reason.operator in words.operators:
+        asked = words.operators[reason.operator].format(left=name, right=words.comma.join(reason.right))
+        return words.value.format(asked=asked, value=words.comma.join(reason.value)) if reason.value else asked
+    return words.colon.format(left=name, right=detail or plain)
 
 
 def _full(reason: Reason) -> dict[str, Any]:
@@ -171,12 +142,18 @@ def _full(reason: Reason) -> dict[str, Any]:
             "where": reason.where,
             "rule": reason.rule,
             "left": reason.operand,
+            "label": _label(reason.label, reason.operand),
             "op": reason.operator,
             "right": list(reason.right),
             "value": None if reason.value is None else list(reason.value),
             "detail": reason.detail,
         }
     )
+
+
+def _label(label: str, operand: str) -> str:
+    """The short name, where the operand has a longer one."""
+    return label if label != operand else ""
 
 
 def _slim(tree: dict[str, Any]) -> dict[str, Any]:

@@ -244,7 +244,14 @@ def deferred(candidates: tuple[CompiledRule, ...], frame: Frame, stage: Stage) -
                     until = part.operand.first_stage_after(stage) if truth.code is Code.STAGE_DEFERRED else None
                     where = part.constraint.where
                     name = part.constraint.left if isinstance(part, Atom) else part.operand.name
-                    later[where] = Deferred(code=truth.code, where=where, operand=name, until=until, detail=truth.detail)
+                    later[where] = Deferred(
+                        code=truth.code,
+                        where=where,
+                        operand=name,
+                        until=until,
+                        detail=truth.detail,
+                        label=part.operand.short,
+                    )
     return tuple(later.values())
 
 

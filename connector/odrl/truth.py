@@ -270,6 +270,8 @@ class Deferred:
     operand: str
     until: Stage | None
     detail: str
+    label: str = ""
+    # the operand's short name, for readers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,13 @@ def test_turtle_in_and_exactly_one_report_out(files: Files) -> None:
     assert len(graph.values(rule, f"{report}premiseReport")) == 3
 
 
+def test_the_sentence_comes_in_other_languages(run: Run) -> None:
+    asked = ("policy", "evaluate", "--policy", "members-only", "--language")
+    assert run(*asked, "de").out.startswith("deny: abgelehnt: membership")
+    assert run(*asked, "zh", "--json").tree["sentence"].startswith("拒绝：membership")
+    assert run(*asked, "tlh").code == 2
+
+
 def test_a_duty_blocks_as_the_mode_says(files: Files) -> None:
     files.write("state", STATE.replace("report:Fulfilled", "report:NonSet"))
     assert files.ask().out.startswith("deny")

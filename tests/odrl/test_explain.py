@@ -9,6 +9,8 @@ import pytest
 from connector.odrl import explain, jsonld
 from connector.odrl.evaluate import decide
 from connector.odrl.explain import Disclosure
+from connector.odrl.model import Operator
+from connector.odrl.phrases import PHRASES, Language
 from connector.odrl.truth import Code, Decision, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
 from tests.odrl.casefile import NOON
@@ -90,4 +92,66 @@ def test_what_is_missing_is_named(vocabulary: Vocabulary) -> None:
 
 def test_every_code_that_refuses_has_words() -> None:
     silent = {Code.SATISFIED, Code.PERMITTED, Code.OVERRIDDEN, Code.STAGE_DEFERRED, Code.LEGAL_ONLY}
-    assert set(explain._REASONS) == set(Code) - silent
+    assert set(PHRASES[Language.EN].reasons) == set(Code) - silent
+
+
+MEMBERS = {
+    "permission": [{"action": "use", "constraint": [{"leftOperand": "membership", "operator": "eq", "rightOperand": "active"}]}]
+}
+
+
+def test_a_missing_claim_is_told_by_its_short_name(vocabulary: Vocabulary) -> None:
+    long = jsonld.read(json.loads(json.dumps(MEMBERS).replace('"membership"', '"https://w3id.org/kontor/ns/membership"')))
+    for policy in (jsonld.read(MEMBERS), long):
+        found = decide(policy, Request(), World(now=NOON), vocabulary)
+        assert explain.sentence(found) == "refused: membership: nothing is known of `membership`"
+        (missing,) = explain.report(found)["missing"]
+        assert missing == {
+            "operand": "https://w3id.org/kontor/ns/membership",
+            "label": "membership",
+            "how": "state or prove `membership`",
+        }
+
+
+@pytest.mark.parametrize(
+    ("language", "refused", "unknown", "permitted"),
+    [
+        (
+            Language.EN,
+            "refused: purpose has to be one of research, education, and is marketing",
+            "refused: purpose: nothing is known of `purpose`",
+            "permitted until 2027-01-02T00:00:00Z",
+        ),
+        (
+            Language.DE,
+            "abgelehnt: purpose muss eines von research, education sein, ist aber marketing",
+            "abgelehnt: purpose: ein Wert ist nicht bekannt",
+            "erlaubt bis 2027-01-02T00:00:00Z",
+        ),
+        (
+            Language.ZH,
+            "拒绝：purpose 须为 research、education 之一，实际为 marketing",
+            "拒绝：purpose：缺少所需的值",
+            "允许，有效至 2027-01-02T00:00:00Z",
+        ),
+    ],
+)
+def test_a_sentence_comes_in_three_languages(
+    language: Language, refused: str, unknown: str, permitted: str, vocabulary: Vocabulary
+) -> None:
+    def told(purpose: str | None) -> str:
+        return explain.sentence(decision(vocabulary, purpose=purpose), language=language)
+
+    assert told("marketing") == refused
+    assert told(None) == unknown
+    assert told("research") in (permitted, permitted.replace("01-02", "01-01"))
+
+
+def test_every_language_has_words_for_the_same_things() -> None:
+    english = PHRASES[Language.EN]
+    assert set(PHRASES) == set(Language)
+    for words in PHRASES.values():
+        assert words.operators.keys() == english.operators.keys() == set(Operator)
+        assert words.reasons.keys() == english.reasons.keys()
+        for operator, sentence in words.operators.items():
+            assert sentence.count("{left}") == sentence.count("{right}") == 1, operator
