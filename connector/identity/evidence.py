@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from connector.errors import AddressRefused, KontorError, Overloaded, PeerAnswer, PeerError, Unproven
+from connector.errors import AddressRefused, KontorError, Overloaded, PeerAnswer, PeerError, PeerMessage, Unproven
 from connector.identity import status
 from connector.identity.credentials import Evidence, Missing, Opened, SchemaCheck
 from connector.identity.did import Document
@@ -82,7 +82,7 @@ def is_passing(fault: KontorError) -> bool:
     """Whether what failed so may succeed a moment later."""
     if isinstance(fault, PeerAnswer):
         return fault.answer_status >= 500 or fault.answer_status in (408, 425, 429)
-    return isinstance(fault, PeerError | Overloaded) and not isinstance(fault, AddressRefused)
+    return isinstance(fault, PeerError | Overloaded) and not isinstance(fault, AddressRefused | PeerMessage)
 
 
 def _missing(fault: KontorError) -> Missing:
