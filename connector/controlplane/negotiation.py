@@ -258,6 +258,8 @@ class Negotiations:
     async def settled(self, key: Key, attempt: Attempt, body: bytes) -> None:
         """A message of ours was acknowledged with `body`."""
         answer = wire.read_answer(body, m.ContractNegotiation)
+        if answer is None and body.strip():
+            observe.warning("negotiation.odd_answer", pid=key.pid, cause="the peer acknowledged with a body that is no answer")
         now, new_id = self._clock.now(), new_urn()
         desk = await self._desk_of(key)
 

@@ -284,6 +284,8 @@ class Transfers:
     async def settled(self, key: Key, attempt: Attempt, body: bytes) -> None:
         """A message of ours was acknowledged with `body`."""
         answer = wire.read_answer(body, m.TransferProcess)
+        if answer is None and body.strip():
+            observe.warning("transfer.odd_answer", pid=key.pid, cause="the peer acknowledged with a body that is no answer")
         desk, now, new_id = await self._desk(key, None), self._clock.now(), new_urn()
 
         def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:

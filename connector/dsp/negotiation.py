@@ -14,6 +14,7 @@ from typing import Any
 
 from connector.dsp import messages as m
 from connector.dsp import wire
+from connector.dsp.acknowledging import learned
 from connector.dsp.process import (
     By,
     Cargo,
@@ -328,13 +329,12 @@ def settle(
     A first message that is acknowledged after we gave the negotiation up: the peer knows us now and is told of the end.
     """
     flight = negotiation.in_flight
-    their_pid = (answer.consumer_pid if negotiation.is_provider else answer.provider_pid) if answer else None
-    learned = replace(negotiation, peer_pid=negotiation.peer_pid or their_pid or None)
+    known = learned(negotiation, answer)
     if flight is None or flight.message_id != message_id:
-        if negotiation.state is State.TERMINATED and negotiation.peer_pid is None and learned.peer_pid is not None:
-            return _tell_the_end(learned, new_message_id, now, "acknowledged after the end")
-        return Step(process=learned)
-    return acknowledged(learned, now)
+        if negotiation.state is State.TERMINATED and negotiation.peer_pid is None and known.peer_pid is not None:
+            return _tell_the_end(known, new_message_id, now, "acknowledged after the end")
+        return Step(process=known)
+    return acknowledged(known, now)
 
 
 def give_up(negotiation: Negotiation, message_id: str, cause: str, *, new_message_id: str, now: datetime) -> Step[Negotiation]:

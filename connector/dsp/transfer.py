@@ -13,6 +13,7 @@ from typing import Any
 
 from connector.dsp import messages as m
 from connector.dsp import wire
+from connector.dsp.acknowledging import learned
 from connector.dsp.process import (
     By,
     Cargo,
@@ -344,15 +345,14 @@ def settle(
     A request that is acknowledged after we gave the transfer up: the provider knows us now and is told of the end.
     """
     flight = transfer.in_flight
-    their_pid = answer.provider_pid if answer and not transfer.is_provider else None
-    learned = replace(transfer, peer_pid=transfer.peer_pid or their_pid or None)
+    known = learned(transfer, answer)
     if message_id == transfer.renewal:
-        return Step(process=replace(learned, renewal=None, former=None))
+        return Step(process=replace(known, renewal=None, former=None))
     if flight is None or flight.message_id != message_id:
-        if transfer.state is State.TERMINATED and transfer.peer_pid is None and learned.peer_pid is not None:
-            return _tell_the_end(learned, new_message_id, now, "acknowledged after the end")
-        return Step(process=learned)
-    return acknowledged(learned, now)
+        if transfer.state is State.TERMINATED and transfer.peer_pid is None and known.peer_pid is not None:
+            return _tell_the_end(known, new_message_id, now, "acknowledged after the end")
+        return Step(process=known)
+    return acknowledged(known, now)
 
 
 def give_up(transfer: Transfer, message_id: str, cause: str, *, new_message_id: str, now: datetime) -> Step[Transfer]:

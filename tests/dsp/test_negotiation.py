@@ -62,6 +62,33 @@ def terminates(process: Negotiation, **members: Any) -> m.ContractNegotiationTer
     return m.ContractNegotiationTerminationMessage(**ids(process), **members)
 
 
+# --- what an answer teaches
+
+
+def test_an_answer_that_says_nothing_of_the_peers_process_is_taken_and_told() -> None:
+    reached = steps.settle(begun().process, "m1", None, new_message_id="x", now=LATER).process
+    assert (reached.state, reached.peer_pid) == (State.REQUESTED, None)
+    assert reached.warnings == ("the peer acknowledged our first message without a process id of its own",)
+    # an empty answer to a later message is what the field sends
+    sent = act(consumer(State.AGREED, agreement=AGREEMENT), Event.VERIFY)
+    assert steps.settle(sent.process, "m2", None, new_message_id="x", now=LATER).process.warnings == ()
+
+
+def test_an_answer_about_another_process_is_believed_in_nothing() -> None:
+    lie = m.ContractNegotiation(provider_pid="urn:p:1", consumer_pid="urn:someone-else", state=State.FINALIZED)
+    reached = steps.settle(begun().process, "m1", lie, new_message_id="x", now=LATER).process
+    assert (reached.state, reached.peer_pid) == (State.REQUESTED, None)
+    assert "`urn:someone-else` and not about ours" in reached.warnings[0]
+
+
+def test_a_peer_that_changes_its_process_id_in_an_answer_keeps_the_one_it_began_with() -> None:
+    sent = act(consumer(State.AGREED, agreement=AGREEMENT), Event.VERIFY)
+    other = m.ContractNegotiation(provider_pid="urn:changed", consumer_pid=US, state=State.VERIFIED)
+    reached = steps.settle(sent.process, "m2", other, new_message_id="x", now=LATER).process
+    assert (reached.state, reached.peer_pid) == (State.VERIFIED, THEM)
+    assert "`urn:changed` now" in reached.warnings[0]
+
+
 # --- a state is reached when the message is acknowledged
 
 
