@@ -1,6 +1,7 @@
 """Which participant a request of an operator is about, and whether the key that it came with is good for it.
 
-The gate has checked the key; the two schemes here describe the header in the API's description.
+The gate has checked the key; the two schemes here describe the header in the API's description. Dependencies are coroutines though
+they wait for nothing: the framework would run functions in a thread, at many times their cost.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _HEADER = APIKeyHeader(name="X-Api-Key", auto_error=False, description="A key of
 _BEARER = HTTPBearer(auto_error=False, description="The same key as a bearer token.")
 
 
-def _shown_key(
+async def _shown_key(
     request: Request, header: Annotated[object, Depends(_HEADER)], bearer: Annotated[object, Depends(_BEARER)]
 ) -> Key:
     key = request.scope["state"][STATE]
@@ -29,7 +30,9 @@ ShownKey = Annotated[Key, Depends(_shown_key)]
 """The key that the request came with."""
 
 
-def _participant(key: ShownKey, participant: Annotated[str, Path(description="Local name of the participant context.")]) -> str:
+async def _participant(
+    key: ShownKey, participant: Annotated[str, Path(description="Local name of the participant context.")]
+) -> str:
     if not key.opens(participant):
         # also for participants that do not exist: a key limited to others does not learn which do
         raise Forbidden(

@@ -13,7 +13,7 @@ Cursor = Annotated[str | None, Query(max_length=1000, description="`next_cursor`
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 
 
-def _fitting(
+async def _fitting(
     state: Annotated[State | None, Query(description="Protocol state.")] = None,
     role: Annotated[Role | None, Query(description="Our role.")] = None,
     peer: Annotated[str | None, Query(description="The peer's participant id.")] = None,
