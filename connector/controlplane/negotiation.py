@@ -8,7 +8,6 @@ Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from connector import observe
@@ -25,6 +24,7 @@ from connector.controlplane.terms import NegotiationWish, named_terms, opening_t
 from connector.dsp import messages as m
 from connector.dsp import negotiation as steps
 from connector.dsp import wire
+from connector.dsp.copies import replace
 from connector.dsp.negotiation import Negotiation, Opening
 from connector.dsp.process import By, Cause
 from connector.dsp.tables import Event, Kind, Role, State

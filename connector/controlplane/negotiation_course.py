@@ -6,7 +6,7 @@ What does not live here: gathering and committing (`negotiation.py`), and the ru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from connector.controlplane.agreements import agreed_tree, agreement_of
@@ -16,6 +16,7 @@ from connector.controlplane.participants import Context
 from connector.controlplane.policy import Judge
 from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long
 from connector.dsp import negotiation as steps
+from connector.dsp.copies import replace
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.process import By, Cause, Due, Step, entry
 from connector.dsp.tables import Event, Kind, Role, State

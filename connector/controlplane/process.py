@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
-from dataclasses import replace
+import os
+import time
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from connector.controlplane.decisions import Choice
+from connector.dsp.copies import replace
 from connector.dsp.process import By, Cause, Due, Process, Record, entry
 from connector.errors import IllegalTransition
 from connector.ports.store import Change
 
 P = TypeVar("P", bound=Process)
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 DEADLINE = "deadline"
 """The one due row that a process has from its beginning: when it has stood still for too long."""
 
 
 def new_urn() -> str:
-    """A new id that nobody else has, for processes, messages and agreements."""
-    return f"urn:uuid:{uuid.uuid4()}"
+    """A new id that nobody else has, for processes, messages and agreements.
+
+    It begins with the time, so that rows which are written together lie together in the store's indexes.
+    Source: RFC 9562, 5.7 (version 7).
+    """
+    digits = f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+    return f"urn:uuid:{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
 def digest_of(raw: bytes) -> str:

@@ -8,7 +8,6 @@ Source: Dataspace Protocol 2025-1, Transfer Process Protocol.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from connector import observe
@@ -24,6 +23,7 @@ from connector.controlplane.transfer_course import Desk, TransferCourse
 from connector.dsp import messages as m
 from connector.dsp import transfer as steps
 from connector.dsp import wire
+from connector.dsp.copies import replace
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import By, Cause
 from connector.dsp.tables import Event, Kind, Role, State

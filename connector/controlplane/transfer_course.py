@@ -6,7 +6,7 @@ What does not live here: gathering, committing, and telling the data plane (`tra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from connector.controlplane.participants import Context
 from connector.controlplane.policy import Judge
 from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long
 from connector.dsp import transfer as steps
+from connector.dsp.copies import replace
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import By, Cause, Due, Step, entry
 from connector.dsp.tables import Event, Kind, State

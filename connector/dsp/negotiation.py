@@ -8,13 +8,17 @@ Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol and its HTTPS b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from connector.dsp import messages as m
 from connector.dsp import wire
+<<<<<<< Updated upstream
 from connector.dsp.acknowledging import learned
+=======
+from connector.dsp.copies import replace
+>>>>>>> Stashed changes
 from connector.dsp.process import (
     By,
     Cargo,

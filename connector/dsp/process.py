@@ -9,7 +9,7 @@ Source: Dataspace Protocol 2025-1, "State Machine" of both protocols, and its HT
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from connector.dsp.copies import replace
 from connector.dsp.tables import TABLES, Event, Kind, Role, State, follow
 from connector.errors import BadMessage, Conflict, IllegalTransition
 

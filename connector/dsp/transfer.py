@@ -7,13 +7,17 @@ Source: Dataspace Protocol 2025-1, Transfer Process Protocol and its HTTPS bindi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from connector.dsp import messages as m
 from connector.dsp import wire
+<<<<<<< Updated upstream
 from connector.dsp.acknowledging import learned
+=======
+from connector.dsp.copies import replace
+>>>>>>> Stashed changes
 from connector.dsp.process import (
     By,
     Cargo,
