@@ -18,7 +18,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final, Literal, NamedTuple, TextIO
 
@@ -36,14 +36,19 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 # --- context
 
 
-@contextlib.contextmanager
-def bound(**fields: object) -> Iterator[None]:
+class bound:
     """Let every line written inside carry `fields`, in this task and in those it starts."""
-    mark = _context.set({**_context.get(), **fields})
-    try:
-        yield
-    finally:
-        _context.reset(mark)
+
+    __slots__ = ("_fields", "_mark")
+
+    def __init__(self, **fields: object) -> None:
+        self._fields = fields
+
+    def __enter__(self) -> None:
+        self._mark = _context.set({**_context.get(), **self._fields})
+
+    def __exit__(self, *_: object) -> None:
+        _context.reset(self._mark)
 
 
 def context() -> Mapping[str, object]:
@@ -138,7 +143,7 @@ def _as_json(line: _Line) -> str:
     tree: dict[str, Any] = {"at": _time(line.at), "level": line.level, "event": line.event}
     for name, value in line.fields.items():
         if value is not None:
-            tree[name if name not in tree else f"{name}_"] = _hidden(name) or _cut(value)
+            tree[name if name not in tree else f"{name}_"] = _hidden(name) or (_cut(value) if isinstance(value, str) else value)
     if line.trace:
         tree["trace"] = line.trace
     return orjson.dumps(tree, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
@@ -179,10 +184,8 @@ def _hidden(name: str) -> str | None:
     return "[hidden]" if _SECRET.search(name) else None
 
 
-def _cut(value: object) -> object:
+def _cut(value: str) -> str:
     """`value` as it may be written: not too long, and without halves of surrogate pairs."""
-    if not isinstance(value, str):
-        return value
     text = value if len(value) <= _MOST_OF_A_VALUE else f"{value[:_MOST_OF_A_VALUE]}..."
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
@@ -192,7 +195,7 @@ def _shown(name: str, value: object) -> str:
         return hidden
     if isinstance(value, float):
         return f"{value:.6g}"
-    return _quoted(str(_cut(value)))
+    return _quoted(_cut(str(value)))
 
 
 def _quoted(text: str) -> str:
