@@ -265,6 +265,16 @@ def test_a_secret_does_not_show_itself(tmp_path: pathlib.Path) -> None:
     assert "hush" not in repr(read(written(tmp_path, text)))
 
 
+def test_the_address_of_a_store_may_hold_a_password_and_does_not_show_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE", "postgresql://kontor:hush@db.example/kontor")
+    text = '[node]\npublic_url = "https://a.example"\n[store]\nurl = { env = "STORE" }\nconnections = 4\n'
+    found = read(written(tmp_path, text))
+    assert (found.store.url, found.store.connections) == ("postgresql://kontor:hush@db.example/kontor", 4)
+    assert "hush" not in repr(found)
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

@@ -21,7 +21,9 @@ from connector.storage.postgres.link import Link
 from connector.storage.queries import statements
 
 _LOOK_EVERY_S: Final = 1.0
-_TELL: Final = statements("postgres")["tell"]
+_SQL: Final = statements("postgres")
+_NODE_LOCK: Final = 0x4B6E7473
+"""The first half of the advisory lock that the session of a node holds; the second is its id."""
 _FAULTS: Final = (
     OSError,
     TimeoutError,
@@ -102,6 +104,10 @@ class Herald:
         connection = await self._link.connect()
         try:
             await connection.add_listener(self._channel, self._hear)
+            # only told: the session of a node that was cut off may outlive it for a while
+            if not await connection.fetchval(_SQL["claim_node_id"], _NODE_LOCK, self._node):
+                mend = "give each replica an id of its own in `node.id`: those that share one take each other's work"
+                observe.warning("store.node_id_taken", node=self._node, mend=mend)
         except BaseException:
             connection.terminate()
             raise
@@ -120,7 +126,7 @@ class Herald:
         self._has_news.clear()
         if moment is not None and (self._told is None or moment < self._told):
             self._told = moment
-            await self._connection.execute(_TELL, self._channel, f"{self._node} {moment}")
+            await self._connection.execute(_SQL["tell"], self._channel, f"{self._node} {moment}")
 
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
         node, _, text = payload.partition(" ")

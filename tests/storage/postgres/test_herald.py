@@ -140,6 +140,18 @@ async def test_a_herald_that_was_cut_off_listens_again(database: str, monkeypatc
         await node.store.close()
 
 
+async def test_two_nodes_with_one_id_are_told(nodes: list[Node], database: str, caplog: pytest.LogCaptureFixture) -> None:
+    def warnings() -> list[str]:
+        return [record.__dict__["fields"]["node"] for record in caplog.records if record.getMessage() == "store.node_id_taken"]
+
+    assert warnings() == []
+    second = Node(database, "here")
+    await second.store.open()
+    await second.listens()
+    assert warnings() == ["here"]
+    await second.store.close()
+
+
 async def test_what_others_say_on_the_channel_does_no_harm(nodes: list[Node], database: str) -> None:
     here, there = nodes
     other = await asyncpg.connect(database)

@@ -16,7 +16,7 @@ STATEMENTS = statements("postgres")
 # the workers' calls go across contexts; the others begin at a row that was found within a context
 _ACROSS = ("claim_messages", "claim_due", "release", "next_moment", "running", "drop_due")
 _BY_ROW = ("lock_process", "steps", "pending", "waiting_due")
-_CALLS = ("write_change", "keep_agreement", "write_document", "tell")
+_CALLS = ("claim_node_id", "write_change", "keep_agreement", "write_document", "tell")
 
 
 def test_every_statement_is_used() -> None:

@@ -99,5 +99,8 @@ SELECT count(*) FROM gone
 -- name: revision
 SELECT number FROM revision WHERE participant = $1
 
+-- name: claim_node_id
+SELECT pg_try_advisory_lock($1, hashtext(current_schema() || ' ' || $2))
+
 -- name: tell
 SELECT pg_notify($1, $2)
