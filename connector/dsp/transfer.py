@@ -13,11 +13,8 @@ from typing import Any
 
 from connector.dsp import messages as m
 from connector.dsp import wire
-<<<<<<< Updated upstream
 from connector.dsp.acknowledging import learned
-=======
 from connector.dsp.copies import replace
->>>>>>> Stashed changes
 from connector.dsp.process import (
     By,
     Cargo,
