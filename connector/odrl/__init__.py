@@ -5,6 +5,7 @@
     yamlfmt      policy <- the YAML language            expand       shared properties into atomic rules
     compile      policy -> closures and an index        evaluate     may this request be served now
     canonical    equality beyond spelling               compare      does one policy lie within another
+    analyse      policies taken together: containment, conflicts, change, meet, counter-offer
     explain      a decision for people and for peers
 
 Source: ODRL Information Model 2.2 and ODRL Vocabulary & Expression 2.2 (W3C Recommendations, 15 February 2018).

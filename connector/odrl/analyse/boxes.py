@@ -1,0 +1,105 @@
+"""Sets of requests as unions of boxes: a box is one mask of cells for each axis, a request lies in it when each of its cells does.
+
+Cells and axes are cut in `axes`; which boxes a policy is, in `normal`. The algebra is exact, and stops at a cap instead of
+growing without bound: what is beyond it is unknown, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from operator import and_
+
+MOST_BOXES = 4096
+
+Box = tuple[int, ...]
+"""For each axis the cells that lie in it, as bits. No mask is zero."""
+
+
+class Beyond(Exception):
+    """The analysis would grow beyond its bounds; whoever asked answers `unknown` with this reason."""
+
+
+def common(a: Box, b: Box) -> Box | None:
+    """What two boxes have in common; None when that is nothing."""
+    found = tuple(map(and_, a, b))
+    return found if all(found) else None
+
+
+def intersection(a: Sequence[Box], b: Sequence[Box]) -> list[Box]:
+    """What two unions of boxes have in common.
+
+    Raises: Beyond when it takes too many boxes.
+    """
+    if len(a) * len(b) > MOST_BOXES * 16:
+        raise Beyond(f"the comparison takes more than {MOST_BOXES} boxes")
+    found = [box for x in a for y in b if (box := common(x, y)) is not None]
+    return _capped(found if len(found) < 2 else absorbed(found))
+
+
+def union(*parts: Sequence[Box]) -> list[Box]:
+    """All boxes of several unions, without those that lie within another.
+
+    Raises: Beyond when there are too many.
+    """
+    found = [box for part in parts for box in part]
+    return _capped(found if len(found) < 2 else absorbed(found))
+
+
+def difference(boxes: Sequence[Box], holes: Iterable[Box]) -> list[Box]:
+    """What is left of `boxes` outside all `holes`.
+
+    Raises: Beyond when it takes too many boxes.
+    """
+    left = list(boxes)
+    for hole in holes:
+        if not left:
+            break
+        left = _capped([piece for box in left for piece in _pieces(box, hole)])
+    return left
+
+
+def _pieces(box: Box, hole: Box) -> Iterator[Box]:
+    shared = tuple(map(and_, box, hole))
+    if not all(shared):
+        yield box
+        return
+    for axis, cells in enumerate(box):
+        rest = cells & ~hole[axis]
+        if rest:
+            yield (*shared[:axis], rest, *box[axis + 1 :])
+
+
+def is_within(box: Box, whole: Box) -> bool:
+    """Whether one box lies in another."""
+    return all(not cells & ~other for cells, other in zip(box, whole, strict=True))
+
+
+def absorbed(boxes: Sequence[Box]) -> list[Box]:
+    """The same set without boxes that lie within another one, and with those joined that differ on one axis only."""
+    joined = list(dict.fromkeys(boxes))
+    before = 0
+    while len(joined) != before and len(joined) > 1:
+        before = len(joined)
+        for axis in range(len(joined[0])):
+            groups: dict[Box, int] = {}
+            for box in joined:
+                rest = (*box[:axis], *box[axis + 1 :])
+                groups[rest] = groups.get(rest, 0) | box[axis]
+            if len(groups) < len(joined):
+                joined = [(*rest[:axis], cells, *rest[axis:]) for rest, cells in groups.items()]
+    if 1 < len(joined) <= 256:
+        # beyond that, keeping a few boxes too many is cheaper than looking for them
+        kept = sorted(joined, key=lambda box: -sum(map(int.bit_count, box)))
+        joined = []
+        for box in kept:
+            if not any(is_within(box, whole) for whole in joined):
+                joined.append(box)
+    return joined
+
+
+def _capped(boxes: list[Box]) -> list[Box]:
+    if len(boxes) > MOST_BOXES:
+        boxes = absorbed(boxes)
+    if len(boxes) > MOST_BOXES:
+        raise Beyond(f"the comparison takes more than {MOST_BOXES} boxes")
+    return boxes

@@ -1,0 +1,239 @@
+"""From boxes to requests and back: a request that lies in a box, and the box in which a request lies.
+
+A witness is made of one value for each axis of a box, at a stage at which the box exists. It proves nothing by itself: whoever
+shows it has run the evaluator on it. Cells that no request can state (a clause of law, an unknown term) are left out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connector.odrl.analyse.axes import Axis, Cell, Kind
+from connector.odrl.analyse.boxes import Box
+from connector.odrl.analyse.cells import AGREED, Value, is_counted
+from connector.odrl.analyse.space import Space
+from connector.odrl.closures import Frame, reader, resolve
+from connector.odrl.operands import left_side, matcher
+from connector.odrl.truth import STAGE_ORDER, DutyState, Request, Stage, Taxonomy, Unknown, World
+from connector.odrl.vocabulary import Operand, SourceKind
+
+# what a reader understands best comes first
+STAGES = (
+    *(Stage.REQUEST, Stage.TRANSFER, Stage.ONGOING, Stage.AFTER),
+    *(Stage.NEGOTIATE, Stage.AGREE, Stage.CATALOG, Stage.PUBLISH),
+)
+_ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """A request in a world at a stage that shows a difference."""
+
+    request: Request
+    world: World
+    stage: Stage
+
+
+def stages(space: Space, box: Box) -> tuple[Stage, ...]:
+    """The stages at which a request can lie in a box, the plainest first; none when the box is no real one."""
+    found = (1 << len(Stage)) - 1
+    for axis, cells in zip(space.axes, box, strict=True):
+        if cells != axis.full:
+            found &= _stages(axis, cells)
+    return tuple(stage for stage in STAGES if found >> STAGE_ORDER[stage] & 1)
+
+
+def _stages(axis: Axis, cells: int) -> int:
+    found = 0
+    for number, cell in enumerate(axis.cells):
+        if cells >> number & 1:
+            found |= cell.stages
+    return found
+
+
+def is_sure(space: Space, box: Box) -> bool:
+    """Whether a box holds values of which every constraint in play can be judged."""
+    return all(cells & ~axis.where(lambda cell: cell.is_vague) for axis, cells in zip(space.axes, box, strict=True))
+
+
+@dataclass(slots=True)
+class _Draft:
+    action: str = "use"
+    target: str | None = None
+    party: str | None = None
+    now: datetime = _ANY_TIME
+    since: timedelta | None = None
+    params: dict[str, object] = field(default_factory=dict)
+    claims: dict[str, object] = field(default_factory=dict)
+    taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
+    duties: dict[str, DutyState] = field(default_factory=dict)
+    belongings: dict[Kind, set[str]] = field(default_factory=dict)
+
+
+def state(space: Space, box: Box, stage: Stage) -> Witness:
+    """A request that lies in `box` at `stage`, as far as a request can say so."""
+    draft = _Draft()
+    for axis, cells in zip(space.axes, box, strict=True):
+        cell = _plainest(axis, cells, stage)
+        if cell is not None:
+            _tell(draft, axis, cell, space, box)
+    memberships = {
+        who: frozenset(draft.belongings[kind])
+        for who, kind in ((draft.target, Kind.TARGET_COLLECTION), (draft.party, Kind.PARTY_COLLECTION))
+        if who is not None and kind in draft.belongings
+    }
+    try:
+        agreed_at = None if draft.since is None else draft.now - draft.since
+    except OverflowError:
+        agreed_at = None
+    world = World(
+        now=draft.now,
+        claims=draft.claims,
+        memberships=memberships,
+        taxonomies=draft.taxonomies,
+        agreed_at=agreed_at,
+        duties=draft.duties,
+    )
+    return Witness(
+        request=Request(action=draft.action, target=draft.target, party=draft.party, params=draft.params),
+        world=world,
+        stage=stage,
+    )
+
+
+def _plainest(axis: Axis, cells: int, stage: Stage) -> Cell | None:
+    """The cell of a mask that says most: one with a value before one without, a sure one before a vague one."""
+    here = [cell for n, cell in enumerate(axis.cells) if cells >> n & 1 and cell.stages >> STAGE_ORDER[stage] & 1]
+    return min(here, key=lambda cell: (cell.is_vague, not cell.values, _spelled(cell) is None), default=None)
+
+
+def _spelled(cell: Cell) -> Value | None:
+    return next((value for value in cell.values if value.fact is not None), None)
+
+
+def _tell(draft: _Draft, axis: Axis, cell: Cell, space: Space, box: Box) -> None:
+    value = _spelled(cell)
+    fact: Any = value.fact if value is not None else None
+    number = axis.cells.index(cell)
+    if axis.kind is Kind.ACTION and isinstance(fact, str):
+        draft.action = fact
+    elif axis.kind is Kind.TARGET:
+        draft.target = fact
+    elif axis.kind is Kind.PARTY:
+        draft.party = fact
+    elif axis.kind is Kind.DUTY:
+        draft.duties[axis.name] = DutyState.PENDING if number else DutyState.FULFILLED
+    elif axis.kind in (Kind.TARGET_COLLECTION, Kind.PARTY_COLLECTION) and number < 2:
+        draft.belongings.setdefault(axis.kind, set()).update(axis.name.split(" ")[:1] if number == 0 else ())
+        if axis.kind is Kind.TARGET_COLLECTION:
+            draft.target = draft.target or "urn:kontor:member"
+        else:
+            draft.party = draft.party or "urn:kontor:member"
+    elif axis.kind is Kind.OPERAND and axis.operand is not None and value is not None:
+        _tell_operand(draft, axis, axis.operand, value)
+
+
+def _tell_operand(draft: _Draft, axis: Axis, operand: Operand, value: Value) -> None:
+    if value.given is not None:
+        draft.taxonomies[operand.name] = value.given
+    fact: Any = value.fact
+    source = operand.sources[0]
+    if axis.is_relative:
+        draft.since = fact
+    elif source.kind is SourceKind.CLOCK:
+        draft.now = fact
+    elif source.kind is SourceKind.REQUEST:
+        draft.params[source.name or operand.name] = fact
+    elif source.kind is SourceKind.CLAIM:
+        draft.claims[source.name] = fact
+    elif source.kind is SourceKind.PARTY and draft.party in (None, f"urn:kontor:another-{Kind.PARTY}"):
+        draft.party = fact
+
+
+# --- where a request lies
+
+
+def place(
+    space: Space, request: Request, world: World, stage: Stage, *, is_open: Callable[[Axis], bool] = lambda axis: False
+) -> Box | None:
+    """The box in which a request lies; None for an action that nobody knows.
+
+    Where only the evaluator can tell, and on axes that are not known and `is_open`, the box has every cell that is possible.
+    """
+    frame = Frame(world.now, request, STAGE_ORDER[stage], world)
+    at_stage = 1 << STAGE_ORDER[stage]
+    found: list[int] = []
+    for axis in space.axes:
+        possible = axis.where(lambda cell: cell.stages & at_stage)
+        cells = _cells(space, axis, frame, possible)
+        if cells is None:
+            return None
+        is_unknown = cells & axis.where(lambda cell: not cell.values and not cell.is_deferred) == cells
+        found.append(possible & ~axis.where(lambda cell: cell.is_deferred) if is_unknown and is_open(axis) else cells)
+    return tuple(found)
+
+
+def _cells(space: Space, axis: Axis, frame: Frame, possible: int) -> int | None:
+    if axis.kind is Kind.OPERAND and axis.operand is not None:
+        return _of_operand(axis, axis.operand, frame)
+    if axis.kind is Kind.DUTY:
+        is_open = frame.world.duties.get(axis.name, DutyState.PENDING) in (DutyState.PENDING, DutyState.VIOLATED)
+        return possible & (2 if is_open and possible & 2 else 1)
+    asked = {
+        Kind.TARGET: frame.request.target,
+        Kind.TARGET_COLLECTION: frame.request.target,
+        Kind.PARTY: frame.request.party,
+        Kind.PARTY_COLLECTION: frame.request.party,
+    }.get(axis.kind)
+    if axis.kind is Kind.ACTION:
+        known = space.vocabulary.action(frame.request.action)
+        return None if known is None else _with(axis, known.name)
+    if axis.kind in (Kind.TARGET, Kind.PARTY):
+        return axis.where(lambda cell: not cell.values) if asked is None else _with(axis, asked) or 1 << len(axis.cells) - 2
+    if axis.kind is Kind.OPEN:
+        return possible
+    if asked is None:
+        return 4
+    names = frozenset(axis.name.split(" "))
+    collections = frame.world.memberships.get(asked)
+    if asked in names:
+        return 1
+    return 4 if collections is None else 2 if names.isdisjoint(collections) else 1
+
+
+def _with(axis: Axis, name: str) -> int:
+    return axis.where(lambda cell: any(value.fact == name for value in cell.values))
+
+
+def _of_operand(axis: Axis, operand: Operand, frame: Frame) -> int:
+    deferred = axis.where(lambda cell: cell.is_deferred and cell.stages >> frame.stage & 1)
+    unknown = axis.where(lambda cell: not cell.values and not cell.is_deferred)
+    if is_counted(operand):
+        # whether there is a ledger, only the evaluator can tell
+        return (axis.full & ~axis.where(lambda cell: cell.is_deferred)) | deferred
+    if operand.is_legal_only or deferred:
+        return axis.where(lambda cell: cell.is_deferred) if operand.is_legal_only else deferred
+    fact = None if axis.is_party else reader(operand)(frame)
+    left = None if fact is None or fact == "" else left_side(fact, operand)
+    if left is None or isinstance(left, Unknown) or (axis.is_relative and frame.world.agreed_at is None):
+        return unknown
+    agreed = frame.world.agreed_at or AGREED
+    taxonomy = frame.world.taxonomies.get(operand.name)
+    cells = axis.full & ~unknown & ~axis.where(lambda cell: cell.is_deferred)
+    for test, masks in axis.tests:
+        right = tuple(resolve(value, agreed) or value for value in test.right)
+        truth = matcher(test.operator, right, operand)(left, taxonomy)
+        if truth is True:
+            cells &= masks.true
+        else:
+            cells &= ~masks.true & (masks.hard if isinstance(truth, Unknown) else ~masks.hard)
+    return cells
+
+
+def sample(space: Space, boxes: Sequence[Box]) -> list[tuple[Box, Stage]]:
+    """Boxes with a stage at which each exists, the plainest first."""
+    found = [(box, at) for box in boxes for at in stages(space, box)[:1]]
+    return sorted(found, key=lambda one: (not is_sure(space, one[0]), STAGES.index(one[1])))
