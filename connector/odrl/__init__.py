@@ -2,11 +2,14 @@
 
     model        what a policy is                       vocabulary   what its words mean
     jsonld       policy <-> JSON-LD                     operands     typed values, operators, taxonomies
-    yamlfmt      policy <- the YAML language            expand       shared properties into atomic rules
-    compile      policy -> closures and an index        evaluate     may this request be served now
+    yamlfmt      policy <- the YAML language            inherit      what the parents of a policy add to it
+    units        what converts into each other          expand       shared properties into atomic rules
+    premises     constraints -> closures                windows      times joined into one sorted list
+    ledger       constraints on what is on record       compile      policy -> closures and an index
+    evaluate     may this request be served now         compliance   every premise of every rule, as a report
     canonical    equality beyond spelling               compare      does one policy lie within another
     analyse      policies taken together: containment, conflicts, change, meet, counter-offer
-    explain      a decision for people and for peers
+    explain      a decision for people and for peers    phrases      its words in three languages
 
 Source: ODRL Information Model 2.2 and ODRL Vocabulary & Expression 2.2 (W3C Recommendations, 15 February 2018).
 """

@@ -21,11 +21,11 @@ from types import MappingProxyType
 
 from connector.odrl.closures import Frame, Test, after
 from connector.odrl.model import Constraint, Operator
-from connector.odrl.operands import left_side, matcher
+from connector.odrl.operands import holds, left_side, matcher
 from connector.odrl.terms import term
 from connector.odrl.truth import Code, Period, Truth, Unknown, Usage
 from connector.odrl.units import currency
-from connector.odrl.values import Duration, Typed
+from connector.odrl.values import TICK, Duration, Typed
 from connector.odrl.vocabulary import Operand, ValueType
 
 POLICY_USAGE = "policyUsage"
@@ -40,8 +40,12 @@ _SINCE: Mapping[str, Callable[[Usage], datetime | None]] = MappingProxyType(
 _READING = MappingProxyType(
     {"elapsedTime": Operator.LTEQ, "meteredTime": Operator.LTEQ, "delayPeriod": Operator.GTEQ, "timeInterval": Operator.GTEQ}
 )
+_SINGLE = frozenset({Operator.EQ, Operator.NEQ, Operator.LT, Operator.LTEQ, Operator.GT, Operator.GTEQ})
 _UNTRIGGERED = Unknown(code=Code.STATE_MISSING, detail="it is not known when the wait began", needs="delayPeriod")
 _BEYOND = Unknown(code=Code.VALUE_TYPE, detail="a moment beyond the calendar")
+_AGE_S = 100 * 366 * 86400
+_LAST_YEAR = 9000
+# a century from before this year lies within the calendar
 Read = Callable[[Frame], object]
 
 
@@ -65,6 +69,8 @@ def counted(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], 
         return _since(constraint, operand, duration, rule)
     reading = _READING.get(operand.name)
     operator = reading if reading is not None and constraint.operator is Operator.EQ else constraint.operator
+    if operand.name == "count" and len(right) == 1 and isinstance(right[0], Decimal) and operator in _SINGLE:
+        return _count(operator, right[0], _absent(operand), rule)
     match = matcher(operator, right, operand)
     unit = currency(term(constraint.unit.text)) if constraint.unit is not None else None
     no_unit = Unknown(code=Code.UNIT_MISMATCH, detail=f"`{operand.short}` needs a `unit`", needs=operand.name)
@@ -82,6 +88,22 @@ def counted(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], 
             return absent
         left = left_side(fact, operand)
         return left if isinstance(left, Unknown) else match(left, None)
+
+    return Counted(test, read)
+
+
+def _count(operator: Operator, limit: Decimal, absent: Unknown, rule: str) -> Counted:
+    """The common case, without a way through lexical forms."""
+
+    def test(frame: Frame) -> Truth:
+        usage = _usage(frame, rule)
+        if usage is None:
+            return absent
+        return holds(operator, (usage.count > limit) - (usage.count < limit))
+
+    def read(frame: Frame) -> object:
+        usage = _usage(frame, rule)
+        return None if usage is None else usage.count
 
     return Counted(test, read)
 
@@ -122,10 +144,19 @@ def _since(constraint: Constraint, operand: Operand, duration: Duration, rule: s
     # nothing has happened yet: no time has passed since a first use, and no interval is running
     unstarted = {"elapsedTime": is_before, "timeInterval": True}.get(operand.name)
 
+    # most durations have no months: then the way to the edge is one addition
+    plain = (
+        timedelta(microseconds=int(duration.seconds * 1_000_000))
+        if not duration.months and 0 <= duration.seconds < _AGE_S
+        else None
+    )
+
     def edge(usage: Usage) -> datetime | Unknown | None:
         start = anchor(usage)
         if start is None:
             return None
+        if plain is not None and start.year < _LAST_YEAR:
+            return start + plain + TICK if is_next else start + plain
         end = later(start, duration)
         return _BEYOND if end is None else after(end) if is_next else end
 

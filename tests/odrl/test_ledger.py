@@ -1,0 +1,89 @@
+"""What is on record of past use, where cases do not reach: the calendar, its ends, and operators that mean nothing here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.odrl import jsonld
+from connector.odrl.compile import compile
+from connector.odrl.evaluate import decide
+from connector.odrl.ledger import later
+from connector.odrl.truth import LedgerView, Request, Usage, World
+from connector.odrl.values import Duration, parse_duration
+from connector.odrl.vocabulary import Vocabulary
+from tests.odrl.casefile import NOON
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "end"),
+    [
+        ("2027-01-31T00:00:00+00:00", "P1M", "2027-02-28T00:00:00+00:00"),
+        ("2028-01-31T00:00:00+00:00", "P1M", "2028-02-29T00:00:00+00:00"),
+        ("2027-11-30T06:00:00+00:00", "P1Y3M1DT1H", "2029-03-01T07:00:00+00:00"),
+        ("2027-03-31T00:00:00+00:00", "-P1M", "2027-02-28T00:00:00+00:00"),
+        ("2027-01-01T01:00:00+02:00", "P1D", "2027-01-01T23:00:00+00:00"),
+        ("9999-12-31T00:00:00+00:00", "P1M", None),
+        ("2027-01-01T00:00:00+00:00", "P999999Y", None),
+    ],
+)
+def test_a_moment_one_duration_later(start: str, duration: str, end: str | None) -> None:
+    parsed = parse_duration(duration)
+    assert parsed is not None
+    assert later(datetime.fromisoformat(start), parsed) == (datetime.fromisoformat(end) if end else None)
+
+
+def constraint(operand: str, operator: str, right: str) -> dict[str, object]:
+    one = {"leftOperand": operand, "operator": operator, "rightOperand": right}
+    return {"permission": [{"action": "use", "constraint": [one]}]}
+
+
+@given(
+    start=st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+    days=st.integers(0, 400),
+    months=st.integers(0, 13),
+)
+def test_a_permission_of_elapsed_time_ends_exactly_when_it_said(start: datetime, days: int, months: int) -> None:
+    text = f"P{months}M{days}D"
+    compiled = compile(jsonld.read(constraint("elapsedTime", "lteq", text)), _WORDS, has_ledger=True)
+    ledger = LedgerView(total=Usage(first_used_at=start))
+
+    def permits(now: datetime) -> bool:
+        return decide(compiled, Request(), World(now=now, ledger=ledger)).is_permitted
+
+    end = later(start, Duration(months, Decimal(days * 86400)))
+    assert end is not None
+    assert permits(end)
+    assert not permits(end + timedelta(microseconds=1))
+    decision = decide(compiled, Request(), World(now=start, ledger=ledger))
+    assert decision.valid_until == end + timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("operand", "right"), [("count", "3"), ("meteredTime", "PT1H"), ("elapsedTime", "PT1H"), ("delayPeriod", "PT1H")]
+)
+@pytest.mark.parametrize("operator", ["eq", "neq", "lt", "lteq", "gt", "gteq", "isAnyOf", "isPartOf"])
+def test_whatever_is_compared_nothing_raises_and_nothing_is_permitted_without_a_record(
+    operand: str, right: str, operator: str, vocabulary: Vocabulary
+) -> None:
+    compiled = compile(jsonld.read(constraint(operand, operator, right)), vocabulary, has_ledger=True)
+    for ledger in (None, LedgerView()):
+        assert not decide(compiled, Request(), World(now=NOON, ledger=ledger)).is_permitted
+    for usage in (Usage(), Usage(count=3, first_used_at=NOON, triggered_at=NOON, metered=-timedelta(hours=1))):
+        decide(compiled, Request(), World(now=NOON, ledger=LedgerView(total=usage)))
+
+
+def _words() -> Vocabulary:
+    import json
+
+    from connector.odrl import vocabulary as words
+    from connector.packaged import vocab_file
+
+    return words.load(json.loads(vocab_file("odrl.json").read_text(encoding="utf-8")))
+
+
+_WORDS = _words()
