@@ -4,6 +4,8 @@ plane           BuiltInDataPlane: what the control plane drives and the routes c
 pull            a consumer's request, served                   collect    the consumer's own people read what is theirs
 push            a provider's sender                            receive    a consumer's receiver
 cargo           what a push carries                            inbox      its files
+sending         one request of a push                          shelf      folders that have arrived
+folders         a folder as one push
 sources         local files and folders                        upstream   HTTP(S) sources, relayed
 objects         objects in the operators' stores (S3)          manifests  what a folder or a prefix holds
 addresses       data addresses and tokens                      streams    what is running, and how it is cut

@@ -25,7 +25,9 @@ _EDC_SINK: Final = "HttpData"
 """How EDC names the sink of a push; it reads these properties, and takes the token as a header of its own."""
 _EDC: Final = "https://w3id.org/edc/v0.0.1/ns/"
 RESUMABLE: Final = "https://w3id.org/kontor/ns/resumable"
-"""Our one extension property: the receiver of a push says by it that a broken push can go on where it broke."""
+"""Our extension property: the receiver of a push says by it that a broken push can go on where it broke."""
+FOLDERS: Final = "https://w3id.org/kontor/ns/folders"
+"""Our extension property: the receiver of a push says by it that it takes folders, below its address."""
 _TOKEN_BYTES = 32
 _METHODS = ("POST", "PUT", "PATCH")
 
@@ -35,7 +37,7 @@ def new_endpoint(url: str, now: datetime, ttl_s: int, *, is_resumable: bool = Fa
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     properties = {"authorization": token, "authType": "bearer", "expiresIn": str(ttl_s)}
     if is_resumable:
-        properties[RESUMABLE] = "true"
+        properties |= {RESUMABLE: "true", FOLDERS: "true"}
         properties |= {f"{_EDC}baseUrl": url, f"{_EDC}authKey": "Authorization", f"{_EDC}authCode": f"Bearer {token}"}
     return Endpoint(
         address=DataAddress(
@@ -63,6 +65,7 @@ class Destination:
     method: str
     headers: Mapping[str, str]
     is_resumable: bool
+    takes_folders: bool = False
 
 
 def destination(address: DataAddress | None) -> Destination:
@@ -88,6 +91,7 @@ def destination(address: DataAddress | None) -> Destination:
         method=method if method in _METHODS else "POST",
         headers=headers,
         is_resumable=address.property(RESUMABLE) == "true",
+        takes_folders=address.property(FOLDERS) == "true",
     )
 
 

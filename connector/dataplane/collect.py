@@ -5,6 +5,7 @@ What does not live here: receiving a push (`inbox.py`), and who of our people ma
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from connector.dataplane import upstream
 from connector.dataplane.addresses import readings
 from connector.dataplane.disk import Disk
 from connector.dataplane.inbox import Inbox
-from connector.dataplane.pull import serve_file
+from connector.dataplane.manifests import Manifest
+from connector.dataplane.pull import serve_file, serve_manifest
 from connector.dataplane.representation import MOST_OF_A_REASON, reason_in
-from connector.dataplane.sources import LocalFile, open_file
+from connector.dataplane.shelf import Shelf
+from connector.dataplane.sources import LocalFile, open_below, open_file
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer
 from connector.errors import Conflict, NotFound, PeerAnswer
@@ -33,6 +36,7 @@ class Collector:
     streams: Streams
     disk: Disk
     inbox: Inbox
+    shelf: Shelf
     peers: OutboundClient
     silence_s: float
 
@@ -49,6 +53,11 @@ class Collector:
 
     @asynccontextmanager
     async def _received(self, transfer: Transfer, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+        folder = await self.disk.run(self.shelf.arrived, transfer.participant, transfer.pid)
+        if folder is not None:
+            async with self._below(*folder, request, stream) as served:
+                yield served
+            return
         arrived = await self.disk.run(self.inbox.arrived, transfer.participant, transfer.pid)
         if arrived is None or request.path:
             raise NotFound("nothing has arrived completely yet", where=transfer.pid, mend="wait until the push is complete")
@@ -61,6 +70,20 @@ class Collector:
                 media_type=arrived.media_type,
                 digest=arrived.digest,
             )
+
+    @asynccontextmanager
+    async def _below(
+        self, root: pathlib.Path, manifest: Manifest, request: DataRequest, stream: Stream
+    ) -> AsyncIterator[Served]:
+        """The manifest of a folder that has arrived, or one of its files."""
+        if not request.path:
+            yield serve_manifest(manifest, request, stream)
+            return
+        async with self.disk.opened(open_below, str(root), request.path) as file:
+            entry = manifest.entries.get(request.path)
+            digest = entry.digest if entry is not None and entry.byte_size == file.byte_size else None
+            name = request.path.rpartition("/")[2]
+            yield serve_file(LocalFile(self.disk, file), name, request, stream, digest=digest)
 
     @asynccontextmanager
     async def _fetched(self, transfer: Transfer, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:

@@ -5,6 +5,8 @@ What does not: the conversation with the sender (`receive.py`).
 
     <folder>/<participant>/<pid>/part        what has arrived so far       part.json   what the sender announced of it
                                  data        the whole                     data.json   what it is
+
+Of a folder (`shelf.py`) each file has a part of its own, in `items/`.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ class Part:
         Raises: Overloaded when the disk is full: what was written stays, the sender goes on from there later.
         """
         view = memoryview(data)
-        with _mended():
+        with mended():
             while view:
                 count = os.write(self.fd, view)
                 if self.hasher is not None:
@@ -80,7 +82,7 @@ class Part:
 
     def sync(self) -> None:
         """Have everything written on disk, so that the offset told to the sender is true after a crash."""
-        with _mended():
+        with mended():
             os.fsync(self.fd)
         self._synced = self.offset
 
@@ -95,9 +97,10 @@ class Inbox:
         self._folder = folder
         self._keep_free_bytes = keep_free_bytes
 
-    def folder(self, participant: str, pid: str) -> pathlib.Path:
-        """The folder of one transfer; no id leads out of the inbox."""
-        return self._folder / _plain(participant) / _plain(pid)
+    def folder(self, participant: str, pid: str, item: str = "") -> pathlib.Path:
+        """The folder of one transfer, or of one item of it; no id leads out of the inbox."""
+        folder = self._folder / _plain(participant) / _plain(pid)
+        return folder / "items" / hashlib.sha256(item.encode()).hexdigest() if item else folder
 
     def arrived(self, participant: str, pid: str) -> Arrived | None:
         """What is here completely; None before."""
@@ -110,38 +113,38 @@ class Inbox:
             return None
         return Arrived(path=folder / "data", **tree)
 
-    def offset(self, participant: str, pid: str) -> int:
+    def offset(self, participant: str, pid: str, item: str = "") -> int:
         """How many bytes of a push are here."""
         try:
-            return (self.folder(participant, pid) / "part").stat().st_size
+            return (self.folder(participant, pid, item) / "part").stat().st_size
         except FileNotFoundError:
             return 0
 
-    def announced(self, participant: str, pid: str) -> Announced | None:
+    def announced(self, participant: str, pid: str, item: str = "") -> Announced | None:
         """What the sender of the present part said about the whole; None when there is no part."""
         try:
-            return Announced(**orjson.loads((self.folder(participant, pid) / "part.json").read_bytes()))
+            return Announced(**orjson.loads((self.folder(participant, pid, item) / "part.json").read_bytes()))
         except FileNotFoundError:
             return None
 
-    def begin(self, participant: str, pid: str, announced: Announced) -> Part:
+    def begin(self, announced: Announced, participant: str, pid: str, item: str = "") -> Part:
         """A new, empty part; an older one is dropped.
 
         Raises: Overloaded when there is no room for it.
         """
-        folder = self.folder(participant, pid)
-        with _mended():
+        folder = self.folder(participant, pid, item)
+        with mended():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.check_room(announced.byte_size or 0)
-            self.drop(participant, pid)
-            _keep(folder / "part.json", asdict(announced))
+            self.drop(participant, pid, item)
+            keep(folder / "part.json", asdict(announced))
             fd = os.open(folder / "part", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         return Part(fd, 0, is_hashed=True)
 
-    def resume(self, participant: str, pid: str) -> Part:
+    def resume(self, participant: str, pid: str, item: str = "") -> Part:
         """The part that is here, to be written on at its end."""
-        with _mended():
-            fd = os.open(self.folder(participant, pid) / "part", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        with mended():
+            fd = os.open(self.folder(participant, pid, item) / "part", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             return Part(fd, os.fstat(fd).st_size, is_hashed=False)
 
     def check_room(self, byte_size: int) -> None:
@@ -153,10 +156,10 @@ class Inbox:
                 mend="come again later; the operator of this node has to free the disk",
             )
 
-    def drop(self, participant: str, pid: str) -> None:
+    def drop(self, participant: str, pid: str, item: str = "") -> None:
         """Forget the part."""
         for name in ("part", "part.json"):
-            (self.folder(participant, pid) / name).unlink(missing_ok=True)
+            (self.folder(participant, pid, item) / name).unlink(missing_ok=True)
 
     def finish(self, participant: str, pid: str, part: Part, digest: str, announced: Announced) -> Arrived:
         """Make `part`, whose digest was found right, the data. It is on disk when this returns."""
@@ -168,12 +171,12 @@ class Inbox:
             "name": announced.name,
         }
         part.sync()
-        with _mended():
+        with mended():
             # INVARIANT: `data` appears last and by renaming, so it is never there in part
-            _keep(folder / "data.json", tree)
+            keep(folder / "data.json", tree)
             os.replace(folder / "part", folder / "data")
             (folder / "part.json").unlink(missing_ok=True)
-            _sync_folder(folder)
+            sync_folder(folder)
         found = self.arrived(participant, pid)
         if found is None:
             raise InternalError("received data is not where it was put", where=str(folder))
@@ -185,7 +188,8 @@ def _plain(name: str) -> str:
     return quote(name, safe="").replace(".", "%2E")
 
 
-def _keep(path: pathlib.Path, tree: object) -> None:
+def keep(path: pathlib.Path, tree: object) -> None:
+    """Write `tree` as JSON, whole or not at all."""
     draft = path.with_name(path.name + ".tmp")
     with draft.open("wb") as file:
         file.write(orjson.dumps(tree))
@@ -194,7 +198,8 @@ def _keep(path: pathlib.Path, tree: object) -> None:
     draft.replace(path)
 
 
-def _sync_folder(folder: pathlib.Path) -> None:
+def sync_folder(folder: pathlib.Path) -> None:
+    """Have on disk which names a folder holds."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
@@ -203,7 +208,8 @@ def _sync_folder(folder: pathlib.Path) -> None:
 
 
 @contextmanager
-def _mended() -> Iterator[None]:
+def mended() -> Iterator[None]:
+    """What the disk says, as one of our errors."""
     try:
         yield
     except OSError as fault:

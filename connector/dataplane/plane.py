@@ -17,12 +17,15 @@ from connector.dataplane.addresses import new_endpoint
 from connector.dataplane.cargo import Cargoes
 from connector.dataplane.collect import Collector
 from connector.dataplane.disk import Disk
+from connector.dataplane.folders import Folders
 from connector.dataplane.inbox import Inbox
 from connector.dataplane.manifests import MANIFEST_TYPE, Manifests
 from connector.dataplane.objects import Objects
 from connector.dataplane.pull import Pulls
 from connector.dataplane.push import Pushes, Pushing
 from connector.dataplane.receive import Receipt, Receiver, Upload
+from connector.dataplane.sending import Sender
+from connector.dataplane.shelf import Shelf
 from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Streams
 from connector.dsp.process import below
@@ -34,8 +37,8 @@ from connector.ports.dataplane import Authorizer, DataRequest, Description, Endp
 
 PULL: Final = "HttpData-PULL"
 PUSH: Final = "HttpData-PUSH"
-# a folder is read file by file; one body for all of it does not exist yet
-_FORMATS: Final = {"file": (PULL, PUSH), "folder": (PULL,), "http": (PULL, PUSH), "s3": (PULL, PUSH)}
+# a folder is moved file by file, its manifest first
+_FORMATS: Final = {"file": (PULL, PUSH), "folder": (PULL, PUSH), "http": (PULL, PUSH), "s3": (PULL, PUSH)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +78,14 @@ class BuiltInDataPlane:
         self._places = Places(disk=self._disk, objects=Objects())
         self._manifests = Manifests(config.data_dir / "manifests", self._disk)
         self._inbox = Inbox(config.data_dir / "inbox", keep_free_bytes=config.keep_free_bytes)
+        self._shelf = Shelf(self._inbox)
         self._collector = Collector(
-            streams=self._streams, disk=self._disk, inbox=self._inbox, peers=peers, silence_s=config.silence_s
+            streams=self._streams,
+            disk=self._disk,
+            inbox=self._inbox,
+            shelf=self._shelf,
+            peers=peers,
+            silence_s=config.silence_s,
         )
         self._stack = AsyncExitStack()
         self._group: asyncio.TaskGroup | None = None
@@ -98,9 +107,11 @@ class BuiltInDataPlane:
             streams=self._streams,
             disk=self._disk,
             inbox=self._inbox,
+            shelf=self._shelf,
             max_bytes=config.max_push_bytes,
             silence_s=config.silence_s,
         )
+        sender = Sender(peers=self._peers, silence_s=config.silence_s)
         self._pushes = Pushes(
             pushing=Pushing(
                 attempts=config.push_attempts,
@@ -110,8 +121,9 @@ class BuiltInDataPlane:
                 silence_s=config.silence_s,
             ),
             cargoes=Cargoes(self._places, self._upstreams),
+            folders=Folders(places=self._places, manifests=self._manifests, sender=sender),
             streams=self._streams,
-            peers=self._peers,
+            sender=sender,
             events=events,
             clock=self._clock,
         )
@@ -181,7 +193,10 @@ class BuiltInDataPlane:
     def received_file(self, participant: str, pid: str) -> str | None:
         """Path of what a push has delivered here completely; None before."""
         arrived = self._inbox.arrived(participant, pid)
-        return str(arrived.path) if arrived is not None else None
+        if arrived is not None:
+            return str(arrived.path)
+        folder = self._shelf.arrived(participant, pid)
+        return str(folder[0]) if folder is not None else None
 
     # --- called by the routes
 

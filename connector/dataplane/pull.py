@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from connector.dataplane import representation, upstream
 from connector.dataplane.addresses import token_of
-from connector.dataplane.manifests import MANIFEST_TYPE, Manifests, Readable
+from connector.dataplane.manifests import MANIFEST_TYPE, Manifest, Manifests, Readable
 from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Stream, Streams
 from connector.errors import MethodNotAllowed, NotFound
@@ -75,15 +75,7 @@ class Pulls:
 
     @asynccontextmanager
     async def _manifest(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
-        body = (await self.manifests.current(self.places.tree(source))).written()
-        digest = hashlib.sha256(body).hexdigest()
-        headers = {"cache-control": "private", "etag": f'"{digest[:32]}"', "repr-digest": representation.digest_field(digest)}
-        if headers["etag"] in request.headers.get("if-none-match", ""):
-            yield Served(status=304, headers=headers, chunks=None, cut=stream.cut)
-            return
-        headers |= {"content-type": MANIFEST_TYPE, "content-length": str(len(body)), "x-content-type-options": "nosniff"}
-        chunks = stream.paced(_once(body)) if request.method == "GET" else None
-        yield Served(status=200, headers=headers, chunks=chunks, cut=stream.cut)
+        yield serve_manifest(await self.manifests.current(self.places.tree(source)), request, stream)
 
     @asynccontextmanager
     async def _upstream(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
@@ -94,6 +86,18 @@ class Pulls:
                 headers["content-length"] = "0"
             chunks = stream.paced(upstream.chunks(source, answer)) if has_body else None
             yield Served(status=answer.status, headers=headers, chunks=chunks, cut=stream.cut)
+
+
+def serve_manifest(manifest: Manifest, request: DataRequest, stream: Stream) -> Served:
+    """The answer to `request` for a folder itself."""
+    body = manifest.written()
+    digest = hashlib.sha256(body).hexdigest()
+    headers = {"cache-control": "private", "etag": f'"{digest[:32]}"', "repr-digest": representation.digest_field(digest)}
+    if headers["etag"] in request.headers.get("if-none-match", ""):
+        return Served(status=304, headers=headers, chunks=None, cut=stream.cut)
+    headers |= {"content-type": MANIFEST_TYPE, "content-length": str(len(body)), "x-content-type-options": "nosniff"}
+    chunks = stream.paced(_once(body)) if request.method == "GET" else None
+    return Served(status=200, headers=headers, chunks=chunks, cut=stream.cut)
 
 
 def serve_file(

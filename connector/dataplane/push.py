@@ -1,7 +1,8 @@
 """The provider's end of a push: a task for each transfer that sends, takes up again where it broke off, and tells the end.
 
 What lives here: attempts, pauses between them, and what is told to the control plane.
-What does not: the receiver (`receive.py`), opening sources (`cargo.py`), and the state of the transfer (control plane).
+What does not: one request (`sending.py`), folders (`folders.py`), the receiver (`receive.py`), opening sources (`cargo.py`), and
+the state of the transfer (control plane).
 
 A receiver that says it is resumable (ours) is asked how much it has and sent the rest; any other gets one request with the
 whole, and again the whole when that failed.
@@ -10,27 +11,24 @@ whole, and again the whole when that failed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from connector import observe
 from connector.dataplane.addresses import Destination, destination
-from connector.dataplane.cargo import Cargo, Cargoes
-from connector.dataplane.representation import MOST_OF_A_REASON, digest_field, disposition, reason_in
+from connector.dataplane.cargo import Cargoes
+from connector.dataplane.folders import Folders
+from connector.dataplane.sending import Moved, Sender, Way
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer
 from connector.errors import AddressRefused, InternalError, KontorError, PeerAnswer, PeerMessage, StoreUnavailable
-from connector.outbound.client import OutboundClient, StreamedAnswer
-from connector.outbound.rules import shown
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Source, TransferEvents
 
 _FINAL_STATUSES: Final = frozenset({400, 405, 413, 415, 501})
 """What no repetition mends. 401, 403 and 404 may pass: the consumer may not have seen yet that the transfer is started."""
-_HASHED_PER_S: Final = 50e6
-"""Bytes that a receiver is given a second for, between the last byte and its answer: it may have to hash and sync all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,22 +42,6 @@ class Pushing:
     silence_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """What the receiver has."""
-
-    byte_size: int
-    digest: str | None
-
-
-@dataclass(slots=True)
-class _Way:
-    """How far a push has come, over all its attempts."""
-
-    offset: int = 0
-    failures: int = 0
-
-
 class Pushes:
     """All pushes of a data plane. Its tasks live in a group that the data plane opens and closes."""
 
@@ -68,15 +50,17 @@ class Pushes:
         *,
         pushing: Pushing,
         cargoes: Cargoes,
+        folders: Folders,
         streams: Streams,
-        peers: OutboundClient,
+        sender: Sender,
         events: TransferEvents,
         clock: Clock,
     ) -> None:
         self._pushing = pushing
         self._cargoes = cargoes
+        self._folders = folders
         self._streams = streams
-        self._peers = peers
+        self._sender = sender
         self._events = events
         self._clock = clock
         self._slots = asyncio.Semaphore(pushing.parallel)
@@ -144,7 +128,7 @@ class Pushes:
         Raises: KontorError when it is over for good: the last attempt's.
         """
         goal = destination(transfer.destination)
-        way = _Way()
+        way = Way()
         while True:
             before = way.offset
             try:
@@ -165,57 +149,19 @@ class Pushes:
         delay_s = min(self._pushing.max_delay_s, self._pushing.first_delay_s * 2 ** min(failures - 1, 30))
         await self._clock.wait_until(self._clock.now() + timedelta(seconds=delay_s), asyncio.Event())
 
-    async def _attempt(self, goal: Destination, source: Source, way: _Way, stream: Stream) -> Moved:
+    async def _attempt(self, goal: Destination, source: Source, way: Way, stream: Stream) -> Moved:
         """One attempt.
 
         Raises: KontorError when the receiver does not have everything after it.
         """
+        if source.is_folder:
+            return await self._folders.attempt(goal, source, way, stream)
         offset = 0
         if goal.is_resumable:
-            async with self._peers.stream("HEAD", goal.url, goal.headers) as answer:
-                await _check(answer, goal.url)
-                way.offset = offset = _offset(answer)
-                if answer.headers.get("upload-complete") == "?1":
-                    return Moved(byte_size=offset, digest=source.digest)
+            here = await self._sender.ask(goal)
+            way.offset = offset = here.offset
+            if here.is_complete:
+                return Moved(byte_size=offset, digest=source.digest)
         async with self._cargoes.open(source, offset, stream.moved) as cargo:
-            return await self._send(goal, cargo, source, stream)
-
-    async def _send(self, goal: Destination, cargo: Cargo, source: Source, stream: Stream) -> Moved:
-        size, offset = cargo.byte_size, cargo.offset
-        headers = {**goal.headers, "Content-Type": cargo.media_type, "Content-Disposition": disposition(source.name)}
-        if size is not None:
-            headers["Content-Length"] = str(size - offset)
-        if goal.is_resumable and size:
-            headers["Content-Range"] = f"bytes {offset}-{size - 1}/{size}"
-        if cargo.digest is not None:
-            headers["Repr-Digest"] = digest_field(cargo.digest)
-        method = "PUT" if goal.is_resumable else goal.method
-        patience_s = self._pushing.silence_s + (size or 0) / _HASHED_PER_S
-        body = _counted(cargo.chunks, stream, patience_s)
-        async with self._peers.stream(method, goal.url, headers, body, silence_s=patience_s) as answer:
-            await _check(answer, goal.url)
-            if goal.is_resumable and answer.headers.get("upload-complete") != "?1":
-                raise PeerAnswer(
-                    f"the receiver has {_offset(answer)} bytes only", answer_status=answer.status, where=shown(goal.url)
-                )
-        return Moved(byte_size=cargo.sent(), digest=cargo.final_digest())
-
-
-async def _counted(chunks: AsyncIterator[bytes], stream: Stream, patience_s: float) -> AsyncIterator[bytes]:
-    async for chunk in stream.paced(chunks):
-        yield chunk
-    stream.moved(patience_s)
-
-
-async def _check(answer: StreamedAnswer, url: str) -> None:
-    if 200 <= answer.status < 300:
-        return
-    reason = reason_in(await answer.read(MOST_OF_A_REASON))
-    raise PeerAnswer(f"the receiver answers {answer.status}{reason}", answer_status=answer.status, where=shown(url))
-
-
-def _offset(answer: StreamedAnswer) -> int:
-    text = answer.headers.get("upload-offset", "")
-    if not text.isdigit():
-        raise PeerMessage("the receiver does not say how much it has", where="Upload-Offset")
-    return int(text)
+            await self._sender.send(goal, cargo, source.name, stream)
+            return Moved(byte_size=cargo.sent(), digest=cargo.final_digest())

@@ -2,25 +2,29 @@
 
 What lives here: the conversation with the sender. `HEAD` tells the offset; `PUT` or `POST` brings the whole, `PUT` with
 `Content-Range` a part that must begin at the offset; the last part is answered when the digest is right and all is on disk.
-What does not: files (`inbox.py`), tokens (the port Authorizer).
+Of a folder the manifest comes to `manifest`, before its files and after them, and each file to `files/<path>` in the same way.
+What does not: files (`inbox.py`), folders (`shelf.py`), tokens (the port Authorizer).
 Source: RFC 9110, section 14.5 (partial PUT); RFC 9530 (digests); the words `Upload-Offset` and `Upload-Complete` are those of
 draft-ietf-httpbis-resumable-upload.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from connector import observe
 from connector.dataplane.addresses import token_of
 from connector.dataplane.disk import Disk
-from connector.dataplane.inbox import Announced, Arrived, Inbox, Part
+from connector.dataplane.inbox import Announced, Inbox, Part
+from connector.dataplane.manifests import Entry
 from connector.dataplane.representation import Placed, content_range, digest_field, digest_of
+from connector.dataplane.shelf import MOST_MANIFEST_BYTES, Shelf, manifest_in
 from connector.dataplane.streams import Stream, Streams
-from connector.errors import BadMessage, DigestMismatch, KontorError, MethodNotAllowed, TooLarge
+from connector.errors import BadMessage, Conflict, DigestMismatch, InternalError, KontorError, MethodNotAllowed, TooLarge
 from connector.ports.dataplane import Authorizer, TransferEvents
 
 _GATHERED_BYTES = 256 << 10
@@ -37,6 +41,8 @@ class Upload:
     """Names in lower case."""
     chunks: AsyncIterator[bytes]
     """Raises: KontorError when the sender breaks off."""
+    path: str = ""
+    """Below the address of the push: `manifest` or `files/<path>` when it brings a folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,15 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """What is here completely."""
+
+    byte_size: int
+    digest: str
+    """SHA-256, hexadecimal; of a folder, that of its manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
     """What receiving needs."""
 
@@ -56,6 +71,7 @@ class Receiver:
     streams: Streams
     disk: Disk
     inbox: Inbox
+    shelf: Shelf
     max_bytes: int
     silence_s: float
     _told: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -73,12 +89,10 @@ class Receiver:
             await self.authorizer.may_push(participant, pid, token_of(upload.headers.get("authorization")))
             # a sender that comes again has given up its earlier connection, even where we have not noticed yet
             await self.streams.cut_uploads(participant, pid, spare=stream)
-            arrived = await self.disk.run(self.inbox.arrived, participant, pid)
-            if arrived is None:
-                outcome = await self._take(participant, pid, upload, stream)
-                if isinstance(outcome, Receipt):
-                    return outcome
-                arrived = outcome
+            taking = self._folder if upload.path else self._file
+            arrived = await taking(participant, pid, upload, stream)
+            if isinstance(arrived, Receipt):
+                return arrived
         # outside of the flow: the control plane may stop the transfer in answer to this
         if self._told.get((participant, pid)) != arrived.digest:
             await self.events.received(participant, pid, moved_bytes=arrived.byte_size, digest=arrived.digest)
@@ -87,34 +101,79 @@ class Receiver:
             self._told[participant, pid] = arrived.digest
         return _receipt(200, arrived.byte_size, is_complete=True, digest=arrived.digest)
 
-    async def _take(self, participant: str, pid: str, upload: Upload, stream: Stream) -> Receipt | Arrived:
-        """Take what the sender brings; an Arrived when it is whole now."""
-        here = await self.disk.run(self.inbox.offset, participant, pid)
+    async def _folder(self, participant: str, pid: str, upload: Upload, stream: Stream) -> Receipt | Whole:
+        """Take a manifest or a file of a folder; a Whole when nothing of it is missing."""
+        found = await self.disk.run(self.shelf.arrived, participant, pid)
+        if found is not None:
+            return Whole(byte_size=found[1].byte_size, digest=found[1].digest())
+        if await self.disk.run(self.inbox.arrived, participant, pid) is not None:
+            raise Conflict("a file has arrived for this transfer already", where=pid)
+        if upload.path == "manifest" and upload.method != "HEAD":
+            manifest = await asyncio.to_thread(manifest_in, await _gathered(upload.chunks, MOST_MANIFEST_BYTES))
+            if manifest.byte_size > self.max_bytes:
+                raise TooLarge(
+                    f"more than {self.max_bytes} bytes are not taken", mend="the operator of this node sets the limit"
+                )
+            standing = await self.disk.run(self.shelf.announce, participant, pid, manifest)
+            if standing.is_complete:
+                return Whole(byte_size=manifest.byte_size, digest=manifest.digest())
+            return _receipt(201 if standing.is_new else 202, standing.here_bytes, is_complete=False)
+        path = upload.path.removeprefix("files/")
+        announced = await self.disk.run(self.shelf.announced, participant, pid)
+        entry = announced.entries.get(path) if announced is not None and upload.path.startswith("files/") else None
+        if entry is None:
+            raise BadMessage("this is not in the manifest", where=path[:200], mend="send the manifest first, to `manifest`")
+        if not await self.disk.run(self.shelf.has, participant, pid, path):
+            receipt = await self._take((participant, pid, path), upload, stream, entry)
+            if receipt is not None:
+                return receipt
+        return _receipt(200, entry.byte_size, is_complete=True, digest=entry.digest)
+
+    async def _file(self, participant: str, pid: str, upload: Upload, stream: Stream) -> Receipt | Whole:
+        """Take a push of one file; a Whole when nothing of it is missing."""
+        if await self.disk.run(self.inbox.arrived, participant, pid) is None:
+            receipt = await self._take((participant, pid, ""), upload, stream, None)
+            if receipt is not None:
+                return receipt
+        arrived = await self.disk.run(self.inbox.arrived, participant, pid)
+        if arrived is None:
+            raise InternalError("received data is not where it was put", where=pid)
+        return Whole(byte_size=arrived.byte_size, digest=arrived.digest)
+
+    async def _take(self, at: tuple[str, str, str], upload: Upload, stream: Stream, entry: Entry | None) -> Receipt | None:
+        """Take what the sender brings for one file, of a folder when it is `entry`; None when it is whole now."""
+        here = await self.disk.run(self.inbox.offset, *at)
         if upload.method == "HEAD":
             return _receipt(200, here, is_complete=False)
         header = upload.headers.get("content-range")
         placed = content_range(header) if header else None
         announced = _announced(upload.headers, placed)
+        if entry is not None:
+            if announced.byte_size not in (None, entry.byte_size) or announced.digest not in (None, entry.digest):
+                raise DigestMismatch(
+                    "the manifest says otherwise of this file", where=at[2][:200], mend="send the manifest anew"
+                )
+            announced = replace(announced, byte_size=entry.byte_size, digest=entry.digest)
         if (announced.byte_size or 0) > self.max_bytes:
             raise TooLarge(f"more than {self.max_bytes} bytes are not taken", mend="the operator of this node sets the limit")
         if placed is not None and placed.span.first > 0:
-            before = await self.disk.run(self.inbox.announced, participant, pid)
+            before = await self.disk.run(self.inbox.announced, *at)
             if before != announced:
                 # another state of the data than the part is of: begin anew
-                await self.disk.run(self.inbox.drop, participant, pid)
+                await self.disk.run(self.inbox.drop, *at)
                 return _receipt(409, 0, is_complete=False)
             if placed.span.first != here:
                 return _receipt(409, here, is_complete=False)
             await self.disk.run(self.inbox.check_room, (announced.byte_size or 0) - here)
-            opening = self.disk.opened(self.inbox.resume, participant, pid)
+            opening = self.disk.opened(self.inbox.resume, *at)
         else:
-            opening = self.disk.opened(self.inbox.begin, participant, pid, announced)
+            opening = self.disk.opened(self.inbox.begin, announced, *at)
         async with opening as part:
             end = placed.span.last + 1 if placed else None
             try:
                 await self._write(part, upload.chunks, stream, end)
             except TooLarge:
-                await self.disk.run(self.inbox.drop, participant, pid)
+                await self.disk.run(self.inbox.drop, *at)
                 raise
             size = announced.byte_size
             if size is not None and part.offset > size:
@@ -123,12 +182,16 @@ class Receiver:
                 return _receipt(202, part.offset, is_complete=False)
             digest = await self._digest(part, stream)
             if announced.digest is not None and digest != announced.digest:
-                await self.disk.run(self.inbox.drop, participant, pid)
+                await self.disk.run(self.inbox.drop, *at)
                 raise DigestMismatch(
                     "the data that arrived has another SHA-256 than was announced", where="Repr-Digest", mend="send it again"
                 )
             stream.moved()
-            return await self.disk.run(self.inbox.finish, participant, pid, part, digest, announced)
+            if entry is None:
+                await self.disk.run(self.inbox.finish, at[0], at[1], part, digest, announced)
+            else:
+                await self.disk.run(self.shelf.finish, *at, part)
+            return None
 
     async def _write(self, part: Part, chunks: AsyncIterator[bytes], stream: Stream, end: int | None) -> None:
         """Append what comes to `part`; what has come is kept, and on disk, also when it breaks off."""
@@ -154,6 +217,15 @@ class Receiver:
         if part.hasher is not None:
             return part.hasher.hexdigest()
         return await self.disk.sha256(part.fd, part.offset, stream.moved)
+
+
+async def _gathered(chunks: AsyncIterator[bytes], most: int) -> bytes:
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > most:
+            raise TooLarge(f"more than {most} bytes came", mend="push the parts of the folder one by one")
+    return bytes(body)
 
 
 def _flush(part: Part, rest: bytearray) -> None:

@@ -39,6 +39,7 @@ def routes(plane: Plane) -> list[BaseRoute]:
         Route("/{participant}/data/pull/{pid}", _Pull(plane)),
         Route("/{participant}/data/pull/{pid}/{path:path}", _Pull(plane)),
         Route("/{participant}/data/push/{pid}", _Push(plane)),
+        Route("/{participant}/data/push/{pid}/{path:path}", _Push(plane)),
     ]
 
 
@@ -58,7 +59,7 @@ class _Push:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         at = scope["path_params"]
-        upload = Upload(method=scope["method"], headers=headers_of(scope), chunks=_body(receive))
+        upload = Upload(method=scope["method"], path=at.get("path", ""), headers=headers_of(scope), chunks=_body(receive))
         try:
             receipt = await self._plane.push(at["participant"], at["pid"], upload)
         except KontorError as fault:

@@ -16,7 +16,7 @@ from connector.dataplane.plane import PULL, PUSH
 from connector.dataplane.representation import digest_field
 from connector.errors import SourceError
 from connector.ports.dataplane import ObjectPlace, Source
-from tests.dataplane.conftest import DIGEST, SAMPLE, Node, Start, outgoing, received
+from tests.dataplane.conftest import DIGEST, PID, SAMPLE, Node, Start, outgoing, received
 from tests.servers.s3 import keys_in
 
 ODD = "ä b%20+#?&=.csv"
@@ -75,7 +75,7 @@ async def ask(url: str, token: str, method: str = "GET", **headers: str) -> tupl
 
 def test_an_object_and_a_prefix_have_formats(node: Node) -> None:
     assert node.plane.formats(Source(type="s3", objects=ObjectPlace(bucket="abc", key="x.csv")))[:2] == (PULL, PUSH)
-    assert node.plane.formats(Source(type="s3", objects=ObjectPlace(bucket="abc", key="x/")))[:1] == (PULL,)
+    assert node.plane.formats(Source(type="s3", objects=ObjectPlace(bucket="abc", key="x/")))[:2] == (PULL, PUSH)
 
 
 async def test_an_object_is_pulled_whole_in_part_and_only_when_it_changed(node: Node, bucket: Bucket) -> None:
@@ -145,6 +145,17 @@ async def test_an_object_is_pushed(start: Start, bucket: Bucket) -> None:
     await provider.plane.start(outgoing(consumer.expect()), bucket.source("sample.csv"))
     assert (await provider.desk.until("completed"))[2:] == (len(SAMPLE), DIGEST)
     assert received(consumer) == SAMPLE
+
+
+async def test_a_prefix_is_pushed_as_a_folder(start: Start, bucket: Bucket) -> None:
+    for path in ("one.csv", "deep/er/two.csv", ODD):
+        await bucket.put(f"data/{path}", path.encode())
+    provider, consumer = await start("provider"), await start("consumer")
+    await provider.plane.start(outgoing(consumer.expect()), bucket.source("data/"))
+    await provider.desk.until("completed")
+    root = pathlib.Path(consumer.plane.received_file("acme", PID) or "")
+    assert (root / "deep/er/two.csv").read_bytes() == b"deep/er/two.csv"
+    assert (root / ODD).read_bytes() == ODD.encode()
 
 
 async def test_what_is_not_there_or_not_ours_is_told_to_the_operator(node: Node, bucket: Bucket) -> None:

@@ -23,7 +23,7 @@ def test_it_is_a_data_plane(node: Node) -> None:
     plane: DataPlane = node.plane
     assert plane.formats(Source(type="file")) == (PULL, PUSH)
     assert plane.formats(Source(type="http")) == (PULL, PUSH)
-    assert plane.formats(Source(type="folder")) == (PULL,)
+    assert plane.formats(Source(type="folder")) == (PULL, PUSH)
     assert plane.formats(Source(type="none")) == ()
 
 

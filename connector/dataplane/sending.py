@@ -1,0 +1,121 @@
+"""One request of a push: what is sent to a receiver, and what it says of what it has.
+
+What does not live here: attempts and pauses (`push.py`).
+Source: RFC 9110, section 14.5 (partial PUT); RFC 9530 (digests); the words `Upload-Offset` and `Upload-Complete` are those of
+draft-ietf-httpbis-resumable-upload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from connector.dataplane.addresses import Destination
+from connector.dataplane.cargo import Cargo
+from connector.dataplane.representation import MOST_OF_A_REASON, digest_field, disposition, reason_in
+from connector.dataplane.streams import Stream
+from connector.errors import PeerAnswer, PeerMessage
+from connector.outbound.client import OutboundClient, StreamedAnswer
+from connector.outbound.rules import shown
+
+_HASHED_PER_S: Final = 50e6
+"""Bytes that a receiver is given a second for, between the last byte and its answer: it may have to hash and sync all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What the receiver has in the end."""
+
+    byte_size: int
+    digest: str | None
+
+
+@dataclass(slots=True)
+class Way:
+    """How far a push has come, over all its attempts."""
+
+    offset: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """What a receiver says it has."""
+
+    offset: int
+    is_complete: bool
+    is_new: bool
+    """It had nothing of it before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """What sending needs."""
+
+    peers: OutboundClient
+    silence_s: float
+
+    async def ask(self, goal: Destination) -> Here:
+        """What a resumable receiver has.
+
+        Raises: PeerAnswer, PeerMessage, Unreachable.
+        """
+        async with self.peers.stream("HEAD", goal.url, goal.headers) as answer:
+            await check(answer, goal.url)
+            return _here(answer)
+
+    async def send(self, goal: Destination, cargo: Cargo, name: str, stream: Stream) -> None:
+        """Send `cargo`; the receiver has all of it when this returns.
+
+        Raises: KontorError.
+        """
+        size, offset = cargo.byte_size, cargo.offset
+        headers = {**goal.headers, "Content-Type": cargo.media_type, "Content-Disposition": disposition(name)}
+        if size is not None:
+            headers["Content-Length"] = str(size - offset)
+        if goal.is_resumable and size:
+            headers["Content-Range"] = f"bytes {offset}-{size - 1}/{size}"
+        if cargo.digest is not None:
+            headers["Repr-Digest"] = digest_field(cargo.digest)
+        method = "PUT" if goal.is_resumable else goal.method
+        patience_s = self.silence_s + (size or 0) / _HASHED_PER_S
+        body = _counted(cargo.chunks, stream, patience_s)
+        async with self.peers.stream(method, goal.url, headers, body, silence_s=patience_s) as answer:
+            await check(answer, goal.url)
+            if goal.is_resumable and not _here(answer).is_complete:
+                raise PeerAnswer(
+                    f"the receiver has {_here(answer).offset} bytes only", answer_status=answer.status, where=shown(goal.url)
+                )
+
+    async def announce(self, goal: Destination, body: bytes, media_type: str) -> Here:
+        """What a receiver has of the folder whose manifest is `body`.
+
+        Raises: PeerAnswer, PeerMessage, Unreachable.
+        """
+        headers = {**goal.headers, "Content-Type": media_type, "Content-Length": str(len(body))}
+        async with self.peers.stream("PUT", goal.url, headers, body, silence_s=self.silence_s) as answer:
+            await check(answer, goal.url)
+            return _here(answer)
+
+
+async def _counted(chunks: AsyncIterator[bytes], stream: Stream, patience_s: float) -> AsyncIterator[bytes]:
+    async for chunk in stream.paced(chunks):
+        yield chunk
+    stream.moved(patience_s)
+
+
+async def check(answer: StreamedAnswer, url: str) -> None:
+    """Raises: PeerAnswer when the answer is no success."""
+    if 200 <= answer.status < 300:
+        return
+    reason = reason_in(await answer.read(MOST_OF_A_REASON))
+    raise PeerAnswer(f"the receiver answers {answer.status}{reason}", answer_status=answer.status, where=shown(url))
+
+
+def _here(answer: StreamedAnswer) -> Here:
+    text = answer.headers.get("upload-offset", "")
+    is_complete = answer.headers.get("upload-complete") == "?1"
+    if not text.isdigit():
+        raise PeerMessage("the receiver does not say how much it has", where="Upload-Offset")
+    return Here(offset=int(text), is_complete=is_complete, is_new=answer.status == 201)
