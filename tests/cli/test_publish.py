@@ -163,11 +163,23 @@ def test_get_negotiates_anew_when_the_provider_knows_nothing_of_the_agreement(ru
     assert (tmp_path / "copy").read_text() == "anew"
 
 
+def test_a_folder_is_pushed_and_fetched_as_one(run: Run, space: Space, tmp_path: Path) -> None:
+    (tmp_path / "pushed" / "deep").mkdir(parents=True)
+    (tmp_path / "pushed" / "deep" / "a").write_text("a")
+    assert run("publish", tmp_path / "pushed", "--id", "urn:pushed", "--policy", "open", *space.provider.options).code == 0
+    words = ("get", space.peer[0], "urn:pushed", *space.peer[1:], "--push", "-o", tmp_path / "copy", *space.consumer.options)
+    got = run(*words)
+    assert got.code == 0, got.err
+    assert (tmp_path / "copy" / "deep" / "a").read_text() == "a"
+
+
 def test_what_is_not_offered_in_a_format_is_said_before_anything_begins(run: Run, space: Space, tmp_path: Path) -> None:
-    folder = tmp_path / "unpushed"
-    folder.mkdir()
-    (folder / "a").write_text("a")
-    assert run("publish", folder, "--id", "urn:unpushed", "--policy", "open", *space.provider.options).code == 0
+    (tmp_path / "unpushed").write_text("a")
+    words = ("publish", tmp_path / "unpushed", "--id", "urn:unpushed", "--policy", "open", *space.provider.options)
+    assert run(*words).code == 0
+    with Access(config=space.provider.config).open() as (node, me):
+        asset = node.send(me.asset("urn:unpushed"))
+        node.send(me.put_asset(asset.model_copy(update={"formats": ("HttpData-PULL",)})))
     words = ("get", space.peer[0], "urn:unpushed", *space.peer[1:], "--push", "-o", tmp_path / "copy", *space.consumer.options)
     before = run("negotiations", *space.consumer.options, "--json").tree["total"]
     failed = run(*words)
