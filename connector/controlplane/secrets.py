@@ -6,7 +6,6 @@ Sealed with AES-256-GCM under the node's key; participant and name are bound in,
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from collections.abc import Callable
 
@@ -76,7 +75,7 @@ class Secrets:
         try:
             sealed = base64.b64decode(document.body["sealed"], validate=True)
             return self._cipher.decrypt(sealed[:12], sealed[12:], _bound(participant, name)).decode()
-        except (InvalidTag, binascii.Error, KeyError) as fault:
+        except (InvalidTag, ValueError, KeyError, TypeError) as fault:
             raise ConfigurationError(
                 f"the secret `{name}` does not open",
                 where="secrets_key",

@@ -27,7 +27,7 @@ from connector.controlplane.transfer import Transfers
 from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.negotiation import Negotiation
-from connector.dsp.tables import Kind, State
+from connector.dsp.tables import Kind, Role, State
 from connector.dsp.transfer import Access, Transfer
 from connector.identity.static import StaticTokens
 from connector.outbound.client import Answer
@@ -316,6 +316,18 @@ def transfer_request(
     return m.TransferRequestMessage(
         consumer_pid=consumer_pid, agreement_id=agreement, format=format_, callback_address=BASE, **members
     )
+
+
+def imported_tree(**members: Any) -> dict[str, Any]:
+    parties = {"assigner": BOB.id, "assignee": "urn:alice"}
+    return {"@id": "urn:a:9", "@type": "Agreement", "target": "urn:d:9", **parties, **USE, **members}
+
+
+async def imported(node: Node, role: Role = Role.CONSUMER, **members: Any) -> str:
+    if role is Role.PROVIDER:
+        members = {"assigner": "urn:alice", "assignee": BOB.id, **members}
+    found = await node.agreements.import_("alice", role=role, peer=BOB.id, address=f"{BASE}/", tree=imported_tree(**members))
+    return found.id
 
 
 def pids(process: Negotiation | Transfer) -> dict[str, Any]:
