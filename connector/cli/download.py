@@ -87,17 +87,24 @@ def _append(node: Client, wanted: Wanted, file: IO[bytes], have: int) -> int:
             have = 0
         total = stream.total_bytes if stream.total_bytes is not None else wanted.byte_size
         with _progress(total, have, is_shown=wanted.is_shown) as advance:
-            for chunk in stream.chunks:
-                file.write(chunk)
-                have += len(chunk)
-                advance(len(chunk))
+            try:
+                for chunk in stream.chunks:
+                    file.write(chunk)
+                    have += len(chunk)
+                    advance(len(chunk))
+            except Unreachable as fault:
+                # our node answered and then broke off: it has stopped, or whoever it fetches the data from has
+                raise _broken_off(wanted, have, total) from fault
     if stream.total_bytes is not None and have != stream.total_bytes:
-        raise Unreachable(
-            f"the stream broke off after {have} of {stream.total_bytes} bytes",
-            where=wanted.name,
-            mend="run the command again; it continues there",
-        )
+        raise _broken_off(wanted, have, total)
     return have
+
+
+def _broken_off(wanted: Wanted, have: int, total: int | None) -> Unreachable:
+    of = f" of {total}" if total is not None else ""
+    return Unreachable(
+        f"the stream broke off after {have}{of} bytes", where=wanted.name, mend="run the command again; it continues there"
+    )
 
 
 def _digest(file: IO[bytes]) -> str:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -171,11 +170,15 @@ def _transfer(
     """
     for known in _agreements(node, me, found, purpose):
         if running := _running(node, me, known, format_):
-            return known, running
-        with contextlib.suppress(PeerError):
+            return known, _ready(node, me, running, within_s)
+        try:
             return known, _started(node, me, known, format_, purpose, within_s)
-        note(f"agreement {known} gives nothing any more; negotiating a new one")
-        break
+        except Unreachable:
+            # nobody has said that the agreement is not good any more
+            raise
+        except PeerError as refused:
+            note(f"agreement {known} gives nothing any more ({refused.what}); negotiating a new one")
+            break
     process = negotiate.begin(node, me, found, purpose=purpose, within_s=within_s)
     negotiate.check(process)
     fresh = process.agreement_id or ""
@@ -191,17 +194,26 @@ def _agreements(node: Client, me: Calls, found: Found, purpose: str | None) -> I
 
 
 def _running(node: Client, me: Calls, agreement: str, format_: str) -> Transfer | None:
-    """A transfer that an earlier, broken try has left open."""
-    page = node.send(me.transfers(state="STARTED", role="consumer", agreement=agreement))
-    fitting = (one for one in page.items if one.agreement_id == agreement and one.format == format_ == _PULL and one.is_open)
-    return next(fitting, None)
+    """A transfer that an earlier, broken try has left: it flows, or waits for the provider."""
+    page = node.send(me.transfers(role="consumer", agreement=agreement))
+    mine = [one for one in page.items if one.agreement_id == agreement and one.format == format_ and one.in_flight is None]
+    flowing = (one for one in mine if one.state == "STARTED" and (one.is_open or format_ == _PUSH))
+    return next(flowing, None) or next((one for one in mine if one.state == "REQUESTED"), None)
 
 
 def _started(node: Client, me: Calls, agreement: str, format_: str, purpose: str | None, within_s: float) -> Transfer:
     from connector.api.transfers import NewTransfer
 
     begun = node.send(me.begin_transfer(NewTransfer(agreement=agreement, format=format_, purpose=purpose)))
-    ready = "STARTED" if format_ == _PULL else "COMPLETED"
+    return _ready(node, me, begun, within_s)
+
+
+def _ready(node: Client, me: Calls, begun: Transfer, within_s: float) -> Transfer:
+    """The transfer as soon as its data can be fetched: a pull when it is STARTED, a push when it is COMPLETED.
+
+    Raises: PeerError when it was ended, Unreachable when it takes too long.
+    """
+    ready = "STARTED" if begun.format == _PULL else "COMPLETED"
     transfer = node.wait(me.transfer(begun.pid), lambda one: one.state in (ready, "COMPLETED", "TERMINATED"), within_s=within_s)
     if transfer.state in (ready, "COMPLETED"):
         return transfer

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
         app,
         "agreements",
         agreements,
-        example='kontor agreements --role consumer\nkontor agreements --end urn:uuid:4c7c... --reason "the project is over"',
+        example='kontor agreements --end urn:uuid:4c7c... --reason "the project is over"',
     )
     command(app, "transfers", transfers, example="kontor transfers --state STARTED")
     command(app, "show", show, example="kontor show urn:uuid:4c7c7c3e-2f9c-4d0e-8b57-5d3c1d1e7a10")

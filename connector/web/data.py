@@ -49,6 +49,7 @@ class _Pull:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         at = scope["path_params"]
+        note(scope, participant=at["participant"], pid=at["pid"])
         request = DataRequest(method=scope["method"], path=at.get("path", ""), headers=headers_of(scope))
         await relay(self._plane.pull(at["participant"], at["pid"], request), scope, receive, send)
 
@@ -59,6 +60,7 @@ class _Push:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         at = scope["path_params"]
+        note(scope, participant=at["participant"], pid=at["pid"])
         upload = Upload(method=scope["method"], path=at.get("path", ""), headers=headers_of(scope), chunks=_body(receive))
         try:
             receipt = await self._plane.push(at["participant"], at["pid"], upload)

@@ -38,24 +38,24 @@ COMMANDS = dict(leaves(ROOT))
 
 
 def test_all_commands_are_there() -> None:
-    assert set(COMMANDS) == EXPECTED
+    assert set(COMMANDS) >= EXPECTED
 
 
-@pytest.mark.parametrize("name", sorted(EXPECTED))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_the_help_of_a_command_has_an_example_of_it(run: Run, name: str) -> None:
     shown = run(*name.split(), "--help")
     assert shown.code == 0
     assert f"  kontor {name} " in shown.out.partition("Example:")[2]
 
 
-@pytest.mark.parametrize("name", sorted(EXPECTED))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_a_command_has_debug_and_json_where_it_prints_a_result(name: str) -> None:
     options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
     assert "--debug" in options
     assert ("--json" in options) is (name != "serve")
 
 
-@pytest.mark.parametrize("name", sorted(EXPECTED))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_option_says_what_it_is_for(name: str) -> None:
     for parameter in COMMANDS[name].params:
         assert getattr(parameter, "help", None), f"{name} {parameter.name}"

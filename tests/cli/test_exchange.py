@@ -6,12 +6,17 @@ import hashlib
 import itertools
 import json
 import os
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
+from connector.api.participants import Rules
 from connector.cli import download, get
-from connector.errors import BadMessage
+from connector.cli.access import Access
+from connector.errors import BadMessage, Unreachable
+from connector.settings import Rule
 from tests.cli.conftest import Run, Space
 
 RESEARCH = "policy: urn:p\npermit:\n  - action: use\n    when: purpose == research\n"
@@ -111,6 +116,48 @@ def test_a_broken_download_is_continued(run: Run, space: Space, published: str, 
     assert "has 100000 bytes already; continuing there" in done.err
     assert (tmp_path / "copy").read_bytes() == whole
     assert not part.exists()
+
+
+def test_what_breaks_off_says_how_to_go_on(tmp_path: Path) -> None:
+    from connector.client import Calls, Client
+
+    def answer(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,))
+        thread.start()
+        with Client(f"http://127.0.0.1:{server.getsockname()[1]}", "key") as node:
+            wanted = download.Wanted(call=Calls("acme").data("urn:t"), name="urn:d")
+            with pytest.raises(Unreachable, match=r"broke off after 9 of 100 bytes at `urn:d`; run the command again"):
+                download.fetch(node, wanted, tmp_path / "copy")
+        thread.join()
+    assert (tmp_path / "copy.part").read_bytes() == b"only this"
+
+
+@pytest.mark.parametrize("way", [(), ("--push",)])
+def test_a_transfer_that_waits_is_taken_up_by_the_next_try(
+    run: Run, space: Space, published: str, tmp_path: Path, way: tuple[str, ...]
+) -> None:
+    words = ("get", space.peer[0], published, *space.peer[1:], *way, *space.consumer.options)
+    with Access(config=space.provider.config).open() as (node, me):
+        node.send(me.set_rules(Rules((Rule(kind="transfer", on="REQUESTED", do="hold", dataset=published),))))
+        try:
+            for _ in range(2):
+                waits = run(*words, "--wait", 0.4, "-o", tmp_path / "copy")
+                assert (waits.code, "the transfer is still in REQUESTED" in waits.err) == (1, True), waits.err
+            (theirs,) = [one for one in node.send(me.transfers(role="provider")).items if one.dataset == published]
+            node.send(me.act_in_transfer(theirs.pid, "start"))
+        finally:
+            node.send(me.set_rules(Rules(())))
+    done = run(*words, "--json", "-o", tmp_path / "copy")
+    assert done.code == 0, done.err
+    assert done.tree["transfer"] == theirs.peer_pid
+    agreed = run("agreements", *space.consumer.options, "--json").tree["items"]
+    assert [one["id"] for one in agreed if one["dataset"] == published] == [done.tree["agreement"]]
 
 
 def test_wrong_bytes_do_not_stay(run: Run, space: Space, published: str, tmp_path: Path) -> None:
@@ -276,7 +323,6 @@ def test_an_agreement_is_ended_with_a_reason_and_gives_nothing_any_more(
 
 def _transfer(space: Space, agreement: str) -> str:
     from connector.api.transfers import NewTransfer
-    from connector.cli.access import Access
 
     with Access(config=space.consumer.config).open() as (node, me):
         begun = node.send(me.begin_transfer(NewTransfer(agreement=agreement, format="HttpData-PULL")))
@@ -309,7 +355,6 @@ def test_show_tells_every_step_and_every_delivery(run: Run, space: Space, publis
 
 def test_a_node_with_several_participants_asks_which(run: Run, space: Space, tmp_path: Path) -> None:
     from connector.api.participants import NewParticipant
-    from connector.cli.access import Access
     from connector.client import add_participant
 
     with Access(config=space.provider.config).open() as (node, _):

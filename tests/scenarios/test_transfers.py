@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 
 import httpx
@@ -106,6 +107,20 @@ async def test_a_token_alone_opens_nothing_else(space: DataSpace) -> None:
             assert refused.status_code in (401, 403)
             assert b"rain" not in refused.content
             assert b"jam" not in refused.content
+
+
+async def test_the_line_about_data_names_participant_and_transfer_and_no_token(
+    space: DataSpace, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="kontor")
+    _, consumer, transfer, theirs = await running(space)
+    token = (await consumer.send(consumer.calls.data_address(transfer.pid))).properties["authorization"]
+    caplog.clear()
+    await consumer.get(transfer)
+    lines = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "http.request"]
+    (line,) = [line for line in lines if "/data/pull/" in line["path"]]
+    assert (line["participant"], line["pid"], line["status"]) == ("provider", theirs, 200)
+    assert token.split()[-1] not in str([record.__dict__ for record in caplog.records])
 
 
 async def test_a_format_that_is_not_offered_is_refused(space: DataSpace) -> None:
