@@ -244,7 +244,9 @@ def _next_link(header: str) -> str | None:
         at, words, is_quoted = end + 1, [""], False
         while at < len(header) and (is_quoted or header[at] != ","):
             char = header[at]
-            if char == '"':
+            if char == "\\" and is_quoted:
+                at += 1
+            elif char == '"':
                 is_quoted = not is_quoted
             elif char == ";" and not is_quoted:
                 words.append("")
@@ -323,6 +325,6 @@ def _cursor(id_: str) -> str:
 
 def _opened(cursor: str) -> str:
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as fault:
         raise BadMessage("this cursor is none of ours", where="cursor", mend="follow the `Link` of a page") from fault
