@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from connector.odrl.analyse.boxes import Beyond
+from connector.odrl.analyse.boxes import MOST_BOXES, Beyond
 from connector.odrl.analyse.cells import AGREED, Test, Value, is_counted, is_line, representatives
 from connector.odrl.closures import is_judged, resolve
 from connector.odrl.model import Operator
@@ -24,7 +24,7 @@ from connector.odrl.values import Typed
 from connector.odrl.vocabulary import Operand
 
 ALL_STAGES = (1 << len(Stage)) - 1
-_MOST_TRUTHS = 200_000
+_MOST_TRUTHS = 100_000
 
 
 class Kind(StrEnum):
@@ -100,9 +100,10 @@ def cut(
     Raises: Beyond when the values are too many to compare.
     """
     values = representatives(operand, tests, is_clock=is_clock)
-    if len(values) * len(tests) > _MOST_TRUTHS:
-        raise Beyond(f"too many values of `{operand.label}` to compare")
     is_ordered = is_line(operand, tests, is_clock=is_clock)
+    searched = [test for test in tests if not (is_ordered and test.operator in ORDERED)]
+    if len(values) * len(searched) > _MOST_TRUTHS or len(values) > MOST_BOXES:
+        raise Beyond(f"too many values of `{operand.label}` to compare")
     truths = [_truths(operand, test, values, is_ordered=is_ordered) for test in tests]
     groups: dict[object, list[int]] = {}
     for number, value in enumerate(values):

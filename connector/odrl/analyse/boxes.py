@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import and_
 
 MOST_BOXES = 4096
+_MOST_STEPS = 200_000
+_MOST_JOINED = 20_000
+# masks beyond which joining boxes costs more than it saves
 
 Box = tuple[int, ...]
 """For each axis the cells that lie in it, as bits. No mask is zero."""
@@ -51,9 +54,13 @@ def difference(boxes: Sequence[Box], holes: Iterable[Box]) -> list[Box]:
     Raises: Beyond when it takes too many boxes.
     """
     left = list(boxes)
+    steps = 0
     for hole in holes:
         if not left:
             break
+        steps += len(left)
+        if steps > _MOST_STEPS:
+            raise Beyond(f"the comparison takes more than {_MOST_STEPS} steps")
         left = _capped([piece for box in left for piece in _pieces(box, hole)])
     return left
 
@@ -77,6 +84,8 @@ def is_within(box: Box, whole: Box) -> bool:
 def absorbed(boxes: Sequence[Box]) -> list[Box]:
     """The same set without boxes that lie within another one, and with those joined that differ on one axis only."""
     joined = list(dict.fromkeys(boxes))
+    if len(joined) * len(joined[0] if joined else ()) > _MOST_JOINED:
+        return joined
     before = 0
     while len(joined) != before and len(joined) > 1:
         before = len(joined)

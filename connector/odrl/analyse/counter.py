@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from connector.odrl.analyse.contain import Answer, contains
 from connector.odrl.analyse.meet import meet
 from connector.odrl.analyse.space import conditions, leaves
 from connector.odrl.expand import atomic
@@ -36,6 +37,10 @@ def counter_offer(terms: Policy, asked: Policy, vocabulary: Vocabulary, *, their
     found = meet(about, asked, vocabulary)
     if found.policy is None:
         return CounterOffer(policy=about, reasons=(*found.reasons, "our terms are the offer"), is_common=False)
+    # proven at every stage, not only when data is asked for
+    if any(contains(one, found.policy, vocabulary).answer is not Answer.YES for one in (about, asked)):
+        unproven = ("what both permit cannot be proven to suit both", "our terms are the offer")
+        return CounterOffer(policy=about, reasons=unproven, is_common=False)
     strange = list(dict.fromkeys(strangers(found.policy, vocabulary, theirs or vocabulary)))
     if strange:
         reasons = tuple(f"`{name}` is not known to both" for name in strange)

@@ -39,6 +39,7 @@ _PLACED = frozenset({ValueType.DATE_TIME, ValueType.DECIMAL, ValueType.DURATION}
 _ALLOWANCES = frozenset({"elapsedTime", "meteredTime"})
 _WAITS = frozenset({"delayPeriod", "timeInterval"})
 _MOST_RULES = 4096
+_MOST_AXES = 96
 _Key = tuple[object, ...]
 Place = tuple[int, Masks]
 """The axis of a condition, and where on it the condition holds."""
@@ -101,6 +102,8 @@ class Space:
         self._names(everything)
         self._cut()
         self._literals = {id(placed): tuple(self._of(placed)) for placed in everything}
+        if len(self.axes) > _MOST_AXES:
+            raise Beyond(f"the rules ask for more than {_MOST_AXES} different things")
         self.full: Box = tuple(axis.full for axis in self.axes)
 
     def atom(self, constraint: Constraint, order: int, part: str) -> Place:

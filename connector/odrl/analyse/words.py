@@ -26,17 +26,18 @@ def plain(space: Space, boxes: Sequence[Box]) -> list[Box]:
 
 
 def _box(space: Space, box: Box, whole: Sequence[Box]) -> str:
-    hull = list(space.full)
+    all_cells = plain(space, [space.full])[0]
+    hull = list(all_cells)
     if whole:
         hull = [0] * len(box)
         for other in plain(space, whole):
             hull = [a | b for a, b in zip(hull, other, strict=True)]
     action = "everything"
     said: list[str] = []
-    for axis, cells, least in zip(space.axes, box, hull, strict=True):
+    for axis, cells, least, most in zip(space.axes, box, hull, all_cells, strict=True):
         if axis.kind is Kind.ACTION:
             action = "everything" if whole and cells == least else _action(space, axis, cells)
-        elif cells & least != least and cells != axis.full:
+        elif cells & least != least and cells & most != most:
             said.append(condition(axis, cells))
     return " ".join([action, " and ".join(said)]) if said else action
 
@@ -52,8 +53,7 @@ def _action(space: Space, axis: Axis, cells: int) -> str:
 
 def condition(axis: Axis, cells: int) -> str:
     """The cells of an axis as a condition in words, such as `purpose marketing`."""
-    name = axis.operand.label or axis.operand.name if axis.operand is not None else axis.name
-    name = name[:1].lower() + name[1:] if name[1:2].islower() else name
+    name = axis.operand.short if axis.operand is not None else axis.name
     if axis.kind in (Kind.DUTY, Kind.OPEN, Kind.TARGET_COLLECTION, Kind.PARTY_COLLECTION):
         return "while " + " or ".join(cell.text for n, cell in enumerate(axis.cells) if cells >> n & 1)
     is_time = bool(axis.operand is not None and all(source.kind == "clock" for source in axis.operand.sources))

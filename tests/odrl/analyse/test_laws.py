@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from connector.odrl import canonical, jsonld
 from connector.odrl.analyse.boxes import Beyond, common, difference
 from connector.odrl.analyse.contain import Answer, contains, disjoint, equivalent
+from connector.odrl.analyse.diff import diff
+from connector.odrl.analyse.meet import meet
 from connector.odrl.analyse.normal import named, normal_forms
 from connector.odrl.analyse.witness import place
 from connector.odrl.compile import compile
 from connector.odrl.evaluate import decide
+from connector.odrl.truth import Stage
 from connector.odrl.vocabulary import Vocabulary
 from tests.odrl.analyse import strategies as some
 
@@ -92,3 +95,41 @@ def test_the_same_text_is_equivalent(pair: tuple[dict[str, Any], dict[str, Any]]
     # containment orders policies: two that contain each other are equivalent
     both = contains(first, second, vocabulary).answer, contains(second, first, vocabulary).answer
     assert (equivalent(first, second, vocabulary).answer is Answer.YES) == (both == (Answer.YES, Answer.YES))
+
+
+@FEW
+@given(pair=some.pairs(), asks=ASKS)
+def test_what_both_permit_is_permitted_by_the_meet_and_nothing_else(
+    pair: tuple[dict[str, Any], dict[str, Any]], asks: list[some.Ask], vocabulary: Vocabulary
+) -> None:
+    first, second = map(jsonld.read, pair)
+    found = meet(first, second, vocabulary)
+    if found.policy is None:
+        assert found.reasons
+        return
+    both = [compile(named(policy), vocabulary) for policy in (first, second)]
+    result = compile(named(found.policy), vocabulary)
+    for request, world, _ in asks:
+        # when data is asked for, everything is judged
+        permitted = all(decide(one, request, world, stage=Stage.REQUEST).is_permitted for one in both)
+        assert decide(result, request, world, stage=Stage.REQUEST).is_permitted is permitted
+
+
+@FEW
+@given(pair=some.pairs(), asks=ASKS)
+def test_what_is_gained_and_lost_agrees_with_sampled_requests(
+    pair: tuple[dict[str, Any], dict[str, Any]], asks: list[some.Ask], vocabulary: Vocabulary
+) -> None:
+    found = diff(*map(jsonld.read, pair), vocabulary)
+    if found.forms is None:
+        return
+    old, new = (compile(form.policy, vocabulary) for form in found.forms.policies)
+    for request, world, stage in asks:
+        box = place(found.forms.space, request, world, stage)
+        assert box is not None
+        before, after = (decide(one, request, world, stage=stage).is_permitted for one in (old, new))
+        for boxes, has_changed in ((found.gained, after and not before), (found.lost, before and not after)):
+            if not difference([box], boxes):
+                assert has_changed
+            elif not any(common(box, one) for one in boxes):
+                assert not has_changed

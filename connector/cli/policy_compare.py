@@ -1,0 +1,110 @@
+"""`kontor policy contains`, `diff` and `check`: policies compared on this machine, without a node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from connector.cli.command import command
+from connector.cli.output import Output
+
+if TYPE_CHECKING:
+    from connector.odrl.analyse.witness import Witness
+
+_NAMED = "a policy of the library by name, or a file (YAML, JSON)"
+Terms = Annotated[str, typer.Argument(help=f"What is allowed: {_NAMED}.")]
+Asked = Annotated[str, typer.Argument(help=f"What is asked for: {_NAMED}.")]
+Old = Annotated[str, typer.Argument(help=f"The policy before: {_NAMED}.")]
+New = Annotated[str, typer.Argument(help=f"The policy after: {_NAMED}.")]
+One = Annotated[str, typer.Argument(help=f"What to look at: {_NAMED}.")]
+
+
+def register(group: typer.Typer) -> None:
+    """Add the commands to those of `kontor policy`."""
+    command(group, "contains", contains, example="kontor policy contains open members-only")
+    command(group, "diff", diff, example="kontor policy diff old.yaml new.yaml")
+    command(group, "check", check, example="kontor policy check my-terms.yaml")
+
+
+def contains(out: Output, terms: Terms, asked: Asked) -> None:
+    """Say whether one policy permits everything that another permits; a no comes with a request that shows it."""
+    from connector.cli.terms import load, vocabulary
+    from connector.odrl.analyse.contain import contains as compared
+
+    found = compared(load(terms).policy, load(asked).policy, vocabulary())
+    witness = None if found.witness is None else _witness(found.witness)
+    tree = {"answer": found.answer.value, "reasons": list(found.reasons), "witness": witness}
+    lines = [f"{found.answer}: {'; '.join(found.reasons)}"]
+    if witness is not None:
+        lines.append(f"  shown by: {_told(witness)}")
+    out.lines(tree, *lines)
+
+
+def diff(out: Output, old: Old, new: New) -> None:
+    """Tell in words what a changed policy permits that it did not, and what it no longer permits."""
+    from connector.cli.terms import load, vocabulary
+    from connector.odrl.analyse.diff import diff as compared
+
+    found = compared(load(old).policy, load(new).policy, vocabulary())
+    tree = {
+        "is_same": found.is_same,
+        "gains": found.gains,
+        "loses": found.loses,
+        "obligations": list(found.obligations),
+        "unknown": list(found.unknown),
+    }
+    out.lines(tree, found.sentence())
+
+
+def check(out: Output, policy: One) -> None:
+    """Find rules of a policy that contradict each other or can never matter; exit code 1 when one does harm."""
+    from connector.cli.terms import load, vocabulary
+    from connector.odrl.analyse.conflict import check as findings
+
+    found = findings(load(policy).policy, vocabulary())
+    rows = [
+        {
+            "flaw": one.flaw.value,
+            "where": one.where,
+            "other": one.other,
+            "what": one.what,
+            "is_harmful": one.is_harmful,
+            "witness": None if one.witness is None else _witness(one.witness),
+        }
+        for one in found
+    ]
+    lines = [f"{one.flaw}: {one.where}{f' and {one.other}' if one.other else ''}: {one.what}" for one in found]
+    out.lines({"findings": rows}, *(lines or ["nothing found: every rule matters and none contradicts another"]))
+    if any(one.is_harmful for one in found):
+        raise typer.Exit(1)
+
+
+def _witness(found: Witness) -> dict[str, Any]:
+    """A witness as the request file that `kontor policy evaluate` reads, with what else it supposes."""
+    tree: dict[str, Any] = {
+        "action": found.request.action,
+        "target": found.request.target,
+        "party": found.request.party,
+        "params": {name: _plain(fact) for name, fact in found.request.params.items()},
+        "claims": {name: _plain(fact) for name, fact in found.world.claims.items()},
+        "now": found.world.now.isoformat(),
+        "agreed_at": found.world.agreed_at.isoformat() if found.world.agreed_at else None,
+        "stage": found.stage.value,
+        "duties": {name: state.value for name, state in found.world.duties.items()},
+    }
+    return {name: value for name, value in tree.items() if value not in (None, {})}
+
+
+def _plain(fact: object) -> Any:
+    if isinstance(fact, list):
+        return [_plain(one) for one in fact]
+    return fact if isinstance(fact, (bool, int, float, str)) else str(fact)
+
+
+def _told(tree: dict[str, Any]) -> str:
+    parts = []
+    for name, value in tree.items():
+        told = ", ".join(f"{key}={one}" for key, one in value.items()) if isinstance(value, dict) else value
+        parts.append(f"{name} {told}")
+    return "; ".join(parts)

@@ -1,0 +1,39 @@
+"""`kontor policy contains | diff | check`: answers with a request that shows them, in words and as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Run
+
+_TERMS = "policy: urn:p\npermit:\n  - action: read\n    when: {}\n"
+
+
+def test_the_library_is_compared(run: Run) -> None:
+    assert run("policy", "contains", "open", "members-only").out.startswith("yes: ")
+    told = run("policy", "contains", "members-only", "open")
+    assert told.code == 0
+    assert told.out.startswith("no: ")
+    assert "shown by: " in told.out
+    tree = run("policy", "contains", "members-only", "open", "--json").tree
+    assert tree["answer"] == "no"
+    assert tree["witness"]["stage"] == "request"
+
+
+def test_a_change_is_told(run: Run, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(_TERMS.format("spatial in [DE]"))
+    new.write_text(_TERMS.format("spatial in [DE, FR]"))
+    assert run("policy", "diff", old, new).out.strip() == "gains: everything with spatial FR"
+    assert run("policy", "diff", old, old).out.strip() == "nothing changes"
+    assert run("policy", "diff", new, old, "--json").tree["loses"] == "everything with spatial FR"
+
+
+def test_flaws_fail_the_check(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(_TERMS.format("spatial in [DE]") + "forbid:\n  - action: use\n")
+    found = run("policy", "check", path)
+    assert found.code == 1
+    assert "conflict: " in found.out
+    assert run("policy", "check", path, "--json").tree["findings"][0]["is_harmful"]
+    assert "nothing found" in run("policy", "check", "members-only").out

@@ -1,0 +1,167 @@
+"""Comparing policies case by case: words of a change, flaws, what both permit, what is still needed, the counter-offer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from connector.odrl import jsonld
+from connector.odrl.analyse.boxes import MOST_BOXES, Beyond, difference, intersection
+from connector.odrl.analyse.conflict import Flaw, check
+from connector.odrl.analyse.contain import Answer, contains, disjoint, equivalent
+from connector.odrl.analyse.counter import counter_offer
+from connector.odrl.analyse.diff import diff
+from connector.odrl.analyse.meet import meet
+from connector.odrl.analyse.residual import residual
+from connector.odrl.model import Policy
+from connector.odrl.truth import Request, World
+from connector.odrl.vocabulary import Vocabulary
+
+Tree = dict[str, Any]
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+UNTIL = {"leftOperand": "dateTime", "operator": "lteq", "rightOperand": "2026-12-31"}
+MEMBER = {"leftOperand": "membership", "operator": "eq", "rightOperand": "active"}
+DUTY = {"action": "attribute"}
+
+
+def c(left: str, operator: str, right: Any) -> Tree:
+    return {"leftOperand": left, "operator": operator, "rightOperand": right}
+
+
+def rule(*constraints: Tree, action: str = "use", **more: Any) -> Tree:
+    return {"action": action, "constraint": list(constraints), **more} if constraints else {"action": action, **more}
+
+
+def policy(*permissions: Tree, **more: Any) -> Policy:
+    return jsonld.read({"@type": "Offer", "@id": "urn:p", "permission": list(permissions), **more})
+
+
+def test_a_change_is_told_in_words(vocabulary: Vocabulary) -> None:
+    old = policy(rule(c("spatial", "eq", "DE"), action="read"))
+    new = policy(rule(c("spatial", "isAnyOf", ["DE", "FR"]), UNTIL, action="read"))
+    found = diff(old, new, vocabulary)
+    assert found.sentence() == "gains: everything with spatial FR; loses: everything from 2027-01-01"
+    assert diff(old, old, vocabulary).sentence() == "nothing changes"
+    wider = diff(policy(rule(action="read")), policy(rule(action="read"), rule(action="print")), vocabulary)
+    assert wider.gains == "print"
+
+
+def test_a_change_of_obligations_is_told_too(vocabulary: Vocabulary) -> None:
+    found = diff(policy(rule()), policy(rule(), obligation=[{"action": "delete"}]), vocabulary)
+    assert not found.is_same
+    assert found.obligations == ("the obligation `policy.obligation[0]` is new",)
+
+
+@pytest.mark.parametrize(
+    ("terms", "asked", "answer"),
+    [
+        (policy(rule(duty=[DUTY])), policy(rule(UNTIL, duty=[DUTY])), Answer.YES),
+        (policy(rule(duty=[DUTY])), policy(rule(UNTIL)), Answer.NO),
+        (policy(rule(UNTIL)), policy(rule(UNTIL, duty=[DUTY])), Answer.YES),
+        (policy(rule(), obligation=[{"action": "delete"}]), policy(rule()), Answer.NO),
+        (policy(rule(UNTIL), rule(c("dateTime", "gt", "2026-12-31"))), policy(rule(c("dateTime", "neq", "2020-01-01"))), Answer.YES),
+        (policy(rule(), prohibition=[rule(action="sell")]), policy(rule(action="read")), Answer.YES),
+        (policy(rule(), prohibition=[rule(action="read")]), policy(rule()), Answer.NO),
+        (policy(rule(), prohibition=[rule(action="read")], conflict="perm"), policy(rule()), Answer.YES),
+        (policy(rule(), prohibition=[rule(c("purpose", "eq", "marketing"))]), policy(rule(c("purpose", "eq", "research"))), Answer.YES),
+        (policy(rule({"xone": [UNTIL, MEMBER]})), policy(rule(UNTIL, c("membership", "neq", "active"))), Answer.YES),
+        (policy(rule({"xone": [UNTIL, MEMBER]})), policy(rule(UNTIL, MEMBER)), Answer.NO),
+        (policy(rule(c("count", "lteq", 10))), policy(rule(c("count", "lteq", 5))), Answer.YES),
+        (policy(rule(c("count", "lteq", 10))), policy(rule(c("count", "lteq", 5)), rule(c("count", "lteq", 10))), Answer.UNKNOWN),
+        (policy(rule(UNTIL), inheritFrom="urn:x"), policy(rule(UNTIL)), Answer.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_containment_knows_duties_prohibitions_and_alternatives(
+    terms: Policy, asked: Policy, answer: Answer, vocabulary: Vocabulary
+) -> None:
+    found = contains(terms, asked, vocabulary)
+    assert found.answer is answer, found.reasons
+    assert found.reasons
+
+
+def test_the_same_in_other_words_is_equivalent_and_what_excludes_each_other_disjoint(vocabulary: Vocabulary) -> None:
+    assert equivalent(policy(rule(UNTIL)), policy(rule(c("dateTime", "lt", "2027-01-01"))), vocabulary).answer is Answer.YES
+    research, marketing = (policy(rule(c("purpose", "eq", one))) for one in ("research", "marketing"))
+    # before a purpose is judged both permit: the answer is about every stage
+    found = disjoint(research, marketing, vocabulary)
+    assert found.answer is Answer.NO
+    assert found.witness is not None
+    assert found.witness.stage in ("catalog", "publish")
+    read, sell = policy(rule(action="read")), policy(rule(action="sell"))
+    assert disjoint(read, sell, vocabulary).answer is Answer.YES
+
+
+def test_flaws_are_found_with_the_rules_and_a_request(vocabulary: Vocabulary) -> None:
+    never = rule(c("purpose", "eq", "research"), c("purpose", "eq", "marketing"))
+    narrow, wide = rule(UNTIL, action="read"), rule(action="use")
+    found = check(policy(wide, narrow, never, prohibition=[rule(action="print"), rule(action="sell")]), vocabulary)
+    assert [(one.flaw, one.where, one.other) for one in found] == [
+        (Flaw.REDUNDANT, "policy.permission[1]", ""),
+        (Flaw.NEVER, "policy.permission[2]", ""),
+        (Flaw.IDLE, "policy.prohibition[1]", ""),
+        (Flaw.CONFLICT, "policy.permission[0]", "policy.prohibition[0]"),
+    ]
+    assert found[-1].witness is not None
+    assert found[-1].witness.request.action == "print"
+    assert found[-1].what == "both meet print; there the whole policy is void"
+    assert check(policy(narrow), vocabulary) == ()
+    assert check(policy(narrow, prohibition=[rule()]), vocabulary)[0].flaw is Flaw.FORBIDDEN
+
+
+def test_what_both_permit_is_a_policy(vocabulary: Vocabulary) -> None:
+    a = policy(rule(UNTIL, c("purpose", "isAnyOf", ["research", "education"])))
+    b = policy(rule(c("purpose", "isAnyOf", ["research", "marketing"]), MEMBER, action="read"))
+    found = meet(a, b, vocabulary).policy
+    assert found is not None
+    written = jsonld.write(found)["permission"]
+    assert written == [{"action": "read", "constraint": [UNTIL, c("purpose", "isAnyOf", "research"), MEMBER]}]
+    nothing = meet(policy(rule(action="read")), policy(rule(action="sell")), vocabulary)
+    assert nothing.policy is None
+    assert nothing.is_empty
+
+
+def test_a_counter_offer_is_what_both_permit_in_words_both_know(vocabulary: Vocabulary, widened: Vocabulary) -> None:
+    terms, asked = policy(rule(UNTIL, c("Membership", "eq", "active"))), policy(rule(action="read"))
+    found = counter_offer(terms, asked, widened)
+    assert found.is_common
+    assert found.policy.permissions[0].actions[0].name == "read"
+    shy = counter_offer(terms, asked, widened, theirs=vocabulary)
+    assert not shy.is_common
+    assert shy.policy.permissions == terms.permissions
+    assert "is not known to both" in shy.reasons[0]
+
+
+def test_what_is_still_needed_is_said(vocabulary: Vocabulary) -> None:
+    terms = policy(rule(UNTIL, MEMBER, c("purpose", "eq", "research")))
+    asked = Request(action="read", params={"purpose": "research"})
+    found = residual(terms, asked, World(now=NOW), vocabulary)
+    assert found.answer is Answer.UNKNOWN
+    assert [[need.how for need in way] for way in found.ways] == [["present a MembershipCredential"]]
+    assert residual(terms, asked, World(now=NOW, claims={"membership": "active"}), vocabulary).answer is Answer.YES
+    late = World(now=datetime(2027, 6, 1, tzinfo=UTC))
+    assert residual(terms, asked, late, vocabulary).answer is Answer.NO
+    dutiful = residual(policy(rule(duty=[DUTY])), Request(), World(now=NOW), vocabulary)
+    assert [[need.how for need in way] for way in dutiful.ways] == [["fulfil the duty"]]
+
+
+def test_beyond_the_cap_nothing_is_claimed(vocabulary: Vocabulary) -> None:
+    with pytest.raises(Beyond):
+        intersection([(1, 1)] * 1000, [(1, 1)] * 1000)
+    holes = [tuple(1 if n // 4 == hole else 3 for n in range(28)) for hole in range(7)]
+    with pytest.raises(Beyond, match=str(MOST_BOXES)):
+        difference([(3,) * 28], holes)
+    many = [{"or": [c(f"urn:x{n}", "eq", "1"), c(f"urn:y{n}", "eq", "1")]} for n in range(16)]
+    found = contains(policy(rule(*many)), policy(rule(*many, UNTIL)), vocabulary)
+    assert found.answer is Answer.UNKNOWN
+    assert str(MOST_BOXES) in found.reasons[0]
+
+
+def test_hundreds_of_windows_are_compared(vocabulary: Vocabulary) -> None:
+    def windows(last: int) -> Policy:
+        days = [f"20{26 + n // 300}-{n // 25 % 12 + 1:02}-{n % 25 + 1:02}" for n in range(0, last * 2, 2)]
+        return policy(*(rule(c("dateTime", "gteq", day), c("dateTime", "lteq", day)) for day in days))
+
+    assert contains(windows(262), windows(250), vocabulary).answer is Answer.YES
+    assert contains(windows(250), windows(262), vocabulary).answer is Answer.NO
