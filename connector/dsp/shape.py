@@ -191,8 +191,9 @@ def _rule(rule: Any, place: Place, warnings: list[str]) -> None:
 def _constraint(node: Any, place: Place, warnings: list[str]) -> None:
     if type(node) is not dict:
         raise _fault(f"expected an object, found {kind_of(node)}", place, "send `leftOperand`, `operator` and `rightOperand`")
-    left, right = node.get("leftOperand"), node.get("rightOperand")
-    if left and type(left) is str and type(right) is str and node.get("operator") in _OPERATORS and _LOGICAL.isdisjoint(node):
+    left, operator, right = node.get("leftOperand"), node.get("operator"), node.get("rightOperand")
+    are_texts = left and type(left) is str and type(right) is str and type(operator) is str
+    if are_texts and operator in _OPERATORS and _LOGICAL.isdisjoint(node):
         return  # the usual one
     joined = _LOGICAL.intersection(node)
     if joined:
@@ -205,7 +206,7 @@ def _constraint(node: Any, place: Place, warnings: list[str]) -> None:
         return
     _text(node, "leftOperand", place, None, "name what is compared, or send one of `and`, `andSequence`, `or`, `xone`")
     _text(node, "operator", place, None, f"send one of {', '.join(OPERATORS)}")
-    operator = node["operator"]
+    assert isinstance(operator, str)
     if operator not in _OPERATORS:
         bare = operator.removeprefix("odrl:").removeprefix(ODRL)
         if bare not in _OPERATORS:

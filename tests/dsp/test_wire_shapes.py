@@ -188,6 +188,14 @@ ONE_OF = f"send one of {', '.join(OPERATORS)}"
         ),
         (STATE, "state", "STARTED", "state", "a negotiation is never STARTED", "send a state of a negotiation"),
         (
+            REQUEST,
+            C + ".operator",
+            {"@id": "eq"},
+            C + ".operator",
+            "expected text, found an object",
+            "send one of eq, gt, gteq, lt, lteq, neq, isA, hasPart, isPartOf, isAllOf, isAnyOf, isNoneOf",
+        ),
+        (
             STATE,
             "state",
             "MAYBE",
