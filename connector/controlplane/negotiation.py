@@ -19,7 +19,7 @@ from connector.controlplane.offerings import Offerings, Shelf, Terms
 from connector.controlplane.participants import Participants
 from connector.controlplane.peers import Peers
 from connector.controlplane.policy import Judge
-from connector.controlplane.process import digest_of, held, new_urn
+from connector.controlplane.process import digest_of, happened, held, new_urn
 from connector.controlplane.terms import NegotiationWish, named_terms, opening_terms
 from connector.dsp import messages as m
 from connector.dsp import negotiation as steps
@@ -270,7 +270,8 @@ class Negotiations:
             step = steps.settle(process, attempt.message_id, answer, new_message_id=new_id, now=now)
             return self._course.change(step, desk, attempt=attempt)
 
-        await self._advance(key, decide)
+        # the peer's next message is often on its way already, and goes to the disk together with this
+        await self._advance(key, decide, can_wait=True)
 
     async def given_up(self, key: Key, attempt: Attempt) -> None:
         """A message of ours cannot be delivered."""
@@ -308,12 +309,14 @@ class Negotiations:
         """The desk for what no message of the peer set off: claims are looked up when the process is known."""
         return await self._desk(key.participant, {})
 
-    async def _advance(self, key: Key | PeerKey, decide: Any, *, received: str | None = None) -> Change[Any]:
-        change = await self._store.advance(key, decide, received=received)
+    async def _advance(
+        self, key: Key | PeerKey, decide: Any, *, received: str | None = None, can_wait: bool = False
+    ) -> Change[Any]:
+        change = await self._store.advance(key, decide, received=received, can_wait=can_wait)
         process = change.process
         if isinstance(process, Negotiation):
             self._delivery.handover(_key(process.participant, process.pid), process.peer, change)
-            for record in change.records:
+            for record in happened(change.records):
                 observe.info("negotiation.step", pid=process.pid, peer=process.peer, act=record.event, state=record.state)
             if change.agreement is not None and change.agreement.ended_at is not None:
                 await self._agreements.end_transfers(change.agreement)

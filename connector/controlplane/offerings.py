@@ -258,6 +258,7 @@ def source_of(asset: Asset) -> Source:
         )
         if found.bucket is not None
         else None,
+        is_proxied=found.proxied,
         media_type=asset.media_type,
         name=place.rstrip("/").rsplit("/", 1)[-1] or "data",
         digest=asset.digest,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -34,6 +35,11 @@ def new_urn() -> str:
 def digest_of(raw: bytes) -> str:
     """What tells a message without `@id` from the next one: SHA-256 of its bytes, hexadecimal."""
     return hashlib.sha256(raw).hexdigest()
+
+
+def happened(records: tuple[Record, ...]) -> Iterator[Record]:
+    """Those of `records` that are worth a line: what was only put on its way is told when it has arrived, or was put off."""
+    return (record for record in records if not record.event.startswith("send "))
 
 
 def due_of(process: Process, choice: Choice, now: datetime) -> Due:

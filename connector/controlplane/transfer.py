@@ -17,7 +17,7 @@ from connector.controlplane.delivery import Delivery
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Judge
-from connector.controlplane.process import digest_of, held, new_urn
+from connector.controlplane.process import digest_of, happened, held, new_urn
 from connector.controlplane.terms import TransferWish
 from connector.controlplane.transfer_course import Desk, TransferCourse
 from connector.dsp import messages as m
@@ -294,7 +294,8 @@ class Transfers:
             step = steps.settle(snapshot.process, attempt.message_id, answer, new_message_id=new_id, now=now)
             return self._course.change(step, desk, attempt=attempt)
 
-        await self._advance(key, decide)
+        # the peer's next message is often on its way already, and goes to the disk together with this
+        await self._advance(key, decide, can_wait=True)
 
     async def given_up(self, key: Key, attempt: Attempt) -> None:
         """A message of ours cannot be delivered."""
@@ -348,12 +349,14 @@ class Transfers:
         change = await self._advance(key, decide, received=received)
         return change.body
 
-    async def _advance(self, key: Key | PeerKey, decide: Any, *, received: str | None = None) -> Change[Any]:
-        change = await self._store.advance(key, decide, received=received)
+    async def _advance(
+        self, key: Key | PeerKey, decide: Any, *, received: str | None = None, can_wait: bool = False
+    ) -> Change[Any]:
+        change = await self._store.advance(key, decide, received=received, can_wait=can_wait)
         process = change.process
         if isinstance(process, Transfer):
             self._delivery.handover(_key(process.participant, process.pid), process.peer, change)
-            for record in change.records:
+            for record in happened(change.records):
                 observe.info("transfer.step", pid=process.pid, peer=process.peer, act=record.event, state=record.state)
             if change.records:
                 await self._drive(process)

@@ -49,6 +49,8 @@ class Source:
     """`http`: headers with credentials, already opened from the secret store."""
     objects: ObjectPlace | None = None
     """`s3`: the object, or all below a prefix."""
+    is_proxied: bool = False
+    """`s3`: consumers are never sent to the store itself; what they read goes through this node."""
     media_type: str | None = None
     name: str = "data"
     """File name suggested to the receiver."""

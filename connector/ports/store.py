@@ -216,13 +216,18 @@ class Store(Protocol):
 
     # --- processes
 
-    async def advance(self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None) -> Change[Any]:
+    async def advance(
+        self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None, can_wait: bool = False
+    ) -> Change[Any]:
         """Read a process, call `decide`, write what it says: one transaction.
 
         `received` is the id of the peer's message that sets it off; its first answer comes in the snapshot, and the change's
         `answer` is kept under it. `decide` is pure and may be called more than once. Whatever it raises goes to the caller
         and nothing is written. With a PeerKey, two concurrent first messages give one process: the loser decides again, on
         what the winner has written. Message ids belong to their process; a message that was refused is not remembered.
+
+        `can_wait` says that nobody waits for this one: it may be kept back for some milliseconds, to go to the disk together
+        with what comes meanwhile.
 
         Raises: Conflict when the pid of a new process is taken in this context, or the agreement's id belongs to one with
         another peer, role or negotiation; InternalError for a change that is none of the process it decides on (another pid,

@@ -107,7 +107,9 @@ class MemoryStore:
 
     # --- processes
 
-    async def advance(self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None) -> Change[Any]:
+    async def advance(
+        self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None, can_wait: bool = False
+    ) -> Change[Any]:
         row = self._row(key)
         kept = self._memory.processes.get(row) if row is not None else None
         process = kept.load() if kept else None

@@ -79,7 +79,9 @@ class PostgresStore:
 
     # --- processes
 
-    async def advance(self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None) -> Change[Any]:
+    async def advance(
+        self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None, can_wait: bool = False
+    ) -> Change[Any]:
         return await self._writes.advance(key, decide, received)
 
     async def process(self, key: Key) -> Process | None:

@@ -80,9 +80,11 @@ class SqliteStore:
 
     # --- processes
 
-    async def advance(self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None) -> Change[Any]:
+    async def advance(
+        self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None, can_wait: bool = False
+    ) -> Change[Any]:
         parts = self._parts
-        return await parts.writer.run(lambda: parts.writes.advance(key, decide, received))
+        return await parts.writer.run(lambda: parts.writes.advance(key, decide, received), can_wait=can_wait)
 
     async def process(self, key: Key) -> Process | None:
         return self._read(reads.process, key)

@@ -6,8 +6,10 @@ thread of its own each would have to win the interpreter's lock back from a busy
 process, the commit and a lock that is taken, runs on the writer's thread.
 
 1. A call is queued; the queue is bounded, later callers wait.
-2. When no transaction is under way, one begins and takes what is queued. A call that raises leaves nothing behind: when it
-   had written already, all of them are undone and run again, each inside a savepoint of its own.
+2. When no transaction is under way, one begins and takes what is queued. While there are only calls that can wait, it waits a
+   moment for others: an acknowledgement from a peer is often followed by its next message, and both share a commit.
+   A call that raises leaves nothing behind: when it had written already, all of them are undone and run again, each inside a
+   savepoint of its own.
 3. The thread commits. Only then do callers get their results: what they are told is on the disk.
 4. A fault of the disk or the file rolls everything back; all callers of the transaction get StoreUnavailable.
 What does not live here: what the statements are (`writes.py`).
@@ -34,6 +36,10 @@ T = TypeVar("T")
 _MOST_IN_ONE = 32
 """Calls in one transaction: bounds how long its statements keep the event loop, to about two milliseconds."""
 _MOST_QUEUED = 1024
+_PATIENCE_S = 0.002
+"""How long calls that can wait are kept back; the peer's next message comes a round trip later."""
+_COMPANY = 8
+"""So many calls that can wait are a transaction of their own."""
 _LOCK_WAIT_S = 5.0
 """How long another process may hold the lock before calls are told so."""
 _LOCK_LOOK_S = 0.001
@@ -43,6 +49,7 @@ _LOCK_LOOK_S = 0.001
 class _Call:
     run: Callable[[], Any]
     future: asyncio.Future[Any]
+    can_wait: bool
     result: Any = None
     fault: BaseException | None = None
 
@@ -58,6 +65,7 @@ class Writer:
         """Set while the queue has room."""
         self._queued: deque[_Call] = deque()
         self._is_busy = False
+        self._patience: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._is_careful = False
         """The next transaction gives each call a savepoint: the last one had to be undone."""
@@ -67,8 +75,8 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="kontor-store-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, function: Callable[[], T]) -> T:
-        """What `function` gives back, once its writes are durable.
+    async def run(self, function: Callable[[], T], *, can_wait: bool = False) -> T:
+        """What `function` gives back, once its writes are durable; with `can_wait` they may be kept back for a moment.
 
         Raises: whatever `function` raises, and its writes are undone; StoreUnavailable, and nothing was written.
         """
@@ -76,13 +84,14 @@ class Writer:
             await self._room.wait()
         if self._is_closed:
             raise StoreUnavailable("the state store is closed", where=str(self._path))
-        call = _Call(function, self._loop.create_future())
+        call = _Call(function, self._loop.create_future(), can_wait)
         self._queued.append(call)
+        self._idle.clear()
         if not self._is_busy:
-            self._is_busy = True
-            self._idle.clear()
-            # not at once: whoever else is ready in this turn of the loop comes along
-            self._loop.call_soon(self._begin)
+            if can_wait and len(self._queued) < _COMPANY:
+                self._be_patient()
+            else:
+                self._start()
         if len(self._queued) >= _MOST_QUEUED:
             self._room.clear()
         return cast(T, await call.future)
@@ -90,6 +99,8 @@ class Writer:
     async def close(self) -> None:
         """Finish what is queued, then let go of the connection."""
         self._is_closed = True
+        if self._queued and not self._is_busy:
+            self._start()
         await self._idle.wait()
         if self._thread.is_alive():
             self._orders.put(None)
@@ -97,11 +108,30 @@ class Writer:
 
     # --- on the event loop
 
-    def _begin(self) -> None:
+    def _be_patient(self) -> None:
+        if self._patience is None:
+            self._patience = self._loop.call_later(_PATIENCE_S, self._start)
+
+    def _start(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        self._is_busy = True
+        # not at once: whoever else is ready in this turn of the loop comes along
+        self._loop.call_soon(self._begin)
+
+    def _go_on(self) -> None:
+        """After a transaction: the next one, or patience, or rest."""
         if not self._queued:
             self._is_busy = False
             self._idle.set()
-            return
+        elif len(self._queued) < _COMPANY and not self._is_closed and all(call.can_wait for call in self._queued):
+            self._is_busy = False
+            self._be_patient()
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
         self._undo()
         try:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -201,7 +231,7 @@ class Writer:
             else:
                 call.future.set_result(call.result)
         # in the next turn of the loop: those who were just told may have more to write
-        self._loop.call_soon(self._begin)
+        self._loop.call_soon(self._go_on)
 
     # --- on the thread
 
