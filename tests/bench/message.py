@@ -61,10 +61,10 @@ async def _inbound(asked: Asked, echo: Server, node: Node, offer: dict[str, Any]
             return inbound / count, outbound / count, count / took
 
         await echoed(500)
-        await received(300)
+        await received(200)
         for number in range(asked.rounds):
             baseline.append(await echoed(asked.of(4000)))
-            inbound, outbound, rate = await received(asked.of(2000))
+            inbound, outbound, rate = await received(asked.of(800))
             ours.append(inbound)
             delivered.append(inbound + outbound)
             wall.append(rate)
