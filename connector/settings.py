@@ -190,6 +190,10 @@ class Data(_Section):
         3600, ge=10, description="How long the token of a pull is good; each request is judged anew anyway."
     )
     max_push_bytes: int = Field(1 << 40, ge=1, description="Largest data set that a push may deliver here.")
+    allowed_object_endpoints: tuple[str, ...] = Field(
+        (),
+        description="Object stores that peers may name, such as `https://s3.example.org` or `https://*.example.org`; none by default.",
+    )
     push_attempts: int = Field(8, ge=1, description="Tries to deliver a push before the transfer is given up.")
     push_first_delay_s: float = Field(0.5, gt=0, description="Pause after the first broken push; it doubles each time.")
 

@@ -29,6 +29,9 @@ class AssetSource(Asked):
         None, pattern=r"^https?://[^\s/?#@]+/?$", description="`s3`: address of the store; Amazon's when left out."
     )
     region: str | None = Field(None, pattern=r"^[a-z0-9-]{1,64}$", description="`s3`: region; `us-east-1` when left out.")
+    proxied: bool = Field(
+        False, description="`s3`: consumers never read from the store itself: `S3-PULL` goes through the node, too."
+    )
     secret: Id | None = Field(
         None,
         description="Name of the stored secret. `http`: the whole value of `secret_header`;"

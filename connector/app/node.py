@@ -126,6 +126,7 @@ class App:
                 data_dir=settings.node.data_dir,
                 pull_token_ttl_s=settings.data.pull_token_ttl_s,
                 max_push_bytes=settings.data.max_push_bytes,
+                allowed_object_endpoints=settings.data.allowed_object_endpoints,
                 push_attempts=settings.data.push_attempts,
                 push_first_delay_s=settings.data.push_first_delay_s,
             ),

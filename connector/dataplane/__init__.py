@@ -6,6 +6,7 @@ push            a provider's sender                            receive    a cons
 cargo           what a push carries                            inbox      its files
 sending         one request of a push                          shelf      folders that have arrived
 folders         a folder as one push
+deposit         data put into a bucket that a peer names       s3         requests to it, signed
 sources         local files and folders                        upstream   HTTP(S) sources, relayed
 objects         objects in the operators' stores (S3)          manifests  what a folder or a prefix holds
 addresses       data addresses and tokens                      streams    what is running, and how it is cut

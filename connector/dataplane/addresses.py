@@ -20,6 +20,10 @@ from connector.dsp.transfer import Access
 from connector.errors import PeerMessage
 from connector.ports.dataplane import Endpoint
 
+PULL: Final = "HttpData-PULL"
+PUSH: Final = "HttpData-PUSH"
+S3_PULL: Final = "S3-PULL"
+S3_PUSH: Final = "S3-PUSH"
 HTTP: Final = "https://w3id.org/idsa/v4.1/HTTP"
 _EDC_SINK: Final = "HttpData"
 """How EDC names the sink of a push; it reads these properties, and takes the token as a header of its own."""

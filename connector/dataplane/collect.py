@@ -11,12 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from connector.dataplane import upstream
-from connector.dataplane.addresses import readings
+from connector.dataplane.addresses import S3_PULL, readings
 from connector.dataplane.disk import Disk
 from connector.dataplane.inbox import Inbox
 from connector.dataplane.manifests import Manifest
 from connector.dataplane.pull import serve_file, serve_manifest
 from connector.dataplane.representation import MOST_OF_A_REASON, reason_in
+from connector.dataplane.s3 import check_allowed
 from connector.dataplane.shelf import Shelf
 from connector.dataplane.sources import LocalFile, open_below, open_file
 from connector.dataplane.streams import Stream, Streams
@@ -38,6 +39,8 @@ class Collector:
     inbox: Inbox
     shelf: Shelf
     peers: OutboundClient
+    allowed: tuple[str, ...]
+    """Object stores that a provider may send us to."""
     silence_s: float
 
     @asynccontextmanager
@@ -100,6 +103,13 @@ class Collector:
                 answer = await stack.enter_async_context(opening)
                 if answer.status != 401:
                     break
+            if answer is not None and answer.status == 307 and transfer.format == S3_PULL:
+                # the address is signed for whoever has it: no token goes there
+                url = answer.headers.get("location", "")
+                check_allowed(url, self.allowed)
+                await stack.aclose()
+                opening = self.peers.stream(request.method, url, asked, silence_s=self.silence_s)
+                answer = await stack.enter_async_context(opening)
             assert answer is not None
             if answer.status not in upstream.PASSED:
                 reason = reason_in(await answer.read(MOST_OF_A_REASON))

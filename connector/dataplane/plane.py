@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from connector.dataplane import upstream
-from connector.dataplane.addresses import new_endpoint
+from connector.dataplane.addresses import PULL, PUSH, S3_PULL, S3_PUSH, new_endpoint
 from connector.dataplane.cargo import Cargoes
 from connector.dataplane.collect import Collector
+from connector.dataplane.deposit import Deposits
 from connector.dataplane.disk import Disk
 from connector.dataplane.folders import Folders
 from connector.dataplane.inbox import Inbox
@@ -35,8 +36,6 @@ from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Authorizer, DataRequest, Description, Endpoint, Served, Source, TransferEvents
 
-PULL: Final = "HttpData-PULL"
-PUSH: Final = "HttpData-PUSH"
 # a folder is moved file by file, its manifest first
 _FORMATS: Final = {"file": (PULL, PUSH), "folder": (PULL, PUSH), "http": (PULL, PUSH), "s3": (PULL, PUSH)}
 
@@ -55,6 +54,8 @@ class DataPlaneConfig:
     max_push_bytes: int = 1 << 40
     keep_free_bytes: int = 256 << 20
     """Room that received data leaves on the disk."""
+    allowed_object_endpoints: tuple[str, ...] = ()
+    """Object stores that peers may name, as origins or patterns of them."""
     push_attempts: int = 8
     """In a row without a single byte moved."""
     push_first_delay_s: float = 0.5
@@ -84,6 +85,7 @@ class BuiltInDataPlane:
             disk=self._disk,
             inbox=self._inbox,
             shelf=self._shelf,
+            allowed=config.allowed_object_endpoints,
             peers=peers,
             silence_s=config.silence_s,
         )
@@ -99,6 +101,7 @@ class BuiltInDataPlane:
             places=self._places,
             manifests=self._manifests,
             upstreams=self._upstreams,
+            clock=self._clock,
             silence_s=config.silence_s,
         )
         self._receiver = Receiver(
@@ -111,6 +114,7 @@ class BuiltInDataPlane:
             max_bytes=config.max_push_bytes,
             silence_s=config.silence_s,
         )
+        cargoes = Cargoes(self._places, self._upstreams)
         sender = Sender(peers=self._peers, silence_s=config.silence_s)
         self._pushes = Pushes(
             pushing=Pushing(
@@ -120,7 +124,16 @@ class BuiltInDataPlane:
                 parallel=config.push_parallel,
                 silence_s=config.silence_s,
             ),
-            cargoes=Cargoes(self._places, self._upstreams),
+            cargoes=cargoes,
+            deposits=Deposits(
+                places=self._places,
+                manifests=self._manifests,
+                cargoes=cargoes,
+                peers=self._peers,
+                clock=self._clock,
+                allowed=config.allowed_object_endpoints,
+                silence_s=config.silence_s,
+            ),
             folders=Folders(places=self._places, manifests=self._manifests, sender=sender),
             streams=self._streams,
             sender=sender,
@@ -142,12 +155,16 @@ class BuiltInDataPlane:
 
     def formats(self, source: Source) -> tuple[str, ...]:
         """The transfer formats in which `source` can be served."""
-        return _FORMATS.get("folder" if source.is_folder else source.type, ())
+        found = _FORMATS.get("folder" if source.is_folder else source.type, ())
+        if source.type == "s3" and not source.is_folder:
+            found = (*found, S3_PULL)
+        # a push into a peer's store is offered where there is one that a peer may name
+        return (*found, S3_PUSH) if found and self._config.allowed_object_endpoints else found
 
     def endpoint(self, participant: str, pid: str, format_: str) -> Endpoint | None:
         """Where the peer of transfer `pid` fetches (pull) or delivers (push) data, with a new token; None for other formats."""
         config, now = self._config, self._clock.now()
-        if format_ == PULL:
+        if format_ in (PULL, S3_PULL):
             return new_endpoint(below(config.public_url, participant, "data", "pull", pid), now, config.pull_token_ttl_s)
         if format_ == PUSH:
             url = below(config.public_url, participant, "data", "push", pid)

@@ -11,15 +11,22 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from connector.dataplane import representation, upstream
-from connector.dataplane.addresses import token_of
+from connector.dataplane.addresses import S3_PULL, token_of
 from connector.dataplane.manifests import MANIFEST_TYPE, Manifest, Manifests, Readable
 from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Stream, Streams
 from connector.errors import MethodNotAllowed, NotFound
 from connector.outbound.client import OutboundClient
-from connector.ports.dataplane import Authorizer, DataRequest, Served, Source
+from connector.ports.clock import Clock
+from connector.ports.dataplane import Authorizer, DataRequest, Grant, Served, Source
+
+_SHORT: Final = timedelta(seconds=1)
+_LONGEST: Final = timedelta(days=7)
+"""No store takes more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +38,7 @@ class Pulls:
     places: Places
     manifests: Manifests
     upstreams: OutboundClient
+    clock: Clock
     silence_s: float
 
     @asynccontextmanager
@@ -50,6 +58,8 @@ class Pulls:
                     opened = self._below(source, request, stream)
                 case "folder" | "s3" if source.is_folder:
                     opened = self._manifest(source, request, stream)
+                case "s3" if not request.path and _is_sent_there(grant, request):
+                    opened = self._presigned(grant, stream)
                 case "file" | "s3" if not request.path:
                     opened = self._file(source, request, stream)
                 case "http" if not request.path:
@@ -65,6 +75,16 @@ class Pulls:
             is_described = source.byte_size is None or source.byte_size == file.byte_size
             digest = source.digest if is_described else None
             yield serve_file(file, source.name, request, stream, media_type=source.media_type, digest=digest)
+
+    @asynccontextmanager
+    async def _presigned(self, grant: Grant, stream: Stream) -> AsyncIterator[Served]:
+        """The way to the object in its store, good for as long as the token that was shown."""
+        access, place = grant.transfer.access, grant.source.objects
+        left = access.expires_at - self.clock.now() if access is not None else _SHORT
+        ttl = max(_SHORT, min(left, _LONGEST))
+        url = self.places.objects.presigned(place, ttl) if place is not None else ""
+        headers = {"location": url, "cache-control": "no-store", "content-length": "0"}
+        yield Served(status=307, headers=headers, chunks=None, cut=stream.cut)
 
     @asynccontextmanager
     async def _below(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
@@ -86,6 +106,11 @@ class Pulls:
                 headers["content-length"] = "0"
             chunks = stream.paced(upstream.chunks(source, answer)) if has_body else None
             yield Served(status=answer.status, headers=headers, chunks=chunks, cut=stream.cut)
+
+
+def _is_sent_there(grant: Grant, request: DataRequest) -> bool:
+    """Whether a consumer reads from the store itself: an address is signed for reading, so HEAD is answered here."""
+    return grant.transfer.format == S3_PULL and not grant.source.is_proxied and request.method == "GET"
 
 
 def serve_manifest(manifest: Manifest, request: DataRequest, stream: Stream) -> Served:

@@ -17,8 +17,9 @@ from datetime import timedelta
 from typing import Final
 
 from connector import observe
-from connector.dataplane.addresses import Destination, destination
+from connector.dataplane.addresses import S3_PUSH, destination
 from connector.dataplane.cargo import Cargoes
+from connector.dataplane.deposit import Deposits
 from connector.dataplane.folders import Folders
 from connector.dataplane.sending import Moved, Sender, Way
 from connector.dataplane.streams import Stream, Streams
@@ -51,6 +52,7 @@ class Pushes:
         pushing: Pushing,
         cargoes: Cargoes,
         folders: Folders,
+        deposits: Deposits,
         streams: Streams,
         sender: Sender,
         events: TransferEvents,
@@ -59,6 +61,7 @@ class Pushes:
         self._pushing = pushing
         self._cargoes = cargoes
         self._folders = folders
+        self._deposits = deposits
         self._streams = streams
         self._sender = sender
         self._events = events
@@ -127,13 +130,12 @@ class Pushes:
 
         Raises: KontorError when it is over for good: the last attempt's.
         """
-        goal = destination(transfer.destination)
         way = Way()
         while True:
             before = way.offset
             try:
                 async with self._slots, self._streams.running(transfer.participant, transfer.pid, self._pushing.silence_s) as s:
-                    return await self._attempt(goal, source, way, s)
+                    return await self._attempt(transfer, source, way, s)
             except (AddressRefused, PeerMessage, InternalError):
                 raise
             except KontorError as fault:
@@ -149,11 +151,14 @@ class Pushes:
         delay_s = min(self._pushing.max_delay_s, self._pushing.first_delay_s * 2 ** min(failures - 1, 30))
         await self._clock.wait_until(self._clock.now() + timedelta(seconds=delay_s), asyncio.Event())
 
-    async def _attempt(self, goal: Destination, source: Source, way: Way, stream: Stream) -> Moved:
+    async def _attempt(self, transfer: Transfer, source: Source, way: Way, stream: Stream) -> Moved:
         """One attempt.
 
         Raises: KontorError when the receiver does not have everything after it.
         """
+        if transfer.format == S3_PUSH:
+            return await self._deposits.attempt(transfer.destination, source, way, stream)
+        goal = destination(transfer.destination)
         if source.is_folder:
             return await self._folders.attempt(goal, source, way, stream)
         offset = 0

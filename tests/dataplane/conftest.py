@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connector.dataplane.addresses import HTTP, token_of
+from connector.dataplane.addresses import HTTP, S3_PULL, token_of
 from connector.dataplane.plane import PULL, PUSH, BuiltInDataPlane, DataPlaneConfig
 from connector.dataplane.representation import digest_field
 from connector.dsp.messages import DataAddress, EndpointProperty
@@ -28,6 +28,7 @@ from connector.outbound.rules import OutboundRules
 from connector.ports.dataplane import Grant, Source
 from connector.web import data
 from connector.web.public import public_app
+from tests.dataplane.buckets import Bucket
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SAMPLE = b"".join(b"%07d\n" % n for n in range(125_001))[:1_000_003]
@@ -40,8 +41,8 @@ PID = "urn:uuid:2"
 class LeapingClock:
     """Whoever waits for a moment finds that it has come."""
 
-    def __init__(self) -> None:
-        self._now = NOW
+    def __init__(self, now: datetime = NOW) -> None:
+        self._now = now
         self.pauses_s: list[float] = []
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
         """What happens in each pause."""
@@ -149,6 +150,13 @@ class Node:
         self.desk.transfers["acme", pid] = (transfer(pid, PULL, Role.PROVIDER, access=endpoint.access), source)
         return endpoint.address.endpoint or "", endpoint.address.property("authorization") or ""
 
+    def offer_s3(self, source: Source, pid: str = "urn:uuid:1") -> Transfer:
+        """Open an `S3-PULL` of `source`: the transfer as its consumer sees it."""
+        endpoint = self.plane.endpoint("acme", pid, S3_PULL)
+        assert endpoint is not None
+        self.desk.transfers["acme", pid] = (transfer(pid, S3_PULL, Role.PROVIDER, access=endpoint.access), source)
+        return transfer(pid, S3_PULL, Role.CONSUMER, address=endpoint.address)
+
     def expect(self, pid: str = PID) -> DataAddress:
         """Open a push to us: the data address for the provider."""
         endpoint = self.plane.endpoint("acme", pid, PUSH)
@@ -209,10 +217,10 @@ async def start(tmp_path: pathlib.Path) -> AsyncIterator[Start]:
     """Starts data planes; keyword arguments change their configuration."""
     async with AsyncExitStack() as stack:
 
-        async def begin(name: str = "node", **changes: object) -> Node:
+        async def begin(name: str = "node", now: datetime = NOW, **changes: object) -> Node:
             rules = OutboundRules(allow_http=True, allow_loopback=True, connect_s=2, read_s=2)
             client = await stack.enter_async_context(OutboundClient(rules))
-            desk, clock = Desk(), LeapingClock()
+            desk, clock = Desk(), LeapingClock(now)
             late: list[ASGIApp] = []
 
             async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -366,3 +374,8 @@ def file(path: pathlib.Path, **changes: object) -> Source:
     """The published file `path`."""
     values: dict[str, object] = {"type": "file", "path": str(path), "name": path.name}
     return Source(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bucket(s3: str) -> Bucket:
+    return Bucket(s3)

@@ -17,11 +17,14 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import uvloop
 
+from connector.dataplane.addresses import PUSH, S3_PUSH
 from connector.dataplane.plane import BuiltInDataPlane, DataPlaneConfig
 from connector.dsp.messages import DataAddress
 from connector.outbound.client import OutboundClient
@@ -29,6 +32,7 @@ from connector.outbound.rules import OutboundRules
 from connector.ports.dataplane import Source
 from connector.web import data
 from connector.web.public import public_app
+from tests.dataplane.buckets import Bucket
 from tests.dataplane.conftest import Desk, LeapingClock, Node, listening, outgoing
 
 Ask = Callable[..., Any]
@@ -52,8 +56,10 @@ async def _node(pipe: Any, folder: str) -> None:
             await late[0](scope, receive, send)
 
         url = await stack.enter_async_context(listening(app))
-        config = DataPlaneConfig(public_url=url, data_dir=pathlib.Path(folder))
-        desk, clock = Desk(), LeapingClock()
+        config = DataPlaneConfig(
+            public_url=url, data_dir=pathlib.Path(folder), allowed_object_endpoints=("http://127.0.0.1:*",)
+        )
+        desk, clock = Desk(), LeapingClock(datetime.now(UTC))
         plane = BuiltInDataPlane(config, peers=client, upstreams=client, clock=clock)
         plane.connect(desk, desk)
         late.append(public_app(data.routes(plane)))
@@ -69,9 +75,9 @@ async def _node(pipe: Any, folder: str) -> None:
                     address = node.expect(argument)
                     pipe.send((address.endpoint, address.property("authorization"), address))
                 case "push":
-                    destination, source, pid = argument
+                    destination, source, pid, format_ = argument
                     node.desk.told.clear()
-                    await node.plane.start(outgoing(destination, pid), source)
+                    await node.plane.start(replace(outgoing(destination, pid), format=format_), source)
                     pipe.send(await node.desk.until("completed"))
                 case "figures":
                     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -151,7 +157,7 @@ def measure(small: int = 10_000_000, large: int = 1_000_000_000) -> dict[str, di
             pushed += 1
             address: DataAddress = other("expect", f"urn:uuid:{pushed}")[2]
             source = _sparse(root, byte_size)
-            told = one("push", (address, Source(type="file", path=source.path), f"urn:uuid:p{pushed}"))
+            told = one("push", (address, Source(type="file", path=source.path), f"urn:uuid:p{pushed}", PUSH))
             assert told[2] == byte_size
 
         try:
@@ -163,6 +169,34 @@ def measure(small: int = 10_000_000, large: int = 1_000_000_000) -> dict[str, di
         finally:
             one.close()
             other.close()
+
+
+def measure_objects(url: str, small: int = 10_000_000, large: int = 200_000_000) -> dict[str, dict[str, object]]:
+    """As `measure`, for objects of the S3 server at `url`: pulled through a node, and put there."""
+    import obstore
+
+    bucket = Bucket(url)
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        node = Remote(str(root / "one"))
+        for byte_size in (small, large):
+            obstore.put(bucket.store, bucket.root + str(byte_size), pathlib.Path(_sparse(root, byte_size).path or ""))
+
+        async def pull(byte_size: int) -> None:
+            await _drain(*node("offer", bucket.source(str(byte_size), digest="0" * 64)), byte_size)
+
+        async def deposit(byte_size: int) -> None:
+            source = Source(type="file", path=_sparse(root, byte_size).path)
+            told = node("push", (bucket.destination("deposit"), source, f"urn:uuid:{byte_size}", S3_PUSH))
+            assert told[2] == byte_size
+
+        try:
+            return {
+                "object": _figures({"provider": node}, small, large, pull),
+                "deposit": _figures({"provider": node}, small, large, deposit),
+            }
+        finally:
+            node.close()
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
-import secrets
 from dataclasses import replace
-from typing import Any
 
 import aiohttp
 import orjson
@@ -16,55 +14,10 @@ from connector.dataplane.plane import PULL, PUSH
 from connector.dataplane.representation import digest_field
 from connector.errors import SourceError
 from connector.ports.dataplane import ObjectPlace, Source
+from tests.dataplane.buckets import Bucket
 from tests.dataplane.conftest import DIGEST, PID, SAMPLE, Node, Start, outgoing, received
-from tests.servers.s3 import keys_in
 
 ODD = "ä b%20+#?&=.csv"
-
-
-class Bucket:
-    """A place of its own in a bucket on the server: buckets are dear there."""
-
-    def __init__(self, url: str) -> None:
-        from obstore.store import S3Store
-
-        self.endpoint, self.access_key, self.secret_key = keys_in(url)
-        self.name, self.root = "kontor-tests", f"{secrets.token_hex(6)}/"
-        self.store = S3Store(
-            self.name,
-            endpoint=self.endpoint,
-            region="us-east-1",
-            access_key_id=self.access_key,
-            secret_access_key=self.secret_key,
-            client_options={"allow_http": True},
-        )
-
-    async def put(self, key: str, data: bytes) -> None:
-        import obstore
-
-        await obstore.put_async(self.store, self.root + key, data)
-
-    async def get(self, key: str) -> bytes:
-        import obstore
-
-        return bytes(await (await obstore.get_async(self.store, self.root + key)).bytes_async())
-
-    def place(self, key: str) -> ObjectPlace:
-        return ObjectPlace(
-            bucket=self.name,
-            key=self.root + key,
-            endpoint=self.endpoint,
-            access_key=self.access_key,
-            secret_key=self.secret_key,
-        )
-
-    def source(self, key: str, **changes: Any) -> Source:
-        return Source(type="s3", objects=self.place(key), name=key.rstrip("/").rpartition("/")[2] or "data", **changes)
-
-
-@pytest.fixture
-def bucket(s3: str) -> Bucket:
-    return Bucket(s3)
 
 
 async def ask(url: str, token: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -40,7 +40,7 @@ def test_an_endpoint_carries_a_token_of_which_only_the_hash_is_kept(node: Node) 
     assert first.address.endpoint_type == HTTP
     assert first.address.property("authType") == "bearer"
     assert first.address.property("expiresIn") == "3600"
-    assert node.plane.endpoint("acme", "urn:uuid:1", "S3-PULL") is None
+    assert node.plane.endpoint("acme", "urn:uuid:1", "S3-PUSH") is None
 
 
 # --- descriptions
