@@ -218,10 +218,19 @@ class Rule(_Section):
     reason: str = Field("", description="Told to the peer with a termination or suspension, and shown in the timeline.")
 
 
+def _participant_id(value: str) -> str:
+    if 0 < len(value) <= 512 and not re.search(r"[\x00-\x20\x7f]", value):
+        return value
+    raise ValueError("an id has 1 to 512 characters and no blanks, such as `did:web:data.example.org`")
+
+
+_Id = Annotated[str, AfterValidator(_participant_id)]
+
+
 class StaticPeer(_Section):
     """A peer known by a fixed token, for closed networks and development."""
 
-    id: str = Field(description="The peer's participant id.")
+    id: _Id = Field(description="The peer's participant id.")
     theirs: Secret | None = Field(None, repr=False, description="Whole `Authorization` value that its requests carry.")
     ours: Secret | None = Field(None, repr=False, description="Whole `Authorization` value that our requests to it carry.")
     claims: dict[str, Any] = Field(default_factory=dict, description="What is attested about it, for policies: name and value.")
@@ -230,7 +239,7 @@ class StaticPeer(_Section):
 class Participant(_Section):
     """One participant context served by this node."""
 
-    id: str = Field(description="Participant id as in agreements: a DID or another URI.")
+    id: _Id = Field(description="Participant id as in agreements: a DID or another URI.")
     title: str = Field("", description="Name for people.")
     unsafe_static_tokens: tuple[StaticPeer, ...] = Field(
         (), description="Peers that are proven by a shared text alone; for closed networks and development."
@@ -320,6 +329,19 @@ def read(path: pathlib.Path) -> Settings:
             "; ".join(lines), where=str(path), mend="`kontor config explain` lists every setting"
         ) from fault
     return settings.model_copy(update={"node": _absolute(settings.node, path.parent)})
+
+
+def located(fault: ConfigurationError, path: pathlib.Path) -> ConfigurationError:
+    """The fault with file and line of the setting that its `where` names; as it is when that is no setting."""
+    names = fault.where.partition(",")[0].split(".")
+    if names[0] not in Settings.model_fields:
+        return fault
+    try:
+        line = line_of(path.read_text(encoding="utf-8"), tuple(names))
+    except OSError:
+        line = None
+    place = f"{path}: line {line}" if line else str(path)
+    return type(fault)(fault.what, where=f"{place}: {fault.where}", mend=fault.mend)
 
 
 def _absolute(node: Node, folder: pathlib.Path) -> Node:

@@ -4,7 +4,7 @@ node        App, the parts of a node and their order, its workers and who watche
 parts       parts that need a word of their own: store, way out, vocabulary, the key that seals secrets
 listening   sockets, servers and TLS
 
-Here: `serve` and `migrate` for the command line. Nothing in this room decides anything; the parts do. Heavy libraries are
+Here: `serve`, `migrate` and `check` for the command line. Nothing in this room decides anything; the parts do. Heavy libraries are
 imported by the parts that need them, so that importing this room stays cheap.
 """
 
@@ -17,14 +17,15 @@ from collections.abc import Callable
 from typing import Final
 
 from connector import observe
+from connector.app.listening import vet_certificate, vet_public_url
 from connector.app.node import App
-from connector.app.parts import named_store
+from connector.app.parts import data_folder, named_store
 from connector.settings import Settings
 
 _YOUNG_OBJECTS: Final = 20_000
 """New objects that may pile up before the collector looks at them: some MB, where Python's own 700 are some hundred KB."""
 
-__all__ = ["App", "migrate", "serve"]
+__all__ = ["App", "check", "migrate", "serve"]
 
 
 def serve(settings: Settings) -> None:
@@ -74,4 +75,19 @@ async def migrate(settings: Settings) -> tuple[int, int]:
 
     Raises: SchemaTooNew, ConfigurationError.
     """
+    data_folder(settings)
     return await named_store(settings).migrate()
+
+
+def check(settings: Settings) -> None:
+    """Nothing, when a node could start with these settings, as far as that shows without starting: nothing is made or opened.
+
+    Raises: ConfigurationError.
+    """
+    from connector.identity.static import StaticTokens
+
+    vet_public_url(settings)
+    vet_certificate(settings.public, "public")
+    vet_certificate(settings.operator, "operator")
+    StaticTokens(settings.participants)
+    named_store(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import socket
 import ssl
@@ -54,6 +55,14 @@ def bound(listener: Listener, section: str) -> Iterator[socket.socket]:
         yield found
 
 
+def is_loopback(host: str) -> bool:
+    """True when only this machine reaches a listener on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def own_url(listener: Listener, at: socket.socket) -> str:
     """The address of a listener on this machine."""
     host, port = at.getsockname()[:2]
@@ -66,6 +75,18 @@ def public_url(settings: Settings, at: socket.socket) -> str:
 
     Raises: ConfigurationError for plain http without `outbound.unsafe_allow_http`.
     """
+    vet_public_url(settings)
+    parts = urlsplit(settings.node.public_url)
+    if parts.port == 0:
+        parts = parts._replace(netloc=f"{parts.netloc.removesuffix(':0')}:{at.getsockname()[1]}")
+    return urlunsplit(parts).rstrip("/")
+
+
+def vet_public_url(settings: Settings) -> None:
+    """Nothing, when peers may be told of `node.public_url`.
+
+    Raises: ConfigurationError for plain http without `outbound.unsafe_allow_http`.
+    """
     parts = urlsplit(settings.node.public_url)
     if parts.scheme == "http" and not settings.outbound.unsafe_allow_http:
         raise ConfigurationError(
@@ -73,9 +94,23 @@ def public_url(settings: Settings, at: socket.socket) -> str:
             where="node.public_url",
             mend="use https, by `public.tls_certificate` or a reverse proxy, or set `outbound.unsafe_allow_http`",
         )
-    if parts.port == 0:
-        parts = parts._replace(netloc=f"{parts.netloc.removesuffix(':0')}:{at.getsockname()[1]}")
-    return urlunsplit(parts).rstrip("/")
+
+
+def vet_certificate(listener: Listener, section: str) -> None:
+    """Nothing, when certificate and key of the listener can be used, or there are none.
+
+    Raises: ConfigurationError when they cannot.
+    """
+    if listener.tls_certificate is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(listener.tls_certificate, listener.tls_key)
+    except (OSError, ssl.SSLError) as fault:
+        raise ConfigurationError(
+            f"certificate or key cannot be read: {fault}",
+            where=f"{section}.tls_certificate, {section}.tls_key",
+            mend="name PEM files that belong together and that this process may read",
+        ) from fault
 
 
 @contextlib.asynccontextmanager
@@ -127,6 +162,7 @@ class Door:
         import uvicorn
 
         settings = self.settings
+        vet_certificate(settings, self.section)
         config = uvicorn.Config(
             self.app,
             http="auto",
@@ -142,12 +178,5 @@ class Door:
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
         )
-        try:
-            config.load()
-        except (OSError, ssl.SSLError) as fault:
-            raise ConfigurationError(
-                f"certificate or key cannot be read: {fault}",
-                where=f"{self.section}.tls_certificate, {self.section}.tls_key",
-                mend="name PEM files that belong together and that this process may read",
-            ) from fault
+        config.load()
         return config

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Self
 
 from connector import observe
-from connector.app.listening import Door, bound, listening, own_url, public_url
+from connector.app.listening import Door, bound, is_loopback, listening, own_url, public_url
 from connector.app.parts import known_vocabulary, opened_store, outbound_client, secrets_key
 from connector.errors import KontorError
 from connector.settings import Settings
@@ -59,6 +59,12 @@ class App:
         self.operator_url = own_url(settings.operator, operator)
         for name in settings.unsafe():
             observe.warning("settings.unsafe", setting=name, mend="use it in closed networks and development only")
+        if settings.operator.tls_certificate is None and not is_loopback(settings.operator.host):
+            observe.warning(
+                "operator.plain_http",
+                host=settings.operator.host,
+                mend="API keys travel readable: set `operator.tls_certificate`, or see that nobody else can listen on the way",
+            )
         # 2. the parts
         public_app, operator_app, workers, outbound = await self._assembled(stack)
         # 3. workers before listeners: what comes in finds everything running, and the listeners end first

@@ -9,6 +9,7 @@ import os
 import secrets
 import stat
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from connector import observe
@@ -24,17 +25,32 @@ _SECRETS_KEY_BYTES: Final = 32
 _NEW_AND_PRIVATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
+def data_folder(settings: Settings) -> Path:
+    """The folder for everything that the node keeps; it is there afterwards.
+
+    Raises: ConfigurationError when it cannot be made.
+    """
+    found = settings.node.data_dir
+    try:
+        found.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as fault:
+        raise ConfigurationError(
+            f"the folder `{found}` cannot be made: {(fault.strerror or str(fault)).lower()}",
+            where="node.data_dir",
+            mend="name a folder that this process may make and write to",
+        ) from fault
+    return found
+
+
 def named_store(settings: Settings) -> Store:
-    """The store that the settings name, not open yet; its folder is there.
+    """The store that the settings name, not open yet.
 
     Raises: ConfigurationError.
     """
     from connector.storage import open_store
 
-    found = settings.node
-    found.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = settings.store
-    return open_store(store.url, node=found.id, lease_s=store.lease_s, folder=found.data_dir, connections=store.connections)
+    store, node = settings.store, settings.node
+    return open_store(store.url, node=node.id, lease_s=store.lease_s, folder=node.data_dir, connections=store.connections)
 
 
 @contextlib.asynccontextmanager
@@ -43,6 +59,7 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
 
     Raises: SchemaTooNew, ConfigurationError.
     """
+    data_folder(settings)
     store = named_store(settings)
     await store.open()
     try:
@@ -87,16 +104,18 @@ def secrets_key(settings: Settings) -> bytes:
 
     Raises: ConfigurationError when it is not 32 bytes in base64.
     """
-    path = settings.node.data_dir / "secrets.key"
     text, where = settings.secrets_key, "secrets_key"
     if text is None:
+        path = data_folder(settings) / "secrets.key"
         where = str(path)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with contextlib.suppress(FileExistsError), os.fdopen(os.open(path, _NEW_AND_PRIVATE, 0o600), "w") as file:
-            file.write(base64.b64encode(secrets.token_bytes(_SECRETS_KEY_BYTES)).decode() + "\n")
-        text = path.read_text(encoding="utf-8").strip()
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            observe.warning("node.key_is_readable", file=str(path), mend="take the rights of others away: chmod 600")
+        try:
+            text = _kept_key(path)
+        except (OSError, UnicodeDecodeError) as fault:
+            said = getattr(fault, "strerror", None) or str(fault)
+            mend = "let this process read it, and make it where there is none; or name a key in `secrets_key`"
+            raise ConfigurationError(
+                f"the key that seals secrets cannot be read: {said.lower()}", where=where, mend=mend
+            ) from fault
     try:
         key = base64.b64decode(text, validate=True)
     except binascii.Error:
@@ -105,3 +124,11 @@ def secrets_key(settings: Settings) -> bytes:
         mend = "give 32 random bytes as base64; secrets that were sealed with another key do not open any more"
         raise ConfigurationError("this is no key that seals secrets", where=where, mend=mend)
     return key
+
+
+def _kept_key(path: Path) -> str:
+    with contextlib.suppress(FileExistsError), os.fdopen(os.open(path, _NEW_AND_PRIVATE, 0o600), "w") as file:
+        file.write(base64.b64encode(secrets.token_bytes(_SECRETS_KEY_BYTES)).decode() + "\n")
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        observe.warning("node.key_is_readable", file=str(path), mend="take the rights of others away: chmod 600")
+    return path.read_text(encoding="utf-8").strip()

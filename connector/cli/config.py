@@ -16,6 +16,7 @@ import typer
 
 from connector.cli.command import ConfigFile, command
 from connector.cli.output import Output, note
+from connector.errors import ConfigurationError
 
 _UNITS = {"_s": "seconds", "_bytes": "bytes"}
 
@@ -42,9 +43,14 @@ def register(app: typer.Typer) -> None:
 
 def check(out: Output, config: ConfigFile = Path("kontor.toml")) -> None:
     """Read the configuration and name every fault in it, with line, setting and mend; warn about what weakens a check."""
-    from connector.settings import read
+    from connector import app
+    from connector.settings import located, read
 
     settings = read(config)
+    try:
+        app.check(settings)
+    except ConfigurationError as fault:
+        raise located(fault, config) from fault
     unsafe = settings.unsafe()
     tree = {"config": str(config), "participants": list(settings.participants), "unsafe": list(unsafe)}
     for name in unsafe:

@@ -12,6 +12,7 @@ import typer
 
 from connector.cli.command import ConfigFile, command
 from connector.cli.output import Output
+from connector.errors import ConfigurationError
 
 
 def register(app: typer.Typer) -> None:
@@ -28,12 +29,15 @@ def serve(
 ) -> None:
     """Run the node that the configuration describes, until it is told to stop (Ctrl-C, SIGTERM)."""
     from connector import app
-    from connector.settings import read
+    from connector.settings import located, read
 
     settings = read(config)
     if until_stdin_ends:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
-    app.serve(settings)
+    try:
+        app.serve(settings)
+    except ConfigurationError as fault:
+        raise located(fault, config) from fault
 
 
 def migrate(out: Output, config: ConfigFile = Path("kontor.toml")) -> None:
@@ -41,9 +45,12 @@ def migrate(out: Output, config: ConfigFile = Path("kontor.toml")) -> None:
     import asyncio
 
     from connector import app
-    from connector.settings import read
+    from connector.settings import located, read
 
-    before, after = asyncio.run(app.migrate(read(config)))
+    try:
+        before, after = asyncio.run(app.migrate(read(config)))
+    except ConfigurationError as fault:
+        raise located(fault, config) from fault
     said = f"the store is at version {after} already" if before == after else f"the store went from version {before} to {after}"
     out.lines({"before": before, "after": after}, said)
 

@@ -69,6 +69,23 @@ async def test_plain_http_for_peers_needs_an_unsafe_setting(settings: Make) -> N
     assert "unsafe_allow_http" in fault.value.mend
 
 
+async def test_an_operator_listener_that_others_reach_in_plain_http_warns(
+    settings: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with App(settings()):
+        assert events(caplog, "operator.plain_http") == []
+    async with App(settings(operator={"host": "0.0.0.0"})):
+        assert [line["host"] for line in events(caplog, "operator.plain_http")] == ["0.0.0.0"]
+
+
+async def test_a_folder_that_cannot_be_made_is_named(settings: Make, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(ConfigurationError, match="cannot be made: file exists") as fault:
+        async with App(settings(node={"data_dir": tmp_path / "taken"})):
+            pass
+    assert fault.value.where == "node.data_dir"
+
+
 async def test_every_unsafe_setting_warns_at_the_start(settings: Make, caplog: pytest.LogCaptureFixture) -> None:
     tokens = {"acme": {"id": "urn:acme", "unsafe_static_tokens": [{"id": "urn:b", "theirs": "t"}]}}
     async with App(settings(participants=tokens)):

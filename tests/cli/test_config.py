@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from connector.cli.nodes import free_ports
 from connector.settings import Settings, read
 from tests.cli.conftest import Run
 
@@ -24,6 +27,43 @@ def test_a_fault_is_named_with_its_line(run: Run, tmp_path: Path) -> None:
     checked = run("config", "check", "--config", path)
     assert checked.code == 1
     assert checked.err.startswith("error: line 5: `outbound.connect_timeout`: unknown setting")
+
+
+@pytest.mark.parametrize("command", ["config check", "serve"])
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('id = "urn:acme"', 'id = ""', "line {line}: `participants.acme.id`: an id has"),
+        ('id = "urn:acme"', 'id = "urn:a b"', "line {line}: `participants.acme.id`: an id has"),
+        ("[public]", '[store]\nurl = "mysql://x"\n[public]', "kind of store at `{path}: line {line1}: store.url`"),
+        (
+            "[public]",
+            '[public]\ntls_certificate = "a.pem"\ntls_key = "b.pem"',
+            "at `{path}: line {line1}: public.tls_certificate",
+        ),
+        (
+            "unsafe_allow_http = true",
+            "",
+            "plain http: everybody on the way could read and change what peers send at `{path}: line ",
+        ),
+    ],
+)
+def test_what_keeps_a_node_from_starting_is_found_before_with_file_line_and_mend(
+    run: Run, tmp_path: Path, command: str, old: str, new: str, said: str
+) -> None:
+    port, operator_port = free_ports(2)
+    words = ("--id", "urn:acme", "--unsafe-local", "--port", port, "--operator-port", operator_port)
+    run("init", "acme", *words, "--folder", tmp_path)
+    path = tmp_path / "kontor.toml"
+    text = path.read_text()
+    assert old in text
+    line = text[: text.index(old)].count("\n") + 1
+    path.write_text(text.replace(old, new, 1))
+    failed = run(*command.split(), "--config", path)
+    assert failed.code == 1
+    (told,) = [row for row in failed.err.splitlines() if row.startswith("error: ")]
+    assert said.format(path=path, line=line, line1=line + 1) in told
+    assert "; " in told
 
 
 def test_files_are_found_beside_the_configuration_and_secrets_are_not_shown(run: Run, tmp_path: Path) -> None:
