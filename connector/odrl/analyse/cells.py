@@ -216,18 +216,15 @@ class _Word:
 
 def _words(operand: Operand, tests: Sequence[Test], named: Sequence[str]) -> list[Value]:
     own: Mapping[str, tuple[str, ...]] = operand.codes.taxonomy.parents if operand.codes else {}
-    wholes = frozenset(
-        str(v) for test in tests if test.operator in IN_TREE and test.operator != Operator.HAS_PART for v in test.right
-    )
-    parts = frozenset(str(v) for test in tests if test.operator is Operator.HAS_PART for v in test.right)
+    wholes = frozenset(str(value) for test in tests if test.operator in IN_TREE for value in test.right)
     another = ANOTHER
     while another in named or another in own:
         another += "-one"
     words = [_Word(word) for word in dict.fromkeys((*named, another))]
-    if wholes or parts:
-        nodes = _nodes(own, wholes, parts, frozenset(named))
+    if wholes:
+        nodes = _nodes(own, wholes, frozenset(named))
         words += nodes
-        words += _placed(own, wholes | parts, named, [another, *(node.text for node in nodes)])
+        words += _placed(own, wholes, named, [another, *(node.text for node in nodes)])
     if not operand.is_many:
         return [_value((word,)) for word in words]
     classes = _classes(operand, tests, words)
@@ -269,16 +266,12 @@ def ancestors(value: str, parents: Mapping[str, tuple[str, ...]]) -> frozenset[s
     return frozenset(found)
 
 
-def _nodes(
-    own: Mapping[str, tuple[str, ...]], wholes: frozenset[str], parts: frozenset[str], named: frozenset[str]
-) -> list[_Word]:
-    """One node of the taxonomy for each way to lie in `wholes` and to have `parts`."""
-    above = {part: ancestors(part, own) for part in parts}
-    kinds: dict[tuple[frozenset[str], frozenset[str]], str] = {}
+def _nodes(own: Mapping[str, tuple[str, ...]], wholes: frozenset[str], named: frozenset[str]) -> list[_Word]:
+    """One node of the taxonomy for each way to lie in `wholes`."""
+    kinds: dict[frozenset[str], str] = {}
     for node in own:
         if node not in named:
-            holds = frozenset(part for part in parts if node in above[part])
-            kinds.setdefault((ancestors(node, own) & wholes, holds), node)
+            kinds.setdefault(ancestors(node, own) & wholes, node)
     return [_Word(node) for node in kinds.values()]
 
 

@@ -160,6 +160,9 @@ class Space:
         relative = [isinstance(value, Relative) for value in right]
         if any(relative) != all(relative) or (constraint.operator in ORDERED and operand.value not in _PLACED):
             return
+        if constraint.operator is Operator.HAS_PART:
+            # the taxonomies of a world may put any part into a value that the vocabulary does not list
+            return
         is_counted = cells.is_counted(operand)
         if is_counted and any(isinstance(value, Duration) and value.months for value in right):
             # a ledger counts months by the calendar
