@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import replace
 
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Judge
 from connector.dsp.tables import Kind, State
-from connector.dsp.transfer import Transfer
-from connector.errors import Forbidden, Gone, Unauthenticated
+from connector.dsp.transfer import Access, Transfer, promoted
+from connector.errors import Conflict, Forbidden, Gone, Unauthenticated
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Grant
 from connector.ports.identity import TokenSource
-from connector.ports.store import Key, Store
+from connector.ports.store import Change, Key, Snapshot, Store
 
 
 class DataAccess:
@@ -52,6 +53,22 @@ class DataAccess:
             raise Forbidden("; ".join(judgement.reasons), where=transfer.agreement_id)
         return Grant(transfer=transfer, source=await self._offerings.source(participant, transfer.dataset))
 
+    async def renew(self, participant: str, pid: str, token: str | None, access: Access) -> None:
+        """Let `access` open transfer `pid`, too, for whoever shows `token`; when it is first used, it alone does.
+
+        Raises: as `may_pull`; Conflict while a start with a fresh address is on its way.
+        """
+        await self.may_pull(participant, pid, token)
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            if snapshot.process is None or not snapshot.process.is_open:
+                raise Forbidden("the transfer was stopped", where=pid)
+            if snapshot.process.renewal is not None:
+                raise Conflict("a fresh data address is on its way", where=pid, mend="use the token that it brings")
+            return Change(process=replace(snapshot.process, upcoming=access))
+
+        await self._store.advance(_key(participant, pid), decide)
+
     async def may_push(self, participant: str, pid: str, token: str | None) -> Transfer:
         """The transfer of ours, as consumer, into which a provider that shows `token` may write.
 
@@ -63,9 +80,9 @@ class DataAccess:
         return transfer
 
     async def _proven(self, participant: str, pid: str, token: str | None) -> Transfer:
-        process = await self._store.process(Key(kind=Kind.TRANSFER, participant=participant, pid=pid))
+        process = await self._store.process(_key(participant, pid))
         shown = hashlib.sha256((token or "").encode()).hexdigest()
-        known = (process.access, process.former) if isinstance(process, Transfer) else ()
+        known = (process.access, process.former, process.upcoming) if isinstance(process, Transfer) else ()
         access = next((a for a in known if a is not None and hmac.compare_digest(shown, a.token_sha256)), None)
         if not isinstance(process, Transfer) or access is None:
             # the same answer for an unknown transfer and a wrong token
@@ -77,4 +94,20 @@ class DataAccess:
             raise Forbidden(f"the transfer is {state}", where=pid, mend="wait for it to be started")
         if access.expires_at <= self._clock.now():
             raise Gone("the token's time is over", where=pid, mend="suspend and resume the transfer for a fresh one")
+        if access is process.upcoming:
+            return await self._promoted(process, shown)
         return process
+
+    async def _promoted(self, process: Transfer, shown: str) -> Transfer:
+        """The transfer after the first use of a renewed token, which ends the one before."""
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            assert snapshot.process is not None
+            return Change(process=promoted(snapshot.process, shown))
+
+        change = await self._store.advance(_key(process.participant, process.pid), decide)
+        return change.process or process
+
+
+def _key(participant: str, pid: str) -> Key:
+    return Key(kind=Kind.TRANSFER, participant=participant, pid=pid)

@@ -32,14 +32,18 @@ RESUMABLE: Final = "https://w3id.org/kontor/ns/resumable"
 """Our extension property: the receiver of a push says by it that a broken push can go on where it broke."""
 FOLDERS: Final = "https://w3id.org/kontor/ns/folders"
 """Our extension property: the receiver of a push says by it that it takes folders, below its address."""
+RENEWAL: Final = "https://w3id.org/kontor/ns/renewal"
+"""Our extension property: where a consumer gets a new token for a pull, by POST with the one that it has."""
 _TOKEN_BYTES = 32
 _METHODS = ("POST", "PUT", "PATCH")
 
 
-def new_endpoint(url: str, now: datetime, ttl_s: int, *, is_resumable: bool = False) -> Endpoint:
+def new_endpoint(url: str, now: datetime, ttl_s: int, *, is_resumable: bool = False, renewal: str | None = None) -> Endpoint:
     """A data address at `url` with a new token, good for `ttl_s`."""
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     properties = {"authorization": token, "authType": "bearer", "expiresIn": str(ttl_s)}
+    if renewal is not None:
+        properties[RENEWAL] = renewal
     if is_resumable:
         properties |= {RESUMABLE: "true", FOLDERS: "true"}
         properties |= {f"{_EDC}baseUrl": url, f"{_EDC}authKey": "Authorization", f"{_EDC}authCode": f"Bearer {token}"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -95,6 +96,7 @@ class BuiltInDataPlane:
     def connect(self, authorizer: Authorizer, events: TransferEvents) -> None:
         """Give it whom to ask and whom to tell: the control plane, which is made after it."""
         config = self._config
+        self._authorizer = authorizer
         self._pulls = Pulls(
             authorizer=authorizer,
             streams=self._streams,
@@ -165,7 +167,8 @@ class BuiltInDataPlane:
         """Where the peer of transfer `pid` fetches (pull) or delivers (push) data, with a new token; None for other formats."""
         config, now = self._config, self._clock.now()
         if format_ in (PULL, S3_PULL):
-            return new_endpoint(below(config.public_url, participant, "data", "pull", pid), now, config.pull_token_ttl_s)
+            url, renewal = (below(config.public_url, participant, "data", word, pid) for word in ("pull", "renew"))
+            return new_endpoint(url, now, config.pull_token_ttl_s, renewal=renewal)
         if format_ == PUSH:
             url = below(config.public_url, participant, "data", "push", pid)
             return new_endpoint(url, now, config.push_token_ttl_s, is_resumable=True)
@@ -220,6 +223,13 @@ class BuiltInDataPlane:
     def pull(self, participant: str, pid: str, request: DataRequest) -> AbstractAsyncContextManager[Served]:
         """A consumer's request, served for as long as the context is open; raises as `Pulls.pull`."""
         return self._pulls.pull(participant, pid, request)
+
+    async def renew(self, participant: str, pid: str, token: str | None) -> Mapping[str, str]:
+        """A new token for the pull that `token` opens, and how long it is good; raises as `Authorizer.renew`."""
+        endpoint = self.endpoint(participant, pid, PULL)
+        assert endpoint is not None
+        await self._authorizer.renew(participant, pid, token, endpoint.access)
+        return {name: endpoint.address.property(name) or "" for name in ("authorization", "authType", "expiresIn")}
 
     async def push(self, participant: str, pid: str, upload: Upload) -> Receipt:
         """A provider's delivery, received; raises as `Receiver.push`."""

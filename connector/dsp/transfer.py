@@ -71,6 +71,8 @@ class Transfer(Process):
     """Consumer: our own start ended the last suspension, so the provider may send a start with a fresh address."""
     former: Access | None = None
     """What opened it before the start in `renewal`: good until the peer has acknowledged that, and again if it refuses it."""
+    upcoming: Access | None = None
+    """Provider: what a renewed token opens; it takes the place of `access` when it is first used, and that lives until then."""
     renewal: str | None = None
     """Provider: id of the start with a fresh address that follows the consumer's, while it may still be delivered."""
     moved_bytes: int = 0
@@ -285,7 +287,7 @@ def act(
         cargo = Cargo(words=Words(), has_resumed=not transfer.is_provider)
         if address is not None:
             # access opens at once, so that a peer quicker than its own acknowledgement is not turned away
-            cleared = replace(cleared, address=address, access=access, former=None)
+            cleared = replace(cleared, address=address, access=access, former=None, upcoming=None)
     elif event in (Event.SUSPEND, Event.TERMINATE):
         cargo = Cargo(words=Words(code=cause.code, reasons=cause.reasons))
     flight = InFlight(message_id=message_id, event=event, to=to, cargo=cargo)
@@ -333,9 +335,23 @@ def renew(transfer: Transfer, address: m.DataAddress, access: Access, *, message
     record = Record(at=now, by=By.RULE, event="send start", state=transfer.state, note="fresh data address")
     cleared, outdated = _without_renewal(transfer)
     fresh = replace(
-        cleared, address=address, access=access, former=transfer.former or transfer.access, renewal=message_id, updated_at=now
+        cleared,
+        address=address,
+        access=access,
+        former=transfer.former or transfer.access,
+        upcoming=None,
+        renewal=message_id,
+        updated_at=now,
     )
     return Step(process=fresh, outgoing=(out,), cancelled=outdated, records=(record,))
+
+
+def promoted(transfer: Transfer, token_sha256: str) -> Transfer:
+    """The transfer after a token was shown: a renewed one becomes current, and what it renewed opens nothing any more."""
+    upcoming = transfer.upcoming
+    if upcoming is None or upcoming.token_sha256 != token_sha256:
+        return transfer
+    return replace(transfer, access=upcoming, former=None, upcoming=None)
 
 
 def settle(

@@ -131,6 +131,15 @@ class Authorizer(Protocol):
         """
         ...
 
+    async def renew(self, participant: str, pid: str, token: str | None, access: Access) -> None:
+        """Let `access` open our transfer `pid`, too, because `token` does.
+
+        INVARIANT: both open it until `access` is first used; from then on it alone does. So an answer that is lost loses nothing.
+
+        Raises: as `may_pull`.
+        """
+        ...
+
     async def may_push(self, participant: str, pid: str, token: str | None) -> Transfer:
         """The transfer of ours, as consumer, into which a provider that shows `token` may write.
 

@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
+import orjson
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from connector import observe
+from connector.dataplane.addresses import token_of
 from connector.dataplane.receive import Receipt, Upload
-from connector.errors import Forbidden, KontorError, Unreachable
+from connector.errors import Forbidden, KontorError, MethodNotAllowed, Unreachable
 from connector.ports.dataplane import DataRequest, Served
 from connector.web import errors
 from connector.web.edge import note
@@ -32,12 +34,15 @@ class Plane(Protocol):
 
     async def push(self, participant: str, pid: str, upload: Upload) -> Receipt: ...
 
+    async def renew(self, participant: str, pid: str, token: str | None) -> Mapping[str, str]: ...
+
 
 def routes(plane: Plane) -> list[BaseRoute]:
     """The routes of the public listener under `/{participant}/data/`."""
     return [
         Route("/{participant}/data/pull/{pid}", _Pull(plane)),
         Route("/{participant}/data/pull/{pid}/{path:path}", _Pull(plane)),
+        Route("/{participant}/data/renew/{pid}", _Renew(plane)),
         Route("/{participant}/data/push/{pid}", _Push(plane)),
         Route("/{participant}/data/push/{pid}/{path:path}", _Push(plane)),
     ]
@@ -69,6 +74,25 @@ class _Push:
             return
         await _head(send, receipt.status, receipt.headers)
         await send({"type": "http.response.body", "body": b""})
+
+
+class _Renew:
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        at = scope["path_params"]
+        try:
+            if scope["method"] != "POST":
+                raise MethodNotAllowed("a token is renewed by POST", allowed=("POST",))
+            found = await self._plane.renew(at["participant"], at["pid"], token_of(headers_of(scope).get("authorization")))
+        except KontorError as fault:
+            await _refuse(fault, scope, send)
+            return
+        body = orjson.dumps(dict(found))
+        headers = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
+        await _head(send, 200, headers)
+        await send({"type": "http.response.body", "body": body})
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

@@ -21,7 +21,7 @@ from connector.dataplane.plane import PULL, PUSH, BuiltInDataPlane, DataPlaneCon
 from connector.dataplane.representation import digest_field
 from connector.dsp.messages import DataAddress, EndpointProperty
 from connector.dsp.tables import Role, State
-from connector.dsp.transfer import Access, Transfer
+from connector.dsp.transfer import Access, Transfer, promoted
 from connector.errors import Forbidden, Unauthenticated
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
@@ -76,6 +76,10 @@ class Desk:
         transfer, source = self._proven(participant, pid, token)
         return Grant(transfer=transfer, source=source)
 
+    async def renew(self, participant: str, pid: str, token: str | None, access: Access) -> None:
+        found, source = self._proven(participant, pid, token)
+        self.transfers[participant, pid] = (replace(found, upcoming=access), source)
+
     async def may_push(self, participant: str, pid: str, token: str | None) -> Transfer:
         return self._proven(participant, pid, token)[0]
 
@@ -83,6 +87,8 @@ class Desk:
         self.asked += 1
         found = self.transfers.get((participant, pid))
         shown = hashlib.sha256((token or "").encode()).hexdigest()
+        if found is not None:
+            found = self.transfers[participant, pid] = (promoted(found[0], shown), found[1])
         if found is None or found[0].access is None or found[0].access.token_sha256 != shown:
             raise Unauthenticated("this token opens nothing here")
         if found[0].state is not State.STARTED:
