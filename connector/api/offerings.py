@@ -56,6 +56,8 @@ class AssetSource(Asked):
             raise ValueError("`path` is not absolute; the node does not know your working directory")
         if self.key is not None and not _is_key(self.key):
             raise ValueError("`key` has an empty step, `.` or `..`; write it as `folder/file` or `folder/`")
+        if self.proxied and self.type != "s3":
+            raise ValueError(f"a source of type `{self.type}` is always read through the node; leave `proxied` out")
         if self.secret is not None and self.type not in ("http", "s3"):
             raise ValueError(f"a source of type `{self.type}` needs no `secret`; leave it out")
         return self

@@ -63,6 +63,7 @@ def test_an_unknown_member_is_refused(model: type[pydantic.BaseModel]) -> None:
         ({"type": "file", "path": "a.csv"}, "not absolute"),
         ({"type": "file", "path": "/a.csv", "secret": "s"}, "needs no `secret`"),
         ({"type": "ftp"}, "Input should be"),
+        ({"type": "file", "path": "/a", "proxied": True}, "leave `proxied` out"),
         ({"type": "s3", "key": "a.csv"}, "needs `bucket`"),
         ({"type": "s3", "bucket": "abc", "url": "https://a"}, "has no `url`"),
         ({"type": "s3", "bucket": "abc", "key": "a/../b"}, "`key` has an empty step"),
