@@ -219,7 +219,7 @@ class _Handler(logging.StreamHandler[TextIO]):
             text = self._form(line) + "\n"
             with self.lock or contextlib.nullcontext():
                 self.stream.write(text)
-                self.flush()
+                self.stream.flush()
         except Exception:  # noqa: BLE001 - as logging does it: told on stderr, and the work goes on
             self.handleError(logging.LogRecord(_LOGGER.name, logging.ERROR, "", 0, line.event, None, None))
 
@@ -260,7 +260,7 @@ _counts: dict[str, dict[Series, int]] = {}
 def count(name: str, by: int = 1, **labels: str) -> None:
     """Add to the count `name` of this process; labels have few values, never ids."""
     series = _counts.setdefault(name, {})
-    key = tuple(sorted(labels.items()))
+    key = tuple(sorted(labels.items()) if len(labels) > 1 else labels.items())
     series[key] = series.get(key, 0) + by
 
 
