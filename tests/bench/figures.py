@@ -7,6 +7,7 @@ the measurement itself.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -115,7 +116,7 @@ def plain(
 def percentile(values: Sequence[float], percent: float) -> float:
     """The smallest of `values` that so many percent of them do not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100).__int__() - 1)]
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def table(figures: Sequence[Figure]) -> str:

@@ -1,6 +1,6 @@
 """Figures 1 and 5: what an inbound message costs, and what reading one costs.
 
-Figure 1: first contract requests over 16 kept connections to a node: caller proven by its token, message scanned, decoded and
+Figure 1: first contract requests over 32 kept connections to a node: caller proven by its token, message scanned, decoded and
 judged, negotiation written durably together with the agreement message in the outbox, answered 201. While they come the peer
 keeps the node's own messages waiting, so that their delivery is not in the figure; what it costs as well is told beside it, when
 the peer takes them all afterwards. The baseline reads the same bodies with pydantic models and gives them back.
@@ -22,7 +22,7 @@ from tests.bench.nodes import PARTICIPANT, Echo, Node, token
 from tests.bench.processes import Server, ServerError
 from tests.bench.requests import contract_request
 
-_AT_ONCE = 16
+_AT_ONCE = 32
 _PEER = "peer"
 
 
@@ -87,7 +87,7 @@ async def _inbound(asked: Asked, echo: Server, node: Node, offer: dict[str, Any]
         figures.ratio(
             1, "the same with the answer delivered and settled", per_second[1], per_second[2], unit="/s", is_larger_better=True
         ),
-        figures.plain(1, "the same by the clock, 16 connections", wall, unit="/s", is_larger_better=True),
+        figures.plain(1, "the same by the clock, 32 connections", wall, unit="/s", is_larger_better=True),
     ]
 
 
