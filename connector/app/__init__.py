@@ -3,6 +3,7 @@
 node        App, the parts of a node and their order, its workers and who watches over them
 parts       parts that need a word of their own: store, way out, vocabulary, the key that seals secrets
 listening   sockets, servers and TLS
+heads       bounds for the head of a request: its time, its size
 
 Here: `serve`, `migrate` and `check` for the command line. Nothing in this room decides anything; the parts do. Heavy libraries are
 imported by the parts that need them, so that importing this room stays cheap.

@@ -161,11 +161,13 @@ class Door:
         """
         import uvicorn
 
+        from connector.app.heads import BoundedHeads
+
         settings = self.settings
         vet_certificate(settings, self.section)
         config = uvicorn.Config(
             self.app,
-            http="auto",
+            http=BoundedHeads,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -1,0 +1,75 @@
+"""Bounds for what stands before a body: a request's head has to be whole in time, and small.
+
+uvicorn bounds neither: a sender that never ends its head would keep a connection, and grow the memory, without end. Bodies have
+bounds of their own where they are read (`web/edge.py`, `dataplane/`). Idle connections between two requests are closed by uvicorn.
+Source: RFC 9110, section 15.5.9 (408); RFC 6585, section 5 (431).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+WITHIN_S: Final = 20.0
+"""Longest time from the connection, or a request's first byte, to the end of the request's head."""
+MOST_BYTES: Final = 64 << 10
+"""Of a head: request line and headers. What connectors send is below 10 KiB, large tokens included."""
+_TOO_LATE: Final = b"408 Request Timeout"
+_TOO_LARGE: Final = b"431 Request Header Fields Too Large"
+
+
+class BoundedHeads(HttpToolsProtocol):
+    """A connection on which a head has bounds."""
+
+    _read_bytes = 0
+    """Since the head began; counted by what arrives at once, so the end of a request before it may be among them."""
+    _is_in_head = True
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._rest()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_in_head and not self.transport.is_closing():
+            self._read_bytes += len(data)
+            if self._read_bytes > MOST_BYTES:
+                self._refuse(_TOO_LARGE)
+            elif self._deadline is None:
+                # the usual head comes whole, and costs no timer
+                self._watch()
+
+    def on_message_begin(self) -> None:
+        self._is_in_head, self._read_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        self._rest()
+        super().on_headers_complete()
+
+    def _watch(self) -> None:
+        self._deadline = self.loop.call_later(WITHIN_S, self._refuse, _TOO_LATE)
+
+    def _rest(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: bytes) -> None:
+        self._rest()
+        if not self.transport.is_closing():
+            if self._read_bytes and self._is_answered():
+                self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.close()
+
+    def _is_answered(self) -> bool:
+        """Whether no answer to an earlier request is under way, into which another one would run."""
+        return self.cycle is None or self.cycle.response_complete

@@ -1,0 +1,61 @@
+"""The head of a request has to be whole in time, and small; whatever a sender does, others are answered."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from connector.app import App, heads
+from tests.app.conftest import Make
+
+
+async def said(app: App, *parts: bytes) -> bytes:
+    """Everything that the public listener answers to `parts` until it closes."""
+    host, port = app.public_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        async with asyncio.timeout(10):
+            try:
+                for part in parts:
+                    writer.write(part)
+                    await writer.drain()
+                return await reader.read()
+            except ConnectionResetError:
+                # closed while we still wrote
+                return b""
+    finally:
+        writer.close()
+
+
+REQUEST = b"GET /acme/.well-known/dspace-version HTTP/1.1\r\nHost: x\r\n"
+
+
+async def test_a_head_that_never_ends_is_refused_and_so_is_one_that_never_begins(
+    settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heads, "WITHIN_S", 0.05)
+    async with App(settings()) as app:
+        assert (await said(app, REQUEST)).startswith(b"HTTP/1.1 408 ")
+        assert await said(app) == b""
+        # also on a connection that has served before
+        answers = await said(app, REQUEST + b"\r\n", REQUEST + b"X: ")
+        assert answers.startswith(b"HTTP/1.1 200 ")
+        assert b"HTTP/1.1 408 " in answers
+
+
+@pytest.mark.parametrize("start", [REQUEST + b"X: ", REQUEST, b"GET /"])
+async def test_a_head_without_bounds_is_cut_off(settings: Make, start: bytes) -> None:
+    filling = b"a" * 50_000 if start is not REQUEST else b"".join(b"X-%d: %s\r\n" % (i, b"a" * 90) for i in range(500))
+    async with App(settings()) as app:
+        answer = await said(app, start, *[filling] * 20)
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
+        assert (await said(app, REQUEST + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_large_token_a_slow_head_and_requests_in_one_piece_are_served(settings: Make) -> None:
+    async with App(settings()) as app:
+        whole = REQUEST + b"Authorization: Bearer " + b"a" * 30_000 + b"\r\nConnection: close\r\n\r\n"
+        assert (await said(app, *(whole[i : i + 1_000] for i in range(0, len(whole), 1_000)))).startswith(b"HTTP/1.1 200 ")
+        both = await said(app, REQUEST + b"\r\n" + REQUEST + b"Connection: close\r\n\r\n")
+        assert both.count(b"HTTP/1.1 200 ") == 2
