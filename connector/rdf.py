@@ -1,8 +1,9 @@
 """The only door to RDF (rdflib): Turtle and JSON-LD in, plain triples out, and back.
 
 What lives here: terms and triples that know no library, `parse`, `tree` (a node and what hangs below it, as JSON-LD), `turtle`,
-and `form` (two graphs say the same when their forms are equal). What does not: what any term means; JSON-LD processing itself,
-which is `jsonld`'s; anything on a request path, for rdflib costs milliseconds where plain JSON costs microseconds.
+`form` (two graphs say the same when their forms are equal), and `violations` (SHACL). What does not: what any term means; JSON-LD
+processing itself, which is `jsonld`'s; anything on a request path, for rdflib costs milliseconds where plain JSON costs
+microseconds.
 
 Lexical forms are kept as they were written: `1.50` stays `1.50`. Nothing is fetched, and relative names are refused, because
 without a base they name nothing. rdflib is imported by the first call.
@@ -20,7 +21,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from connector import jsonld
-from connector.errors import BadMessage
+from connector.errors import BadMessage, ConfigurationError
 
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
@@ -28,6 +29,7 @@ TYPE: Final = f"{RDF}type"
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_NODES: Final = 200_000
 """So many nodes may a tree have: what is named in several places is written in each of them."""
+_SHACL: Final = "http://www.w3.org/ns/shacl#"
 _MAX_DEPTH: Final = 64
 _BASE: Final = "relative:/"
 # what a relative name is resolved against, so that it can be recognised and refused
@@ -283,12 +285,38 @@ def _json_value(literal: Literal) -> dict[str, Any]:
 
 def turtle(triples: Iterable[Triple], prefixes: Mapping[str, str]) -> str:
     """The triples as Turtle."""
+    graph = _rdflib_graph(triples)
+    for prefix, iri in prefixes.items():
+        graph.bind(prefix, iri)
+    return str(graph.serialize(format="turtle"))
+
+
+def violations(graph: Graph, shapes: Graph) -> frozenset[tuple[str, Term]]:
+    """Each shape that a graph breaks, by its IRI, with the node that breaks it; nothing is inferred and nothing is fetched.
+
+    Raises: ConfigurationError when pyshacl is not installed.
+    Source: SHACL, section 3.6.
+    """
+    try:
+        import pyshacl
+    except ImportError as fault:
+        mend = "install the extra `shacl`: `pip install 'kontor-connector[shacl]'`"
+        raise ConfigurationError("SHACL shapes need pyshacl", where="shapes", mend=mend) from fault
+
+    _, found, _ = pyshacl.validate(
+        _rdflib_graph(graph.triples), shacl_graph=_rdflib_graph(shapes.triples), inference="none", do_owl_imports=False
+    )
+    report = Graph(tuple(_triple(triple, "report") for triple in found))
+    results = report.typed(f"{_SHACL}ValidationResult")
+    pairs = {(report.one(node, f"{_SHACL}sourceShape"), report.one(node, f"{_SHACL}focusNode")) for node in results}
+    return frozenset((str(shape.text), focus) for shape, focus in pairs if isinstance(shape, Iri) and focus is not None)
+
+
+def _rdflib_graph(triples: Iterable[Triple]) -> Any:
     import rdflib
 
     rdflib.NORMALIZE_LITERALS = False
     graph = rdflib.Graph(bind_namespaces="none")
-    for prefix, iri in prefixes.items():
-        graph.bind(prefix, iri)
 
     def made(term: Term) -> Any:
         if isinstance(term, Iri):
@@ -301,7 +329,7 @@ def turtle(triples: Iterable[Triple], prefixes: Mapping[str, str]) -> str:
 
     for subject, predicate, value in triples:
         graph.add((made(subject), rdflib.URIRef(predicate), made(value)))
-    return graph.serialize(format="turtle")
+    return graph
 
 
 def form(graph: Graph, anonymous: Iterable[Node] = ()) -> tuple[tuple[str, str, str], ...]:

@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from connector import __version__
-from connector.cli import acts, catalog, config, demo, get, init, negotiate, policy, processes, protocol, publish, serve
+from connector.cli import (
+    acts,
+    catalog,
+    config,
+    demo,
+    describe,
+    get,
+    init,
+    negotiate,
+    policy,
+    processes,
+    protocol,
+    publish,
+    serve,
+)
 
 app = typer.Typer(
     help="Run a data space connector, publish data with its terms, and get data from others under a contract.",
@@ -34,5 +48,5 @@ def kontor(
     """The options of `kontor` itself."""
 
 
-for room in (init, serve, publish, catalog, negotiate, get, acts, processes, config, policy, protocol, demo):
+for room in (init, serve, describe, publish, catalog, negotiate, get, acts, processes, config, policy, protocol, demo):
     room.register(app)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from connector.cli import describe
 from connector.cli.access import Access
 from connector.cli.command import command
 from connector.cli.output import Output
@@ -31,7 +32,7 @@ def publish(
     what: Annotated[str, typer.Argument(help="A file or folder on the node's machine, the http(s) address of an upstream, or `s3://BUCKET/KEY`.")],
     policy: Annotated[str, typer.Option(help="The terms: a policy on the node or in the library by name, or a file (YAML, JSON).")],
     title: Annotated[str, typer.Option(help="Title in the catalogue; the file's name when left out.")] = "",
-    description: Annotated[str, typer.Option(help="Some sentences for the catalogue.")] = "",
+    description: Annotated[str, typer.Option(help="Some sentences for the catalogue; or a document by `kontor describe`, `X.yaml`.")] = "",
     keyword: Annotated[list[str] | None, typer.Option(help="A word to find it by; may be repeated.")] = None,
     id: Annotated[str | None, typer.Option("--id", help="Dataset id; made of participant and name when left out.")] = None,
     offer_id: Annotated[str | None, typer.Option(help="Id of the offer; `DATASET:offer` when left out.")] = None,
@@ -58,9 +59,13 @@ def publish(
             raise typer.BadParameter("only an object store has one", param_hint="--endpoint, --region")
         media_type = mimetypes.guess_type(what)[0] if source.type != "folder" else None
         asset = Asset(
-            id=dataset, title=title or Path(what.rstrip("/")).name, description=description, keywords=tuple(keyword or ()),
-            media_type=media_type, source=source,
+            id=dataset, title=title or Path(what.rstrip("/")).name, keywords=tuple(keyword or ()), media_type=media_type,
+            description="" if describe.is_document(description) else description, source=source,
         )  # fmt: skip
+        if describe.is_document(description):
+            if title:
+                raise typer.BadParameter("the description document has the title", param_hint="--title")
+            asset = describe.described(asset, Path(description))
         policies = [policy] if access_policy is None else [policy, access_policy]
         names = [_policy(node, me, one) for one in policies]
         definition = ContractDefinition(

@@ -164,13 +164,14 @@ def _dataset(service: Tree, it: DatasetDescription) -> Tree:
     tree: Tree = {"@id": it.id, "@type": "Dataset"}
     if it.properties:
         tree.update(_properties(it.properties))
-    if it.title:
+    # properties may say it in several languages, and know when the data itself changed
+    if it.title and "dct:title" not in tree:
         tree["dct:title"] = it.title
-    if it.description:
+    if it.description and "dct:description" not in tree:
         tree["dct:description"] = it.description
-    if it.keywords:
+    if it.keywords and "dcat:keyword" not in tree:
         tree["dcat:keyword"] = list(it.keywords) if len(it.keywords) > 1 else it.keywords[0]
-    if it.modified is not None:
+    if it.modified is not None and "dct:modified" not in tree:
         tree["dct:modified"] = {"@type": "xsd:dateTime", "@value": _time(it.modified)}
     tree["hasPolicy"] = [_offer(offer, index) for index, offer in enumerate(it.offers)]
     about: Tree = {"accessService": service}

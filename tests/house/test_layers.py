@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("strict", "packaged", "settings", "plugins", "jose", "jsonld", "rdf", "outbound"),
     ("odrl",),
     ("dsp",),
-    ("ports", "api"),
+    ("ports", "api", "describe"),
     ("controlplane", "storage", "identity", "dataplane", "federation", "evidence", "metering", "compute"),
     ("web",),
     ("app", "client"),

@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "pyshacl": ("rdf",),
     "pyoxigraph": ("rdf",),
     "jsonschema_rs": ("federation",),
-    "yaml": ("odrl", "cli"),
+    "yaml": ("odrl", "describe", "cli"),
     # data and state
     "sqlite3": ("storage",),
     "asyncpg": ("storage",),

@@ -1,0 +1,175 @@
+"""`kontor describe` and `kontor lint`: the draft of a self-description from a file, and what a description still lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from connector.cli.command import command
+from connector.cli.output import Output, note
+from connector.cli.texts import read
+from connector.errors import BadMessage, ConfigurationError
+
+if TYPE_CHECKING:
+    from connector import rdf
+    from connector.api.offerings import Asset
+    from connector.describe.document import Description
+
+_YAML = (".yaml", ".yml")
+
+
+def register(app: typer.Typer) -> None:
+    """Add `describe` and `lint` to the commands."""
+    command(app, "describe", describe, example="kontor describe weather.csv --to weather.yaml")
+    command(app, "lint", lint, example="kontor lint weather.yaml --profile dcat-ap")
+
+
+def describe(
+    out: Output,
+    file: Annotated[Path, typer.Argument(help="The file to look at; it is read twice and never held whole.")],
+    language: Annotated[str, typer.Option(help="Language of what you will write, as a tag such as `en` or `zh`.")] = "en",
+    to: Annotated[Path | None, typer.Option(help="Write the draft into this new file; printed when left out.")] = None,
+) -> None:
+    """Look at a file and print the draft of its description: what can be detected filled in, the rest as comments."""
+    from connector.describe import detect, draft, reading
+
+    found = detect.look(file)
+    text = draft.text(found, language)
+    # a draft that could not be read back would be no help
+    reading.read(text, "draft")
+    if to is not None:
+        _write(text, to)
+    out.show(draft.tree(found), lambda: print(text if to is None else f"{to}\n", end=""))
+    if found.note:
+        note(found.note)
+
+
+def _write(text: str, path: Path) -> None:
+    try:
+        # what a person wrote into an earlier draft is never overwritten
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as fault:
+        raise ConfigurationError("there is such a file already", where=str(path), mend="name a new file") from fault
+    except OSError as fault:
+        raise ConfigurationError(
+            f"the draft cannot be written: {fault.strerror}", where=str(path), mend="name a new file"
+        ) from fault
+
+
+def lint(
+    out: Output,
+    description: Annotated[Path, typer.Argument(help="A description in YAML, or a dataset as JSON-LD or Turtle.")],
+    profile: Annotated[
+        Literal["dcat-ap", "tds", "data-act"] | None, typer.Option(help="What to ask for beyond the rules that hold for all.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
+) -> None:
+    """Check a description and say what is wrong or missing; exit code 1 when there is an error."""
+    rows = _lines(description, profile)
+    errors = sum(1 for row in rows if row["severity"] == "error" or strict)
+    verdict = f"{errors} to mend, {len(rows) - errors} to consider" if rows else "nothing to mend"
+    tree = {"description": str(description), "profile": profile, "ok": errors == 0, "faults": rows}
+    shown = [f"{row['severity']}: {row['message']} at `{row['where']}`; {row['mend']}" for row in rows]
+    out.lines(tree, *shown, f"{description}: {verdict}")
+    if errors:
+        raise typer.Exit(1)
+
+
+def _lines(path: Path, profile: str | None) -> list[dict[str, str]]:
+    """What is wrong with the description in a file: faults of its text first, then the rules that it breaks."""
+    from connector.describe import check, members, reading
+
+    text = read(path)
+    places: Mapping[str, str] = {}
+    rows: list[dict[str, str]] = []
+    if path.suffix in _YAML:
+        description, faults = reading.parsed(text, str(path))
+        rows += [_row("", "error", fault.what, fault.where, fault.mend) for fault in faults]
+        places = description.places
+        if faults and not places:
+            return rows
+        graph = _graph(members.draft(description), path)
+    else:
+        graph = _parsed(text, path)
+    for fault in check.faults(graph, profile):
+        # a word that could not be read was told already; it is not missing
+        if not (rows and fault.word in places and fault.rule.endswith("-missing")):
+            where = places.get(fault.word) or (f"{path}" if fault.focus in ("", members.DRAFT_ID) else fault.focus)
+            rows.append(_row(fault.rule, "error" if fault.is_error else "warning", fault.message, where, fault.mend))
+    return rows
+
+
+def _row(rule: str, severity: str, message: str, where: str, mend: str) -> dict[str, str]:
+    return {"rule": rule, "severity": severity, "message": message, "where": where, "mend": mend}
+
+
+def _graph(tree: dict[str, Any], path: Path) -> rdf.Graph:
+    from connector import rdf
+
+    return rdf.from_json_ld(tree, str(path))
+
+
+def _parsed(text: str, path: Path) -> rdf.Graph:
+    from connector import rdf
+
+    graph = rdf.parse(text, str(path))
+    if not graph.typed("http://www.w3.org/ns/dcat#Dataset"):
+        raise BadMessage(
+            "there is no dataset", where=str(path), mend="describe a `dcat:Dataset`, or give the YAML the suffix `.yaml`"
+        )
+    return graph
+
+
+# --- for `kontor publish`
+
+
+def is_document(text: str) -> bool:
+    """Whether what stands behind `--description` names a document, and is not the description itself."""
+    return text.endswith(_YAML) and "\n" not in text
+
+
+def described(asset: Asset, path: Path) -> Asset:
+    """The asset with what the description document in `path` says.
+
+    Raises: ConfigurationError for the first fault of the document, or when it was made of other bytes than those of the source.
+    """
+    from connector.describe import check, members, reading
+
+    it = reading.read(read(path), str(path))
+    fault = next(
+        (one for one in check.faults(_graph(members.draft(it), path)) if one.is_error and one.rule != "base#title-missing"),
+        None,
+    )
+    if fault is not None:
+        raise ConfigurationError(fault.message, where=it.places.get(fault.word, str(path)), mend=fault.mend)
+    properties = {**asset.properties, **members.members(it, asset.id)}
+    own: dict[str, Any] = {"properties": properties, "title": _first(it.title) or asset.title}
+    own["description"] = _first(it.description) or asset.description
+    own["keywords"] = tuple(dict.fromkeys((*asset.keywords, *(word for _, word in it.keywords))))
+    own["media_type"] = it.media_type or asset.media_type
+    if asset.source.type == "file" and asset.source.path is not None:
+        _check_bytes(it, Path(asset.source.path))
+    elif asset.source.type in ("http", "s3", "none"):
+        own |= {"digest": it.sha256, "byte_size": it.byte_size}
+    # checked anew: a document may say more than an asset can hold
+    return type(asset).model_validate({**asset.model_dump(), **own})
+
+
+def _first(texts: tuple[tuple[str, str], ...]) -> str:
+    return texts[0][1] if texts else ""
+
+
+def _check_bytes(it: Description, path: Path) -> None:
+    from connector.describe import detect
+
+    if it.sha256 is not None and detect.look(path).sha256 != it.sha256:
+        where = it.places.get("sha256", str(path))
+        raise ConfigurationError(
+            f"the description was made of other bytes than those of `{path.name}`",
+            where=where,
+            mend="run `kontor describe` again",
+        )

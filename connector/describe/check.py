@@ -1,0 +1,247 @@
+"""The rules that a description keeps, compiled from `vocab/checks`, and what it breaks in words that a person understands.
+
+What lives here: reading the rules, and one function for each that looks at the triples. What does not: the same rules as SHACL
+shapes (`shapes`), which graph tools read; a test proves that both give the same verdict.
+
+A rule looks at each node of a class, or at each value of a property (`class`, `objects_of`), follows a path (steps by `/`,
+alternatives by ` | `) and puts one test to what it finds. Tests mean what SHACL means by the words:
+`min_count`, `max_count`, `kind` (iri, literal, node), `datatype`, `pattern`, `max_length`, `one_of`, `has_value`, `at_least`,
+`at_most`, `unique_lang`. What one rule alone cannot say, the check character of a product code, is said by `faults`.
+Source: SHACL, sections 2.1, 4.1 to 4.8; DCAT-AP 3.0; Regulation (EU) 2023/2854, articles 3 and 33.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from connector import packaged
+from connector.describe import codes
+from connector.describe.members import PREFIXES
+from connector.errors import BadMessage, ConfigurationError
+from connector.rdf import TYPE, XSD, Blank, Graph, Iri, Literal, Term
+
+PROFILES: Final = ("dcat-ap", "tds", "data-act")
+"""What can be asked for beyond the base rules, which hold for all."""
+_DECIMAL: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
+_FLOAT: Final = re.compile(_DECIMAL.pattern + r"([eE][+-]?\d+)?")
+_LEXICAL: Final = {
+    f"{XSD}integer": re.compile(r"[+-]?\d+"),
+    f"{XSD}nonNegativeInteger": re.compile(r"\+?\d+|-0+"),
+    f"{XSD}decimal": _DECIMAL,
+    f"{XSD}double": _FLOAT,
+    f"{XSD}float": _FLOAT,
+}
+"""The types of number that descriptions use, and how their values look."""
+Values = tuple[Term, ...]
+Test = Callable[[Values], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule as it stands in its file."""
+
+    id: str
+    """`base#title-missing`: the name of its shape, too."""
+    word: str
+    """The word of a description document that it is about."""
+    target: str
+    """IRI of a class, or of a property whose values are looked at."""
+    is_class: bool
+    path: tuple[tuple[str, ...], ...]
+    """Alternatives, each a way of properties."""
+    test: tuple[str, Any]
+    is_error: bool
+    message: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What a description breaks."""
+
+    rule: str
+    is_error: bool
+    focus: str
+    """The node that breaks the rule; empty when it has no name."""
+    word: str
+    message: str
+    mend: str
+
+
+def iri(short: str) -> str:
+    """The IRI that a rule abbreviates.
+
+    Raises: ConfigurationError for a prefix that rules may not use.
+    """
+    prefix, _, name = short.partition(":")
+    if prefix not in PREFIXES:
+        raise ConfigurationError(f"unknown prefix `{prefix}`", where=short, mend=f"use one of {', '.join(PREFIXES)}")
+    return PREFIXES[prefix] + name
+
+
+@functools.cache
+def rules(profile: str) -> tuple[Rule, ...]:
+    """The rules in the file of one profile, or in `base`.
+
+    Raises: ConfigurationError when there is no such profile, or its file is not what it should be.
+    """
+    path = packaged.vocab_file(f"checks/{profile}.json")
+    try:
+        return tuple(_rule(profile, row) for row in json.loads(path.read_text(encoding="utf-8"))["rules"])
+    except (KeyError, TypeError, ValueError) as fault:
+        raise ConfigurationError(f"no readable rules: {fault}", where=str(path), mend="install the product again") from fault
+
+
+def _rule(profile: str, row: Mapping[str, Any]) -> Rule:
+    is_class = "class" in row
+    return Rule(
+        id=f"{profile}#{row['id']}",
+        word=row["word"],
+        target=iri(row["class"] if is_class else row["objects_of"]),
+        is_class=is_class,
+        path=tuple(tuple(iri(step) for step in way.split("/")) for way in row["path"].split(" | ")),
+        test=(row["test"], row["with"]),
+        is_error=row["severity"] == "error",
+        message=row["message"],
+        mend=row["mend"],
+    )
+
+
+def faults(graph: Graph, profile: str | None = None) -> tuple[Fault, ...]:
+    """What a graph breaks of the base rules and those of `profile`, errors first."""
+    found = [
+        _fault(rule, node)
+        for name in ("base", *((profile,) if profile else ()))
+        for rule, test in _compiled(name)
+        for node in _focus(graph, rule)
+        if not test(_reached(graph, node, rule))
+    ]
+    found += _bad_codes(graph)
+    return tuple(sorted(found, key=lambda fault: not fault.is_error))
+
+
+def _fault(rule: Rule, node: Term) -> Fault:
+    focus = node.text if isinstance(node, Iri) else ""
+    return Fault(rule=rule.id, is_error=rule.is_error, focus=focus, word=rule.word, message=rule.message, mend=rule.mend)
+
+
+def _bad_codes(graph: Graph) -> Iterable[Fault]:
+    for node, term in graph.pairs(iri("tds:productCode")):
+        try:
+            codes.checked(getattr(term, "text", ""))
+        except BadMessage as fault:
+            focus = node.text if isinstance(node, Iri) else ""
+            rule = "base#product-code-check"
+            yield Fault(rule=rule, is_error=True, focus=focus, word="product_code", message=fault.what, mend=fault.mend)
+
+
+def _focus(graph: Graph, rule: Rule) -> Iterable[Term]:
+    if rule.is_class:
+        return (node for node, row in graph.rows.items() if Iri(rule.target) in row.get(TYPE, ()))
+    return dict.fromkeys(value for _, value in graph.pairs(rule.target))
+
+
+def _reached(graph: Graph, node: Term, rule: Rule) -> Values:
+    found: dict[Term, None] = {}
+    for way in rule.path:
+        level: dict[Term, None] = {node: None}
+        for step in way:
+            level = {value: None for one in level for value in graph.values(one, step)}
+        found |= level
+    return tuple(found)
+
+
+# --- tests, each as SHACL defines it
+
+
+@functools.cache
+def _compiled(profile: str) -> tuple[tuple[Rule, Test], ...]:
+    return tuple((rule, _TESTS[rule.test[0]](rule.test[1])) for rule in rules(profile))
+
+
+def _each(holds: Callable[[Term], bool]) -> Test:
+    return lambda values: all(map(holds, values))
+
+
+def _text(term: Term) -> str | None:
+    # patterns and lengths are of texts and names; an unnamed node has neither
+    return None if isinstance(term, Blank) else term.text
+
+
+def _pattern(given: str) -> Test:
+    search = re.compile(given).search
+    return _each(lambda term: (text := _text(term)) is not None and search(text) is not None)
+
+
+def _length(most: int) -> Test:
+    return _each(lambda term: (text := _text(term)) is not None and len(text) <= most)
+
+
+def _kind(given: str) -> Test:
+    allowed: dict[str, tuple[type, ...]] = {"iri": (Iri,), "literal": (Literal,), "node": (Iri, Blank)}
+    return _each(lambda term: isinstance(term, allowed[given]))
+
+
+def _datatype(given: str) -> Test:
+    wanted = iri(given)
+    lexical = _LEXICAL.get(wanted)
+    return _each(
+        lambda term: (
+            isinstance(term, Literal)
+            and term.datatype == wanted
+            and (lexical is None or lexical.fullmatch(term.text) is not None)
+        )
+    )
+
+
+def _number(term: Term) -> Decimal | None:
+    lexical = _LEXICAL.get(term.datatype) if isinstance(term, Literal) else None
+    return Decimal(term.text) if lexical is not None and isinstance(term, Literal) and lexical.fullmatch(term.text) else None
+
+
+def _bound(given: str, holds: Callable[[Decimal, Decimal], bool]) -> Test:
+    bound = Decimal(given)
+    return _each(lambda term: (number := _number(term)) is not None and holds(number, bound))
+
+
+def as_term(given: str) -> Term:
+    """A value in a rule: an IRI in angle brackets or with a prefix as `<...>`, `<tds:qualityGrade>`, else a plain text."""
+    if given.startswith("<"):
+        inner = given[1:-1]
+        return Iri(inner if inner.partition(":")[0] not in PREFIXES else iri(inner))
+    return Literal(given)
+
+
+def _unique_languages(_: bool) -> Test:
+    def test(values: Values) -> bool:
+        languages = Counter(one.language.lower() for one in values if isinstance(one, Literal) and one.language)
+        return not languages or max(languages.values()) == 1
+
+    return test
+
+
+def _one_of(given: list[str]) -> Test:
+    known = frozenset(map(as_term, given))
+    return _each(known.__contains__)
+
+
+_TESTS: Final[Mapping[str, Callable[[Any], Test]]] = {
+    "min_count": lambda least: lambda values: len(values) >= least,
+    "max_count": lambda most: lambda values: len(values) <= most,
+    "kind": _kind,
+    "datatype": _datatype,
+    "pattern": _pattern,
+    "max_length": _length,
+    "one_of": _one_of,
+    "has_value": lambda given: lambda values: as_term(given) in values,
+    "at_least": lambda bound: _bound(bound, lambda number, least: number >= least),
+    "at_most": lambda bound: _bound(bound, lambda number, most: number <= most),
+    "unique_lang": _unique_languages,
+}

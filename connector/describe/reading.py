@@ -1,0 +1,321 @@
+"""Reading a description in YAML: every fault with file, line and column, and the nearest word that would be right.
+
+    title: {en: "Hourly weather, 2013", de: Wetter jede Stunde}
+
+What lives here: the words of the document and what each may hold. What does not: which of them a profile asks for (`check`).
+All faults are found in one reading. Aliases and anchors are refused: a description says what it says where it says it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import yaml
+
+from connector.describe import codes, document, table
+from connector.describe.document import Description, Measure, Party, Price, Texts
+from connector.errors import BadMessage, ConfigurationError
+from connector.odrl.terms import nearest
+
+MAX_CHARACTERS: Final = 1_000_000
+MAX_KEYWORDS: Final = 100
+_MAX_DEPTH: Final = 8
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z")
+_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+\Z")
+_DECIMAL = re.compile(r"-?\d{1,15}(\.\d{1,10})?\Z")
+_AMOUNT = re.compile(r"\d{1,15}(\.\d{1,10})?")
+_CURRENCY = re.compile("[A-Z]{3}")
+_COUNT = re.compile(r"\d{1,18}\Z")
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+\Z")
+_DAY_OR_TIME = ("date", "dateTime")
+
+
+class _Mark(Protocol):
+    line: int
+    column: int
+
+
+def read(text: str, name: str = "description.yaml") -> Description:
+    """The description that a YAML text spells.
+
+    Raises: ConfigurationError for the first fault, with file, line and column; `parsed` tells them all.
+    """
+    description, found = parsed(text, name)
+    if found:
+        raise found[0]
+    return description
+
+
+def parsed(text: str, name: str = "description.yaml") -> tuple[Description, tuple[ConfigurationError, ...]]:
+    """What could be read of a YAML text, and all faults in it."""
+    reader = _Reader(name)
+    try:
+        return reader.description(_compose(text, name)), tuple(reader.faults)
+    except ConfigurationError as fault:
+        return Description(), (fault,)
+
+
+def _at(name: str, mark: _Mark | None) -> str:
+    return f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+
+
+def _compose(text: str, name: str) -> yaml.Node:
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigurationError(f"more than {MAX_CHARACTERS} characters", where=name, mend="describe one data product")
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:
+                raise ConfigurationError(
+                    f"nested deeper than {_MAX_DEPTH}", where=_at(name, event.start_mark), mend="flatten it"
+                )
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise ConfigurationError("an anchor or alias", where=_at(name, event.start_mark), mend="write the part out")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as fault:
+        where = _at(name, fault.problem_mark or fault.context_mark)
+        raise ConfigurationError(f"not YAML: {fault.problem}", where=where, mend="quote texts that hold `: ` or `#`") from None
+    except yaml.YAMLError as fault:
+        raise ConfigurationError(f"not YAML: {str(fault).splitlines()[0]}", where=name, mend="save it as UTF-8 text") from None
+    if node is None:
+        raise ConfigurationError("an empty file", where=name, mend="begin with `title:`; `kontor describe FILE` writes a draft")
+    return node
+
+
+class _Reader:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.faults: list[ConfigurationError] = []
+
+    def description(self, node: yaml.Node) -> Description:
+        """Each word by its own reader; a word with a fault is left out and its fault kept."""
+        words: Mapping[str, Callable[[yaml.Node], Mapping[str, Any]]] = {
+            "title": self._as("title", self.texts), "description": self._as("description", self.texts),
+            "keywords": self._as("keywords", self.keywords),
+            "themes": self._as("themes", lambda n: self.each(n, lambda one: self.named(one, document.THEMES, "theme"))),
+            "publisher": self._as("publisher", self.party), "contact": self._as("contact", self.contact),
+            "license": self._as("license", self.iri),
+            "provenance": self.provenance,
+            "frequency": self._as("frequency", lambda n: self.named(n, document.FREQUENCIES, "frequency")),
+            "quality": self.quality,
+            "columns": self._as("columns", self.columns), "rows": self._as("rows", self.count),
+            "form": self._as("form", lambda n: self.word(n, document.FORMS, "form")),
+            "grade": self._as("grade", lambda n: self.word(n, document.GRADES, "grade")),
+            "level": self._as("level", lambda n: self.word(n, document.LEVELS, "level")),
+            "rights": self._as("rights", self.rights), "price": self._as("price", self.price),
+            "identifiers": self._as("identifiers", lambda n: self.each(n, self.text)),
+            "product_code": self._as("product_code", self.product_code),
+            "conforms_to": self._as("conforms_to", lambda n: self.each(n, self.iri)),
+            "spatial": self._as("spatial", lambda n: self.each(n, self.iri)),
+            "temporal": self.temporal,
+            "landing_page": self._as("landing_page", self.iri), "version": self._as("version", self.text),
+            "media_type": self._as("media_type", lambda n: self.like(n, _MEDIA_TYPE, "media type", "write `text/csv`")),
+            "byte_size": self._as("byte_size", self.count),
+            "sha256": self._as("sha256", lambda n: self.like(n, re.compile("[0-9a-f]{64}"), "SHA-256", "64 hexadecimal digits")),
+            "modified": self._as("modified", self.time),
+        }  # fmt: skip
+        found = Description()
+        places: dict[str, str] = {}
+        for word, (key, value) in self.fields(node, tuple(words)).items():
+            places[word] = self.at(key)
+            try:
+                found = replace(found, **words[word](value))
+            except ConfigurationError as fault:
+                self.faults.append(fault)
+        return replace(found, places=places)
+
+    def _as(self, name: str, read_one: Callable[[yaml.Node], Any]) -> Callable[[yaml.Node], Mapping[str, Any]]:
+        return lambda node: {name: read_one(node)}
+
+    # --- words with parts
+
+    def provenance(self, node: yaml.Node) -> Mapping[str, Any]:
+        if isinstance(node, yaml.ScalarNode):
+            return {"provenance": self.texts(node)}
+        parts = self.parts(node, ("source", "text", "derived_from"))
+        return {
+            "source": self.word(parts["source"], document.SOURCES, "source") if "source" in parts else None,
+            "provenance": self.texts(parts["text"]) if "text" in parts else (),
+            "derived_from": self.each(parts["derived_from"], self.iri) if "derived_from" in parts else (),
+        }
+
+    def quality(self, node: yaml.Node) -> Mapping[str, Any]:
+        if isinstance(node, yaml.ScalarNode):
+            return {"quality_grade": self.word(node, document.QUALITY_GRADES, "grade of quality")}
+        parts = self.parts(node, ("grade", "measures"))
+        measures: list[Measure] = []
+        if "measures" in parts:
+            for key, value in self.pairs(parts["measures"]):
+                number = self.like(value, _DECIMAL, "number", "write it with a point, such as `0.98`")
+                measures.append(Measure(metric=self.text(key), value=number))
+        grade = self.word(parts["grade"], document.QUALITY_GRADES, "grade of quality") if "grade" in parts else None
+        return {"quality_grade": grade, "measures": tuple(measures)}
+
+    def temporal(self, node: yaml.Node) -> Mapping[str, Any]:
+        parts = self.parts(node, ("from", "to"))
+        return {"begins": self.day(parts.get("from")), "ends": self.day(parts.get("to"))}
+
+    def columns(self, node: yaml.Node) -> tuple[table.Column, ...]:
+        found: dict[str, table.Column] = {}
+        for item in self.items(node):
+            parts = self.parts(item, ("name", "type", "title", "description", "unit", "required"))
+            if "name" not in parts:
+                raise self.fault("a column without a name", item, "write `name:`")
+            name = self.text(parts["name"])
+            if name in found:
+                raise self.fault(f"the column `{name[:60]}` stands twice", parts["name"], "name each column once")
+            found[name] = table.Column(
+                name=name,
+                type=self.word(parts["type"], table.TYPES, "type") if "type" in parts else "string",
+                is_required="required" in parts and self.word(parts["required"], ("true", "false"), "answer") == "true",
+                title=self.texts(parts["title"]) if "title" in parts else (),
+                description=self.texts(parts["description"]) if "description" in parts else (),
+                unit=self.text(parts["unit"]) if "unit" in parts else None,
+            )
+        return tuple(found.values())
+
+    def party(self, node: yaml.Node) -> Party:
+        if isinstance(node, yaml.ScalarNode):
+            text = self.text(node)
+            return Party(id=text) if _IRI.match(text) else Party(name=(("", text),))
+        if not (isinstance(node, yaml.MappingNode) and {self.text(key) for key, _ in node.value} <= {"id", "name"}):
+            raise self.fault("no party", node, "write its name, its id (a DID or another IRI), or `{id: ..., name: ...}`")
+        parts = self.parts(node, ("id", "name"))
+        return Party(
+            id=self.iri(parts["id"]) if "id" in parts else None, name=self.texts(parts["name"]) if "name" in parts else ()
+        )
+
+    def rights(self, node: yaml.Node) -> tuple[tuple[str, Party], ...]:
+        parts = self.parts(node, document.RIGHTS)
+        return tuple((kind, self.party(parts[kind])) for kind in document.RIGHTS if kind in parts)
+
+    def price(self, node: yaml.Node) -> Price:
+        if isinstance(node, yaml.ScalarNode) and self.text(node) == "free":
+            return Price(amount="0")
+        parts = self.parts(node, ("amount", "currency", "per", "terms"))
+        if "amount" in parts and "currency" not in parts:
+            raise self.fault("an amount without a currency", parts["amount"], "write `currency: EUR`")
+        found = Price(per=self.text(parts["per"]) if "per" in parts else None)
+        if "amount" in parts:
+            found = replace(found, amount=self.like(parts["amount"], _AMOUNT, "amount", "write `12.50`"))
+        if "currency" in parts:
+            mend = "three letters of ISO 4217, such as `EUR`"
+            found = replace(found, currency=self.like(parts["currency"], _CURRENCY, "currency", mend))
+        return replace(found, terms=self.texts(parts["terms"])) if "terms" in parts else found
+
+    def product_code(self, node: yaml.Node) -> str:
+        try:
+            return codes.checked(self.text(node), self.at(node))
+        except BadMessage as fault:
+            raise ConfigurationError(fault.what, where=fault.where, mend=fault.mend) from fault
+
+    def keywords(self, node: yaml.Node) -> Texts:
+        found: Texts = tuple(("", self.text(one)) for one in self.items(node)) if not isinstance(node, yaml.MappingNode) else ()
+        if isinstance(node, yaml.MappingNode):
+            found = tuple((self.language(key), self.text(one)) for key, value in self.pairs(node) for one in self.items(value))
+        if len(found) > MAX_KEYWORDS:
+            raise self.fault(f"{len(found)} keywords", node, f"keep the best {MAX_KEYWORDS}")
+        return found
+
+    # --- words of one value
+
+    def texts(self, node: yaml.Node) -> Texts:
+        if not isinstance(node, yaml.MappingNode):
+            return (("", self.text(node)),)
+        found: dict[str, str] = {}
+        for key, value in self.pairs(node):
+            language = self.language(key)
+            if language in found:
+                raise self.fault(f"the language `{language}` stands twice", key, "say it once in each language")
+            found[language] = self.text(value)
+        return tuple(found.items())
+
+    def language(self, node: yaml.Node) -> str:
+        return self.like(node, _LANGUAGE, "language", "write a tag such as `en`, `de`, `fr` or `zh`").lower()
+
+    def contact(self, node: yaml.Node) -> str:
+        text = self.text(node)
+        return f"mailto:{text}" if "@" in text and ":" not in text else self.iri(node)
+
+    def named(self, node: yaml.Node, known: Mapping[str, str], what: str) -> str:
+        text = self.text(node)
+        return text if _IRI.match(text) else known[self.word(node, known, what)]
+
+    def word(self, node: yaml.Node, known: Iterable[str], what: str) -> str:
+        text, words = self.text(node), tuple(known)
+        if text not in words:
+            raise self.fault(f"unknown {what} `{text[:60]}`", node, nearest(text, words, 14))
+        return text
+
+    def like(self, node: yaml.Node, pattern: re.Pattern[str], what: str, mend: str) -> str:
+        text = self.text(node)
+        if not pattern.fullmatch(text):
+            raise self.fault(f"`{text[:60]}` is no {what}", node, mend)
+        return text
+
+    def iri(self, node: yaml.Node) -> str:
+        return self.like(node, _IRI, "IRI", "write it whole, such as `https://example.org/a`, `urn:example:a` or `did:web:a`")
+
+    def count(self, node: yaml.Node) -> int:
+        return int(self.like(node, _COUNT, "whole number", "write digits only"))
+
+    def day(self, node: yaml.Node | None) -> str | None:
+        if node is None:
+            return None
+        text = self.text(node)
+        if table.kind_of(text) not in _DAY_OR_TIME:
+            raise self.fault(f"`{text[:60]}` is no date", node, "write `2025-12-31` or `2025-12-31T23:59:59Z`")
+        return text.replace(" ", "T")
+
+    def time(self, node: yaml.Node) -> datetime:
+        at = datetime.fromisoformat(self.day(node) or "")
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+    # --- YAML
+
+    def at(self, node: yaml.Node) -> str:
+        return _at(self.name, node.start_mark)
+
+    def fault(self, what: str, node: yaml.Node, mend: str) -> ConfigurationError:
+        return ConfigurationError(what, where=self.at(node), mend=mend)
+
+    def fields(self, node: yaml.Node, known: tuple[str, ...]) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """The words of a mapping; unknown ones and repeats are kept as faults."""
+        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in self.pairs(node):
+            word = self.text(key)
+            if word not in known:
+                self.faults.append(self.fault(f"unknown word `{word[:60]}`", key, nearest(word, known, 6)))
+            elif word in found:
+                self.faults.append(self.fault(f"`{word}` is written twice", key, "make one of them"))
+            elif not (isinstance(value, yaml.ScalarNode) and value.tag == "tag:yaml.org,2002:null"):
+                # a word with nothing behind it says nothing, as in a draft
+                found[word] = (key, value)
+        return found
+
+    def parts(self, node: yaml.Node, known: tuple[str, ...]) -> dict[str, yaml.Node]:
+        return {word: value for word, (_, value) in self.fields(node, known).items()}
+
+    def pairs(self, node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
+        if not isinstance(node, yaml.MappingNode):
+            raise self.fault("expected `name: value` lines", node, "indent them below the word")
+        return list(node.value)
+
+    def items(self, node: yaml.Node) -> Iterator[yaml.Node]:
+        if isinstance(node, yaml.SequenceNode):
+            yield from node.value
+        else:
+            yield node
+
+    def each(self, node: yaml.Node, read_one: Callable[[yaml.Node], str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(read_one(one) for one in self.items(node)))
+
+    def text(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
+            raise self.fault("expected a text", node, "write it in one piece; quote it if it has special signs")
+        return str(node.value)
