@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -146,10 +147,12 @@ def described(asset: Asset, path: Path) -> Asset:
     )
     if fault is not None:
         raise ConfigurationError(fault.message, where=it.places.get(fault.word, str(path)), mend=fault.mend)
+    # a keyword of the command line stands beside those of the document
+    it = replace(it, keywords=(*it.keywords, *(("", word) for word in asset.keywords)))
     properties = {**asset.properties, **members.members(it, asset.id)}
     own: dict[str, Any] = {"properties": properties, "title": _first(it.title) or asset.title}
     own["description"] = _first(it.description) or asset.description
-    own["keywords"] = tuple(dict.fromkeys((*asset.keywords, *(word for _, word in it.keywords))))
+    own["keywords"] = tuple(dict.fromkeys(word for _, word in it.keywords))
     own["media_type"] = it.media_type or asset.media_type
     if asset.source.type == "file" and asset.source.path is not None:
         _check_bytes(it, Path(asset.source.path))

@@ -25,7 +25,7 @@ from connector import packaged
 from connector.describe import codes
 from connector.describe.members import PREFIXES
 from connector.errors import BadMessage, ConfigurationError
-from connector.rdf import TYPE, XSD, Blank, Graph, Iri, Literal, Term
+from connector.rdf import XSD, Blank, Graph, Iri, Literal, Term
 
 PROFILES: Final = ("dcat-ap", "tds", "data-act")
 """What can be asked for beyond the base rules, which hold for all."""
@@ -40,6 +40,8 @@ _LEXICAL: Final = {
 }
 """The types of number that descriptions use, and how their values look."""
 Values = tuple[Term, ...]
+Path = tuple[tuple[str, ...], ...]
+"""Alternatives, each a way of properties."""
 Test = Callable[[Values], bool]
 
 
@@ -54,8 +56,7 @@ class Rule:
     target: str
     """IRI of a class, or of a property whose values are looked at."""
     is_class: bool
-    path: tuple[tuple[str, ...], ...]
-    """Alternatives, each a way of properties."""
+    path: Path
     test: tuple[str, Any]
     is_error: bool
     message: str
@@ -119,9 +120,12 @@ def faults(graph: Graph, profile: str | None = None) -> tuple[Fault, ...]:
     found = [
         _fault(rule, node)
         for name in ("base", *((profile,) if profile else ()))
-        for rule, test in _compiled(name)
-        for node in _focus(graph, rule)
-        if not test(_reached(graph, node, rule))
+        for (target, is_class), ways in _compiled(name)
+        for node in _focus(graph, target, is_class)
+        for path, tests in ways
+        for values in (_reached(graph, node, path),)
+        for rule, test in tests
+        if not test(values)
     ]
     found += _bad_codes(graph)
     return tuple(sorted(found, key=lambda fault: not fault.is_error))
@@ -142,15 +146,17 @@ def _bad_codes(graph: Graph) -> Iterable[Fault]:
             yield Fault(rule=rule, is_error=True, focus=focus, word="product_code", message=fault.what, mend=fault.mend)
 
 
-def _focus(graph: Graph, rule: Rule) -> Iterable[Term]:
-    if rule.is_class:
-        return (node for node, row in graph.rows.items() if Iri(rule.target) in row.get(TYPE, ()))
-    return dict.fromkeys(value for _, value in graph.pairs(rule.target))
+def _focus(graph: Graph, target: str, is_class: bool) -> Iterable[Term]:
+    if is_class:
+        return graph.typed(target)
+    return dict.fromkeys(value for _, value in graph.pairs(target))
 
 
-def _reached(graph: Graph, node: Term, rule: Rule) -> Values:
+def _reached(graph: Graph, node: Term, path: Path) -> Values:
+    if len(path) == 1 and len(path[0]) == 1:
+        return graph.values(node, path[0][0])
     found: dict[Term, None] = {}
-    for way in rule.path:
+    for way in path:
         level: dict[Term, None] = {node: None}
         for step in way:
             level = {value: None for one in level for value in graph.values(one, step)}
@@ -162,8 +168,13 @@ def _reached(graph: Graph, node: Term, rule: Rule) -> Values:
 
 
 @functools.cache
-def _compiled(profile: str) -> tuple[tuple[Rule, Test], ...]:
-    return tuple((rule, _TESTS[rule.test[0]](rule.test[1])) for rule in rules(profile))
+def _compiled(profile: str) -> tuple[tuple[tuple[str, bool], tuple[tuple[Path, tuple[tuple[Rule, Test], ...]], ...]], ...]:
+    """The tests of a profile by what they look at and the path they follow, so that each way is gone once."""
+    found: dict[tuple[str, bool], dict[Path, list[tuple[Rule, Test]]]] = {}
+    for rule in rules(profile):
+        ways = found.setdefault((rule.target, rule.is_class), {})
+        ways.setdefault(rule.path, []).append((rule, _TESTS[rule.test[0]](rule.test[1])))
+    return tuple((target, tuple((path, tuple(tests)) for path, tests in ways.items())) for target, ways in found.items())
 
 
 def _each(holds: Callable[[Term], bool]) -> Test:

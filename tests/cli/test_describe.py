@@ -99,7 +99,7 @@ def _published(run: Run, space: Space, path: Path, *more: str) -> Any:
 def test_a_description_is_published_and_read_by_a_peer(run: Run, space: Space, tmp_path: Path) -> None:
     digest = run("describe", SAMPLE, "--json").tree["sha256"]
     path = _document(tmp_path, corpus.whole_text().replace("ab" * 32, digest))
-    done = _published(run, space, path, "--id", "urn:example:described", "--json")
+    done = _published(run, space, path, "--id", "urn:example:described", "--keyword", "airport", "--json")
     assert done.code == 0, done.err
     shown = run("catalog", space.provider.address, "--peer", space.provider.id, "--json", *space.consumer.options)
     assert shown.code == 0, shown.err
@@ -110,6 +110,8 @@ def test_a_description_is_published_and_read_by_a_peer(run: Run, space: Space, t
     graph = rdf.from_json_ld({"@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], **found[0]}, "catalogue")
     titles = graph.values(rdf.Iri("urn:example:described"), "http://purl.org/dc/terms/title")
     assert {one.language for one in titles if isinstance(one, rdf.Literal)} == {"en", "de", "zh"}
+    words = graph.values(rdf.Iri("urn:example:described"), "http://www.w3.org/ns/dcat#keyword")
+    assert {getattr(word, "text", "") for word in words} == {"weather", "wind", "Wetter", "airport"}
     assert graph.values(rdf.Iri("urn:example:described"), f"{corpus.TDS}grade") == (rdf.Literal("general"),)
     assert catalog.SPDX in json.dumps(found[0])
 
