@@ -35,6 +35,8 @@ def serve(
     if until_stdin_ends:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
     try:
+        # what is wrong with the file is said before anything is opened, whatever else stands in the way
+        app.check(settings)
         app.serve(settings)
     except ConfigurationError as fault:
         raise located(fault, config) from fault
