@@ -11,7 +11,7 @@ import typer
 
 from connector.cli.command import command
 from connector.cli.output import Output, note
-from connector.cli.texts import read
+from connector.cli.texts import json_object, read
 from connector.errors import BadMessage, ConfigurationError
 
 if TYPE_CHECKING:
@@ -117,12 +117,23 @@ def _graph(tree: dict[str, Any], path: Path) -> rdf.Graph:
 def _parsed(text: str, path: Path) -> rdf.Graph:
     from connector import rdf
 
-    graph = rdf.parse(text, str(path))
+    is_json = text.lstrip().startswith("{")
+    graph = _graph(_without_formats(json_object(text, path)), path) if is_json else rdf.parse(text, str(path))
     if not graph.typed("http://www.w3.org/ns/dcat#Dataset"):
         raise BadMessage(
             "there is no dataset", where=str(path), mend="describe a `dcat:Dataset`, or give the YAML the suffix `.yaml`"
         )
     return graph
+
+
+def _without_formats(tree: Any) -> Any:
+    """The document without names of transfer formats, such as `HttpData-PULL`, which are no IRIs and no part of a description."""
+    if isinstance(tree, list):
+        return [_without_formats(part) for part in tree]
+    if not isinstance(tree, dict):
+        return tree
+    kept = {name: part for name, part in tree.items() if not (name == "format" and isinstance(part, str) and ":" not in part)}
+    return {name: _without_formats(part) for name, part in kept.items()}
 
 
 # --- for `kontor publish`

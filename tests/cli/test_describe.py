@@ -92,6 +92,21 @@ def test_json_ld_and_turtle_are_checked_as_they_stand(run: Run, tmp_path: Path) 
     assert "there is no dataset" in run("lint", nothing).err
 
 
+def test_a_whole_catalogue_is_checked_dataset_by_dataset(run: Run, tmp_path: Path) -> None:
+    service = catalog.ServiceDescription(participant_id="did:web:a.example", endpoint_url="https://a.example/dsp")
+    offer = {"@id": "urn:offer", "permission": [{"action": "use"}]}
+    tree = catalog.catalog(
+        service,
+        [
+            catalog.DatasetDescription(id=f"urn:example:{title}", title=title, offers=(offer,), formats=("HttpData-PULL",))
+            for title in ("good", "<b>")
+        ],
+    )
+    tree["dataset"][1]["@id"] = "urn:example:bad"
+    checked = run("lint", _document(tmp_path, json.dumps(tree), "catalog.json"), "--json")
+    assert [(fault["rule"], fault["where"]) for fault in checked.tree["faults"]] == [("base#title-markup", "urn:example:bad")]
+
+
 def _published(run: Run, space: Space, path: Path, *more: str) -> Any:
     return run("publish", SAMPLE, "--description", path, "--policy", "members-only", *more, *space.provider.options)
 
