@@ -9,6 +9,8 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line that this process was started with, and exit with its code."""
-    from connector.cli.commands import app
+    import sys
 
-    app(prog_name="kontor")
+    from connector.cli.commands import roof
+
+    roof(sys.argv[1] if len(sys.argv) > 1 else "")(prog_name="kontor")

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from connector import __version__
-from connector.cli import (
-    acts,
-    catalog,
-    config,
-    demo,
-    describe,
-    get,
-    init,
-    negotiate,
-    policy,
-    processes,
-    protocol,
-    publish,
-    serve,
-)
 
-app = typer.Typer(
-    help="Run a data space connector, publish data with its terms, and get data from others under a contract.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_SUBJECTS = (
+    "init", "serve", "describe", "publish", "catalog", "negotiate", "get", "acts", "processes", "config", "policy", "protocol", "demo",
+)  # fmt: skip
+"""The modules of this room that have commands, in the order of the help."""
+_ALONE = {"serve": ("serve",), "migrate": ("serve",)}
+"""Commands that load nothing but their own subject: a node starts sooner without the others."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -39,8 +23,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def kontor(
+def _kontor(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
     ] = False,
@@ -48,5 +31,17 @@ def kontor(
     """The options of `kontor` itself."""
 
 
-for room in (init, serve, describe, publish, catalog, negotiate, get, acts, processes, config, policy, protocol, demo):
-    room.register(app)
+def roof(first_word: str = "") -> typer.Typer:
+    """All commands; only those of one subject where `first_word`, the command line's first, asks for it alone."""
+    app = typer.Typer(
+        help="Run a data space connector, publish data with its terms, and get data from others under a contract.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_kontor)
+    for subject in _ALONE.get(first_word, _SUBJECTS):
+        import_module(f"connector.cli.{subject}").register(app)
+    return app

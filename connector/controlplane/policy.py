@@ -17,7 +17,7 @@ from connector.controlplane.offerings import Terms
 from connector.dsp.negotiation import Agreement, Negotiation, rules_of
 from connector.dsp.transfer import Transfer
 from connector.errors import PolicyError
-from connector.odrl import canonical, compare, explain, jsonld, wire
+from connector.odrl import canonical, explain, jsonld, wire
 from connector.odrl.compile import Compiled
 from connector.odrl.compile import compile as compile_policy
 from connector.odrl.evaluate import decide
@@ -65,6 +65,9 @@ class Judge:
             wanted = jsonld.read(process.offer, "offer")
         except PolicyError as fault:
             return Judgement(is_acceptable=False, is_refused=True, reasons=(str(fault),))
+        # loaded when terms first differ: a node that never meets other terms starts sooner and smaller without it
+        from connector.odrl import compare
+
         verdict = compare.within(terms.policy, wanted, self.vocabulary)
         match verdict.kind:
             case compare.VerdictKind.WITHIN:
@@ -88,6 +91,8 @@ class Judge:
             offered, wanted = jsonld.read(process.offer, "offer"), jsonld.read({**process.wanted, **parties}, "offer")
         except PolicyError as fault:
             return Judgement(is_acceptable=False, reasons=(str(fault),))
+        from connector.odrl import compare
+
         verdict = compare.within(offered, wanted, self.vocabulary)
         if verdict.kind is compare.VerdictKind.WITHIN:
             return Judgement(is_acceptable=True)

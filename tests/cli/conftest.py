@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from connector.cli.commands import app as commands
+from connector.cli.commands import roof
 from connector.cli.init import CONFIG_FILE, NewNode, Peer, write
 from connector.cli.nodes import free_ports
 from connector.settings import read
+
+COMMANDS = roof()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +43,7 @@ def run() -> Run:
     """Runs `kontor` with the given words, in this process."""
 
     def ran(*words: object) -> Ran:
-        result = CliRunner().invoke(commands, [str(word) for word in words], prog_name="kontor", catch_exceptions=False)
+        result = CliRunner().invoke(COMMANDS, [str(word) for word in words], prog_name="kontor", catch_exceptions=False)
         return Ran(result.exit_code, result.stdout, result.stderr)
 
     return ran

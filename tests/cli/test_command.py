@@ -14,11 +14,11 @@ import typer
 
 from connector import __version__
 from connector.cli.command import guarded
-from connector.cli.commands import app
+from connector.cli.commands import roof
 from connector.errors import BadMessage
 from tests.cli.conftest import Run
 
-ROOT = typer.main.get_command(app)
+ROOT = typer.main.get_command(roof())
 EXPECTED = {
     "init", "serve", "publish", "catalog", "negotiate", "get", "approve", "counter", "terminate", "suspend", "resume",
     "agreements", "transfers", "negotiations", "show", "config check", "config explain", "migrate", "policy evaluate",
@@ -133,3 +133,10 @@ def test_ctrl_c_is_no_error_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as ended:
         guarded(work, debug=False)
     assert ended.value.exit_code == 130
+
+
+@pytest.mark.parametrize("word", ["serve", "migrate"])
+def test_what_starts_a_node_loads_its_own_subject_alone(word: str) -> None:
+    alone = typer.main.get_command(roof(word))
+    assert isinstance(alone, typer.core.TyperGroup)
+    assert sorted(alone.commands) == ["migrate", "serve"]
