@@ -26,7 +26,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "rich": ("cli",),
     # the network: outbound is the one door; the operator's client talks to the operator's own node
     "httpx": ("outbound", "client"),
-    "httpx_aiohttp": ("outbound",),
     "aiohttp": ("outbound",),
     "certifi": ("outbound",),
     # tokens and keys
