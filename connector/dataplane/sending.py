@@ -63,7 +63,7 @@ class Sender:
         """
         async with self.peers.stream("HEAD", goal.url, goal.headers) as answer:
             await check(answer, goal.url)
-            return _here(answer)
+            return here(answer)
 
     async def send(self, goal: Destination, cargo: Cargo, name: str, stream: Stream) -> None:
         """Send `cargo`; the receiver has all of it when this returns.
@@ -83,9 +83,9 @@ class Sender:
         body = _counted(cargo.chunks, stream, patience_s)
         async with self.peers.stream(method, goal.url, headers, body, silence_s=patience_s) as answer:
             await check(answer, goal.url)
-            if goal.is_resumable and not _here(answer).is_complete:
+            if goal.is_resumable and not here(answer).is_complete:
                 raise PeerAnswer(
-                    f"the receiver has {_here(answer).offset} bytes only", answer_status=answer.status, where=shown(goal.url)
+                    f"the receiver has {here(answer).offset} bytes only", answer_status=answer.status, where=shown(goal.url)
                 )
 
     async def announce(self, goal: Destination, body: bytes, media_type: str) -> Here:
@@ -96,7 +96,7 @@ class Sender:
         headers = {**goal.headers, "Content-Type": media_type, "Content-Length": str(len(body))}
         async with self.peers.stream("PUT", goal.url, headers, body, silence_s=self.silence_s) as answer:
             await check(answer, goal.url)
-            return _here(answer)
+            return here(answer)
 
 
 async def _counted(chunks: AsyncIterator[bytes], stream: Stream, patience_s: float) -> AsyncIterator[bytes]:
@@ -113,9 +113,14 @@ async def check(answer: StreamedAnswer, url: str) -> None:
     raise PeerAnswer(f"the receiver answers {answer.status}{reason}", answer_status=answer.status, where=shown(url))
 
 
-def _here(answer: StreamedAnswer) -> Here:
+def here(answer: StreamedAnswer) -> Here:
+    """How much of a push the receiver says it has.
+
+    Raises: PeerMessage when it does not say.
+    """
     text = answer.headers.get("upload-offset", "")
     is_complete = answer.headers.get("upload-complete") == "?1"
-    if not text.isdigit():
+    # other digits than ASCII's, or thousands of them, are no number to `int`
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise PeerMessage("the receiver does not say how much it has", where="Upload-Offset")
     return Here(offset=int(text), is_complete=is_complete, is_new=answer.status == 201)
