@@ -30,7 +30,7 @@ format: $(READY)  ## mend what ruff can mend
 
 lock: $(READY)  ## resolve the dependencies anew into requirements.lock
 	@$(RUN) -m pip install -q uv
-	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --extra objects --extra postgres --extra shacl --extra tests --generate-hashes \
+	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 clean:  ## remove the environment and everything that was built

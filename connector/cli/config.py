@@ -1,6 +1,6 @@
 """`kontor config check` and `kontor config explain`: is this file good, and what can be set at all.
 
-The explanation is made of the models in `settings.py`; nothing is written twice.
+The explanation is made of the models in `connector.settings`; nothing is written twice.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def explain(
 
 
 def walk(model: Any, prefix: str = "") -> Iterator[Explained]:
-    """Every setting below a model of `settings.py`, in the order of the file."""
+    """Every setting below a model of `connector.settings`, in the order of the file."""
     for name, field in model.model_fields.items():
         path = f"{prefix}{name}"
         below, many = _section(field.annotation)

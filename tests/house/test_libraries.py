@@ -33,6 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "jwt": ("jose",),
     "joserfc": ("jose",),
     "authlib": ("identity",),
+    "hvac": ("identity",),
     # meaning
     "pyld": ("jsonld",),
     "rdflib": ("rdf",),
@@ -40,10 +41,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "pyoxigraph": ("rdf",),
     "jsonschema_rs": ("federation",),
     "yaml": ("odrl", "describe", "cli"),
+    "pyarrow": ("describe",),
     # data and state
     "sqlite3": ("storage",),
     "asyncpg": ("storage",),
     "obstore": ("dataplane",),
+    "nats": ("dataplane",),
     "tantivy": ("federation",),
     "orjson": _ANY,
     # watching

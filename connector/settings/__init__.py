@@ -1,0 +1,32 @@
+"""Every setting of a node: one TOML file, typed, with a default that is safe and a line that says when to change it.
+
+fields        what every section is made of: secrets, files, ids
+node          the process and its surroundings: listeners, store, way out, delivery, data plane
+participant   one participant: who it is, whom it knows, what it decides by itself
+whole         all sections together
+reading       from the file, with errors that name file, line, setting and mend
+"""
+
+from connector.settings.node import ApiKey, Data, Delivery, Listener, Node, Operator, Outbound, Public, StoreSettings
+from connector.settings.participant import Participant, Rule, StaticPeer
+from connector.settings.reading import line_of, located, read
+from connector.settings.whole import Settings
+
+__all__ = [
+    "ApiKey",
+    "Data",
+    "Delivery",
+    "Listener",
+    "Node",
+    "Operator",
+    "Outbound",
+    "Participant",
+    "Public",
+    "Rule",
+    "Settings",
+    "StaticPeer",
+    "StoreSettings",
+    "line_of",
+    "located",
+    "read",
+]

@@ -1,0 +1,61 @@
+"""The settings of one participant: who it is, whom it knows, and what it decides by itself."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from connector.settings.fields import MOST_WAIT_S, ParticipantId, Secret, Section
+
+
+class Rule(Section):
+    """One automation rule: in this state, do that. The policy gate decides whether it may."""
+
+    kind: Literal["negotiation", "transfer"] = Field("negotiation", description="Which process it is for.")
+    on: Literal[
+        "REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "FINALIZED", "STARTED", "SUSPENDED", "COMPLETED", "TERMINATED"
+    ] = Field(description="The state that was entered.")
+    do: Literal[
+        "offer", "agree", "accept", "counter", "verify", "finalize", "terminate", "start", "suspend", "complete", "hold"
+    ] = Field(description="The act, or `hold`: wait for a human or the peer.")
+    role: Literal["provider", "consumer"] | None = Field(None, description="Our role in the process; none fits both.")
+    party: str | None = Field(None, description="The peer's participant id.")
+    dataset: str | None = Field(None, description="Dataset id.")
+    agreement: str | None = Field(None, description="Agreement id (transfers).")
+    format: str | None = Field(None, description="Transfer format (transfers).")
+    nth: int | None = Field(None, ge=1, description="The n-th time that the state is entered; none fits every time.")
+    delay_s: float = Field(0, ge=0, le=MOST_WAIT_S, description="How long to wait before the act; kept across restarts.")
+    reason: str = Field("", description="Told to the peer with a termination or suspension, and shown in the timeline.")
+
+
+class StaticPeer(Section):
+    """A peer known by a fixed token, for closed networks and development."""
+
+    id: ParticipantId = Field(description="The peer's participant id.")
+    theirs: Secret | None = Field(None, repr=False, description="Whole `Authorization` value that its requests carry.")
+    ours: Secret | None = Field(None, repr=False, description="Whole `Authorization` value that our requests to it carry.")
+    claims: dict[str, Any] = Field(default_factory=dict, description="What is attested about it, for policies: name and value.")
+
+
+class Participant(Section):
+    """One participant context served by this node."""
+
+    id: ParticipantId = Field(description="Participant id as in agreements: a DID or another URI.")
+    title: str = Field("", description="Name for people.")
+    unsafe_static_tokens: tuple[StaticPeer, ...] = Field(
+        (), description="Peers that are proven by a shared text alone; for closed networks and development."
+    )
+    rules: tuple[Rule, ...] = Field((), description="Automation rules of this participant; none is needed for the usual flow.")
+    disclosure: Literal["code", "operands", "full"] = Field(
+        "full", description="How much of a refusal's reasons a peer is told; its own log and timeline always say all."
+    )
+    page_size: int = Field(1000, ge=1, le=100_000, description="Datasets on one page of the catalogue.")
+    approval: Literal["auto", "manual"] = Field("auto", description="`manual` holds every request for a human.")
+    longest_wait_s: float = Field(
+        30 * 86_400,
+        gt=0,
+        le=MOST_WAIT_S,
+        description="How long a negotiation, or a transfer that was asked for, may stand still before it is terminated and the"
+        " peer told; longer where people decide slowly.",
+    )

@@ -1,0 +1,58 @@
+"""A node's whole configuration: the sections and what holds between them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pydantic import Field, field_validator
+
+from connector.settings.fields import Secret, Section
+from connector.settings.node import Data, Delivery, Node, Operator, Outbound, Public, StoreSettings
+from connector.settings.participant import Participant
+
+_RESERVED: Final = frozenset({"api", "health", "metrics", "authority", "catalog"})
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
+
+
+class Settings(Section):
+    """A node's whole configuration."""
+
+    node: Node
+    public: Public = Public()
+    operator: Operator = Operator()
+    store: StoreSettings = StoreSettings()
+    outbound: Outbound = Outbound()
+    delivery: Delivery = Delivery()
+    data: Data = Data()
+    participants: dict[str, Participant] = Field(default_factory=dict, description="Contexts by local name, as in addresses.")
+    secrets_key: Secret | None = Field(
+        None,
+        repr=False,
+        description="Key that seals stored secrets (32 bytes, base64); `kontor init` writes one to `data_dir/secrets.key`.",
+    )
+    plugins: tuple[str, ...] = Field((), description="Entry points that may be loaded; being installed is not consent.")
+
+    @field_validator("participants")
+    @classmethod
+    def _local_names(cls, value: dict[str, Participant]) -> dict[str, Participant]:
+        for name in value:
+            if fault := Settings.local_name_fault(name):
+                raise ValueError(fault)
+        return value
+
+    @staticmethod
+    def local_name_fault(name: str) -> str | None:
+        """Why `name` cannot be a participant's local name; None when it can."""
+        if _NAME.fullmatch(name) and name not in _RESERVED:
+            return None
+        reserved = ", ".join(sorted(_RESERVED))
+        return f"`{name}` is no local name: lower-case letters, digits, `.`, `_`, `-`, at most 64, and none of {reserved}"
+
+    def unsafe(self) -> tuple[str, ...]:
+        """The settings in force that weaken a check: each start warns about them."""
+        found = [
+            f"outbound.{n}" for n in type(self.outbound).model_fields if n.startswith("unsafe_") and getattr(self.outbound, n)
+        ]
+        found += [f"participants.{n}.unsafe_static_tokens" for n, p in self.participants.items() if p.unsafe_static_tokens]
+        return tuple(found)
