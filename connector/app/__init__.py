@@ -1,6 +1,7 @@
 """The composition root: from settings to a running node, opened in order and closed in reverse by one exit stack.
 
-node        App, the parts of a node and their order, its workers and who watches over them
+node        App: ports, parts and workers in their order, and who watches over them
+assembly/   the parts themselves, one file a subject
 parts       parts that need a word of their own: store, way out, vocabulary, the key that seals secrets
 listening   sockets, servers and TLS
 heads       bounds for the head of a request: its time, its size

@@ -61,7 +61,9 @@ class Node(Section):
     id: str = Field(
         "node-1", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Id among the nodes that share a store; differs per replica."
     )
-    roles: tuple[Literal["connector"], ...] = Field(("connector",), description="What this process plays.")
+    roles: tuple[Literal["connector", "authority", "catalog"], ...] = Field(
+        ("connector",), description="What this process plays, one or several."
+    )
     public_url: str = Field(description="Address under which peers reach this node, such as `https://data.example.org`.")
     data_dir: pathlib.Path = Field(
         pathlib.Path("data"), description="Folder for the store, received data and keys; back it up."

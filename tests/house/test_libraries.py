@@ -15,7 +15,7 @@ _ANY = ("*",)
 # import name -> the rooms that may import it; `room/file` opens a door for one file only
 ROOMS: dict[str, tuple[str, ...]] = {
     # frameworks
-    "fastapi": ("web",),
+    "fastapi": ("web", "app"),  # the composition root names the type of a router
     "starlette": ("web", "app"),
     "uvicorn": ("app",),
     "uvloop": ("app",),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -16,31 +17,8 @@ from connector import __version__
 from connector.errors import BadMessage, KontorError, MethodNotAllowed, NotFound
 from connector.strict import path as json_path
 from connector.web import edge, errors
-from connector.web.operator import (
-    agreements,
-    catalog,
-    negotiations,
-    offerings,
-    participants,
-    processes,
-    secrets,
-    transfers,
-)
 from connector.web.operator.gate import OPENAPI
-from connector.web.operator.parts import Parts
 
-_ROOMS: Final = (
-    participants.routes,
-    offerings.assets,
-    offerings.policies,
-    offerings.definitions,
-    secrets.routes,
-    catalog.routes,
-    negotiations.routes,
-    agreements.routes,
-    transfers.routes,
-    processes.routes,
-)
 _DESCRIPTION: Final = """\
 What the operators of a data space connector and their programs do: publish data with its terms, read catalogues of peers,
 negotiate contracts, transfer data, and see why something does not go on.
@@ -49,8 +27,8 @@ Below `/participants/{participant}` everything belongs to one participant contex
 """
 
 
-def api_app(parts: Parts) -> ASGIApp:
-    """Everything below the API's prefix."""
+def api_app(rooms: Iterable[APIRouter]) -> ASGIApp:
+    """Everything below the API's prefix, over the routers of the node's roles."""
     app = FastAPI(
         title="Kontor operator API",
         version=__version__,
@@ -67,9 +45,9 @@ def api_app(parts: Parts) -> ASGIApp:
             Exception: _on_fault,
         },
     )
-    for routes in _ROOMS:
+    for router in rooms:
         # the routes themselves, not `include_router`: that builds each of them again, and once more at the first request
-        app.router.routes.extend(routes(parts).routes)
+        app.router.routes.extend(router.routes)
     return app
 
 

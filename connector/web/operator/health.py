@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from connector import __version__, observe
 from connector.errors import KontorError
-from connector.web.operator.parts import Parts
+from connector.ports.store import Store
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -27,15 +27,15 @@ _WHAT: Final = {
 }
 
 
-def routes(parts: Parts) -> list[BaseRoute]:
+def routes(store: Store, faults: Callable[[], tuple[str, ...]]) -> list[BaseRoute]:
     """`/health`, `/ready`, `/metrics`."""
 
     async def health(request: Request) -> Response:
         return _json(200, {"status": "alive", "version": __version__})
 
     async def ready(request: Request) -> Response:
-        faults = [*parts.faults(), *await _store_fault(parts)]
-        return _json(503, {"status": "not ready", "faults": faults}) if faults else _json(200, {"status": "ready"})
+        found = [*faults(), *await _store_fault(store)]
+        return _json(503, {"status": "not ready", "faults": found}) if found else _json(200, {"status": "ready"})
 
     async def metrics(request: Request) -> Response:
         return Response(_exposition(), media_type="text/plain; version=1.0.0; charset=utf-8")
@@ -47,10 +47,10 @@ def _json(status: int, tree: object) -> Response:
     return Response(orjson.dumps(tree), status_code=status, media_type="application/json")
 
 
-async def _store_fault(parts: Parts) -> list[str]:
+async def _store_fault(store: Store) -> list[str]:
     try:
         async with asyncio.timeout(_ANSWERS_WITHIN_S):
-            await parts.store.next_moment()
+            await store.next_moment()
     except TimeoutError:
         return ["the store does not answer in time"]
     except KontorError as fault:

@@ -7,34 +7,43 @@ silent does without them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.errors import NotFound
+from connector.ports.store import Store
+from connector.settings import Operator
 from connector.web.edge import Observed
 from connector.web.operator import health
 from connector.web.operator.gate import PREFIX, Gate
-from connector.web.operator.parts import Parts
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+Rooms = Callable[[], "Iterable[APIRouter]"]
+"""Makes routers of the operator API; called when somebody first asks the API something."""
 
 
-def operator_app(parts: Parts) -> ASGIApp:
-    """The application of the operator listener."""
-    api = Gate(_WhenAsked(parts), parts.settings)
+def operator_app(settings: Operator, store: Store, faults: Callable[[], tuple[str, ...]], rooms: Iterable[Rooms]) -> ASGIApp:
+    """The application of the operator listener; `faults` tells what of the node does not work at the moment."""
+    api = Gate(_WhenAsked(tuple(rooms)), settings)
 
     async def other(scope: Scope, receive: Receive, send: Send) -> None:
         if not scope["path"].startswith(f"{PREFIX}/"):
             raise NotFound("there is no such address", where=scope["path"], mend=f"the API is below `{PREFIX}`")
         await api(scope, receive, send)
 
-    return Observed(Router(routes=health.routes(parts), redirect_slashes=False, default=other), "operator")
+    return Observed(Router(routes=health.routes(store, faults), redirect_slashes=False, default=other), "operator")
 
 
 class _WhenAsked:
     """The API, built in a thread when somebody first asks it something."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, rooms: tuple[Rooms, ...]) -> None:
+        self._rooms = rooms
         self._app: ASGIApp | None = None
         self._building = asyncio.Lock()
 
@@ -51,4 +60,4 @@ class _WhenAsked:
     def _built(self) -> ASGIApp:
         from connector.web.operator.api import api_app
 
-        return api_app(self._parts)
+        return api_app(router for rooms in self._rooms for router in rooms())

@@ -1,8 +1,7 @@
-"""What the routes of the operator API stand on, put together by `connector/app.py`."""
+"""What the connector's routes of the operator API stand on, put together by `app/assembly/connector.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from connector.controlplane.agreements import Agreements
@@ -14,14 +13,12 @@ from connector.controlplane.secrets import Secrets
 from connector.controlplane.transfer import Transfers
 from connector.ports.dataplane import DataPlane
 from connector.ports.store import Store
-from connector.settings import Operator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """The use cases and the seams behind the operator API."""
 
-    settings: Operator
     store: Store
     participants: Participants
     offerings: Offerings
@@ -31,5 +28,3 @@ class Parts:
     transfers: Transfers
     agreements: Agreements
     data_plane: DataPlane
-    faults: Callable[[], tuple[str, ...]]
-    """What of the node does not work at the moment, in words; empty when all does."""

@@ -1,0 +1,103 @@
+"""The role `connector`: catalogue, negotiations, transfers, agreements, the data plane, and the API over them."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from connector.app.assembly.ground import Ground, Role
+from connector.app.assembly.identity import Identity
+from connector.app.parts import known_vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastapi import APIRouter
+
+    from connector.dataplane.plane import BuiltInDataPlane
+
+
+async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitStack) -> Role:
+    """The connector's part of a node, for as long as `stack` is open.
+
+    Raises: ConfigurationError, StoreUnavailable.
+    """
+    from connector.controlplane.access import DataAccess
+    from connector.controlplane.agreements import Agreements
+    from connector.controlplane.catalog import Catalogs
+    from connector.controlplane.delivery import Delivery
+    from connector.controlplane.negotiation import Negotiations
+    from connector.controlplane.offerings import Offerings
+    from connector.controlplane.peers import Peers
+    from connector.controlplane.policy import Judge
+    from connector.controlplane.secrets import Secrets
+    from connector.controlplane.timers import Timers
+    from connector.controlplane.transfer import Transfers
+    from connector.dsp.tables import Kind
+    from connector.strict import Limits
+    from connector.web import data
+    from connector.web.callers import Callers
+    from connector.web.operator.parts import Parts
+    from connector.web.protocol import routes
+    from connector.web.protocol.exchange import Exchange
+
+    settings, store, clock, outbound = ground.settings, ground.store, ground.clock, ground.outbound
+    participants, revisions, tokens = ground.participants, ground.revisions, identity.tokens
+    peers = Peers(outbound, tokens, clock)
+    secrets_ = Secrets(store, ground.key, clock)
+    judge = Judge(known_vocabulary())
+    delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
+    store.listen(delivery.woken.set)
+    plane = _data_plane(ground)
+    offerings = Offerings(store, participants, revisions, plane, secrets_, clock)
+    agreements = Agreements(store, participants, clock)
+    negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
+    transfers = Transfers(store, participants, offerings, agreements, judge, delivery, outbound, tokens, plane, clock)
+    access = DataAccess(store, participants, offerings, judge, tokens, clock)
+    catalogs = Catalogs(participants, offerings, judge, peers, clock)
+    plane.connect(access, transfers)
+    await stack.enter_async_context(plane)
+    await transfers.take_up()
+
+    callers = Callers(participants, identity.verifier)
+    exchange = Exchange(callers=callers, limits=Limits(max_bytes=settings.public.max_body_bytes))
+    table = routes.table(callers, catalogs, negotiations, transfers)
+    parts = Parts(
+        store=store,
+        participants=participants,
+        offerings=offerings,
+        secrets=secrets_,
+        catalogs=catalogs,
+        negotiations=negotiations,
+        transfers=transfers,
+        agreements=agreements,
+        data_plane=plane,
+    )
+
+    def rooms() -> Iterable[APIRouter]:
+        from connector.web.operator.connector import routers
+
+        return routers(parts)
+
+    timers = Timers(store, delivery, clock, {Kind.NEGOTIATION: negotiations, Kind.TRANSFER: transfers})
+    return Role(
+        routes=[*routes.routes(exchange, table), *data.routes(plane)],
+        rooms=[rooms],
+        workers={"delivery": delivery.run, "timers": timers.run},
+    )
+
+
+def _data_plane(ground: Ground) -> BuiltInDataPlane:
+    from connector.dataplane.plane import BuiltInDataPlane, DataPlaneConfig
+
+    settings = ground.settings
+    config = DataPlaneConfig(
+        public_url=ground.public_url,
+        data_dir=settings.node.data_dir,
+        pull_token_ttl_s=settings.data.pull_token_ttl_s,
+        max_push_bytes=settings.data.max_push_bytes,
+        allowed_object_endpoints=settings.data.allowed_object_endpoints,
+        push_attempts=settings.data.push_attempts,
+        push_first_delay_s=settings.data.push_first_delay_s,
+    )
+    return BuiltInDataPlane(config, peers=ground.outbound, upstreams=ground.upstreams, clock=ground.clock)

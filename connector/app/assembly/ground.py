@@ -1,0 +1,83 @@
+"""What every role of a node stands on, and what a role gives back: values, and the opening of the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from connector.app.parts import opened_store, outbound_client, secrets_key
+from connector.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from connector.controlplane.participants import Participants, Revisions
+    from connector.outbound.client import OutboundClient
+    from connector.ports.clock import Clock
+    from connector.ports.store import Store
+    from connector.web.operator.listener import Rooms
+
+Worker = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What every role stands on."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    key: bytes
+    """Seals what the store keeps secret."""
+    outbound: OutboundClient
+    """The way to peers."""
+    upstreams: OutboundClient
+    """The way to what our own operators name."""
+    public_url: str
+    revisions: Revisions
+    participants: Participants
+    faults: Callable[[], tuple[str, ...]]
+    """What of the node does not run at the moment, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """What a subject adds to a node."""
+
+    routes: Iterable[BaseRoute] = ()
+    """Of the public listener; the first that fits a path answers."""
+    rooms: Iterable[Rooms] = ()
+    """Of the operator API; built when somebody first asks it something."""
+    workers: Mapping[str, Worker] = field(default_factory=dict)
+    """What runs as long as the node, by name."""
+
+
+async def opened_ground(
+    settings: Settings, clock: Clock | None, public_url: str, faults: Callable[[], tuple[str, ...]], stack: AsyncExitStack
+) -> Ground:
+    """The ground of a node, for as long as `stack` is open.
+
+    Raises: ConfigurationError, SchemaTooNew, StoreUnavailable.
+    """
+    from connector.controlplane.clock import SystemClock
+    from connector.controlplane.participants import Participants, Revisions
+
+    clock = clock or SystemClock()
+    key = secrets_key(settings)
+    store = await stack.enter_async_context(opened_store(settings))
+    await store.release()
+    revisions = Revisions(store, clock)
+    return Ground(
+        settings=settings,
+        clock=clock,
+        store=store,
+        key=key,
+        outbound=await stack.enter_async_context(outbound_client(settings)),
+        upstreams=await stack.enter_async_context(outbound_client(settings, is_for_upstreams=True)),
+        public_url=public_url,
+        revisions=revisions,
+        participants=Participants(store, settings, revisions, clock, public_url),
+        faults=faults,
+    )

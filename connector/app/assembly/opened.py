@@ -1,0 +1,52 @@
+"""All parts of a node together: the ground, identity, and the roles that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from connector.app.assembly.ground import Ground, Role, Worker, opened_ground
+from connector.app.assembly.identity import opened_identity
+from connector.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from connector.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A node that is whole and does not listen yet."""
+
+    ground: Ground
+    public: ASGIApp
+    operator: ASGIApp
+    workers: Mapping[str, Worker]
+
+
+async def opened(
+    settings: Settings, clock: Clock | None, public_url: str, faults: Callable[[], tuple[str, ...]], stack: AsyncExitStack
+) -> Opened:
+    """The parts of a node, open for as long as `stack` is.
+
+    Raises: ConfigurationError when the node cannot run as it is configured, SchemaTooNew, StoreUnavailable.
+    """
+    from connector.web.operator.listener import operator_app
+    from connector.web.public import public_app
+
+    ground = await opened_ground(settings, clock, public_url, faults, stack)
+    identity = await opened_identity(ground, stack)
+    roles: list[Role] = [identity.role]
+    if "connector" in settings.node.roles:
+        from connector.app.assembly.connector import opened_connector
+
+        roles.append(await opened_connector(ground, identity, stack))
+    return Opened(
+        ground=ground,
+        public=public_app([route for role in roles for route in role.routes]),
+        operator=operator_app(settings.operator, ground.store, faults, [room for role in roles for room in role.rooms]),
+        workers={name: work for role in roles for name, work in role.workers.items()},
+    )

@@ -1,0 +1,37 @@
+"""The connector's routers of the operator API; loading them loads the framework."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from connector.web.operator import (
+    agreements,
+    catalog,
+    negotiations,
+    offerings,
+    participants,
+    processes,
+    secrets,
+    transfers,
+)
+from connector.web.operator.parts import Parts
+
+_ROOMS: Final = (
+    participants.routes,
+    offerings.assets,
+    offerings.policies,
+    offerings.definitions,
+    secrets.routes,
+    catalog.routes,
+    negotiations.routes,
+    agreements.routes,
+    transfers.routes,
+    processes.routes,
+)
+
+
+def routers(parts: Parts) -> list[APIRouter]:
+    """All of them, in the order of the API's description."""
+    return [routes(parts) for routes in _ROOMS]
