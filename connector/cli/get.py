@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from connector import strict
 from connector.cli import download, negotiate
 from connector.cli.access import Access
 from connector.cli.command import command
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _PULL, _PUSH = "HttpData-PULL", "HttpData-PUSH"
 _MANIFEST_TYPE = "application/vnd.kontor.manifest+json"
 """Media type of a dataset that is a folder: its data is a list of files with their digests."""
+_MANIFEST = strict.Limits(max_bytes=1 << 30, max_depth=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +150,10 @@ def _folder(node: Client, me: Calls, pid: str, dataset: Described, target: Path,
 def _entries(manifest: bytes, where: str) -> Iterator[tuple[str, int | None, str | None]]:
     """Path, size and digest of each file that a manifest names."""
     try:
-        files = [(str(one["path"]), one.get("byte_size"), one.get("sha256")) for one in json.loads(manifest)["files"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+        files = [
+            (str(one["path"]), one.get("byte_size"), one.get("sha256")) for one in strict.scan(manifest, _MANIFEST)["files"]
+        ]
+    except (KontorError, KeyError, TypeError, AttributeError) as fault:
         raise BadMessage("this is no manifest of a folder", where=where, mend="tell the provider") from fault
     for path, byte_size, sha256 in files:
         # the manifest is a peer's: nothing that it names may lie outside the folder

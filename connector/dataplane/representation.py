@@ -16,9 +16,8 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote
 
-import orjson
-
-from connector.errors import BadMessage
+from connector import strict
+from connector.errors import BadMessage, TooLarge
 
 Headers = Mapping[str, str]
 """Names in lower case."""
@@ -210,8 +209,8 @@ def reason_in(body: bytes) -> str:
     """
     text = body.decode("utf-8", "replace")
     try:
-        tree = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        tree = strict.scan(body)
+    except (BadMessage, TooLarge):
         tree = None
     if isinstance(tree, dict) and isinstance(tree.get("detail"), str):
         text = tree["detail"]
