@@ -15,8 +15,20 @@ PURE = (
     "dsp",
     *(
         f"identity/{name}.py"
-        for name in ("credentials", "formats", "status", "scopes", "did", "profiles", "tokens", "presenting", "messages")
+        for name in (
+            "credentials",
+            "formats",
+            "status",
+            "scopes",
+            "did",
+            "profiles",
+            "tokens",
+            "presenting",
+            "messages",
+            "trustlists",
+        )
     ),
+    *(f"identity/authority/{name}.py" for name in ("members",)),
 )
 
 # modules whose only use is what a pure room must not do; the rooms of ours that do it stand here too

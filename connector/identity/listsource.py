@@ -1,0 +1,159 @@
+"""The signed lists of data spaces, fetched, proven and kept: what crawlers and verifiers ask.
+
+What lives here: `ListSource`. The newest version seen of each list is kept in the store, so that no restart lets an older one pass.
+What does not: the form of lists and what makes one lawful (`trustlists.py`).
+
+A list that cannot be fetched counts on until it is over by its own `exp`; then the asker gets an error, never an old list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from connector import observe
+from connector.errors import Conflict, KontorError, PeerAnswer, PeerMessage, Unproven
+from connector.identity import trustlists
+from connector.identity.resolver import Resolver
+from connector.identity.trustlists import Listing, TrustList, Version
+from connector.outbound.client import OutboundClient
+from connector.ports.clock import Clock
+from connector.ports.store import Document, Store
+
+KIND: Final = "trust-list"
+CONTEXT: Final = "_trust"
+"""The context of the store that holds lists: they are the node's, whoever of its participants asked first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListAddress:
+    """Where a list stands, and whose it is."""
+
+    url: str
+    listing: Listing
+    governance: str
+    """The DID that must have signed it."""
+    space: str
+
+
+@dataclass(slots=True)
+class ListSource:
+    """Gives lists that are proven and not older than one seen before."""
+
+    outbound: OutboundClient
+    resolver: Resolver
+    store: Store
+    clock: Clock
+    keep: timedelta = timedelta(minutes=5)
+    """How long a list is used before the next asker has it looked up anew."""
+    keep_failure: timedelta = timedelta(seconds=5)
+    """How long nobody is asked again after a failure."""
+    _kept: dict[ListAddress, TrustList] = field(default_factory=dict, repr=False)
+    _look_at: dict[ListAddress, datetime] = field(default_factory=dict, repr=False)
+    _locks: dict[ListAddress, asyncio.Lock] = field(default_factory=dict, repr=False)
+
+    async def get(self, address: ListAddress, *, anew: bool = False) -> TrustList:
+        """The list at `address`; `anew` looks it up whatever is kept.
+
+        Raises: Unproven when what is there is stale, rolled back, forged or unreadable and nothing lawful is kept; as
+        `OutboundClient.get` and `Resolver.resolve` when it cannot be had.
+        """
+        kept, now = self._kept.get(address), self.clock.now()
+        if kept is not None and not anew and now < self._look_at[address] and now < kept.valid_until:
+            return kept
+        async with self._locks.setdefault(address, asyncio.Lock()):
+            again = self._kept.get(address)
+            if again is not None and again is not kept and now < again.valid_until:
+                return again  # somebody else has just looked
+            try:
+                found = await self._fetch(address, now)
+            except KontorError as fault:
+                words = fault.words if isinstance(fault, Unproven) else str(fault)
+                last = again or await self._last(address, now)
+                observe.warning("trust.list_refused", url=address.url, space=address.space, words=words)
+                if last is None or now >= last.valid_until:
+                    raise
+                self._keep(address, last, now + self.keep_failure)
+                return last
+            await self._remember(address, found)
+            self._keep(address, found, now + self.keep)
+            return found
+
+    def peek(self, address: ListAddress) -> TrustList | None:
+        """What is kept and not over, without asking."""
+        kept = self._kept.get(address)
+        return kept if kept is not None and self.clock.now() < kept.valid_until else None
+
+    def forget(self, space: str) -> None:
+        """Have the lists of `space` looked up by the next asker: when something in it has changed."""
+        for address in [one for one in self._look_at if one.space == space]:
+            self._look_at[address] = datetime.min.replace(tzinfo=self.clock.now().tzinfo)
+
+    async def _fetch(self, address: ListAddress, now: datetime) -> TrustList:
+        answer = await self.outbound.get(address.url, {"Accept": "application/jwt"}, max_bytes=trustlists.MOST_BYTES)
+        if answer.status != 200:
+            raise PeerAnswer(f"status {answer.status} instead of a list", answer_status=answer.status, where=address.url)
+        try:
+            raw = answer.body.strip().decode("ascii")
+        except UnicodeDecodeError as fault:
+            raise PeerMessage("the list is no token", where=address.url) from fault
+        found = self._open(raw, address, now)
+        try:
+            trustlists.prove(found, await self.resolver.resolve(address.governance))
+        except Unproven as fault:
+            if fault.check not in ("key-id", "signature"):
+                raise
+            trustlists.prove(found, await self.resolver.resolve(address.governance, anew=True))
+        trustlists.judge_succession(found.version, await self._newest(address))
+        return found
+
+    def _open(self, raw: str, address: ListAddress, now: datetime) -> TrustList:
+        return trustlists.open_(raw, address.listing, governance=address.governance, space=address.space, now=now)
+
+    async def _newest(self, address: ListAddress) -> Version | None:
+        kept = await self.store.document(CONTEXT, KIND, _id(address))
+        return None if kept is None else Version(seq=kept.body["seq"], digest=kept.body["digest"])
+
+    async def _last(self, address: ListAddress, now: datetime) -> TrustList | None:
+        """The list of an earlier run, which was proven then."""
+        kept = await self.store.document(CONTEXT, KIND, _id(address))
+        try:
+            return None if kept is None else self._open(kept.body["raw"], address, now)
+        except Unproven:
+            return None
+
+    async def _remember(self, address: ListAddress, found: TrustList) -> None:
+        id_, now = _id(address), self.clock.now()
+        body: Mapping[str, Any] = {
+            "url": address.url,
+            "seq": found.version.seq,
+            "digest": found.version.digest,
+            "raw": found.token.raw,
+        }
+        while True:
+            kept = await self.store.document(CONTEXT, KIND, id_)
+            if kept is not None:
+                # another replica may have seen a newer one meanwhile
+                trustlists.judge_succession(found.version, Version(seq=kept.body["seq"], digest=kept.body["digest"]))
+                if kept.body["raw"] == found.token.raw:
+                    return
+            document = Document(participant=CONTEXT, kind=KIND, id=id_, body=body, created_at=now, updated_at=now)
+            try:
+                await self.store.put_document(document, expect=kept.version if kept is not None else 0)
+            except Conflict:
+                continue
+            return
+
+    def _keep(self, address: ListAddress, found: TrustList, look_at: datetime) -> None:
+        self._kept[address] = found
+        self._look_at[address] = look_at
+
+
+def _id(address: ListAddress) -> str:
+    """Whose list it is, not where it stands: moving a list must not let an older one pass."""
+    text = f"{address.governance}\n{address.space}\n{address.listing}"
+    return hashlib.sha256(text.encode()).hexdigest()
