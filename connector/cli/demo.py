@@ -212,7 +212,8 @@ def _exchange(story: Story, space: Space, file: Path, folder: Path) -> Found:
     dataset = f"urn:example:{re.sub('[^A-Za-z0-9._-]+', '-', file.name)}"
 
     def publish() -> tuple[None, str]:
-        from connector.api.offerings import Asset, AssetSource, ContractDefinition, Policy
+        from connector.api.offerings import Asset, ContractDefinition, Policy
+        from connector.api.sources import AssetSource
 
         asset = Asset(
             id=dataset, title="Hourly weather at New York's airports, 2013" if file.name == "weather.csv" else file.name,

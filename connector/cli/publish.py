@@ -15,8 +15,11 @@ from connector.cli.command import command
 from connector.cli.output import Output
 from connector.errors import ConfigurationError, Conflict, NotFound
 
+LoginType = Literal["basic", "bearer", "oauth2", "certificate"]
+
 if TYPE_CHECKING:
-    from connector.api.offerings import Asset, AssetSource, ContractDefinition
+    from connector.api.offerings import Asset, ContractDefinition
+    from connector.api.sources import AssetSource, Passes
     from connector.client import Calls, Client
 
 
@@ -40,14 +43,25 @@ def publish(
     approval: Annotated[Literal["auto", "manual"], typer.Option(help="`manual`: every request waits for `kontor approve`.")] = "auto",
     authorization_file: Annotated[
         Path | None,
-        typer.Option(help="File with the `Authorization` value of the upstream, or `ACCESS_KEY:SECRET_KEY`; kept sealed."),
+        typer.Option(help="File with the `Authorization` value of the upstream, what `--login` takes, or `ACCESS_KEY:SECRET_KEY`."),
     ] = None,
+    login: Annotated[
+        LoginType | None,
+        typer.Option(help="How the file proves us: `USER:PASSWORD`, a token, `CLIENT_ID:CLIENT_SECRET`, or certificate and key (PEM)."),
+    ] = None,
+    token_url: Annotated[str | None, typer.Option(help="`--login oauth2`: where the upstream's tokens are got.")] = None,
+    scope: Annotated[str, typer.Option(help="`--login oauth2`: the scopes to ask for.")] = "",
+    allow_post: Annotated[bool, typer.Option("--allow-post", help="Consumers may POST to the upstream.")] = False,
+    allow_path: Annotated[bool, typer.Option("--allow-path", help="Consumers may name a path below the upstream's address.")] = False,
+    allow_query: Annotated[list[str] | None, typer.Option(help="A query parameter consumers may set, `*` for all; repeatable.")] = None,
+    allow_errors: Annotated[bool, typer.Option("--allow-errors", help="Consumers read the upstream's own words about an error.")] = False,
     endpoint: Annotated[str | None, typer.Option(help="Address of the object store; Amazon's when left out.")] = None,
     region: Annotated[str | None, typer.Option(help="Region of the object store.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the dataset that has this id.")] = False,
 ) -> None:  # fmt: skip
     """Offer data under a policy: from now on it stands in the catalogue, with its digest."""
     from connector.api.offerings import Asset, ContractDefinition
+    from connector.api.sources import Passes
 
     with access.open() as (node, me):
         slug = _slug(what)
@@ -57,6 +71,10 @@ def publish(
             source = source.model_copy(update={"endpoint": endpoint, "region": region})
         elif endpoint or region:
             raise typer.BadParameter("only an object store has one", param_hint="--endpoint, --region")
+        passes = Passes(
+            methods=("GET", "POST") if allow_post else ("GET",), path=allow_path, query=tuple(allow_query or ()), errors=allow_errors
+        )  # fmt: skip
+        source = _upstream(source, login, token_url, scope, passes)
         media_type = mimetypes.guess_type(what)[0] if source.type != "folder" else None
         asset = Asset(
             id=dataset, title=title or Path(what.rstrip("/")).name, keywords=tuple(keyword or ()), media_type=media_type,
@@ -86,7 +104,7 @@ def publish(
 
 def _source(node: Client, me: Calls, what: str, slug: str, authorization_file: Path | None) -> AssetSource:
     """Where the data lies; the upstream's credential goes into the node's secrets first."""
-    from connector.api.offerings import AssetSource
+    from connector.api.sources import AssetSource
 
     if re.match("https?://|s3://", what):
         secret = slug if authorization_file is not None else None
@@ -102,6 +120,23 @@ def _source(node: Client, me: Calls, what: str, slug: str, authorization_file: P
     if not path.exists():
         raise ConfigurationError("there is no such file or folder", where=str(path), mend="it must be on the node's machine")
     return AssetSource(type="folder" if path.is_dir() else "file", path=str(path))
+
+
+def _upstream(source: AssetSource, login: LoginType | None, token_url: str | None, scope: str, passes: Passes) -> AssetSource:
+    """`source` with what is particular to an upstream; checked as the node checks it."""
+    from connector.api.sources import AssetSource, Login
+    from connector.api.sources import Passes as Passing
+
+    if login is None and not token_url and not scope and passes == Passing():
+        return source
+    if login is None and (token_url or scope):
+        raise typer.BadParameter("they go with `--login oauth2`", param_hint="--token-url, --scope")
+    try:
+        told = Login(type=login, token_url=token_url, scope=scope) if login is not None else None
+        return AssetSource.model_validate({**source.model_dump(), "login": told, "passes": passes})
+    except ValueError as fault:
+        said = str(fault).partition("Value error, ")[2].partition(" [")[0] or str(fault)
+        raise typer.BadParameter(said, param_hint="--login, --allow-…") from fault
 
 
 def _policy(node: Client, me: Calls, named: str) -> str:

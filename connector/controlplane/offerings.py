@@ -8,7 +8,7 @@ What does not: who may see what (`catalog.py`), and what happens to a request (`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,12 +19,13 @@ from connector.api.offerings import Asset, ContractDefinition
 from connector.api.offerings import Policy as PolicyDocument
 from connector.controlplane.participants import Participants, Revisions
 from connector.controlplane.secrets import Secrets
+from connector.controlplane.sources import source_of, unlocked
 from connector.dsp.negotiation import rules_of
-from connector.errors import CallerError, ConfigurationError, Conflict, KontorError, NotFound
+from connector.errors import CallerError, Conflict, KontorError, NotFound
 from connector.odrl import canonical, jsonld
 from connector.odrl.model import Policy
 from connector.ports.clock import Clock
-from connector.ports.dataplane import DataPlane, ObjectPlace, Source
+from connector.ports.dataplane import DataPlane, Source
 from connector.ports.store import Document, Page, Store
 
 ASSET, POLICY, DEFINITION = "asset", "policy", "contract-definition"
@@ -240,44 +241,7 @@ class Offerings:
         if asset.source.secret is None:
             return source
         value = await self._secrets.opened(participant, asset.source.secret)
-        if source.objects is not None:
-            return replace(source, objects=_unlocked(source.objects, value, asset.source.secret))
-        return replace(source, headers={asset.source.secret_header: value})
-
-
-def source_of(asset: Asset) -> Source:
-    """Where the data of `asset` lies, without credentials."""
-    found = asset.source
-    place = found.path or found.url or found.key or found.bucket or asset.id
-    return Source(
-        type=found.type,
-        path=found.path,
-        url=found.url,
-        objects=ObjectPlace(
-            bucket=found.bucket, key=found.key or "", endpoint=found.endpoint, region=found.region or "us-east-1"
-        )
-        if found.bucket is not None
-        else None,
-        is_proxied=found.proxied,
-        media_type=asset.media_type,
-        name=place.rstrip("/").rsplit("/", 1)[-1] or "data",
-        digest=asset.digest,
-        byte_size=asset.byte_size,
-    )
-
-
-def _unlocked(place: ObjectPlace, secret: str, name: str) -> ObjectPlace:
-    """`place` with the keys in `secret`.
-
-    Raises: ConfigurationError when it does not hold any.
-    """
-    access_key, _, rest = secret.strip().partition(":")
-    secret_key, _, token = rest.partition(":")
-    if not access_key or not secret_key:
-        raise ConfigurationError(
-            "the secret holds no keys of an object store", where=name, mend="store it as `ACCESS_KEY:SECRET_KEY`"
-        )
-    return replace(place, access_key=access_key, secret_key=secret_key, session_token=token or None)
+        return unlocked(source, asset.source, value)
 
 
 def _checked(kind: str, body: Mapping[str, Any]) -> BaseModel:

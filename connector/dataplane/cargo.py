@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from connector.dataplane import upstream
+from connector.dataplane.logins import Logins
 from connector.dataplane.manifests import Readable
 from connector.dataplane.sources import Places, media_type_of
 from connector.errors import SourceError
-from connector.outbound.client import OutboundClient
 from connector.outbound.rules import shown
-from connector.ports.dataplane import Source
+from connector.ports.dataplane import DataRequest, Source
 
 
 class Cargo:
@@ -55,9 +55,9 @@ class Cargo:
 class Cargoes:
     """Opens sources for pushes."""
 
-    def __init__(self, places: Places, upstreams: OutboundClient) -> None:
+    def __init__(self, places: Places, logins: Logins) -> None:
         self._places = places
-        self._upstreams = upstreams
+        self._logins = logins
         self._digests: dict[tuple[str, str], str] = {}
 
     @asynccontextmanager
@@ -80,7 +80,7 @@ class Cargoes:
                     )
             case "http":
                 wanted = {"range": f"bytes={offset}-"} if offset else {}
-                async with upstream.ask(self._upstreams, source, "GET", wanted) as answer:
+                async with upstream.ask(self._logins, source, DataRequest(headers=wanted)) as answer:
                     if answer.status not in (200, 203, 206):
                         raise SourceError(f"the upstream answers {answer.status}", where=shown(source.url or ""))
                     first = offset if answer.status == 206 else 0

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from connector.dataplane import upstream
+from connector.dataplane import asking, upstream
 from connector.dataplane.addresses import S3_PULL, readings
 from connector.dataplane.disk import Disk
 from connector.dataplane.inbox import Inbox
@@ -93,7 +93,7 @@ class Collector:
         if transfer.address is None:
             raise Conflict("the provider has named no address yet", where=transfer.pid, mend="wait for the transfer to start")
         url, attempts = readings(transfer.address, request.path)
-        asked = {name: request.headers[name] for name in upstream.ASKED if name in request.headers}
+        asked = {name: request.headers[name] for name in asking.ASKED if name in request.headers}
         async with AsyncExitStack() as stack:
             answer: StreamedAnswer | None = None
             for credentials in attempts:

@@ -21,6 +21,7 @@ from connector.dataplane.deposit import Deposits
 from connector.dataplane.disk import Disk
 from connector.dataplane.folders import Folders
 from connector.dataplane.inbox import Inbox
+from connector.dataplane.logins import Logins
 from connector.dataplane.manifests import MANIFEST_TYPE, Manifests
 from connector.dataplane.objects import Objects
 from connector.dataplane.pull import Pulls
@@ -53,6 +54,8 @@ class DataPlaneConfig:
     push_token_ttl_s: int = 7 * 24 * 3600
     """A push goes on for as long as its transfer is open; its token must not end it sooner."""
     max_push_bytes: int = 1 << 40
+    max_request_bytes: int = 16 << 20
+    """Of a consumer's POST to an upstream."""
     keep_free_bytes: int = 256 << 20
     """Room that received data leaves on the disk."""
     allowed_object_endpoints: tuple[str, ...] = ()
@@ -73,7 +76,7 @@ class BuiltInDataPlane:
         """`peers` reaches what other participants name, `upstreams` what our operator names."""
         self._config = config
         self._peers = peers
-        self._upstreams = upstreams
+        self._logins = Logins(upstreams, clock)
         self._clock = clock
         self._streams = Streams()
         self._disk = Disk()
@@ -102,7 +105,8 @@ class BuiltInDataPlane:
             streams=self._streams,
             places=self._places,
             manifests=self._manifests,
-            upstreams=self._upstreams,
+            logins=self._logins,
+            max_request_bytes=config.max_request_bytes,
             clock=self._clock,
             silence_s=config.silence_s,
         )
@@ -116,7 +120,7 @@ class BuiltInDataPlane:
             max_bytes=config.max_push_bytes,
             silence_s=config.silence_s,
         )
-        cargoes = Cargoes(self._places, self._upstreams)
+        cargoes = Cargoes(self._places, self._logins)
         sender = Sender(peers=self._peers, silence_s=config.silence_s)
         self._pushes = Pushes(
             pushing=Pushing(
@@ -145,6 +149,7 @@ class BuiltInDataPlane:
 
     async def __aenter__(self) -> BuiltInDataPlane:
         self._stack.callback(self._disk.close)
+        await self._stack.enter_async_context(self._logins)
         self._group = await self._stack.enter_async_context(asyncio.TaskGroup())
         self._stack.push_async_callback(self._pushes.close)
         return self
@@ -206,7 +211,7 @@ class BuiltInDataPlane:
                 digest = manifest.digest() if with_digest else None
                 return Description(byte_size=manifest.byte_size, digest=digest, media_type=MANIFEST_TYPE)
             case "http":
-                return await upstream.describe(self._upstreams, source, with_digest=with_digest)
+                return await upstream.describe(self._logins, source, with_digest=with_digest)
             case _:
                 raise SourceError(f"a source of type `{source.type}` has no data to describe", mend="leave digest and size out")
 

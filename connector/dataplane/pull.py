@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from connector.dataplane import representation, upstream
+from connector.dataplane import asking, representation, upstream
 from connector.dataplane.addresses import S3_PULL, token_of
+from connector.dataplane.logins import Logins
 from connector.dataplane.manifests import MANIFEST_TYPE, Manifest, Manifests, Readable
 from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Stream, Streams
-from connector.errors import MethodNotAllowed, NotFound
-from connector.outbound.client import OutboundClient
+from connector.errors import BadMessage, NotFound
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Authorizer, DataRequest, Grant, Served, Source
 
@@ -37,7 +37,9 @@ class Pulls:
     streams: Streams
     places: Places
     manifests: Manifests
-    upstreams: OutboundClient
+    logins: Logins
+    max_request_bytes: int
+    """Of a consumer's POST to an upstream."""
     clock: Clock
     silence_s: float
 
@@ -48,11 +50,13 @@ class Pulls:
         Raises, on entering: what the Authorizer raises; NotFound, SourceError, Overloaded, MethodNotAllowed. While it flows:
         SourceError when the data breaks off; Conflict when the transfer is stopped or the receiver takes nothing.
         """
-        if request.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("data is read by GET and HEAD", allowed=("GET", "HEAD"))
         async with self.streams.running(participant, pid, self.silence_s) as stream:
             grant = await self.authorizer.may_pull(participant, pid, token_of(request.headers.get("authorization")))
             source = grant.source
+            # only an upstream is ever told to let more pass
+            asking.check_method(source.passing, request)
+            if request.query and source.type != "http":
+                raise BadMessage("this data takes no query", where="query", mend="leave it out")
             match source.type:
                 case "folder" | "s3" if source.is_folder and request.path:
                     opened = self._below(source, request, stream)
@@ -62,7 +66,7 @@ class Pulls:
                     opened = self._presigned(grant, stream)
                 case "file" | "s3" if not request.path:
                     opened = self._file(source, request, stream)
-                case "http" if not request.path:
+                case "http":
                     opened = self._upstream(source, request, stream)
                 case _:
                     raise NotFound("there is no such data", mend="ask for the address of the data itself")
@@ -99,10 +103,10 @@ class Pulls:
 
     @asynccontextmanager
     async def _upstream(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
-        async with upstream.ask(self.upstreams, source, request.method, request.headers) as answer:
+        async with upstream.ask(self.logins, source, request, max_body_bytes=self.max_request_bytes) as answer:
             headers = {"cache-control": "private", "x-content-type-options": "nosniff"} | upstream.told(source, request, answer)
-            has_body = request.method == "GET" and answer.status in (200, 203, 206)
-            if not has_body and request.method == "GET" and answer.status != 304:
+            has_body = upstream.has_body(source.passing, request, answer.status)
+            if not has_body and request.method != "HEAD" and answer.status not in (204, 304):
                 headers["content-length"] = "0"
             chunks = stream.paced(upstream.chunks(source, answer)) if has_body else None
             yield Served(status=answer.status, headers=headers, chunks=chunks, cut=stream.cut)

@@ -1,29 +1,27 @@
 """HTTP(S) upstreams: relayed to the consumer, described for the catalogue, read for a push.
 
-What lives here: which headers pass in either direction, and what an upstream's failure means. Both lists say what passes;
-everything else stays: hop-by-hop headers, cookies, who the consumer is, who the upstream is.
-What does not: the consumer's right to read (`pull.py`).
+What lives here: which headers pass to the consumer, and what an upstream's failure means. The list says what passes; everything
+else stays: hop-by-hop headers, cookies, who the upstream is.
+What does not: the consumer's right to read (`pull.py`), what of its request passes (`asking.py`), who we are (`logins.py`).
 Source: RFC 9110, sections 7.6.1 (hop-by-hop) and 15.6 (gateways).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from connector import observe
+from connector.dataplane import asking
+from connector.dataplane.logins import Logins
 from connector.dataplane.representation import digest_field
-from connector.errors import KontorError, Overloaded, PeerError, SourceError
-from connector.outbound.client import OutboundClient, StreamedAnswer
+from connector.errors import KontorError, Overloaded, PeerError, SourceError, TooLarge
+from connector.outbound.client import StreamedAnswer
 from connector.outbound.rules import shown
-from connector.ports.dataplane import DataRequest, Description, Source
+from connector.ports.dataplane import DataRequest, Description, Passing, Source
 
-ASKED: Final = (
-    "accept", "accept-language", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range",
-)  # fmt: skip
-"""What passes from the consumer."""
 TOLD: Final = frozenset(
     {
         "accept-ranges", "content-digest", "content-disposition", "content-encoding", "content-language", "content-length",
@@ -33,24 +31,60 @@ TOLD: Final = frozenset(
 """What passes to the consumer."""
 PASSED: Final = frozenset({200, 203, 204, 206, 304, 404, 406, 410, 412, 416})
 """What an upstream says about the data; everything else it says about us, which is our trouble and not the consumer's."""
+_ABOUT_US: Final = frozenset({401, 403, 407, 429, 503})
+"""Never passed: it is about our credentials, or asks us to wait."""
 _UNKNOWN_TYPE = "application/octet-stream"
 
 
-@asynccontextmanager
-async def ask(client: OutboundClient, source: Source, method: str, headers: Mapping[str, str]) -> AsyncIterator[StreamedAnswer]:
-    """The upstream's answer, of a status that concerns the data; its body unread.
+_READ: Final = DataRequest()
 
-    Raises: SourceError when the upstream is not reached, refuses us or fails; Overloaded when it asks us to wait.
+
+@asynccontextmanager
+async def ask(
+    logins: Logins, source: Source, request: DataRequest = _READ, *, max_body_bytes: int = 0
+) -> AsyncIterator[StreamedAnswer]:
+    """The upstream's answer to `request`, of a status that concerns the data; its body unread.
+
+    A token that the upstream refuses is got anew, once; a POST, whose body has flowed by then, is not repeated.
+
+    Raises: SourceError when the upstream is not reached, refuses us or fails; Overloaded when it asks us to wait; as
+    `asking.address_of` and `asking.headers_of`.
     """
-    url = source.url or ""
-    wanted = {name: headers[name] for name in ASKED if name in headers}
-    try:
-        async with client.stream(method, url, {**wanted, **(source.headers or {})}) as answer:
-            if answer.status not in PASSED:
-                raise _failure(answer.status, url)
-            yield answer
-    except PeerError as fault:
-        raise SourceError(f"the upstream failed: {fault}", where=shown(url)) from fault
+    url, headers = asking.address_of(source, request), asking.headers_of(request, max_body_bytes)
+    body = _bounded(request.body, max_body_bytes) if request.method == "POST" and request.body is not None else None
+    client = await logins.client(source)
+    async with AsyncExitStack() as stack:
+        try:
+            answer = await stack.enter_async_context(
+                client.stream(request.method, url, {**headers, **await logins.headers(source)}, body)
+            )
+            if answer.status == 401 and logins.refused(source) and body is None:
+                await stack.aclose()
+                answer = await stack.enter_async_context(
+                    client.stream(request.method, url, {**headers, **await logins.headers(source)})
+                )
+        except PeerError as fault:
+            raise SourceError(f"the upstream failed: {fault}", where=shown(source.url or "")) from fault
+        if not is_passed(source.passing, request, answer.status):
+            raise _failure(answer.status, source.url or "")
+        yield answer
+
+
+def is_passed(passing: Passing, request: DataRequest, status: int) -> bool:
+    """Whether what an upstream answers is about the data, and the consumer's to know."""
+    if request.method == "POST" and 200 <= status < 300:
+        return True
+    return status in PASSED or (passing.errors and 400 <= status < 600 and status not in _ABOUT_US)
+
+
+async def _bounded(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+    """`chunks`, as long as they are not more than `most` bytes."""
+    count = 0
+    async for chunk in chunks:
+        count += len(chunk)
+        if count > most:
+            raise TooLarge(f"the body has more than {most} bytes", mend=f"send at most {most} bytes")
+        yield chunk
 
 
 def told(source: Source, request: DataRequest, answer: StreamedAnswer) -> dict[str, str]:
@@ -63,11 +97,18 @@ def told(source: Source, request: DataRequest, answer: StreamedAnswer) -> dict[s
         is_same = source.byte_size is None or size == str(source.byte_size)
         if source.digest and is_same and "content-encoding" not in headers:
             headers.setdefault("repr-digest", digest_field(source.digest))
-    if answer.status not in (200, 203, 206) and request.method == "GET":
+    if not has_body(source.passing, request, answer.status) and request.method != "HEAD":
         # what an upstream writes about an error may name what is behind it
         for name in ("content-type", "content-length", "content-encoding", "content-disposition"):
             headers.pop(name, None)
     return headers
+
+
+def has_body(passing: Passing, request: DataRequest, status: int) -> bool:
+    """Whether the body of an upstream's answer flows on to the consumer."""
+    if request.method == "HEAD" or status in (204, 304):
+        return False
+    return status in (200, 203, 206) or (request.method == "POST" and status < 300) or (passing.errors and status >= 400)
 
 
 async def chunks(source: Source, answer: StreamedAnswer) -> AsyncIterator[bytes]:
@@ -82,19 +123,19 @@ async def chunks(source: Source, answer: StreamedAnswer) -> AsyncIterator[bytes]
         raise SourceError(f"the upstream broke off: {fault}", where=shown(source.url or "")) from fault
 
 
-async def describe(client: OutboundClient, source: Source, *, with_digest: bool) -> Description:
+async def describe(logins: Logins, source: Source, *, with_digest: bool) -> Description:
     """Size, type and, if asked for, digest of an upstream's data. The digest takes one whole reading.
 
     Raises: SourceError, Overloaded.
     """
     if not with_digest:
         try:
-            async with ask(client, source, "HEAD", {}) as answer:
+            async with ask(logins, source, DataRequest(method="HEAD")) as answer:
                 if answer.status == 200:
                     return _description(source, answer, _size(answer), None)
         except KontorError as fault:
             observe.debug("data.describe", cause=str(fault))  # an upstream without HEAD is asked by GET
-    async with ask(client, source, "GET", {}) as answer:
+    async with ask(logins, source) as answer:
         if answer.status not in (200, 203):
             raise SourceError(f"the upstream answers {answer.status}", where=shown(source.url or ""))
         if not with_digest:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import pathlib
 import socket
 import ssl
+import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -88,6 +90,8 @@ class Tls:
     certificate: pathlib.Path | None = None
     """Our chain, shown to peers that ask for one, PEM."""
     key: pathlib.Path | None = None
+    pem: str | None = field(default=None, repr=False)
+    """In place of `certificate` and `key`: our chain and its key, as they stand in a file."""
 
     def context(self) -> ssl.SSLContext:
         """Raises: ConfigurationError when a file cannot be read."""
@@ -97,6 +101,8 @@ class Tls:
                 context.load_verify_locations(cafile=self.ca_file)
             if self.certificate is not None:
                 context.load_cert_chain(self.certificate, self.key)
+            if self.pem is not None:
+                _show(context, self.pem)
         except (OSError, ssl.SSLError) as fault:
             raise ConfigurationError(
                 f"a certificate or key cannot be read: {fault}",
@@ -104,6 +110,18 @@ class Tls:
                 mend="name PEM files that this process may read",
             ) from fault
         return context
+
+
+def _show(context: ssl.SSLContext, pem: str) -> None:
+    """Have `context` show the certificate in `pem`: the library reads it from a file alone, which is gone again at once."""
+    fd, name = tempfile.mkstemp(prefix="kontor-", suffix=".pem")
+    path = pathlib.Path(name)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(pem)
+        context.load_cert_chain(path)
+    finally:
+        path.unlink()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +143,10 @@ class OutboundClient:
         self._context: ssl.SSLContext | None = None
         self._sessions: _Sessions | None = None
         self._is_open = False
+
+    def showing(self, pem: str) -> OutboundClient:
+        """A client with the same rules that shows the certificate in `pem`; opened and closed on its own."""
+        return OutboundClient(self.rules, Tls(ca_file=self._tls.ca_file, pem=pem), self._resolve)
 
     async def __aenter__(self) -> OutboundClient:
         """Ready at once; what is heavy is loaded by the first request, or by `warm`.

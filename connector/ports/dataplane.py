@@ -36,6 +36,30 @@ class ObjectPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentials:
+    """Who we are to an upstream whose tokens come from an OAuth2 server (RFC 6749, section 4.4)."""
+
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passing:
+    """What of a consumer's request reaches an upstream, beside the wish to read it."""
+
+    methods: tuple[str, ...] = ("GET",)
+    """`GET`, which brings `HEAD` along, and `POST`."""
+    path: bool = False
+    """Whether a path below the source's address passes."""
+    query: tuple[str, ...] = ()
+    """Names of the parameters that pass; `*`: all but those that the source's own address sets."""
+    errors: bool = False
+    """Whether the upstream's own words about an error pass; what it says about our credentials never does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where the provider's data lies. Never shown to a peer."""
 
@@ -47,6 +71,12 @@ class Source:
     """`http`: the upstream's address."""
     headers: Mapping[str, str] | None = None
     """`http`: headers with credentials, already opened from the secret store."""
+    client: ClientCredentials | None = None
+    """`http`: what gets us the tokens that the upstream wants."""
+    certificate: str | None = field(default=None, repr=False)
+    """`http`: our certificate chain and its private key, PEM, for an upstream that asks for one (mTLS)."""
+    passing: Passing = Passing()
+    """`http`: what of a consumer's request passes."""
     objects: ObjectPlace | None = None
     """`s3`: the object, or all below a prefix."""
     is_proxied: bool = False
@@ -81,11 +111,15 @@ class DataRequest:
     """What somebody wants to read."""
 
     method: str = "GET"
-    """`GET` or `HEAD`."""
+    """`GET`, `HEAD`, or `POST` to an upstream that may be asked so."""
     path: str = ""
-    """Below the root of a folder, decoded, without a leading slash; empty: the whole."""
+    """Below the root of a folder or upstream, decoded, without a leading slash; empty: the whole."""
+    query: str = ""
+    """The query as it was sent, without the `?`."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in lower case; those that matter: `range`, `if-*`, `accept`, `accept-language`, `authorization`."""
+    """Names in lower case; those that matter: `range`, `if-*`, `accept`, `accept-language`, `authorization`, `content-*`."""
+    body: AsyncIterator[bytes] | None = field(default=None, repr=False)
+    """Of a POST, as it comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

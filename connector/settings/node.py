@@ -136,6 +136,9 @@ class Data(Section):
         3600, ge=10, description="How long the token of a pull is good; each request is judged anew anyway."
     )
     max_push_bytes: int = Field(1 << 40, ge=1, description="Largest data set that a push may deliver here.")
+    max_request_bytes: int = Field(
+        16 << 20, ge=0, description="Largest body that a consumer may POST to an upstream; raise it for large questions."
+    )
     allowed_object_endpoints: tuple[str, ...] = Field(
         (),
         description="Object stores that peers may name, such as `https://s3.example.org` or `https://*.example.org`; none by default.",

@@ -28,8 +28,9 @@ from urllib.parse import urlsplit
 from connector.api.agreements import Agreement
 from connector.api.catalog import CatalogRequest, PeerCatalog
 from connector.api.negotiations import Negotiation, NegotiationAct, NegotiationStep, NewNegotiation
-from connector.api.offerings import Asset, AssetSource, ContractDefinition, Policy
+from connector.api.offerings import Asset, ContractDefinition, Policy
 from connector.api.processes import Timeline
+from connector.api.sources import AssetSource
 from connector.api.transfers import NewTransfer, Transfer, TransferAct, TransferStep
 from connector.app import App
 from connector.client import AsyncClient, Call, Calls

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import orjson
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from connector import observe
 from connector.dataplane.addresses import token_of
@@ -55,8 +55,17 @@ class _Pull:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         at = scope["path_params"]
         note(scope, participant=at["participant"], pid=at["pid"])
-        request = DataRequest(method=scope["method"], path=at.get("path", ""), headers=headers_of(scope))
-        await relay(self._plane.pull(at["participant"], at["pid"], request), scope, receive, send)
+        upload = _Uploaded(receive)
+        has_body = scope["method"] == "POST"
+        request = DataRequest(
+            method=scope["method"],
+            path=at.get("path", ""),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers_of(scope),
+            body=upload.chunks() if has_body else None,
+        )
+        opened = self._plane.pull(at["participant"], at["pid"], request)
+        await relay(opened, scope, upload.after if has_body else receive, send)
 
 
 class _Push:
@@ -156,6 +165,27 @@ async def _cut_when_gone(served: Served, receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     served.cut()
+
+
+class _Uploaded:
+    """The body of a request, and what comes behind it: whoever watches for the sender to leave must not take from the body."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._over = asyncio.Event()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes; raises as `_body`."""
+        try:
+            async for chunk in _body(self._receive):
+                yield chunk
+        finally:
+            self._over.set()
+
+    async def after(self) -> Message:
+        """What comes when the body is over."""
+        await self._over.wait()
+        return await self._receive()
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

@@ -70,6 +70,23 @@ def test_an_upstream_is_opened_with_a_credential_that_nobody_sees(
     assert wrong.code == 2
 
 
+def test_an_upstream_with_a_login_is_published_and_what_may_pass_is_told(
+    run: Run, space: Space, upstream: str, tmp_path: Path
+) -> None:
+    word = tmp_path / "token"
+    word.write_text("upstream-word\n")
+    words = ("publish", upstream, "--policy", "open", "--authorization-file", word, "--login", "bearer", "--id", "urn:x:login")
+    done = run(*words, "--allow-query", "from", "--allow-path", "--allow-post", "--json", *space.provider.options)
+    assert done.code == 0, done.err
+    got = run("get", space.peer[0], "urn:x:login", *space.peer[1:], *space.consumer.options, "-o", tmp_path / "copy")
+    assert got.code == 0, got.err
+    wrong = run(
+        "publish", upstream, "--policy", "open", "--authorization-file", word, "--login", "oauth2", *space.provider.options
+    )
+    assert wrong.code == 2
+    assert "needs `token_url`" in wrong.err
+
+
 def test_an_object_is_published_with_keys_that_nobody_sees(run: Run, space: Space, s3: str, tmp_path: Path) -> None:
     import obstore
     from obstore.store import S3Store

@@ -96,6 +96,7 @@ def _data_plane(ground: Ground) -> BuiltInDataPlane:
         data_dir=settings.node.data_dir,
         pull_token_ttl_s=settings.data.pull_token_ttl_s,
         max_push_bytes=settings.data.max_push_bytes,
+        max_request_bytes=settings.data.max_request_bytes,
         allowed_object_endpoints=settings.data.allowed_object_endpoints,
         push_attempts=settings.data.push_attempts,
         push_first_delay_s=settings.data.push_first_delay_s,

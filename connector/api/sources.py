@@ -1,0 +1,117 @@
+"""Where the data of an asset lies, and how the node gets at it.
+
+What lives here: the models of sources. What does not: what is offered on which terms (`offerings.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from connector.api.common import Asked, Id
+
+
+class Login(Asked):
+    """How the stored secret of a source proves us to an upstream."""
+
+    type: Literal["basic", "bearer", "oauth2", "certificate"] = Field(
+        description="`basic`: the secret is `USER:PASSWORD`; `bearer`: a token; `oauth2`: `CLIENT_ID:CLIENT_SECRET` of the client"
+        " credentials grant; `certificate`: our certificate chain and its private key, PEM (mTLS)."
+    )
+    token_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="`oauth2`: where tokens are got.",
+        examples=["https://login.example.org/token"],
+    )
+    scope: str = Field("", max_length=2000, description="`oauth2`: the scopes to ask for, between blanks.")
+
+    @model_validator(mode="after")
+    def _token_url_fits(self) -> Self:
+        if self.type == "oauth2" and self.token_url is None:
+            raise ValueError("a login of type `oauth2` needs `token_url`")
+        if self.type != "oauth2" and (self.token_url is not None or self.scope):
+            raise ValueError(f"a login of type `{self.type}` has no `token_url` and no `scope`; leave them out")
+        return self
+
+
+class Passes(Asked):
+    """What of a consumer's request reaches an upstream; by default nothing but the wish to read what `url` names."""
+
+    methods: tuple[Literal["GET", "POST"], ...] = Field(
+        ("GET",),
+        min_length=1,
+        description="How it may be asked; a POST carries the consumer's body.",
+        examples=[["GET", "POST"]],
+    )
+    path: bool = Field(False, description="Whether consumers may name a path below `url`.")
+    query: tuple[str, ...] = Field(
+        (),
+        max_length=100,
+        description="Names of query parameters that pass; `*` for all. Those that `url` itself sets stay as they are.",
+        examples=[["station", "from", "to"]],
+    )
+    errors: bool = Field(
+        False, description="Pass on how the upstream describes an error; without it consumers get the status alone."
+    )
+
+
+class AssetSource(Asked):
+    """Where the data of an asset lies; a peer never sees it."""
+
+    type: Literal["file", "folder", "http", "s3", "none"] = Field(
+        description="`file` and `folder` lie on the node, `http` is an upstream, `s3` an object store, `none` is moved by others."
+    )
+    path: str | None = Field(None, description="`file`, `folder`: absolute path on the machine of the node.")
+    url: str | None = Field(None, pattern=r"^https?://[^\s]+$", description="`http`: address of the upstream.")
+    bucket: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{3,255}$", description="`s3`: the bucket.")
+    key: str | None = Field(
+        None, max_length=1024, description="`s3`: key of an object; a prefix that ends in `/`, or nothing, is a folder."
+    )
+    endpoint: str | None = Field(
+        None, pattern=r"^https?://[^\s/?#@]+/?$", description="`s3`: address of the store; Amazon's when left out."
+    )
+    region: str | None = Field(None, pattern=r"^[a-z0-9-]{1,64}$", description="`s3`: region; `us-east-1` when left out.")
+    proxied: bool = Field(
+        False, description="`s3`: consumers never read from the store itself: `S3-PULL` goes through the node, too."
+    )
+    secret: Id | None = Field(
+        None,
+        description="Name of the stored secret. `http`: what `login` says, without one the whole value of `secret_header`;"
+        " `s3`: `ACCESS_KEY:SECRET_KEY`, or with a session token `ACCESS_KEY:SECRET_KEY:TOKEN`.",
+    )
+    secret_header: str = Field(
+        "Authorization", pattern=r"^[A-Za-z0-9-]{1,64}$", description="`http` without `login`: header that carries the secret."
+    )
+    login: Login | None = Field(None, description="`http`: how the secret proves us to the upstream.")
+    passes: Passes = Field(Passes(), description="`http`: what of a consumer's request reaches the upstream.")
+
+    @model_validator(mode="after")
+    def _place_fits_type(self) -> Self:
+        needed = {"file": "path", "folder": "path", "http": "url", "s3": "bucket", "none": None}[self.type]
+        if needed is not None and getattr(self, needed) is None:
+            raise ValueError(f"a source of type `{self.type}` needs `{needed}`")
+        stray = {"path", "url", "bucket", "key", "endpoint", "region"} - {needed}
+        if self.type == "s3":
+            stray = {"path", "url"}
+        for member in sorted(stray):
+            if getattr(self, member) is not None:
+                raise ValueError(f"a source of type `{self.type}` has no `{member}`; leave it out")
+        if self.path is not None and not self.path.startswith("/"):
+            raise ValueError("`path` is not absolute; the node does not know your working directory")
+        if self.key is not None and not _is_key(self.key):
+            raise ValueError("`key` has an empty step, `.` or `..`; write it as `folder/file` or `folder/`")
+        if self.proxied and self.type != "s3":
+            raise ValueError(f"a source of type `{self.type}` is always read through the node; leave `proxied` out")
+        if self.type != "http" and (self.login is not None or self.passes != Passes()):
+            raise ValueError(f"a source of type `{self.type}` is no upstream; leave `login` and `passes` out")
+        if self.login is not None and self.secret is None:
+            raise ValueError("a `login` needs `secret`: the name of the stored secret")
+        if self.secret is not None and self.type not in ("http", "s3"):
+            raise ValueError(f"a source of type `{self.type}` needs no `secret`; leave it out")
+        return self
+
+
+def _is_key(key: str) -> bool:
+    return not key or not any(step in ("", ".", "..") for step in key.removesuffix("/").split("/"))
