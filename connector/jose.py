@@ -75,6 +75,8 @@ class Profile:
     max_life: timedelta | None = timedelta(hours=1)
     """From `iat` (or `nbf`, or now) to `exp`; it also bounds how long a used `jti` is remembered."""
     max_bytes: int = 32 << 10
+    is_audience_shared: bool = False
+    """Whether `aud` may name others too: any of them could use the token here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +223,7 @@ class TokenVerifier:
     def open(self, raw: str | Token, *, now: datetime, audience: str | None = None, issuer: str | None = None) -> Token:
         """The token, lawful in everything that can be judged without a key. Fetch nothing for one that does not open.
 
-        `audience` must then be its only audience, and `issuer` its `iss`.
+        `audience` must then be its only audience (see `Profile.is_audience_shared`), and `issuer` its `iss`.
 
         Raises: Unproven with the failed check.
         Source: RFC 7519, section 7.2; RFC 8725, section 3.
@@ -231,8 +233,10 @@ class TokenVerifier:
         claims = token.claims
         if issuer is not None and claims.get("iss") != issuer:
             raise _refused("issuer", f"`iss` is {strict.shown(claims.get('iss'))}, expected `{issuer}`")
-        if audience is not None and claims.get("aud") not in (audience, [audience]):
-            raise _refused("audience", f"`aud` is {strict.shown(claims.get('aud'))}, expected `{audience}` alone")
+        named = claims.get("aud")
+        is_among = self.profile.is_audience_shared and isinstance(named, list) and audience in named
+        if audience is not None and named not in (audience, [audience]) and not is_among:
+            raise _refused("audience", f"`aud` is {strict.shown(named)}, expected `{audience}` alone")
         self._judge_times(claims, now)
         return token
 

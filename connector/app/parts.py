@@ -87,6 +87,23 @@ def outbound_client(settings: Settings, *, is_for_upstreams: bool = False) -> Ou
     return OutboundClient(rules, Tls(ca_file=found.ca_file, certificate=found.client_certificate, key=found.client_key))
 
 
+def vet_provider(settings: Settings) -> None:
+    """Nothing, when the keys of the operators' provider may be fetched from where the settings say.
+
+    Raises: ConfigurationError for plain http without `outbound.unsafe_allow_http`.
+    """
+    oidc = settings.operator.oidc
+    if oidc is None or settings.outbound.unsafe_allow_http:
+        return
+    plain = [address for address in oidc.addresses if not address.startswith("https:")]
+    if plain:
+        raise ConfigurationError(
+            f"`{plain[0]}` is plain http: whoever is on the way could make itself an operator",
+            where="operator.oidc",
+            mend="use https, or set `outbound.unsafe_allow_http`",
+        )
+
+
 def known_vocabulary() -> Vocabulary:
     import orjson
 

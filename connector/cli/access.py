@@ -39,7 +39,18 @@ class Access:
 
         Raises: ConfigurationError when node, key or participant is not clear.
         """
-        from connector.client import Calls, Client
+        from connector.client import Calls
+
+        with self.node() as (node, settings):
+            yield node, Calls(self.participant or _only_participant(node, settings))
+
+    @contextlib.contextmanager
+    def node(self) -> Iterator[tuple[Client, Settings | None]]:
+        """The client of the node, and its settings where the configuration file says which node is meant.
+
+        Raises: ConfigurationError when node or key is not clear.
+        """
+        from connector.client import Client
 
         url = self.url or os.environ.get("KONTOR_URL")
         settings = None if url else self._settings()
@@ -50,7 +61,7 @@ class Access:
                 verify = _trusting(settings.operator.tls_certificate)
         assert url is not None
         with Client(url, self._api_key(), verify=verify) as node:
-            yield node, Calls(self.participant or _only_participant(node, settings))
+            yield node, settings
 
     def _settings(self) -> Settings:
         from connector.settings import read

@@ -156,8 +156,8 @@ port = {wanted.port}
 
 [operator]
 port = {wanted.operator_port}    # on this machine alone
-# the key itself stands in `{KEY_FILE}`; further people and programs get keys of their own
-api_keys = [{{ name = "operator", sha256 = "{key_sha256}" }}]
+# the key itself stands in `{KEY_FILE}`; further people and programs get keys of their own (`kontor keys create`)
+api_keys = [{{ name = "operator", role = "admin", sha256 = "{key_sha256}" }}]
 
 [outbound]
 {local}

@@ -11,7 +11,18 @@ What does not: files, progress bars and configuration (`cli/`).
 `AsyncClient` takes the same calls: `await node.send(acme.negotiations())`.
 """
 
-from connector.client.calls import Call, Calls, add_participant, participants
+from connector.client.calls import Call, Calls, add_participant, api_keys, create_api_key, participants, revoke_api_key
 from connector.client.client import AsyncClient, Client, Download
 
-__all__ = ["AsyncClient", "Call", "Calls", "Client", "Download", "add_participant", "participants"]
+__all__ = [
+    "AsyncClient",
+    "Call",
+    "Calls",
+    "Client",
+    "Download",
+    "add_participant",
+    "api_keys",
+    "create_api_key",
+    "participants",
+    "revoke_api_key",
+]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 from urllib.parse import quote
 
+from connector.api.access import ApiKey, CreatedKey, NewKey
 from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
 from connector.api.catalog import CatalogRequest, DatasetRequest, PeerCatalog, PeerDataset
 from connector.api.common import Asked, Listing
@@ -55,6 +56,21 @@ def participants() -> Call[Listing[Participant]]:
 def add_participant(wanted: NewParticipant) -> Call[Participant]:
     """A participant context, added to the node."""
     return _write("POST", Participant, "participants", body=wanted)
+
+
+def api_keys() -> Call[Listing[ApiKey]]:
+    """The keys of the contexts that our key administers."""
+    return _get(Listing[ApiKey], "keys")
+
+
+def create_api_key(wanted: NewKey) -> Call[CreatedKey]:
+    """A key, good from now on; the result alone shows it."""
+    return _write("POST", CreatedKey, "keys", body=wanted)
+
+
+def revoke_api_key(name: str) -> Call[None]:
+    """Make a key good for nothing, at once."""
+    return _delete("keys", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""What a token must be for each of its uses in DCP, so that none can stand in for another.
+"""What a token must be for each of its uses, so that none can stand in for another.
 
 What lives here: one `TokenVerifier` per use, and the media types of tokens that we issue.
 What does not: the judging (`jose.py`), and which key must prove which (`did.py`, `Relationship`).
-Source: DCP 1.0, section 4.3 (self-issued tokens); VC Data Model 1.1, section 6.3.1; Securing VCs using JOSE and COSE, section 3.
+Source: DCP 1.0, section 4.3 (self-issued tokens); VC Data Model 1.1, section 6.3.1; Securing VCs using JOSE and COSE, section 3;
+RFC 9068 (access tokens of OAuth2).
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from connector.jose import Profile, TokenVerifier
+from connector.errors import Unproven
+from connector.jose import Profile, Token, TokenVerifier
 
 _PLAIN: Final[tuple[str | None, ...]] = (None, "jwt")
 ACCESS_TYPE: Final = "dcp-at+jwt"
@@ -72,3 +74,24 @@ STATUS_LIST: Final = TokenVerifier(
     )
 )
 """Which of an issuer's credentials hold no longer."""
+
+OPERATOR: Final = TokenVerifier(
+    profile=Profile(
+        name="operator's access token",
+        types=frozenset((*_PLAIN, "at+jwt")),
+        required=("iss", "sub", "aud", "exp", "iat"),
+        # `nonce`, `at_hash` and `c_hash` tell an ID token, `events` a logout token (OpenID Connect Core 1.0, section 2)
+        forbidden=("vp", "vc", "token", "nonce", "at_hash", "c_hash", "events"),
+    )
+)
+"""Who runs this node, as an OpenID Connect provider attests it."""
+
+
+def judge_kind(token: Token) -> None:
+    """Returns when the claim `typ`, which Keycloak writes beside the header, is that of an access token or is not there.
+
+    Raises: Unproven for ID tokens, refresh tokens and others, which one provider signs with the same key.
+    """
+    kind = token.claims.get("typ")
+    if kind is not None and str(kind).lower() != "bearer":
+        raise Unproven("the claim `typ` is not that of an access token", check="type")

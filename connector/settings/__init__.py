@@ -2,12 +2,14 @@
 
 fields        what every section is made of: secrets, files, ids
 node          the process and its surroundings: listeners, store, way out, delivery, data plane
+operator      the operator listener: keys, bearer tokens
 participant   one participant: who it is, whom it knows, what it decides by itself
 whole         all sections together
 reading       from the file, with errors that name file, line, setting and mend
 """
 
-from connector.settings.node import ApiKey, Data, Delivery, Listener, Node, Operator, Outbound, Public, StoreSettings
+from connector.settings.node import Data, Delivery, Listener, Node, Outbound, Public, StoreSettings
+from connector.settings.operator import ApiKey, Oidc, OidcGrant, Operator
 from connector.settings.participant import Participant, Rule, StaticPeer
 from connector.settings.reading import line_of, located, read
 from connector.settings.whole import Settings
@@ -18,6 +20,8 @@ __all__ = [
     "Delivery",
     "Listener",
     "Node",
+    "Oidc",
+    "OidcGrant",
     "Operator",
     "Outbound",
     "Participant",

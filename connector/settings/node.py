@@ -38,23 +38,6 @@ class Public(Listener):
     port: int = Field(8080, ge=0, le=65535, description="Port that peers reach, directly or through the reverse proxy.")
 
 
-class ApiKey(Section):
-    """Someone who may use the operator API."""
-
-    name: str = Field(description="Who holds the key; it stands in the log.")
-    sha256: str = Field(
-        pattern="^[0-9a-f]{64}$", description="SHA-256 of the key, hexadecimal; `kontor init` prints the key once."
-    )
-    participants: tuple[str, ...] = Field(("*",), description="Contexts the key is good for; `*` is all.")
-
-
-class Operator(Listener):
-    """What operators and their programs reach."""
-
-    port: int = Field(8081, ge=0, le=65535, description="Port of the operator API; keep it off the internet.")
-    api_keys: tuple[ApiKey, ...] = Field((), description="Keys of the operator API; without one nobody gets in.")
-
-
 class Node(Section):
     """The process itself."""
 

@@ -8,7 +8,8 @@ from typing import Final
 from pydantic import Field, field_validator
 
 from connector.settings.fields import Secret, Section
-from connector.settings.node import Data, Delivery, Node, Operator, Outbound, Public, StoreSettings
+from connector.settings.node import Data, Delivery, Node, Outbound, Public, StoreSettings
+from connector.settings.operator import Operator
 from connector.settings.participant import Participant
 
 _RESERVED: Final = frozenset({"api", "health", "metrics", "authority", "catalog"})

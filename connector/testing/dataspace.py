@@ -349,7 +349,12 @@ def api_key(participant: str = "*") -> str:
 
 def _known_key(participant: str) -> dict[str, Any]:
     digest = hashlib.sha256(api_key(participant).encode()).hexdigest()
-    return {"name": f"for {participant}", "sha256": digest, "participants": [participant]}
+    return {
+        "name": f"for-{'all' if participant == '*' else participant}",
+        "sha256": digest,
+        "participants": [participant],
+        "role": "admin",
+    }
 
 
 def _written(path: pathlib.Path, body: bytes) -> pathlib.Path:

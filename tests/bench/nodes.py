@@ -78,7 +78,7 @@ port = {self.public_port}
 
 [operator]
 port = {operator_port}
-api_keys = [{{ name = "bench", sha256 = "{hashlib.sha256(self.key.encode()).hexdigest()}" }}]
+api_keys = [{{ name = "bench", role = "admin", sha256 = "{hashlib.sha256(self.key.encode()).hexdigest()}" }}]
 
 [outbound]
 unsafe_allow_http = true

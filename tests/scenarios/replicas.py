@@ -170,7 +170,7 @@ port = {public}
 
 [operator]
 port = {operator}
-api_keys = [{{ name = "operator", sha256 = "{hashlib.sha256(_KEY.encode()).hexdigest()}" }}]
+api_keys = [{{ name = "operator", role = "admin", sha256 = "{hashlib.sha256(_KEY.encode()).hexdigest()}" }}]
 
 [store]
 url = "{database}"

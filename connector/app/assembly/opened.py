@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from connector.app.assembly.access import opened_access
 from connector.app.assembly.ground import Ground, Role, Worker, opened_ground
 from connector.app.assembly.identity import opened_identity
 from connector.settings import Settings
@@ -39,7 +40,8 @@ async def opened(
 
     ground = await opened_ground(settings, clock, public_url, faults, stack)
     identity = await opened_identity(ground, stack)
-    roles: list[Role] = [identity.role]
+    access = opened_access(ground)
+    roles: list[Role] = [identity.role, access.role]
     if "connector" in settings.node.roles:
         from connector.app.assembly.connector import opened_connector
 
@@ -47,6 +49,8 @@ async def opened(
     return Opened(
         ground=ground,
         public=public_app([route for role in roles for route in role.routes]),
-        operator=operator_app(settings.operator, ground.store, faults, [room for role in roles for room in role.rooms]),
+        operator=operator_app(
+            settings.operator, access.operators, ground.store, faults, [room for role in roles for room in role.rooms]
+        ),
         workers={name: work for role in roles for name, work in role.workers.items()},
     )

@@ -1,69 +1,71 @@
-"""The door of the operator API: keys, bounds of bodies, strict JSON. All before a route sees a request.
+"""The door of the operator API: who asks, whether its role covers that, bounds of bodies, strict JSON. All before a route sees it.
 
-What lives here: `Gate`, plain ASGI around `/api/v1`, and `Key`. What does not: which participant a route is about (`keys.py`).
+What lives here: `Gate`, plain ASGI around `/api/v1`, and `check`. What does not: who has which role (`controlplane/operators.py`), and
+routes that need more than their method says (`keys.py`).
 Source: RFC 6750, 2.1 for `Authorization: Bearer`; `X-Api-Key` is customary.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import observe
-from connector.errors import CallerError, Unauthenticated, UnsupportedMediaType
-from connector.settings import Operator
+from connector.controlplane.operators import Operators
+from connector.errors import CallerError, Forbidden, UnsupportedMediaType
+from connector.ports.operators import ALL, Operator, OperatorRole
+from connector.settings import Listener
 from connector.strict import Limits, scan
 from connector.web import edge, errors
 
 PREFIX: Final = "/api/v1"
 OPENAPI: Final = f"{PREFIX}/openapi.json"
-STATE: Final = "kontor.key"
-"""Where in a request's state the gate leaves the key."""
+STATE: Final = "kontor.operator"
+"""Where in a request's state the gate leaves the operator."""
+_READING: Final = frozenset({"GET", "HEAD"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """Whose key a request came with, and what it is good for."""
+def check(operator: Operator, role: OperatorRole, participant: str | None) -> None:
+    """Returns when `operator` may act as `role` in `participant` (`*`: the node), for None anywhere.
 
-    name: str
-    participants: frozenset[str]
-
-    def opens(self, participant: str) -> bool:
-        """Whether it is good for `participant`."""
-        return "*" in self.participants or participant in self.participants
-
-    @property
-    def opens_all(self) -> bool:
-        return "*" in self.participants
+    Raises: Forbidden.
+    """
+    if operator.has(role) if participant is None else operator.may(role, participant):
+        return
+    if participant is None or (participant != ALL and operator.opens(participant)):
+        what = f"`{operator.name}` has not the role `{role}`"
+        raise Forbidden(what, where="role", mend=f"use a key with the role `{role}`; `kontor keys` shows the roles")
+    where = "the node" if participant == ALL else f"participant `{participant}`"
+    raise Forbidden(
+        f"`{operator.name}` is not let in as `{role}` for {where}",
+        where="participant",
+        mend="use a key that is good for it; `kontor keys create` makes one",
+    )
 
 
 class Gate:
-    """Lets in who shows a key, with a body that is not too large and strict JSON; open for the API's description."""
+    """Lets in who is an operator with the role that the method needs; open for the API's description."""
 
-    def __init__(self, app: ASGIApp, settings: Operator) -> None:
+    def __init__(self, app: ASGIApp, settings: Listener, operators: Operators) -> None:
         self._app = app
         self._limits = Limits(max_bytes=settings.max_body_bytes)
-        self._keys = tuple(
-            (bytes.fromhex(key.sha256), Key(name=key.name, participants=frozenset(key.participants)))
-            for key in settings.api_keys
-        )
+        self._operators = operators
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX) or scope["path"] == OPENAPI:
             await self._app(scope, receive, send)
             return
         try:
-            key = self._key(scope)
+            operator = await self._operators.find(_shown(scope))
+            edge.note(scope, key=operator.name)
+            participant = named(scope["path"])
+            check(operator, OperatorRole.READ if scope["method"] in _READING else OperatorRole.OPERATE, participant)
             body = await self._body(scope, receive)
         except CallerError as fault:
             await _refuse(scope, send, fault)
             return
-        edge.note(scope, key=key.name)
-        scope.setdefault("state", {})[STATE] = key
+        scope.setdefault("state", {})[STATE] = operator
         is_read = False
 
         async def replay() -> Message:
@@ -73,27 +75,8 @@ class Gate:
             is_read = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        with observe.bound(operator=key.name, participant=_named(scope["path"])):
+        with observe.bound(operator=operator.name, participant=participant):
             await self._app(scope, replay, send)
-
-    def _key(self, scope: Scope) -> Key:
-        shown = edge.header(scope, b"x-api-key")
-        if shown is None:
-            scheme, _, rest = (edge.header(scope, b"authorization") or "").partition(" ")
-            shown = rest.strip() if scheme.lower() == "bearer" else None
-        digest = hashlib.sha256((shown or "").encode("utf-8", "surrogateescape")).digest()
-        found: Key | None = None
-        # every key is compared, in constant time
-        for known, key in self._keys:
-            if hmac.compare_digest(known, digest):
-                found = key
-        if found is None or not shown:
-            raise Unauthenticated(
-                "no valid API key",
-                where="X-Api-Key",
-                mend="send a key whose SHA-256 stands in `operator.api_keys`, as `X-Api-Key` or bearer token",
-            )
-        return found
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The body, which is strict JSON or empty."""
@@ -113,10 +96,19 @@ class Gate:
         return body
 
 
-def _named(path: str) -> str | None:
+def named(path: str) -> str | None:
     """The participant that an address is about; None for addresses of the node."""
     found = path.removeprefix(f"{PREFIX}/participants/")
     return found.partition("/")[0] if found != path else None
+
+
+def _shown(scope: Scope) -> str:
+    """The key or token that a request shows; empty when there is none."""
+    shown = edge.header(scope, b"x-api-key")
+    if shown is not None:
+        return shown
+    scheme, _, rest = (edge.header(scope, b"authorization") or "").partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else ""
 
 
 async def _refuse(scope: Scope, send: Send, fault: Exception) -> None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connector.controlplane.operators import Operators
 from connector.errors import NotFound
 from connector.ports.store import Store
-from connector.settings import Operator
+from connector.settings import Listener
 from connector.web.edge import Observed
 from connector.web.operator import health
 from connector.web.operator.gate import PREFIX, Gate
@@ -27,9 +28,11 @@ Rooms = Callable[[], "Iterable[APIRouter]"]
 """Makes routers of the operator API; called when somebody first asks the API something."""
 
 
-def operator_app(settings: Operator, store: Store, faults: Callable[[], tuple[str, ...]], rooms: Iterable[Rooms]) -> ASGIApp:
+def operator_app(
+    settings: Listener, operators: Operators, store: Store, faults: Callable[[], tuple[str, ...]], rooms: Iterable[Rooms]
+) -> ASGIApp:
     """The application of the operator listener; `faults` tells what of the node does not work at the moment."""
-    api = Gate(_WhenAsked(tuple(rooms)), settings)
+    api = Gate(_WhenAsked(tuple(rooms)), settings, operators)
 
     async def other(scope: Scope, receive: Receive, send: Send) -> None:
         if not scope["path"].startswith(f"{PREFIX}/"):

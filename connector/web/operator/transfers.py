@@ -19,7 +19,7 @@ from connector.errors import KontorError, NotFound
 from connector.ports.dataplane import DataRequest, Served
 from connector.web import data, edge, errors
 from connector.web.operator import views
-from connector.web.operator.keys import Participant
+from connector.web.operator.keys import Operated, Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Fitting, Limit
 from connector.web.operator.rooms import room
@@ -78,7 +78,7 @@ def routes(parts: Parts) -> APIRouter:
         return views.transfer(await _known(parts, participant, pid))
 
     @router.get("/{pid}/data-address")
-    async def get_data_address(participant: Participant, pid: str) -> DataAddress:
+    async def get_data_address(participant: Operated, pid: str) -> DataAddress:
         """Where the data of a pull is fetched, for a program that goes there itself; whoever holds it can read the data."""
         found = await _known(parts, participant, pid)
         if found.is_provider or found.address is None:
@@ -94,7 +94,7 @@ def routes(parts: Parts) -> APIRouter:
             206: {"content": {"application/octet-stream": {}}, "description": "The range that was asked for."},
         },
     )
-    async def get_data(participant: Participant, pid: str, request: Request, path: FilePath = "") -> Response:
+    async def get_data(participant: Operated, pid: str, request: Request, path: FilePath = "") -> Response:
         """The data of a transfer: a pull is fetched from the provider as it flows, a push is what has arrived here."""
         found = await _known(parts, participant, pid)
         headers = {name: value for name, value in request.headers.items() if name in _PASSED_ON}

@@ -52,7 +52,7 @@ port = {public_port}
 
 [operator]
 port = {operator_port}
-api_keys = [{{ name = "conformance", sha256 = "{digest}" }}]
+api_keys = [{{ name = "conformance", role = "admin", sha256 = "{digest}" }}]
 
 [outbound]
 unsafe_allow_http = true
