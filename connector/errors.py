@@ -59,9 +59,13 @@ class UnsupportedMediaType(CallerError):
 
 
 class PolicyError(CallerError):
-    """A policy cannot be read or means nothing; `where` is the path inside the policy."""
+    """A policy cannot be read or means nothing; `where` is the path inside the policy, `flaw` a stable word for tools."""
 
     code = "bad-policy"
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "", flaw: str = "malformed") -> None:
+        super().__init__(what, where=where, mend=mend)
+        self.flaw = flaw
 
 
 class UnsupportedFilter(CallerError):

@@ -2,79 +2,67 @@
 
     permit: [{action: use, when: [purpose == research, dateTime < 2027-01-01]}]
 
-The words map one to one to ODRL (`policies/README.md` lists them). Names are those of the vocabulary: here, other than in
-what a peer sends, an unknown name is an error, because someone is there to mend it.
+The words map one to one to ODRL (`policies/README.md` lists them); `yamlwrite` is the way back, `yamlline` knows the inside
+of a line. Names are those of the vocabulary: here, other than in what a peer sends, an unknown name is an error, because
+someone is there to mend it. A name in angle brackets, `<urn:acme:x>`, is taken as it stands.
 Aliases and anchors are refused: a policy says what it says where it says it. Files are opened elsewhere.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
 from connector.errors import PolicyError
-from connector.odrl.jsonld import FUNCTIONS
+from connector.odrl.jsonld import FUNCTIONS, RELATIONS
 from connector.odrl.model import (
     ActionRef,
     AnyConstraint,
     AssetRef,
+    AssetRelation,
     Conflict,
     Constraint,
     Duty,
     DutyRole,
+    Extra,
     LogicalConstraint,
     LogicalOperand,
-    Operator,
     PartyFunction,
     PartyRef,
     Permission,
     Policy,
     PolicyType,
     Prohibition,
+    Shared,
     Value,
 )
 from connector.odrl.operands import right_side
-from connector.odrl.terms import nearest, term
-from connector.odrl.tree import MAX_DEPTH, text_of
-from connector.odrl.truth import Unknown
+from connector.odrl.terms import expand, nearest, term
+from connector.odrl.tree import text_of
+from connector.odrl.truth import Code, Unknown
 from connector.odrl.vocabulary import Vocabulary
+from connector.odrl.yamlline import read_line, read_value
+from connector.odrl.yamltree import YamlReader, compose
 
-MAX_CHARACTERS = 1_000_000
-
-OPERATORS: Mapping[str, Operator] = {
-    "==": Operator.EQ,
-    "!=": Operator.NEQ,
-    "<=": Operator.LTEQ,
-    ">=": Operator.GTEQ,
-    "<": Operator.LT,
-    ">": Operator.GT,
-    "in": Operator.IS_ANY_OF,
-    "all of": Operator.IS_ALL_OF,
-    "none of": Operator.IS_NONE_OF,
-    "within": Operator.IS_PART_OF,
-    "contains": Operator.HAS_PART,
-    "is a": Operator.IS_A,
-}
 LOGIC: Mapping[str, LogicalOperand] = {
     "all": LogicalOperand.AND,
     "any": LogicalOperand.OR,
     "one": LogicalOperand.XONE,
     "sequence": LogicalOperand.AND_SEQUENCE,
 }
-_ABOUT = {"title": "http://purl.org/dc/terms/title", "description": "http://purl.org/dc/terms/description"}
-_POLICY = ("policy", "type", "profile", "conflict", "assigner", "assignee", "target", "permit", "forbid", "oblige", *_ABOUT)
-_RULE = ("id", "action", "target", "assigner", "assignee", "when", *FUNCTIONS)
-_LINE = re.compile(
-    r"(?P<left>[^\s<>=!]+)\s*"
-    r"(?P<op>==|!=|<=|>=|<|>|\b(?:in|all\s+of|none\s+of|within|contains|is\s+a)\b)\s*"
-    r"(?P<right>.*)",
-    flags=re.DOTALL,
+ABOUT = {"title": "http://purl.org/dc/terms/title", "description": "http://purl.org/dc/terms/description"}
+ALSO = "also"
+_SHARED = ("action", "target", "assigner", "assignee", *FUNCTIONS, *RELATIONS, ALSO)
+_POLICY = (
+    *("policy", "type", *ABOUT, "profile", "conflict", "inherits", "agreed_at"),
+    *("permit", "forbid", "oblige", *_SHARED),
 )
-_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s+([A-Za-z%][\w:/#.%-]*)")
+_RULE = ("id", "when", *_SHARED)
+_DUTIES = ("duty", "remedy", "consequence", "oblige")
+_REFERENCE = ("id", "members_of", "source", "where", "part_of", ALSO)
 _T = TypeVar("_T")
 _R = TypeVar("_R", Permission, Prohibition, Duty)
 
@@ -84,243 +72,256 @@ def read(text: str, vocabulary: Vocabulary, name: str = "policy.yaml") -> Policy
 
     Raises: PolicyError with file, line and column, what is wrong there and the nearest known word.
     """
-    return _Reader(vocabulary, name).policy(_compose(text, name))
+    root = compose(text, name)
+    return _Reader(vocabulary, name, root).policy(root)
 
 
-def _compose(text: str, name: str) -> yaml.Node:
-    if len(text) > MAX_CHARACTERS:
-        raise PolicyError(f"a policy of more than {MAX_CHARACTERS} characters", where=name, mend="split it")
-    try:
-        depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise PolicyError(
-                    f"nested deeper than {MAX_DEPTH}", where=_at(name, event.start_mark), mend="flatten the constraints"
-                )
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise PolicyError("an anchor or alias", where=_at(name, event.start_mark), mend="write the part out")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mend = "quote the constraint if it contains `[`, `,` or `: ` inside brackets"
-        raise PolicyError(
-            f"not YAML: {error.problem}", where=_at(name, error.problem_mark or error.context_mark), mend=mend
-        ) from None
-    except yaml.YAMLError as error:
-        raise PolicyError(f"not YAML: {str(error).splitlines()[0]}", where=name, mend="save it as UTF-8 text") from None
-    if node is None:
-        raise PolicyError("an empty file", where=name, mend="begin with `policy:` and `permit:`")
-    return node
-
-
-class _Mark(Protocol):
-    line: int
-    column: int
-
-
-def _at(name: str, mark: _Mark | None) -> str:
-    return f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-
-
-class _Reader:
-    def __init__(self, vocabulary: Vocabulary, name: str) -> None:
+class _Reader(YamlReader):
+    def __init__(self, vocabulary: Vocabulary, name: str, root: yaml.Node) -> None:
+        super().__init__(name)
         self.vocabulary = vocabulary
-        self.name = name
+        # duties that are written out, by identifier: elsewhere `{id: ...}` alone stands for them
+        self.duties = {uid: node for uid, node in self.written_duties(root) if uid}
+        self.within: tuple[str, ...] = ()
 
     # --- the parts of a policy
 
     def policy(self, node: yaml.Node) -> Policy:
         fields = self.fields(node, _POLICY)
         where = self.at(node)
-        names = {kind.value.casefold(): kind for kind in PolicyType}
         kinds = {conflict.value: conflict for conflict in Conflict}
-        permissions = tuple(self.permission(item) for item in self.items(fields.get("permit")))
-        prohibitions = tuple(self.prohibition(item) for item in self.items(fields.get("forbid")))
-        obligations = tuple(self.duty(item, DutyRole.OBLIGATION) for item in self.items(fields.get("oblige")))
+        is_shared = "action" in fields
+        permissions = tuple(self.permission(item, is_shared) for item in self.items(fields.get("permit")))
+        prohibitions = tuple(self.prohibition(item, is_shared) for item in self.items(fields.get("forbid")))
+        obligations = tuple(
+            self.duty(item, DutyRole.OBLIGATION, is_shared=is_shared) for item in self.items(fields.get("oblige"))
+        )
         if not (permissions or prohibitions or obligations):
-            raise PolicyError("a policy without rules", where=where, mend="write `permit: [use]`")
+            raise PolicyError("a policy without rules", where=where, mend="write `permit: [use]`", flaw="rule-missing")
+        about = [(iri, text_of(self.text(fields[key]))) for key, iri in ABOUT.items() if key in fields]
         return Policy(
-            uid=self.optional(fields, "policy"),
-            type=self.choice(fields["type"], names, "policy type") if "type" in fields else PolicyType.SET,
+            **(self.shared(fields) | {"uid": self.optional(fields, "policy")}),
+            type=self.type(fields["type"]) if "type" in fields else PolicyType.SET,
             profiles=tuple(self.text(item) for item in self.items(fields.get("profile"))),
+            inherit_from=tuple(self.text(item) for item in self.items(fields.get("inherits"))),
             conflicts=tuple(self.choice(item, kinds, "conflict strategy") for item in self.items(fields.get("conflict"))),
-            targets=self.assets(fields.get("target")),
-            assigners=self.parties(fields.get("assigner")),
-            assignees=self.parties(fields.get("assignee")),
+            timestamp=self.optional(fields, "agreed_at"),
             permissions=permissions,
             prohibitions=prohibitions,
             obligations=obligations,
-            extra=tuple(sorted((iri, text_of(self.text(fields[key]))) for key, iri in _ABOUT.items() if key in fields)),
+            extra=tuple(sorted((*about, *self.also(fields)))),
             where=where,
         )
 
-    def permission(self, node: yaml.Node) -> Permission:
-        fields = self.rule_fields(node, "duty")
+    def type(self, node: yaml.Node) -> str:
+        text = self.text(node)
+        if text[0] == "<" and text[-1] == ">":
+            return text[1:-1]
+        return self.choice(node, {kind.value.casefold(): kind for kind in PolicyType}, "policy type")
+
+    def permission(self, node: yaml.Node, is_shared: bool) -> Permission:
+        fields = self.rule_fields(node, "duty", is_shared=is_shared)
         duties = tuple(self.duty(item, DutyRole.CONDITION) for item in self.items(fields.get("duty")))
         return self.rule(Permission(duties=duties), fields, node)
 
-    def prohibition(self, node: yaml.Node) -> Prohibition:
-        fields = self.rule_fields(node, "remedy")
+    def prohibition(self, node: yaml.Node, is_shared: bool) -> Prohibition:
+        fields = self.rule_fields(node, "remedy", is_shared=is_shared)
         remedies = tuple(self.duty(item, DutyRole.REMEDY) for item in self.items(fields.get("remedy")))
         return self.rule(Prohibition(remedies=remedies), fields, node)
 
-    def duty(self, node: yaml.Node, role: DutyRole) -> Duty:
+    def duty(self, node: yaml.Node, role: DutyRole, *, is_shared: bool = False) -> Duty:
         last = role in (DutyRole.REMEDY, DutyRole.CONSEQUENCE)
-        fields = self.rule_fields(node, *(() if last else ("consequence",)))
+        uid = self.only_id(node)
+        if uid is not None:
+            # Information Model 2.6.5: one duty may stand with several rules, and is fulfilled once for all
+            if uid not in self.duties:
+                mend = nearest(uid, self.duties) or "write the duty out here"
+                raise PolicyError(f"no duty `{uid[:60]}` is written out", where=self.at(node), mend=mend, flaw="duty-unknown")
+            node = self.duties[uid]
+            if uid in self.within:
+                raise PolicyError("a duty within itself", where=self.at(node), mend="write it out", flaw="duty-unknown")
+            self.within = (*self.within, uid)
+        fields = self.rule_fields(node, *(() if last else ("consequence",)), is_shared=is_shared)
         consequences = tuple(self.duty(item, DutyRole.CONSEQUENCE) for item in self.items(fields.get("consequence")))
-        return self.rule(Duty(role=role, consequences=consequences), fields, node)
+        found = self.rule(Duty(role=role, consequences=consequences), fields, node)
+        self.within = self.within[:-1] if uid is not None else self.within
+        return found
 
-    def rule_fields(self, node: yaml.Node, *more: str) -> dict[str, yaml.Node]:
+    def only_id(self, node: yaml.Node) -> str | None:
+        """The identifier, where a duty is nothing else: `{id: urn:acme:inform}`."""
+        if isinstance(node, yaml.MappingNode) and len(node.value) == 1 and self.text(node.value[0][0]) == "id":
+            return self.text(node.value[0][1])
+        return None
+
+    def written_duties(self, node: yaml.Node) -> Iterator[tuple[str | None, yaml.Node]]:
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode) and key.value in _DUTIES:
+                for item in self.items(value):
+                    named = item.value if isinstance(item, yaml.MappingNode) and len(item.value) > 1 else ()
+                    yield next((v.value for k, v in named if k.value == "id" and isinstance(v.value, str)), None), item
+            for inner in value.value if isinstance(value, yaml.SequenceNode) else (value,):
+                yield from self.written_duties(inner)
+
+    def rule_fields(self, node: yaml.Node, *more: str, is_shared: bool) -> dict[str, yaml.Node]:
         if isinstance(node, yaml.ScalarNode):
             return {"action": node}
         fields = self.fields(node, (*_RULE, *more))
-        if "action" not in fields:
-            raise PolicyError("a rule without an action", where=self.at(node), mend="write `action: use`")
+        # an empty list says on purpose that no action is named; ODRL 2.2 asks for one, and a peer's rule may lack it
+        if "action" not in fields and not is_shared:
+            raise PolicyError(
+                "a rule without an action", where=self.at(node), mend="write `action: use`", flaw="action-missing"
+            )
         return fields
 
     def rule(self, rule: _R, fields: Mapping[str, yaml.Node], node: yaml.Node) -> _R:
         parts: dict[str, Any] = {
-            "uid": self.optional(fields, "id"),
-            "actions": tuple(self.action(item) for item in self.items(fields["action"])),
-            "targets": self.assets(fields.get("target")),
-            "assigners": self.parties(fields.get("assigner")),
-            "assignees": self.parties(fields.get("assignee")),
-            "functions": tuple(
-                PartyFunction(name=name, party=party) for name in FUNCTIONS for party in self.parties(fields.get(name))
-            ),
-            "constraints": tuple(self.constraint(item) for item in self.items(fields.get("when"))),
+            **self.shared(fields),
+            "constraints": self.constraints(fields.get("when")),
+            "extra": self.also(fields),
             "where": self.at(node),
         }
         return replace(rule, **parts)
 
+    def shared(self, fields: Mapping[str, yaml.Node]) -> dict[str, Any]:
+        """What rules and policies have in common, see `model.Shared`."""
+        found = Shared(
+            uid=self.optional(fields, "id"),
+            actions=tuple(self.action(item) for item in self.items(fields.get("action"))),
+            targets=tuple(AssetRef(**self.reference(item)) for item in self.items(fields.get("target"))),
+            assigners=tuple(PartyRef(**self.reference(item)) for item in self.items(fields.get("assigner"))),
+            assignees=tuple(PartyRef(**self.reference(item)) for item in self.items(fields.get("assignee"))),
+            functions=tuple(
+                PartyFunction(name=name, party=PartyRef(**self.reference(item)))
+                for name in FUNCTIONS
+                for item in self.items(fields.get(name))
+            ),
+            relations=tuple(
+                AssetRelation(name=name, asset=AssetRef(**self.reference(item)))
+                for name in RELATIONS
+                for item in self.items(fields.get(name))
+            ),
+        )
+        names = ("uid", "actions", "targets", "assigners", "assignees", "functions", "relations")
+        return {name: getattr(found, name) for name in names}
+
     def action(self, node: yaml.Node) -> ActionRef:
-        refinements: tuple[AnyConstraint, ...] = ()
-        name_node = node
-        if isinstance(node, yaml.MappingNode):
-            if len(node.value) != 1:
-                raise PolicyError("an action of several names", where=self.at(node), mend="write `{use: [refinement, ...]}`")
-            name_node, inner = node.value[0]
-            refinements = tuple(self.constraint(item) for item in self.items(inner))
-        name = self.text(name_node)
-        known = self.vocabulary.action(name)
-        if known is None:
-            raise PolicyError(f"unknown action `{name}`", where=self.at(name_node), mend=self.vocabulary.hint_action(name))
-        return ActionRef(name=term(name), refinements=refinements, where=self.at(name_node))
+        if not isinstance(node, yaml.MappingNode):
+            return ActionRef(name=self.action_name(node), where=self.at(node))
+        if any(self.text(key) == "action" for key, _ in node.value):
+            fields = self.fields(node, ("action", "id", "where", ALSO))
+            return ActionRef(
+                name=self.action_name(fields["action"]),
+                uid=self.optional(fields, "id"),
+                refinements=self.constraints(fields.get("where")),
+                extra=self.also(fields),
+                where=self.at(node),
+            )
+        if len(node.value) != 1:
+            mend = "write `{use: [refinement, ...]}`"
+            raise PolicyError("an action of several names", where=self.at(node), mend=mend, flaw="syntax")
+        name, inner = node.value[0]
+        return ActionRef(name=self.action_name(name), refinements=self.constraints(inner), where=self.at(name))
 
-    def assets(self, node: yaml.Node | None) -> tuple[AssetRef, ...]:
-        return tuple(AssetRef(uid=self.text(item), where=self.at(item)) for item in self.items(node))
+    def action_name(self, node: yaml.Node) -> str:
+        name = self.text(node)
+        if name[0] == "<" and name[-1] == ">":
+            return name[1:-1]
+        if self.vocabulary.action(name) is None:
+            mend = self.vocabulary.hint_action(name)
+            raise PolicyError(f"unknown action `{name[:60]}`", where=self.at(node), mend=mend, flaw=Code.ACTION_UNKNOWN.value)
+        return term(name)
 
-    def parties(self, node: yaml.Node | None) -> tuple[PartyRef, ...]:
-        found = []
-        for item in self.items(node):
-            if isinstance(item, yaml.MappingNode):
-                fields = self.fields(item, ("members_of", "where"))
-                if "members_of" not in fields:
-                    raise PolicyError("a party without a name", where=self.at(item), mend="write `{members_of: urn:group:x}`")
-                group = self.text(fields["members_of"])
-                refinements = tuple(self.constraint(part) for part in self.items(fields.get("where")))
-                source, uid = (group, None) if refinements else (None, group)
-                found.append(PartyRef(uid=uid, source=source, is_collection=True, refinements=refinements, where=self.at(item)))
-            else:
-                found.append(PartyRef(uid=self.text(item), where=self.at(item)))
-        return tuple(found)
+    def reference(self, node: yaml.Node) -> dict[str, Any]:
+        """An asset or a party: its name; or a collection, `members_of`, with `where` its members are picked."""
+        where = self.at(node)
+        if not isinstance(node, yaml.MappingNode):
+            return {"uid": self.text(node), "where": where}
+        fields = self.fields(node, _REFERENCE)
+        refinements = self.constraints(fields.get("where"))
+        uid, source, group = (self.optional(fields, key) for key in ("id", "source", "members_of"))
+        if group is not None:
+            if uid is not None or source is not None:
+                raise PolicyError("a name beside `members_of`", where=where, mend="keep one", flaw="syntax")
+            # Information Model 2.2.2, 2.3.2: with a refinement, `source` takes the place of `uid`
+            source, uid = (group, None) if refinements else (None, group)
+        elif uid is None and source is None:
+            mend = "write `{members_of: urn:group:x}`"
+            raise PolicyError("a party or asset without a name", where=where, mend=mend, flaw="value-missing")
+        elif refinements and source is None:
+            mend = "write `members_of:` in place of `id:`"
+            raise PolicyError("`where` picks members, and this is no collection", where=where, mend=mend, flaw="syntax")
+        return {
+            "uid": uid,
+            "source": source,
+            "is_collection": group is not None or source is not None,
+            "refinements": refinements,
+            "part_of": tuple(self.text(item) for item in self.items(fields.get("part_of"))),
+            "extra": self.also(fields),
+            "where": where,
+        }
+
+    def also(self, fields: Mapping[str, yaml.Node]) -> Extra:
+        """Properties that ODRL does not know, by name."""
+        return self.json_fields(fields[ALSO]) if ALSO in fields else ()
 
     # --- constraints
 
+    def constraints(self, node: yaml.Node | None) -> tuple[AnyConstraint, ...]:
+        return tuple(self.constraint(item) for item in self.items(node))
+
     def constraint(self, node: yaml.Node) -> AnyConstraint:
-        if isinstance(node, yaml.MappingNode):
-            fields = self.fields(node, tuple(LOGIC))
-            if len(fields) != 1:
-                raise PolicyError(
-                    "a constraint of several kinds", where=self.at(node), mend="write one of all, any, one, sequence"
-                )
-            key, inner = next(iter(fields.items()))
-            members = tuple(self.constraint(item) for item in self.items(inner))
-            if len(members) < 2:
-                raise PolicyError(
-                    f"`{key}` of {len(members)} constraints", where=self.at(node), mend="name at least two, or none"
-                )
-            return LogicalConstraint(operand=LOGIC[key], members=members, where=self.at(node))
-        return self.line(self.text(node), node)
-
-    def line(self, text: str, node: yaml.Node) -> Constraint:
-        where = self.at(node)
-        match = _LINE.fullmatch(text.strip())
-        if not match:
-            raise PolicyError(
-                f"`{text[:60]}` is no constraint", where=where, mend="write `operand operator value`, such as `count <= 10`"
-            )
-        operator = OPERATORS[re.sub(r"\s+", " ", match["op"])]
-        operand = self.vocabulary.operand(match["left"])
-        if operand is None:
-            hint = self.vocabulary.hint_operand(match["left"])
-            raise PolicyError(f"unknown left operand `{match['left'][:60]}`", where=where, mend=hint)
-        values, unit = self.values(match["right"].strip(), where)
-        constraint = Constraint(left=operand.name, operator=operator, right=values, unit=unit, where=where)
-        right = right_side(constraint, operand)
-        if isinstance(right, Unknown):
-            raise PolicyError(right.detail, where=where, mend=f"see `{operand.label}` in the vocabulary")
-        return constraint
-
-    def values(self, text: str, where: str) -> tuple[tuple[Value, ...], Value | None]:
-        if not text:
-            raise PolicyError("a constraint without a value", where=where, mend="write what to compare with")
-        if text.startswith("["):
-            if not text.endswith("]"):
-                raise PolicyError("a list that does not end", where=where, mend="close it with `]`")
-            values = tuple(_word(item.strip()) for item in text[1:-1].split(",") if item.strip())
-            if not values:
-                raise PolicyError("an empty list", where=where, mend="name at least one value")
-            return values, None
-        quantity = _QUANTITY.fullmatch(text)
-        if quantity:
-            return (Value(text=quantity[1]),), _word(quantity[2])
-        return (_word(text),), None
-
-    # --- YAML
-
-    def at(self, node: yaml.Node) -> str:
-        return _at(self.name, node.start_mark)
-
-    def fields(self, node: yaml.Node, known: tuple[str, ...]) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):
-            raise PolicyError("expected `name: value` lines", where=self.at(node), mend=nearest("", known, 6))
-        found: dict[str, yaml.Node] = {}
-        for key_node, value in node.value:
-            key = self.text(key_node)
-            if key not in known:
-                raise PolicyError(f"unknown word `{key[:60]}`", where=self.at(key_node), mend=nearest(key, known, 6))
-            if key in found:
-                raise PolicyError(f"`{key}` is written twice", where=self.at(key_node), mend="make a list of it")
-            found[key] = value
-        return found
+            return self.line(node)
+        fields = self.fields(node, (*LOGIC, "condition", "id", "datatype", "status", ALSO))
+        kinds = [key for key in fields if key in LOGIC or key == "condition"]
+        if len(kinds) != 1:
+            mend = "write one of all, any, one, sequence, condition"
+            raise PolicyError("a constraint of several kinds", where=self.at(node), mend=mend, flaw="syntax")
+        key = kinds[0]
+        beside: dict[str, Any] = {"uid": self.optional(fields, "id"), "extra": self.also(fields), "where": self.at(node)}
+        if key == "condition":
+            beside |= {
+                "datatype": expand(self.text(fields["datatype"])) if "datatype" in fields else None,
+                "status": self.status(fields["status"]) if "status" in fields else None,
+            }
+            return self.line(fields[key], beside)
+        if "datatype" in fields or "status" in fields:
+            mend = "write them beside a `condition:`"
+            raise PolicyError(f"`datatype` or `status` of `{key}`", where=self.at(node), mend=mend, flaw="syntax")
+        members = self.constraints(fields[key])
+        if len(members) < 2:
+            what = f"`{key}` of {len(members)} constraints"
+            raise PolicyError(what, where=self.at(node), mend="name at least two, or none", flaw="syntax")
+        return LogicalConstraint(operand=LOGIC[key], members=members, **beside)
 
-    def items(self, node: yaml.Node | None) -> Iterator[yaml.Node]:
-        if isinstance(node, yaml.SequenceNode):
-            yield from node.value
-        elif node is not None:
-            yield node
+    def status(self, node: yaml.Node) -> Value:
+        return read_value(self.text(node), lambda offset: self.at(node, offset))
 
-    def text(self, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
-            raise PolicyError(
-                "expected a word", where=self.at(node), mend="write it in one line; quote it if it has special signs"
-            )
-        return str(node.value).strip()
-
-    def optional(self, fields: Mapping[str, yaml.Node], key: str) -> str | None:
-        return self.text(fields[key]) if key in fields else None
+    def line(self, node: yaml.Node, beside: Mapping[str, Any] | None = None) -> Constraint:
+        found = read_line(self.text(node), lambda offset: self.at(node, offset))
+        operand = None if found.is_verbatim else self.vocabulary.operand(found.left)
+        if operand is None and not found.is_verbatim:
+            what = f"unknown left operand `{found.left[:60]}`"
+            mend = self.vocabulary.hint_operand(found.left)
+            raise PolicyError(what, where=self.at(node), mend=mend, flaw=Code.OPERAND_UNKNOWN.value)
+        constraint = Constraint(
+            left=operand.name if operand else found.left,
+            operator=found.operator,
+            right=found.right,
+            right_references=found.right_references,
+            unit=found.unit,
+            **{"where": self.at(node), **(beside or {})},
+        )
+        right = right_side(constraint, operand) if operand else ()
+        # a reference is lawful; that nobody follows it is for those who judge
+        if isinstance(right, Unknown) and right.code is not Code.REFERENCE_UNRESOLVABLE and operand:
+            mend = f"`{operand.short}`: {operand.text['en']}" if "en" in operand.text else f"see `{operand.label}`"
+            raise PolicyError(right.detail, where=self.at(node, found.right_at), mend=mend, flaw=right.code.value)
+        return constraint
 
     def choice(self, node: yaml.Node, known: Mapping[str, _T], what: str) -> _T:
         word = self.text(node)
         if word.casefold() not in known:
-            raise PolicyError(f"unknown {what} `{word[:60]}`", where=self.at(node), mend=nearest(word, known, 8))
+            mend = nearest(word, known, 8)
+            raise PolicyError(f"unknown {what} `{word[:60]}`", where=self.at(node), mend=mend, flaw="word-unknown")
         return known[word.casefold()]
-
-
-def _word(text: str) -> Value:
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        return Value(text=text[1:-1])
-    if len(text) > 2 and text[0] == "<" and text[-1] == ">":
-        return Value(text=text[1:-1], is_iri=True)
-    return Value(text=text)
