@@ -8,9 +8,10 @@ assertions. Payload: `iss` the governance DID, `sub` the id of the space, `seq` 
 list says, `iat`, `exp`, and the entries:
 
     participants  [{"id": DID, "state": "ACTIVE" | "SUSPENDED" | "REVOKED", "name": TEXT, "address": URL, "since": DATE}]
-    issuers       [{"id": DID, "types": [TEXT], "from": DATE, "until": DATE}]
+    issuers       [{"id": DID, "types": [TEXT], "from": DATE, "until": DATE, "list": URL}]
 
-`address` is where the participant's connector answers: `<address>/.well-known/dspace-version` stands below it.
+`address` is where the participant's connector answers: `<address>/.well-known/dspace-version` stands below it. `list` is where the
+issuer lists those that it accredits in turn; without it, it accredits nobody.
 A list is refused when it is over (stale), has a smaller number than one seen before (rolled back), the same number and other entries
 (two truths), or is not signed by the governance of the space (forged).
 """
@@ -88,6 +89,16 @@ class ListedIssuer:
     types: tuple[str, ...]
     begins: datetime | None = None
     ends: datetime | None = None
+    list: str = ""
+    """Where it lists those that it accredits itself; empty when it accredits nobody."""
+
+    def is_listed(self, type_: str, now: datetime) -> bool:
+        """Whether it is believed for `type_` now."""
+        return (
+            (type_ in self.types or "*" in self.types)
+            and (self.begins is None or self.begins <= now)
+            and (self.ends is None or now < self.ends)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +214,7 @@ def _shown(one: ListedParticipant | ListedIssuer) -> dict[str, Any]:
         found = {"id": one.id, "state": one.state.value, "name": one.name, "address": one.address, "since": _date(one.since)}
     else:
         found = {"id": one.id, "types": list(one.types), "from": _date(one.begins), "until": _date(one.ends)}
+        found["list"] = one.list
     return {name: value for name, value in found.items() if value}
 
 
@@ -223,7 +235,13 @@ def _issuer(entry: Mapping[str, Any]) -> ListedIssuer:
     types = entry.get("types")
     if not isinstance(types, list) or not types or not all(isinstance(one, str) and one for one in types):
         raise _refused("format", "an issuer's `types` is no list of names")
-    return ListedIssuer(id=_did(entry), types=tuple(types), begins=_read_date(entry, "from"), ends=_read_date(entry, "until"))
+    return ListedIssuer(
+        id=_did(entry),
+        types=tuple(types),
+        begins=_read_date(entry, "from"),
+        ends=_read_date(entry, "until"),
+        list=_text(entry, "list"),
+    )
 
 
 def _did(entry: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "pyshacl": ("rdf",),
     "pyoxigraph": ("rdf",),
     "jsonschema_rs": ("federation",),
-    "yaml": ("odrl", "describe", "cli"),
+    "yaml": ("odrl", "describe", "cli", "identity/framework_file"),  # trust frameworks are no policies, and need lines
     "pyarrow": ("describe",),
     # data and state
     "sqlite3": ("storage",),
