@@ -16,6 +16,10 @@ from connector.dsp.negotiation import Agreement, Negotiation
 from connector.dsp.process import Due, Outgoing, Process, Record
 from connector.dsp.tables import Kind, Role, State
 from connector.dsp.transfer import Transfer
+from connector.ports.jobs import Jobs
+from connector.ports.journal import Journal
+from connector.ports.page import Page as Page
+from connector.ports.replay import ReplayStore
 
 P = TypeVar("P", bound=Process)
 PROCESS_TYPES: Mapping[Kind, type[Process]] = {Kind.NEGOTIATION: Negotiation, Kind.TRANSFER: Transfer}
@@ -163,19 +167,6 @@ class Filter:
     is_held: bool | None = None
 
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[T]):
-    """A part of a list, newest first for processes and agreements, by id for documents."""
-
-    items: tuple[T, ...]
-    total: int
-    next_cursor: str | None = None
-    """Opaque; None on the last page."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """Something an operator wrote: an asset, a policy, a definition, a participant, a sealed secret."""
@@ -198,6 +189,21 @@ class Store(Protocol):
     `node` is the id of the running node; what it has leased and not finished is free for others when the lease ends, and for
     itself when it starts anew.
     """
+
+    @property
+    def journal(self) -> Journal:
+        """The streams that are only appended to."""
+        ...
+
+    @property
+    def jobs(self) -> Jobs:
+        """The background work."""
+        ...
+
+    @property
+    def replay(self) -> ReplayStore:
+        """The tokens that were used."""
+        ...
 
     async def open(self) -> None:
         """Ready the store: files, connections, schema check.

@@ -18,6 +18,8 @@ from connector.dsp.process import Due, Outgoing, Process, Record
 from connector.dsp.tables import Kind
 from connector.dsp.transfer import Transfer
 from connector.errors import BadMessage, Conflict, InternalError
+from connector.ports.jobs import MOST_FAILURES, Failure, Job, NewJob
+from connector.ports.journal import Entry
 from connector.ports.store import Attempt, Change, Filter, Key, PeerKey
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,6 +29,7 @@ encode = msgspec.json.Encoder().encode
 """Any of the values below, or a JSON tree, as JSON."""
 _NEGOTIATION = msgspec.json.Decoder(Negotiation)
 _TRANSFER = msgspec.json.Decoder(Transfer)
+_FAILURES = msgspec.json.Decoder(tuple[Failure, ...])
 decode_agreement = msgspec.json.Decoder(Agreement).decode
 decode_record = msgspec.json.Decoder(Record).decode
 decode_attempt = msgspec.json.Decoder(Attempt).decode
@@ -208,3 +211,56 @@ def fits_agreement(agreement: Agreement, filter_: Filter) -> bool:
 def tree(body: Mapping[str, Any]) -> bytes:
     """A document's body as JSON."""
     return encode(dict(body))
+
+
+# --- jobs and journal entries: the rows that SQL adapters select, in this order
+
+
+def job_body(job: NewJob) -> bytes:
+    """A job's body as JSON.
+
+    Raises: BadMessage when it is none.
+    """
+    try:
+        return tree(job.body)
+    except (TypeError, ValueError) as fault:
+        raise BadMessage(f"this cannot be the body of a job: {fault}", where=f"{job.kind} {job.id}") from fault
+
+
+def failures(job: Job, failure: Failure) -> bytes:
+    """The kept failures of `job` with another one, as JSON."""
+    return encode((*job.failures, failure)[-MOST_FAILURES:])
+
+
+def job_of(row: Any) -> Job:
+    """The job in a row: number, participant, kind, id, order key, body, four counts and moments, failures, node, given up."""
+    number, participant, kind, id_, order_key, body, created_at, not_before, tries, turn, failed, node, given_up_at = row
+    return Job(
+        number=number,
+        participant=participant,
+        kind=kind,
+        id=id_,
+        body=decode_tree(body),
+        order_key=order_key,
+        created_at=moment_of(created_at),
+        not_before=moment_of(not_before),
+        tries=tries,
+        turn=turn,
+        failures=_FAILURES.decode(failed),
+        node=node,
+        given_up_at=moment_of(given_up_at) if given_up_at is not None else None,
+    )
+
+
+def entry_of(participant: str, stream: str, row: Any) -> Entry:
+    """The entry in a row: number, moment, digest before, digest, body."""
+    number, at, previous, sha256, body = row
+    return Entry(
+        participant=participant,
+        stream=stream,
+        number=number,
+        at=moment_of(at),
+        body=decode_tree(body),
+        previous=previous,
+        sha256=sha256,
+    )

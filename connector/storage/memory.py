@@ -30,6 +30,9 @@ from connector.ports.store import (
     Timeline,
 )
 from connector.storage import codec
+from connector.storage.jobs import MemoryJobRows, MemoryJobs
+from connector.storage.journal import MemoryJournal
+from connector.storage.replay import MemoryReplay
 
 T = TypeVar("T")
 
@@ -85,6 +88,9 @@ class Memory:
     agreements: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
     documents: dict[tuple[str, str], dict[str, tuple[Document, bytes]]] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    jobs: MemoryJobRows = field(default_factory=MemoryJobRows)
+    replay: MemoryReplay = field(default_factory=MemoryReplay)
 
 
 class MemoryStore:
@@ -94,6 +100,9 @@ class MemoryStore:
         self._node = node
         self._lease = timedelta(seconds=lease_s)
         self._memory = memory or Memory()
+        self.journal = self._memory.journal
+        self.jobs = MemoryJobs(self._memory.jobs, node=node, lease=self._lease)
+        self.replay = self._memory.replay
 
     async def open(self) -> None:
         """Nothing to ready."""

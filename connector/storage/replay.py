@@ -29,9 +29,7 @@ class MemoryReplay:
         at = now.timestamp()
         while self._ends and self._ends[0][0] <= at:
             del self._until[heapq.heappop(self._ends)[1]]
-        # each part is digested by itself: no text in one can move into the next
-        parts = (hashlib.sha256(part.encode("utf-8", "surrogatepass")).digest() for part in (participant, issuer, jti))
-        key = hashlib.sha256(b"".join(parts)).digest()
+        key = fingerprint(participant, issuer, jti)
         if key in self._until:
             return False
         if len(self._until) >= self._most:
@@ -41,3 +39,10 @@ class MemoryReplay:
             self._until[key] = end
             heapq.heappush(self._ends, (end, key))
         return True
+
+
+def fingerprint(participant: str, issuer: str, jti: str) -> bytes:
+    """The 32 bytes that a token is remembered by."""
+    # each part is digested by itself: no text in one can move into the next
+    parts = (hashlib.sha256(part.encode("utf-8", "surrogatepass")).digest() for part in (participant, issuer, jti))
+    return hashlib.sha256(b"".join(parts)).digest()

@@ -20,8 +20,11 @@ from connector.errors import StoreUnavailable
 from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Page, PeerKey, Timeline
 from connector.storage.postgres import faults, schema
 from connector.storage.postgres.herald import Herald
+from connector.storage.postgres.jobs import PostgresJobs
+from connector.storage.postgres.journal import PostgresJournal
 from connector.storage.postgres.link import Link
 from connector.storage.postgres.reads import Reads
+from connector.storage.postgres.replay import PostgresReplay
 from connector.storage.postgres.writes import Writes
 
 
@@ -35,6 +38,9 @@ class PostgresStore:
         self._wake: Callable[[], None] = _nobody
         self._reads = Reads(self._link)
         self._open: tuple[Writes, Herald] | None = None
+        self.journal = PostgresJournal(self._link)
+        self.jobs = PostgresJobs(self._link, node=node, lease_s=lease_s, tell=self._tell)
+        self.replay = PostgresReplay(self._link)
 
     async def open(self) -> None:
         if self._open is not None:
@@ -48,7 +54,7 @@ class PostgresStore:
         finally:
             await self._link.hang_up(connection)
         await self._link.open()
-        herald = Herald(self._link, node=self._node, schema=name, wake=lambda: self._wake())
+        herald = Herald(self._link, node=self._node, schema=name, wake=self._heard)
         self._open = Writes(self._link, herald, node=self._node, lease_s=self._lease_s), herald
         herald.start()
 
@@ -67,6 +73,14 @@ class PostgresStore:
             raise faults.at_opening(fault, self._link.where) from fault
         finally:
             await self._link.hang_up(connection)
+
+    def _tell(self, moment: int) -> None:
+        if self._open is not None:
+            self._open[1].tell(moment)
+
+    def _heard(self) -> None:
+        self._wake()
+        self.jobs.hear()
 
     def listen(self, wake: Callable[[], None]) -> None:
         self._wake = wake

@@ -27,7 +27,7 @@ SQL: Final = statements("postgres")
 _NOTHING: Final = b"[]"
 _MESSAGE_EXISTS: Final = "KT002"
 _AGREEMENT_EXISTS: Final = "KT003"
-_TRIES: Final = 5
+TRIES: Final = 5
 """How often a transaction is begun that the server undoes for another's sake."""
 
 
@@ -80,7 +80,7 @@ class Writes:
                     stale = found
                 except asyncpg.PostgresError as fault:
                     tries += 1
-                    if faults.state(fault) not in faults.TRY_AGAIN or tries == _TRIES:
+                    if faults.state(fault) not in faults.TRY_AGAIN or tries == TRIES:
                         raise
 
     async def _transition(

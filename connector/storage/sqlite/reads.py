@@ -6,8 +6,7 @@ Those that find one row by its key run on the event loop; lists and timelines ru
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -18,21 +17,12 @@ from connector.dsp.process import Process, Record
 from connector.dsp.tables import Kind, State
 from connector.ports.store import Attempt, Document, Filter, Key, Page, Timeline
 from connector.storage import codec
+from connector.storage.sqlite.access import one_view
 from connector.storage.sqlite.writes import SQL, message_in
 
 T = TypeVar("T")
 _decode_records = msgspec.json.Decoder(tuple[Record, ...]).decode
 _decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
-
-
-@contextmanager
-def _one_view(connection: sqlite3.Connection) -> Iterator[None]:
-    """All statements inside see the same state."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
 
 
 # --- one row by its key
@@ -117,7 +107,7 @@ def _newest(
     # columns and tables are words of this file; values are always parameters
     where = " AND ".join(f"{column} = ?" for column in asked)
     behind, before = ("", ()) if cursor is None else (f" AND {order} < ?", (codec.number_after(cursor),))
-    with _one_view(connection):
+    with one_view(connection):
         (total,) = connection.execute(f"SELECT count(*) FROM {table} WHERE {where}", tuple(asked.values())).fetchone()
         rows = connection.execute(
             f"SELECT {order}, body FROM {table} WHERE {where}{behind} ORDER BY {order} DESC LIMIT ?",
@@ -132,7 +122,7 @@ def _newest(
 
 def documents(connection: sqlite3.Connection, participant: str, kind: str, cursor: str | None, limit: int) -> Page[Document]:
     after = codec.text_after(cursor) if cursor is not None else ""
-    with _one_view(connection):
+    with one_view(connection):
         (total,) = connection.execute(SQL["count_documents"], (participant, kind)).fetchone()
         rows = connection.execute(SQL["documents"], (participant, kind, after, limit + 1)).fetchall()
     return Page(
@@ -155,7 +145,7 @@ def _document(participant: str, kind: str, id_: str, version: int, created_at: i
 
 
 def timeline(connection: sqlite3.Connection, key: Key) -> Timeline:
-    with _one_view(connection):
+    with one_view(connection):
         row: tuple[Any, ...] | None = connection.execute(
             SQL["process_by_pid"], (key.participant, key.pid, key.kind, None)
         ).fetchone()
@@ -175,7 +165,7 @@ def timeline(connection: sqlite3.Connection, key: Key) -> Timeline:
 
 def running(connection: sqlite3.Connection, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
     found: list[Key] = []
-    with _one_view(connection):
+    with one_view(connection):
         for state in dict.fromkeys(states):
             rows = connection.execute(SQL["running"], (state, kind)).fetchall()
             found += (Key(kind=kind, participant=participant, pid=pid) for participant, pid in rows)

@@ -16,9 +16,13 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from connector.ports.replay import ReplayStore
 from connector.ports.store import Store
+from connector.testing.replay_contract import ReplayContract
 from connector.testing.store_contract.agreements import AgreementContract
 from connector.testing.store_contract.documents import DocumentContract
+from connector.testing.store_contract.jobs import JobsContract
+from connector.testing.store_contract.journal import JournalContract
 from connector.testing.store_contract.lists import ListContract
 from connector.testing.store_contract.outbox import OutboxContract
 from connector.testing.store_contract.processes import ProcessContract
@@ -28,7 +32,17 @@ from connector.testing.store_contract.values import LEASE_S, NewStore, Nodes
 __all__ = ["LEASE_S", "NewStore", "Nodes", "StoreContract"]
 
 
-class StoreContract(ProcessContract, ReceivedContract, ListContract, OutboxContract, AgreementContract, DocumentContract):
+class StoreContract(
+    ProcessContract,
+    ReceivedContract,
+    ListContract,
+    OutboxContract,
+    AgreementContract,
+    DocumentContract,
+    JournalContract,
+    JobsContract,
+    ReplayContract,
+):
     """All of the contract; a subclass provides the fixture `new_store`."""
 
     @pytest.fixture
@@ -48,3 +62,8 @@ class StoreContract(ProcessContract, ReceivedContract, ListContract, OutboxContr
     async def store(self, nodes: Nodes) -> Store:
         """The store of the node `here`."""
         return await nodes("here")
+
+    @pytest.fixture
+    async def replays(self, nodes: Nodes) -> tuple[ReplayStore, ReplayStore]:
+        """The used tokens, as two nodes see them."""
+        return (await nodes("here")).replay, (await nodes("there")).replay

@@ -117,11 +117,11 @@ async def test_a_power_cut_before_any_statement_leaves_whole_changes(tmp_path: P
         twice = (outgoing("m"), outgoing("m"))
         await store.advance(key(pid), lambda snapshot: Change(process=negotiation(pid, entries={"n": 1}), outgoing=twice))
 
-    store._parts.writer.connection.set_trace_callback(cut)
+    store._access._parts.writer.connection.set_trace_callback(cut)
     await asyncio.gather(change("a"), change("b"))
     await asyncio.gather(change("a"), break_off("c"), change("b"), change("d"), return_exceptions=True)
     await change("a")
-    store._parts.writer.connection.set_trace_callback(None)
+    store._access._parts.writer.connection.set_trace_callback(None)
     await store.close()
     assert await state(path) == acknowledged == {"a": 3, "b": 2, "d": 1}
     assert {"BEGIN IMMEDIATE", "SAVEPOINT one", "ROLLBACK TO one", "COMMIT"} < {statement for _, statement, _ in copies}

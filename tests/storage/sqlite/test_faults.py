@@ -47,7 +47,7 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 @contextlib.contextmanager
 def full_disk(store: SqliteStore) -> Iterator[None]:
     """The database may not grow."""
-    connection = store._parts.writer.connection
+    connection = store._access._parts.writer.connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
     yield
@@ -167,11 +167,11 @@ async def test_a_value_that_cannot_be_stored_is_the_callers_own_fault(store: Sql
 
 
 async def test_what_the_schema_forbids_is_a_fault_of_ours(store: SqliteStore) -> None:
-    connection = store._parts.writer.connection
+    connection = store._access._parts.writer.connection
     with pytest.raises(InternalError, match="refused by the state store"):
-        await store._parts.writer.run(lambda: connection.execute("INSERT INTO due (process) VALUES (1)"))
+        await store._access._parts.writer.run(lambda: connection.execute("INSERT INTO due (process) VALUES (1)"))
     with pytest.raises(InternalError):
-        await store._parts.writer.run(lambda: connection.execute("no sql"))
+        await store._access._parts.writer.run(lambda: connection.execute("no sql"))
     await put(store, negotiation("one"))
 
 
@@ -196,14 +196,14 @@ async def test_more_callers_than_the_queue_holds_wait_their_turn(store: SqliteSt
     monkeypatch.setattr(writer, "_MOST_QUEUED", 3)
     waiting = [asyncio.create_task(put(store, negotiation(f"p{number}"))) for number in range(30)]
     await asyncio.sleep(0)
-    assert len(store._parts.writer._queued) == 3
+    assert len(store._access._parts.writer._queued) == 3
     await asyncio.gather(*waiting)
     assert (await store.processes(Kind.NEGOTIATION, "alice", Filter())).total == 30
 
 
 async def test_calls_that_come_together_share_a_commit(store: SqliteStore) -> None:
     commits: list[str] = []
-    store._parts.writer.connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    store._access._parts.writer.connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     await asyncio.gather(*(put(store, negotiation(f"p{number}")) for number in range(30)))
     assert len(commits) == 1
     await store.claim(NOW)

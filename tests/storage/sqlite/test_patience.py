@@ -30,7 +30,7 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 def _counted(store: SqliteStore) -> list[str]:
     """The commits of the store from now on."""
     commits: list[str] = []
-    store._parts.writer.connection.set_trace_callback(lambda said: commits.append(said) if said == "COMMIT" else None)
+    store._access._parts.writer.connection.set_trace_callback(lambda said: commits.append(said) if said == "COMMIT" else None)
     return commits
 
 

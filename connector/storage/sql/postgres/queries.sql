@@ -104,3 +104,62 @@ SELECT pg_try_advisory_lock($1, hashtext(current_schema() || ' ' || $2))
 
 -- name: tell
 SELECT pg_notify($1, $2)
+
+-- name: append_to_journal
+SELECT number_, previous_, sha256_ FROM append_to_journal($1, $2, $3, $4)
+
+-- name: journal_chain
+SELECT before, before_sha256, last, last_sha256 FROM journal_stream WHERE participant = $1 AND stream = $2
+
+-- name: journal_streams
+SELECT stream FROM journal_stream WHERE participant = $1 ORDER BY stream
+
+-- name: trim_journal
+SELECT trim_journal($1, $2, $3, $4)
+
+-- name: put_jobs
+SELECT put_jobs($1, $2, $3, $4, $5, $6, $7)
+
+-- name: claim_jobs
+WITH free AS (
+  SELECT number, free_at FROM job WHERE kind = ANY ($1::text[]) AND free_at <= $2
+  ORDER BY free_at, number LIMIT $3 FOR UPDATE SKIP LOCKED
+), leased AS (
+  UPDATE job AS j SET node = $4, free_at = $5, tries = tries + 1, turn = turn + 1 FROM free WHERE j.number = free.number
+  RETURNING j.*, free.free_at AS waited_since
+)
+SELECT number, participant, kind, id, order_key, body, created_at, not_before, tries, turn, failures, node, given_up_at
+FROM leased ORDER BY waited_since, number
+
+-- name: keep_job
+UPDATE job SET free_at = $3 WHERE number = $1 AND turn = $2 AND node IS NOT NULL RETURNING true
+
+-- name: end_job
+SELECT end_job($1, $2, $3, $4, $5, $6, $7)
+
+-- name: put_off_job
+UPDATE job SET node = NULL, not_before = $3, free_at = $3, failures = $4, tries = CASE WHEN $5::boolean THEN tries ELSE 0 END
+WHERE number = $1 AND turn = $2 AND node IS NOT NULL RETURNING true
+
+-- name: revive_job
+SELECT revive_job($1, $2, $3, $4)
+
+-- name: drop_job
+SELECT drop_job($1, $2, $3)
+
+-- name: job
+SELECT number, participant, kind, id, order_key, body, created_at, not_before, tries, turn, failures, node, given_up_at
+FROM job WHERE participant = $1 AND kind = $2 AND id = $3
+
+-- name: next_job
+SELECT min(free_at) FROM job WHERE kind = ANY ($1::text[]) AND free_at IS NOT NULL
+
+-- name: release_jobs
+UPDATE job SET node = NULL, free_at = not_before WHERE node = $1
+
+-- name: use_token
+INSERT INTO used_token AS kept (digest, until) VALUES ($1, $2)
+ON CONFLICT (digest) DO UPDATE SET until = excluded.until WHERE kept.until <= $3 RETURNING true
+
+-- name: forget_tokens
+DELETE FROM used_token WHERE digest IN (SELECT digest FROM used_token WHERE until <= $1 LIMIT 1000 FOR UPDATE SKIP LOCKED)

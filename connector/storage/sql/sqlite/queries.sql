@@ -109,3 +109,74 @@ SELECT number FROM revision WHERE participant = ?
 
 -- name: grow_revision
 INSERT INTO revision (participant, number) VALUES (?, 1) ON CONFLICT (participant) DO UPDATE SET number = number + 1
+
+-- name: journal_chain
+SELECT before, before_sha256, last, last_sha256 FROM journal_stream WHERE participant = ? AND stream = ?
+
+-- name: put_journal_chain
+INSERT INTO journal_stream (participant, stream, before, before_sha256, last, last_sha256) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (participant, stream) DO UPDATE SET before = excluded.before, before_sha256 = excluded.before_sha256,
+  last = excluded.last, last_sha256 = excluded.last_sha256
+
+-- name: insert_journal_entry
+INSERT INTO journal (participant, stream, number, at, previous, sha256, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: journal_streams
+SELECT stream FROM journal_stream WHERE participant = ? ORDER BY stream
+
+-- name: oldest_journal_entries
+SELECT number, at, sha256 FROM journal WHERE participant = ? AND stream = ? ORDER BY number LIMIT ?
+
+-- name: trim_journal
+DELETE FROM journal WHERE participant = ? AND stream = ? AND number <= ?
+
+-- name: job
+SELECT number, participant, kind, id, order_key, body, created_at, not_before, tries, turn, failures, node, given_up_at
+FROM job WHERE participant = ? AND kind = ? AND id = ?
+
+-- name: insert_job
+INSERT INTO job (participant, kind, id, order_key, body, created_at, not_before, free_at, failures)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, iif(?4 IS NOT NULL AND EXISTS (
+  SELECT 1 FROM job WHERE participant = ?1 AND kind = ?2 AND order_key = ?4 AND given_up_at IS NULL
+), NULL, ?7), ?8)
+
+-- name: free_jobs
+SELECT number, participant, kind, id, order_key, body, created_at, not_before, tries + 1, turn + 1, failures, ?4, given_up_at
+FROM job WHERE kind = ?1 AND free_at IS NOT NULL AND free_at <= ?2 ORDER BY free_at, number LIMIT ?3
+
+-- name: lease_job
+UPDATE job SET node = ?, free_at = ?, tries = tries + 1, turn = turn + 1 WHERE number = ?
+
+-- name: keep_job
+UPDATE job SET free_at = ? WHERE number = ? AND turn = ? AND node IS NOT NULL
+
+-- name: end_job
+DELETE FROM job WHERE number = ? AND turn = ? AND node IS NOT NULL
+
+-- name: put_off_job
+UPDATE job SET node = NULL, not_before = ?1, free_at = ?1, failures = ?2, tries = iif(?3, tries, 0)
+WHERE number = ?4 AND turn = ?5 AND node IS NOT NULL
+
+-- name: give_up_job
+UPDATE job SET node = NULL, free_at = NULL, given_up_at = ?, failures = ? WHERE number = ? AND turn = ? AND node IS NOT NULL
+
+-- name: drop_job
+DELETE FROM job WHERE participant = ? AND kind = ? AND id = ?
+
+-- name: free_next_job
+UPDATE job SET free_at = not_before WHERE free_at IS NULL AND number = (
+  SELECT min(number) FROM job WHERE participant = ? AND kind = ? AND order_key = ? AND given_up_at IS NULL
+)
+
+-- name: next_job
+SELECT min(free_at) FROM job WHERE kind = ? AND free_at IS NOT NULL
+
+-- name: release_jobs
+UPDATE job SET node = NULL, free_at = not_before WHERE node = ?
+
+-- name: use_token
+INSERT INTO used_token (digest, until) VALUES (?1, ?2)
+ON CONFLICT (digest) DO UPDATE SET until = excluded.until WHERE until <= ?3
+
+-- name: forget_tokens
+DELETE FROM used_token WHERE digest IN (SELECT digest FROM used_token WHERE until <= ? LIMIT 1000)

@@ -1,0 +1,117 @@
+"""The open file, as the parts of the SQLite store share it: the connections that write, read rows and read lists."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from typing import Concatenate, ParamSpec, TypeVar
+
+from connector.errors import StoreUnavailable
+from connector.storage.sqlite import faults, schema
+from connector.storage.sqlite.writer import Writer
+
+T = TypeVar("T")
+A = ParamSpec("A")
+_ROW_WAIT_MS, _LIST_WAIT_MS = 100, 1000
+"""How long readers wait where the file is being recovered, the only time when they are kept out."""
+
+
+@contextmanager
+def one_view(connection: sqlite3.Connection) -> Iterator[None]:
+    """All statements inside see the same state."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
+class Access:
+    """The ways to the file `path`."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self._open: _Open | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are connections."""
+        return self._open is not None
+
+    async def open(self) -> sqlite3.Connection:
+        """The connection that writes; nothing may use it but what `write` runs.
+
+        Raises: as `schema.prepare`.
+        """
+        await asyncio.to_thread(schema.prepare, self.path)
+        connections = await asyncio.to_thread(_connected, self.path)
+        self._open = _Open(connections, self.path)
+        return connections[0]
+
+    async def close(self) -> None:
+        """Finish what was begun and let go."""
+        if self._open is not None:
+            opened, self._open = self._open, None
+            await opened.close()
+
+    @property
+    def _parts(self) -> _Open:
+        if self._open is None:
+            raise StoreUnavailable("the state store is not open", where=str(self.path))
+        return self._open
+
+    def read(self, function: Callable[Concatenate[sqlite3.Connection, A], T], *args: A.args, **kwargs: A.kwargs) -> T:
+        """A row found by its key, here and now."""
+        try:
+            return function(self._parts.rows, *args, **kwargs)
+        except sqlite3.Error as fault:
+            raise faults.unavailable(fault, self.path) from fault
+
+    async def list(self, function: Callable[Concatenate[sqlite3.Connection, A], T], *args: A.args, **kwargs: A.kwargs) -> T:
+        """Many rows, read on the thread for that."""
+        parts = self._parts
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                parts.thread, lambda: function(parts.lists, *args, **kwargs)
+            )
+        except sqlite3.Error as fault:
+            raise faults.unavailable(fault, self.path) from fault
+
+    async def write(self, function: Callable[[sqlite3.Connection], T], *, can_wait: bool = False) -> T:
+        """What `function` gives back, once what it wrote is durable; `can_wait` as in `Store.advance`."""
+        writer = self._parts.writer
+        return await writer.run(lambda: function(writer.connection), can_wait=can_wait)
+
+
+def _connected(path: pathlib.Path) -> tuple[sqlite3.Connection, ...]:
+    """The connections that write, read rows and read lists: all of them or none."""
+    with ExitStack() as undo:
+        try:
+            made = tuple(
+                undo.enter_context(closing(schema.connect(path, wait_ms=wait_ms, is_reader=is_reader)))
+                # the event loop never waits for the writer's lock: the writer's thread does
+                for wait_ms, is_reader in ((0, False), (_ROW_WAIT_MS, True), (_LIST_WAIT_MS, True))
+            )
+        except sqlite3.Error as fault:
+            raise faults.at_opening(fault, path) from fault
+        undo.pop_all()
+    return made
+
+
+class _Open:
+    """What an open file holds."""
+
+    def __init__(self, connections: tuple[sqlite3.Connection, ...], path: pathlib.Path) -> None:
+        writing, self.rows, self.lists = connections
+        self.writer = Writer(writing, path)
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="kontor-store-lists")
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.thread.shutdown)
+        self.lists.close()
+        self.rows.close()
+        await self.writer.close()

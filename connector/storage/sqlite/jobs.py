@@ -1,0 +1,176 @@
+"""The jobs in a SQLite file. Every write goes through the one writer, so that the order within a lane is the order of the puts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from connector.ports.jobs import Failure, Job, NewJob
+from connector.ports.page import Page
+from connector.storage import codec
+from connector.storage.sqlite.access import Access, one_view
+from connector.storage.sqlite.writes import SQL
+
+_COLUMNS = "number, participant, kind, id, order_key, body, created_at, not_before, tries, turn, failures, node, given_up_at"
+_NO_FAILURES = b"[]"
+
+
+class SqliteJobs:
+    """`Jobs`, on the store's connections."""
+
+    def __init__(self, access: Access, *, node: str, lease_s: float) -> None:
+        self._access = access
+        self._node = node
+        self._lease = timedelta(seconds=lease_s) // timedelta(microseconds=1)
+        self._wake: Callable[[], None] = _nobody
+
+    async def put(self, jobs: Sequence[NewJob], now: datetime) -> int:
+        rows = [(job, codec.job_body(job)) for job in jobs]
+        moment = codec.micros(now)
+        added = await self._access.write(lambda connection: sum(_put(connection, job, body, moment) for job, body in rows))
+        if added:
+            self._wake()
+        return added
+
+    async def claim(self, kinds: Sequence[str], now: datetime, *, limit: int = 16) -> tuple[Job, ...]:
+        moment = codec.micros(now)
+
+        def write(connection: sqlite3.Connection) -> tuple[Job, ...]:
+            found: list[tuple[object, ...]] = []
+            for kind in dict.fromkeys(kinds):
+                if len(found) < limit:
+                    values = (kind, moment, limit - len(found), self._node)
+                    found += connection.execute(SQL["free_jobs"], values).fetchall()
+            connection.executemany(SQL["lease_job"], [(self._node, moment + self._lease, row[0]) for row in found])
+            return tuple(map(codec.job_of, found))
+
+        return await self._access.write(write)
+
+    async def keep(self, job: Job, now: datetime) -> bool:
+        free_at = codec.micros(now) + self._lease
+        return await self._changed("keep_job", free_at, job.number, job.turn)
+
+    async def done(self, job: Job) -> bool:
+        return await self._changed("end_job", job.number, job.turn, lane=job)
+
+    async def put_off(self, job: Job, not_before: datetime, failure: Failure | None = None) -> bool:
+        failures = codec.failures(job, failure) if failure is not None else _NO_FAILURES
+        values = (codec.micros(not_before), failures, failure is not None, job.number, job.turn)
+        return await self._changed("put_off_job", *values)
+
+    async def give_up(self, job: Job, failure: Failure) -> bool:
+        values = (codec.micros(failure.at), codec.failures(job, failure), job.number, job.turn)
+        return await self._changed("give_up_job", *values, lane=job)
+
+    async def _changed(self, statement: str, *values: object, lane: Job | None = None) -> bool:
+        def write(connection: sqlite3.Connection) -> bool:
+            is_changed = connection.execute(SQL[statement], values).rowcount == 1
+            if is_changed and lane is not None:
+                _free_next(connection, lane)
+            return is_changed
+
+        is_changed = await self._access.write(write)
+        if is_changed:
+            self._wake()
+        return is_changed
+
+    async def revive(self, participant: str, kind: str, id_: str, now: datetime) -> bool:
+        def write(connection: sqlite3.Connection) -> bool:
+            job = _job(connection, participant, kind, id_)
+            if job is None or job.given_up_at is None:
+                return False
+            new = NewJob(participant=participant, kind=kind, id=id_, body=job.body, order_key=job.order_key)
+            return _put(connection, new, codec.job_body(new), codec.micros(now))
+
+        is_new = await self._access.write(write)
+        if is_new:
+            self._wake()
+        return is_new
+
+    async def drop(self, participant: str, kind: str, id_: str) -> bool:
+        def write(connection: sqlite3.Connection) -> bool:
+            job = _job(connection, participant, kind, id_)
+            if job is None:
+                return False
+            connection.execute(SQL["drop_job"], (participant, kind, id_))
+            _free_next(connection, job)
+            return True
+
+        is_gone = await self._access.write(write)
+        if is_gone:
+            self._wake()
+        return is_gone
+
+    async def job(self, participant: str, kind: str, id_: str) -> Job | None:
+        return self._access.read(_job, participant, kind, id_)
+
+    async def page(
+        self,
+        participant: str,
+        *,
+        kind: str | None = None,
+        is_given_up: bool | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Job]:
+        where, values = "participant = ?", [participant]
+        if kind is not None:
+            where, values = f"{where} AND kind = ?", [*values, kind]
+        if is_given_up is not None:
+            where += f" AND given_up_at IS {'NOT ' if is_given_up else ''}NULL"
+        behind, before = ("", []) if cursor is None else (" AND number < ?", [codec.number_after(cursor)])
+
+        def read(connection: sqlite3.Connection) -> tuple[int, list[tuple[object, ...]]]:
+            with one_view(connection):
+                (total,) = connection.execute(f"SELECT count(*) FROM job WHERE {where}", values).fetchone()
+                rows = connection.execute(
+                    f"SELECT {_COLUMNS} FROM job WHERE {where}{behind} ORDER BY number DESC LIMIT ?",
+                    [*values, *before, limit + 1],
+                ).fetchall()
+            return total, rows
+
+        total, rows = await self._access.list(read)
+        items = tuple(map(codec.job_of, rows[:limit]))
+        return Page(items=items, total=total, next_cursor=codec.cursor(items[-1].number) if len(rows) > limit else None)
+
+    async def next_moment(self, kinds: Sequence[str]) -> datetime | None:
+        found = [self._access.read(_next, kind) for kind in kinds]
+        return min((codec.moment_of(moment) for moment in found if moment is not None), default=None)
+
+    async def release(self) -> None:
+        await self._access.write(lambda connection: connection.execute(SQL["release_jobs"], (self._node,)).rowcount)
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+
+def _nobody() -> None:
+    """Nobody asked to be woken."""
+
+
+def _job(connection: sqlite3.Connection, participant: str, kind: str, id_: str) -> Job | None:
+    row = connection.execute(SQL["job"], (participant, kind, id_)).fetchone()
+    return codec.job_of(row) if row is not None else None
+
+
+def _next(connection: sqlite3.Connection, kind: str) -> int | None:
+    (moment,) = connection.execute(SQL["next_job"], (kind,)).fetchone()
+    return int(moment) if moment is not None else None
+
+
+def _put(connection: sqlite3.Connection, job: NewJob, body: bytes, now: int) -> bool:
+    place = (job.participant, job.kind, job.id)
+    kept = _job(connection, *place)
+    if kept is not None:
+        if kept.given_up_at is None:
+            return False
+        connection.execute(SQL["drop_job"], place)
+    not_before = codec.micros(job.not_before) if job.not_before is not None else now
+    connection.execute(SQL["insert_job"], (*place, job.order_key, body, now, not_before, _NO_FAILURES))
+    return True
+
+
+def _free_next(connection: sqlite3.Connection, job: Job) -> None:
+    if job.order_key is not None:
+        connection.execute(SQL["free_next_job"], (job.participant, job.kind, job.order_key))
