@@ -254,7 +254,10 @@ def _prove_status(credential: Credential, entry: StatusEntry, opened: Opened, ev
         document = _document(credential.issuer, evidence)
         if listed.token.key_id is not None and listed.token.key_id.partition("#")[0] != listed.issuer:
             raise _refused("status-list", f"the list names the key {strict.shown(listed.token.key_id)}")
-        _prove(profiles.STATUS_LIST, listed.token, document, Relationship.ASSERTION, opened.trust)
+        key = document.key(listed.token.key_id, Relationship.ASSERTION, must_declare=opened.trust.must_declare)
+        if key not in found.proven_by:
+            profiles.STATUS_LIST.prove(listed.token, key)
+            found.proven_by.append(key)
     elif credential.issuer not in opened.trust.unsigned_lists:
         raise _refused("status-list", f"the list at `{entry.list_url}` is not signed")
     _judge_dates(listed, opened.now, "status list")

@@ -21,6 +21,7 @@ from tests.bench import figures
 from tests.bench.asked import Asked
 
 BENCHES = {
+    "identity": "figure 18: tokens, senders proven cold and warm, replays, bombs",
     "message": "figures 1 and 5: an inbound message, and reading one",
     "negotiation": "figures 2, 3 and 24: whole negotiations between two nodes",
     "store": "figure 4: durable transitions of the SQLite store",

@@ -20,6 +20,7 @@ from connector import jose
 from connector.errors import Unproven
 from connector.identity import status
 from connector.identity.credentials import Failure, Proven
+from connector.identity.did import Relationship
 from tests.identity.space import (
     HOLDER,
     ISSUER,
@@ -184,3 +185,16 @@ def test_what_is_packed_is_unpacked(revoked: set[int]) -> None:
 def test_an_entry_is_its_slice_of_the_bits(index: int, size: int, data: bytes) -> None:
     whole = "".join(f"{byte:08b}" for byte in data)
     assert status.value(data, index, size) == int(whole[index * size : (index + 1) * size], 2)
+
+
+def test_a_list_that_one_key_has_proven_is_not_proven_by_another() -> None:
+    question = Question()
+    raw = presentation_1(credential_1(tree_1(credentialStatus=entry())))
+    assert isinstance(question.ask(raw), Proven)
+    # the issuer has a new key under the old name: its credentials are signed with it, the list is still the old one
+    renewed = Party(ISSUER.did, jose.generate(ISSUER.key.id))
+    question.documents[ISSUER.did] = renewed.document(Relationship.ASSERTION)
+    found = question.ask(presentation_1(credential_1(tree_1(credentialStatus=entry()), by=renewed)))
+    assert isinstance(found, Failure)
+    assert found.check == "signature"
+    assert "status list" in found.words
