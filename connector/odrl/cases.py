@@ -246,7 +246,7 @@ def _period(given: object, where: str) -> Period:
 
 def _usage(given: object, where: str) -> Usage:
     row = _table(given, where, _USAGE)
-    moments = {
+    moments: dict[str, Any] = {
         key: _moment(row[key], f"{where}.{key}") for key in ("first_used_at", "last_used_at", "triggered_at") if key in row
     }
     return Usage(

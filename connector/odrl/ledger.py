@@ -1,6 +1,7 @@
 """The operands of state: what the usage ledger counts, measures and remembers, as closures over a `LedgerView`.
 
-    count, payAmount, meteredTime      a number on record, compared as it stands
+    count, payAmount                   a number on record, compared as it stands
+    meteredTime                        the time of use on record, and of each use that runs until now
     elapsedTime                        how long ago the first use was; before the first use, no time has passed
     delayPeriod                        how long ago the wait was triggered
     timeInterval                       how long ago the last use was; before the first use, the interval has passed
@@ -45,6 +46,7 @@ _UNTRIGGERED = Unknown(code=Code.STATE_MISSING, detail="it is not known when the
 _BEYOND = Unknown(code=Code.VALUE_TYPE, detail="a moment beyond the calendar")
 _AGE_S = 100 * 366 * 86400
 _LAST_YEAR = 9000
+_LONGEST_S = 10_000 * 366 * 86400
 # a century from before this year lies within the calendar
 Read = Callable[[Frame], object]
 
@@ -67,6 +69,8 @@ def counted(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], 
     duration = right[0]
     if operand.name in _SINCE and isinstance(duration, Duration):
         return _since(constraint, operand, duration, rule)
+    if operand.name == "meteredTime" and isinstance(duration, Duration) and not duration.months:
+        return _metered(constraint, operand, duration, rule)
     reading = _READING.get(operand.name)
     operator = reading if reading is not None and constraint.operator is Operator.EQ else constraint.operator
     if operand.name == "count" and len(right) == 1 and isinstance(right[0], Decimal) and operator in _SINGLE:
@@ -205,6 +209,47 @@ def later(start: datetime, duration: Duration) -> datetime | None:
 def _days(year: int, month: int) -> int:
     following = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
     return (following - datetime(year, month, 1, tzinfo=UTC)).days
+
+
+# --- time of use
+
+
+def _metered(constraint: Constraint, operand: Operand, duration: Duration, rule: str) -> Counted:
+    """Time of use against a limit; while a use runs, the clock alone reaches it."""
+    operator = _READING[operand.name] if constraint.operator is Operator.EQ else constraint.operator
+    limit = timedelta(microseconds=int(min(duration.seconds, Decimal(_LONGEST_S)) * 1_000_000))
+    absent = _absent(operand)
+
+    def used(frame: Frame) -> timedelta | None:
+        usage = _usage(frame, rule)
+        if usage is None or usage.metered < timedelta(0):
+            return None
+        return sum((max(frame.now - since, timedelta(0)) for since in usage.running), usage.metered)
+
+    def test(frame: Frame) -> Truth:
+        time = used(frame)
+        return absent if time is None else holds(operator, (time > limit) - (time < limit))
+
+    def read(frame: Frame) -> object:
+        time = used(frame)
+        return None if time is None else _lexical(time)
+
+    def moving(frame: Frame) -> tuple[datetime, ...]:
+        usage = _usage(frame, rule)
+        if usage is None or not usage.running:
+            return ()
+        # metered + n * (t - origin) - (starts - origin) = limit
+        origin, number = max(usage.running), len(usage.running)
+        ahead = sum((origin - since for since in usage.running), timedelta(0))
+        # rounded up: at that moment the limit is reached, never just before
+        left = -((usage.metered + ahead - limit) // number)
+        try:
+            flip = origin + left
+        except OverflowError:
+            return ()
+        return (flip + TICK if operator in (Operator.LTEQ, Operator.GT) else flip,)
+
+    return Counted(test, read, moving)
 
 
 # --- events

@@ -154,6 +154,8 @@ class Usage:
     # executions of the rule's action; whoever reserves one counts it in before asking
     metered: timedelta = timedelta(0)
     # time of use, added up
+    running: tuple[datetime, ...] = ()
+    # since when each use that runs now is not added up yet: time of use grows by itself meanwhile
     first_used_at: datetime | None = None
     last_used_at: datetime | None = None
     triggered_at: datetime | None = None
@@ -164,7 +166,7 @@ class Usage:
     # of operands that a profile takes from the ledger, by operand name
 
     def __post_init__(self) -> None:
-        _zoned(self.first_used_at, self.last_used_at, self.triggered_at)
+        _zoned(self.first_used_at, self.last_used_at, self.triggered_at, *self.running)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

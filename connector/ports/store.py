@@ -18,6 +18,7 @@ from connector.dsp.tables import Kind, Role, State
 from connector.dsp.transfer import Transfer
 from connector.ports.jobs import Jobs
 from connector.ports.journal import Journal
+from connector.ports.ledger import UsageLedger
 from connector.ports.page import Page as Page
 from connector.ports.replay import ReplayStore
 
@@ -203,6 +204,11 @@ class Store(Protocol):
     @property
     def replay(self) -> ReplayStore:
         """The tokens that were used."""
+        ...
+
+    @property
+    def ledger(self) -> UsageLedger:
+        """The books of use."""
         ...
 
     async def open(self) -> None:

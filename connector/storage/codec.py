@@ -7,7 +7,8 @@ the checks of a `Change` before it is written. What does not: SQL, and keeping a
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,8 +19,11 @@ from connector.dsp.process import Due, Outgoing, Process, Record
 from connector.dsp.tables import Kind
 from connector.dsp.transfer import Transfer
 from connector.errors import BadMessage, Conflict, InternalError
+from connector.ports import ledger
 from connector.ports.jobs import MOST_FAILURES, Failure, Job, NewJob
 from connector.ports.journal import Entry
+from connector.ports.ledger import Book, BookChange, Posting, PostingKind
+from connector.ports.page import Page
 from connector.ports.store import Attempt, Change, Filter, Key, PeerKey
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +38,7 @@ decode_agreement = msgspec.json.Decoder(Agreement).decode
 decode_record = msgspec.json.Decoder(Record).decode
 decode_attempt = msgspec.json.Decoder(Attempt).decode
 decode_outgoing = msgspec.json.Decoder(Outgoing).decode
+decode_book = msgspec.json.Decoder(Book).decode
 decode_due = msgspec.json.Decoder(Due).decode
 decode_tree = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -264,3 +269,32 @@ def entry_of(participant: str, stream: str, row: Any) -> Entry:
         previous=previous,
         sha256=sha256,
     )
+
+
+# --- the usage ledger
+
+
+def written(book: Book, key: str, change: BookChange) -> tuple[Book, bytes, bytes]:
+    """The book after `change` with its posting counted in; it and the posting's facts as they are kept.
+
+    Raises: InternalError for a change that does not say when it happened.
+    """
+    if change.book is None or change.at is None:
+        raise InternalError("a posting without a book or a moment", where=key)
+    facts = encode(dict(change.facts))
+    after = replace(change.book, postings=book.postings + 1, evidence=ledger.evidence(book.evidence, key, change, facts))
+    return after, encode(after), facts
+
+
+def posting(number: int, key: str, kind: str, at: int, facts: bytes, evidence: str) -> Posting:
+    """The posting in a row."""
+    return Posting(
+        number=number, key=key, kind=PostingKind(kind), at=moment_of(at), facts=decode_tree(facts), evidence=evidence
+    )
+
+
+def posting_page(rows: Sequence[tuple[Any, ...]], book: Book | None, limit: int) -> Page[Posting]:
+    """The page of postings that `rows`, newest first and one more than fits, make of `book`."""
+    items = tuple(posting(*row) for row in rows[:limit])
+    more = cursor(items[-1].number) if len(rows) > limit else None
+    return Page(items=items, total=book.postings if book is not None else 0, next_cursor=more)

@@ -32,6 +32,7 @@ from connector.ports.store import (
 from connector.storage import codec
 from connector.storage.jobs import MemoryJobRows, MemoryJobs
 from connector.storage.journal import MemoryJournal
+from connector.storage.memory_ledger import Books, MemoryLedger
 from connector.storage.replay import MemoryReplay
 
 T = TypeVar("T")
@@ -91,6 +92,7 @@ class Memory:
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     jobs: MemoryJobRows = field(default_factory=MemoryJobRows)
     replay: MemoryReplay = field(default_factory=MemoryReplay)
+    books: Books = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -103,6 +105,7 @@ class MemoryStore:
         self.journal = self._memory.journal
         self.jobs = MemoryJobs(self._memory.jobs, node=node, lease=self._lease)
         self.replay = self._memory.replay
+        self.ledger = MemoryLedger(self._memory.books)
 
     async def open(self) -> None:
         """Nothing to ready."""

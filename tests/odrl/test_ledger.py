@@ -13,7 +13,7 @@ from connector.odrl import jsonld
 from connector.odrl.compile import compile
 from connector.odrl.evaluate import decide
 from connector.odrl.ledger import later
-from connector.odrl.truth import LedgerView, Request, Usage, World
+from connector.odrl.truth import Decision, LedgerView, Request, Usage, World
 from connector.odrl.values import Duration, parse_duration
 from connector.odrl.vocabulary import Vocabulary
 from tests.odrl.casefile import NOON
@@ -87,3 +87,29 @@ def _words() -> Vocabulary:
 
 
 _WORDS = _words()
+
+
+@given(metered=st.integers(0, 100), starts=st.lists(st.integers(0, 50), min_size=1, max_size=4), limit=st.integers(60, 200))
+def test_time_of_use_runs_out_exactly_when_it_said(metered: int, starts: list[int], limit: int) -> None:
+    compiled = compile(jsonld.read(constraint("meteredTime", "lteq", f"PT{limit}S")), _WORDS, has_ledger=True)
+    running = tuple(NOON - timedelta(seconds=start) for start in starts)
+    ledger = LedgerView(total=Usage(metered=timedelta(seconds=metered), running=running))
+
+    def at(now: datetime) -> Decision:
+        return decide(compiled, Request(), World(now=now, ledger=ledger))
+
+    first = at(NOON)
+    assert first.is_permitted is (metered + sum(starts) <= limit)
+    if first.is_permitted:
+        assert first.valid_until is not None
+        assert not at(first.valid_until).is_permitted
+        # each stream adds a microsecond with every microsecond
+        assert at(first.valid_until - timedelta(microseconds=2)).is_permitted
+
+
+def test_time_of_use_does_not_grow_while_nothing_runs() -> None:
+    compiled = compile(jsonld.read(constraint("meteredTime", "lteq", "PT1H")), _WORDS, has_ledger=True)
+    ledger = LedgerView(total=Usage(metered=timedelta(minutes=59)))
+    decision = decide(compiled, Request(), World(now=NOON, ledger=ledger))
+    assert decision.is_permitted
+    assert decision.valid_until is None

@@ -22,6 +22,7 @@ from connector.storage.postgres import faults, schema
 from connector.storage.postgres.herald import Herald
 from connector.storage.postgres.jobs import PostgresJobs
 from connector.storage.postgres.journal import PostgresJournal
+from connector.storage.postgres.ledger import PostgresLedger
 from connector.storage.postgres.link import Link
 from connector.storage.postgres.reads import Reads
 from connector.storage.postgres.replay import PostgresReplay
@@ -37,6 +38,7 @@ class PostgresStore:
         self._lease_s = lease_s
         self._wake: Callable[[], None] = _nobody
         self._reads = Reads(self._link)
+        self.ledger = PostgresLedger(self._link)
         self._open: tuple[Writes, Herald] | None = None
         self.journal = PostgresJournal(self._link)
         self.jobs = PostgresJobs(self._link, node=node, lease_s=lease_s, tell=self._tell)

@@ -22,6 +22,7 @@ from connector.storage.sqlite import reads, schema
 from connector.storage.sqlite.access import Access
 from connector.storage.sqlite.jobs import SqliteJobs
 from connector.storage.sqlite.journal import SqliteJournal
+from connector.storage.sqlite.ledger import SqliteLedger
 from connector.storage.sqlite.replay import SqliteReplay
 from connector.storage.sqlite.writes import Writes
 
@@ -39,6 +40,7 @@ class SqliteStore:
         self.journal = SqliteJournal(self._access)
         self.jobs = SqliteJobs(self._access, node=node, lease_s=lease_s)
         self.replay = SqliteReplay(self._access)
+        self.ledger = SqliteLedger(self._access)
 
     async def open(self) -> None:
         if self._opened is None:

@@ -23,6 +23,7 @@ from connector.testing.store_contract.agreements import AgreementContract
 from connector.testing.store_contract.documents import DocumentContract
 from connector.testing.store_contract.jobs import JobsContract
 from connector.testing.store_contract.journal import JournalContract
+from connector.testing.store_contract.ledger import LedgerContract
 from connector.testing.store_contract.lists import ListContract
 from connector.testing.store_contract.outbox import OutboxContract
 from connector.testing.store_contract.processes import ProcessContract
@@ -42,6 +43,7 @@ class StoreContract(
     JournalContract,
     JobsContract,
     ReplayContract,
+    LedgerContract,
 ):
     """All of the contract; a subclass provides the fixture `new_store`."""
 

@@ -17,11 +17,13 @@ STATEMENTS = statements("postgres")
 _ACROSS = (
     *("claim_messages", "claim_due", "release", "next_moment", "running", "drop_due"),
     *("claim_jobs", "next_job", "release_jobs", "use_token", "forget_tokens"),
+    *("due_books", "next_book"),
 )
 _BY_ROW = ("lock_process", "steps", "pending", "waiting_due", "keep_job", "put_off_job")
 _CALLS = (
     *("claim_node_id", "write_change", "keep_agreement", "write_document", "tell"),
     *("append_to_journal", "trim_journal", "put_jobs", "end_job", "revive_job", "drop_job"),
+    *("book_to_post", "write_posting"),
 )
 
 

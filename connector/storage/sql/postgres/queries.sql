@@ -163,3 +163,25 @@ ON CONFLICT (digest) DO UPDATE SET until = excluded.until WHERE kept.until <= $3
 
 -- name: forget_tokens
 DELETE FROM used_token WHERE digest IN (SELECT digest FROM used_token WHERE until <= $1 LIMIT 1000 FOR UPDATE SKIP LOCKED)
+
+-- name: book
+SELECT body FROM book WHERE participant = $1 AND agreement = $2
+
+-- name: book_to_post
+SELECT id_, body_, result_ FROM book_to_post($1, $2, $3, $4)
+
+-- name: write_posting
+WITH written AS (
+  UPDATE book SET next_at = $2, body = $3 WHERE id = $1
+)
+INSERT INTO posting (book, number, key, kind, at, facts, evidence, result) VALUES ($1, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: postings
+SELECT p.number, p.key, p.kind, p.at, p.facts, p.evidence FROM posting AS p JOIN book AS b ON b.id = p.book
+WHERE b.participant = $1 AND b.agreement = $2 AND p.number < $3 ORDER BY p.number DESC LIMIT $4
+
+-- name: due_books
+SELECT participant, agreement FROM book WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2
+
+-- name: next_book
+SELECT min(next_at) FROM book

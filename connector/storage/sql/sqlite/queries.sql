@@ -180,3 +180,29 @@ ON CONFLICT (digest) DO UPDATE SET until = excluded.until WHERE until <= ?3
 
 -- name: forget_tokens
 DELETE FROM used_token WHERE digest IN (SELECT digest FROM used_token WHERE until <= ? LIMIT 1000)
+
+-- name: book
+SELECT body FROM book WHERE participant = ? AND agreement = ?
+
+-- name: book_to_post
+SELECT id, body, (SELECT result FROM posting WHERE book = b.id AND key = ?3)
+FROM book AS b WHERE participant = ?1 AND agreement = ?2
+
+-- name: insert_book
+INSERT INTO book (participant, agreement, next_at, body) VALUES (?, ?, ?, ?)
+
+-- name: update_book
+UPDATE book SET next_at = ?, body = ? WHERE id = ?
+
+-- name: insert_posting
+INSERT INTO posting (book, number, key, kind, at, facts, evidence, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: postings
+SELECT p.number, p.key, p.kind, p.at, p.facts, p.evidence FROM posting AS p JOIN book AS b ON b.id = p.book
+WHERE b.participant = ? AND b.agreement = ? AND p.number < ? ORDER BY p.number DESC LIMIT ?
+
+-- name: due_books
+SELECT participant, agreement FROM book WHERE next_at <= ? ORDER BY next_at, id LIMIT ?
+
+-- name: next_book
+SELECT min(next_at) FROM book WHERE next_at IS NOT NULL
