@@ -13,6 +13,7 @@ from connector.settings import Settings
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
+    from connector.controlplane.jobs import Workers
     from connector.controlplane.participants import Participants, Revisions
     from connector.outbound.client import OutboundClient
     from connector.ports.clock import Clock
@@ -38,6 +39,8 @@ class Ground:
     public_url: str
     revisions: Revisions
     participants: Participants
+    jobs: Workers
+    """Does background work; a role registers the kinds that it knows how to do."""
     faults: Callable[[], tuple[str, ...]]
     """What of the node does not run at the moment, in words."""
 
@@ -62,12 +65,14 @@ async def opened_ground(
     Raises: ConfigurationError, SchemaTooNew, StoreUnavailable.
     """
     from connector.controlplane.clock import SystemClock
+    from connector.controlplane.jobs import Workers
     from connector.controlplane.participants import Participants, Revisions
 
     clock = clock or SystemClock()
     key = secrets_key(settings)
     store = await stack.enter_async_context(opened_store(settings))
     await store.release()
+    await store.jobs.release()
     revisions = Revisions(store, clock)
     return Ground(
         settings=settings,
@@ -79,5 +84,6 @@ async def opened_ground(
         public_url=public_url,
         revisions=revisions,
         participants=Participants(store, settings, revisions, clock, public_url),
+        jobs=Workers(store.jobs, clock, lease_s=settings.store.lease_s),
         faults=faults,
     )

@@ -46,6 +46,8 @@ async def opened(
         from connector.app.assembly.connector import opened_connector
 
         roles.append(await opened_connector(ground, identity, stack))
+    if not ground.jobs.is_idle:
+        roles.append(Role(workers={"jobs": ground.jobs.run}))
     return Opened(
         ground=ground,
         public=public_app([route for role in roles for route in role.routes]),
