@@ -1,0 +1,318 @@
+"""The search index on tantivy: ranking, facets, orders and suggestions over local files.
+
+What lives here: `TantivyIndex`, the port `Index`. What does not: stems (`words.py`), what is indexed of a product (`reading.py`).
+
+A product is one document, found by its number. Orders other than by relevance use keys made of the value and the number, so that no
+two are equal and a page begins exactly behind the one before, whatever has come or gone meanwhile. The number of the last change taken
+over stands in a file beside the index, written after each commit: after a crash the changes behind it are simply taken over again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+from connector import observe
+from connector.describe.words import fold, runs
+from connector.federation.words import Stems
+from connector.ports.index import FACETS, MAX_DEPTH, Document, Found, Hit, Sort, Wanted, start_of
+
+_LAYOUT: Final = 1
+"""Of the fields; another one in the file means that the index is made anew."""
+_HEAP_BYTES: Final = 24 << 20
+_NUMBER_BITS: Final = 31
+_NUMBERS: Final = (1 << _NUMBER_BITS) - 1
+_MOST_CENTS: Final = (1 << 32) - 1
+_TITLE_BOOST: Final = 3.0
+_SHARE_OF_PAIRS: Final = 0.6
+"""So many of the pairs in a run of wide characters must be there: not all pairs in a question are words."""
+_MOST_VALUES: Final = 50
+_MOST_TERMS: Final = 20_000
+_SPARE: Final = 50
+"""Hits looked at beyond a page of a ranking, to find the place behind its last one again."""
+_KEYS: Final = {Sort.MODIFIED: "modified_key", Sort.ADDED: "added_key", Sort.CHEAPEST: "price_key"}
+_AGES: Final = (("day", 1), ("week", 7), ("month", 31), ("year", 366))
+_DAY_S: Final = 86_400
+
+
+class TantivyIndex:
+    """An index in the folder `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stems = Stems()
+        self._schema: Any = None
+        self._index: Any = None
+        self._writer: Any = None
+        self._one = Lock()
+
+    # --- its life
+
+    def open(self) -> int:
+        """The sequence number up to which it is made; an index that cannot be read is thrown away and begins at 0."""
+        import tantivy
+
+        self._schema = _schema()
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        known = self._known()
+        if known is None or known["layout"] != _LAYOUT:
+            self._clear()
+            known = None
+        try:
+            self._opened(tantivy)
+        except (ValueError, OSError) as fault:
+            observe.warning("catalog.index_lost", folder=str(self._folder), cause=str(fault), mend="it is made anew")
+            self._clear()
+            known = None
+            self._opened(tantivy)
+        return int(known["sequence"]) if known else 0
+
+    def _opened(self, tantivy: Any) -> None:
+        (self._folder / "tantivy").mkdir(exist_ok=True)
+        self._index = tantivy.Index(self._schema, path=str(self._folder / "tantivy"), reuse=True)
+        blank = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+        self._index.register_tokenizer("blank", blank)
+        self._writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+
+    def _known(self) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = json.loads((self._folder / "applied.json").read_text())
+            return found if isinstance(found.get("sequence"), int) else None
+        except (OSError, ValueError):
+            return None
+
+    def _clear(self) -> None:
+        shutil.rmtree(self._folder / "tantivy", ignore_errors=True)
+        (self._folder / "applied.json").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.wait_merging_threads()
+            self._writer = self._index = None
+
+    def size_bytes(self) -> int:
+        return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+
+    # --- what goes in
+
+    def apply(self, documents: Sequence[Document], gone: Sequence[int], sequence: int) -> None:
+        with self._one:
+            for number in chain(gone, (document.number for document in documents)):
+                self._writer.delete_documents_by_term("key", str(number))
+            for document in documents:
+                self._writer.add_document(self._document(document))
+            self._writer.commit()
+            self._index.reload()
+            fresh = self._folder / "applied.json.new"
+            fresh.write_text(json.dumps({"layout": _LAYOUT, "sequence": sequence}))
+            os.replace(fresh, self._folder / "applied.json")
+
+    def _document(self, it: Document) -> Any:
+        from tantivy import Document as Row
+
+        row = Row()
+        number = it.number & _NUMBERS
+        row.add_unsigned("number", it.number)
+        row.add_text("key", str(it.number))
+        row.add_text("title", " ".join(self._indexed(it.titles)))
+        row.add_text("body", " ".join(self._indexed((*it.keywords, *it.texts))))
+        for word in _suggested(it):
+            row.add_text("word", word)
+        for name in FACETS:
+            for value in it.facets.get(name, ()):
+                row.add_text(f"f_{name}", value)
+        row.add_text("terms", it.terms)
+        row.add_unsigned("modified", it.modified_s)
+        row.add_unsigned("price", min(it.price_cents, _MOST_CENTS) if it.price_cents is not None else _MOST_CENTS)
+        row.add_unsigned("modified_key", it.modified_s << _NUMBER_BITS | number)
+        row.add_unsigned("added_key", it.added_s << _NUMBER_BITS | number)
+        cheap = _MOST_CENTS - it.price_cents if it.price_cents is not None and it.price_cents < _MOST_CENTS else 0
+        row.add_unsigned("price_key", cheap << _NUMBER_BITS | number)
+        return row
+
+    def _indexed(self, texts: Sequence[tuple[str, str]]) -> Iterator[str]:
+        for language, text in texts:
+            yield from self._stems.indexed(text, language)
+
+    # --- what comes out
+
+    def search(self, wanted: Wanted) -> Found:
+        from tantivy import Occur, Query
+
+        searcher = self._index.searcher()
+        filters = [(Occur.Must, Query.const_score_query(one, 0.0)) for one in self._filters(wanted)]
+        words = [self._word(word) for word in self._stems.asked(wanted.text)]
+        sort = wanted.sort
+        if not words:
+            sort = Sort.ADDED if sort is Sort.RELEVANCE else sort
+        query = (
+            Query.boolean_query([*((Occur.Must, one) for one in words), *filters]) if words or filters else Query.all_query()
+        )
+        is_relaxed = False
+        if len(words) > 1 and not searcher.search(query, limit=1, count=False).hits:
+            some = Query.boolean_query([(Occur.Should, one) for one in words])
+            query, is_relaxed = Query.boolean_query([(Occur.Must, some), *filters]), True
+        if sort is Sort.RELEVANCE:
+            total, hits, has_more = self._ranked(searcher, query, wanted)
+        else:
+            total, hits, has_more = self._ordered(searcher, query, _KEYS[sort], wanted)
+        return Found(
+            total=total,
+            hits=hits,
+            counts=self._counts(searcher, query, wanted),
+            has_more=has_more,
+            is_relaxed=is_relaxed and total > 0,
+        )
+
+    def _ranked(self, searcher: Any, query: Any, wanted: Wanted) -> tuple[int, tuple[Hit, ...], bool]:
+        """A page by score, equal scores by number. It begins behind the last hit of the page before, wherever that stands now: all
+        scores move a little with each product that comes or goes."""
+        most = min(wanted.skip + wanted.size + _SPARE, MAX_DEPTH)
+        while True:
+            found = searcher.search(query, limit=most, count=True)
+            numbers = searcher.fast_field_values("number", [address for _, address in found.hits])
+            rank = sorted((-score, number) for (score, _), number in zip(found.hits, numbers, strict=True))
+            begin = start_of([number for _, number in rank], wanted)
+            # all that are equal to the page's last one have to be known, for their order is ours and not the engine's
+            is_cut = len(found.hits) == most < MAX_DEPTH
+            end = begin + wanted.size
+            if not is_cut or (len(rank) > end and rank[end - 1][0] < -found.hits[-1][0]):
+                break
+            most = min(most * 4, MAX_DEPTH)
+        hits = tuple(Hit(number=number, value=-score) for score, number in rank[begin:end])
+        return found.count, hits, len(rank) > end and end < MAX_DEPTH
+
+    def _ordered(self, searcher: Any, query: Any, key: str, wanted: Wanted) -> tuple[int, tuple[Hit, ...], bool]:
+        """A page by a key that no two products share, the largest first."""
+        from tantivy import FieldType, Occur, Query
+
+        whole, total = query, None
+        if wanted.after is not None:
+            total = searcher.search(whole, limit=1, count=True).count
+            behind = Query.range_query(self._schema, key, FieldType.Unsigned, None, int(wanted.after[0]), True, False)
+            query = Query.boolean_query([(Occur.Must, whole), (Occur.Must, behind)])
+        found = searcher.search(query, limit=wanted.size + 1, count=total is None, order_by_field=key)
+        hits = tuple(Hit(number=value & _NUMBERS, value=value) for value, _ in found.hits[: wanted.size])
+        return found.count if total is None else total, hits, len(found.hits) > wanted.size
+
+    def _word(self, word: tuple[tuple[str, ...], ...]) -> Any:
+        from tantivy import Occur, Query
+
+        parts = [(Occur.Should, self._variants(part)) for part in word]
+        if len(parts) == 1:
+            return parts[0][1]
+        return Query.boolean_query(parts, minimum_number_should_match=math.ceil(len(parts) * _SHARE_OF_PAIRS))
+
+    def _variants(self, variants: tuple[str, ...]) -> Any:
+        from tantivy import Query
+
+        terms = [Query.boost_query(Query.term_query(self._schema, "title", one, "freq"), _TITLE_BOOST) for one in variants]
+        terms += [Query.term_query(self._schema, "body", one, "freq") for one in variants]
+        return Query.disjunction_max_query(terms, 0.3)
+
+    def _filters(self, wanted: Wanted) -> Iterator[Any]:
+        from tantivy import FieldType, Query
+
+        for name, values in wanted.chosen.items():
+            if name == "freshness":
+                yield _any([self._aged(value, wanted.now_s) for value in values])
+            else:
+                yield Query.term_set_query(self._schema, f"f_{name}", list(values))
+        if wanted.terms is not None:
+            yield Query.term_set_query(self._schema, "terms", list(wanted.terms)) if wanted.terms else Query.empty_query()
+        if wanted.modified_after_s is not None:
+            yield Query.range_query(self._schema, "modified", FieldType.Unsigned, max(1, wanted.modified_after_s), None)
+        if wanted.price_at_most_cents is not None:
+            most = min(wanted.price_at_most_cents, _MOST_CENTS - 1)
+            yield Query.range_query(self._schema, "price", FieldType.Unsigned, 0, most)
+
+    def _aged(self, value: str, now_s: int) -> Any:
+        from tantivy import FieldType, Query
+
+        for name, low, high in _age_bounds(now_s):
+            if name == value:
+                return Query.range_query(self._schema, "modified", FieldType.Unsigned, low, high, True, high is None)
+        return Query.empty_query()
+
+    def _counts(self, searcher: Any, query: Any, wanted: Wanted) -> Mapping[str, tuple[tuple[str, int], ...]]:
+        if not wanted.counted:
+            return {}
+        asked: dict[str, Any] = {}
+        bounds = list(_age_bounds(wanted.now_s))
+        for name in wanted.counted:
+            if name == "freshness":
+                ranges = [{"key": key, "from": low, **({"to": high} if high is not None else {})} for key, low, high in bounds]
+                asked[name] = {"range": {"field": "modified", "ranges": ranges}}
+            elif name == "terms":
+                asked[name] = {"terms": {"field": "terms", "size": _MOST_TERMS}}
+            else:
+                asked[name] = {"terms": {"field": f"f_{name}", "size": _MOST_VALUES}}
+        found = searcher.aggregate(query, asked)
+        counts: dict[str, tuple[tuple[str, int], ...]] = {}
+        for name in wanted.counted:
+            buckets = found[name]["buckets"]
+            rows = [(str(one["key"]), int(one["doc_count"])) for one in buckets if one["doc_count"]]
+            if name == "freshness":
+                order = {key: place for place, (key, _, _) in enumerate(bounds)}
+                rows = sorted((row for row in rows if row[0] in order), key=lambda row: order[row[0]])
+            counts[name] = tuple(rows)
+        return counts
+
+    def suggest(self, beginning: str, limit: int) -> tuple[str, ...]:
+        folded = fold(beginning.strip())
+        if not folded:
+            return ()
+        return tuple(term for term, _ in self._index.searcher().terms_with_prefix("word", folded, limit=limit))
+
+
+def _suggested(it: Document) -> set[str]:
+    """Keywords as they are, folded, and the words of titles."""
+    found = {fold(text.strip()) for _, text in it.keywords if len(text) <= 60}
+    for _, title in it.titles:
+        found |= {run for run, is_wide in runs(fold(title)) if not is_wide and 2 < len(run) <= 40}
+    return {one for one in found if one}
+
+
+def _age_bounds(now_s: int) -> Iterator[tuple[str, int, int | None]]:
+    """The values of the facet `freshness`, each with its first second and the second behind its last one."""
+    high: int | None = None
+    for name, days in _AGES:
+        low = max(1, now_s - days * _DAY_S)
+        yield name, low, high
+        high = low
+    yield "older", 1, high
+    yield "unknown", 0, 1
+
+
+def _any(queries: list[Any]) -> Any:
+    from tantivy import Occur, Query
+
+    return queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Should, one) for one in queries])
+
+
+def _schema() -> Any:
+    from tantivy import SchemaBuilder
+
+    builder = SchemaBuilder()
+    builder.add_unsigned_field("number", indexed=False, fast=True)
+    # rows are deleted by a text: the library looks for signed numbers where it is given one
+    builder.add_text_field("key", tokenizer_name="raw", index_option="basic")
+    for name in ("title", "body"):
+        builder.add_text_field(name, tokenizer_name="blank", index_option="freq")
+    builder.add_text_field("word", tokenizer_name="raw", index_option="basic")
+    for name in FACETS:
+        if name != "freshness":
+            builder.add_text_field(f"f_{name}", tokenizer_name="raw", index_option="basic", fast=True)
+    builder.add_text_field("terms", tokenizer_name="raw", index_option="basic", fast=True)
+    builder.add_unsigned_field("modified", indexed=True, fast=True)
+    builder.add_unsigned_field("price", indexed=True, fast=True)
+    for key in _KEYS.values():
+        builder.add_unsigned_field(key, indexed=False, fast=True)
+    return builder.build()

@@ -1,0 +1,248 @@
+"""The federated catalogue's record of truth: what each member's catalogue holds, and what has changed since, in order.
+
+What lives here: the values that go in and out, and `Records`. What does not: how members are asked and searched (`federation/`), and
+where rows lie (`storage/`). The search index (`ports/index.py`) is made of this record and can be made anew at any time.
+
+A product is one dataset of one origin, the participant who offers it. It may reach us by several members: from the origin itself and
+through other catalogues. Each such way is an entry; the product shows its best one, the shortest way, then the first member by id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+MAX_HOPS = 8
+"""Catalogues between an origin and us; what came a longer way is left out."""
+
+
+class MemberKind(StrEnum):
+    """What a member of the alliance runs: it speaks for itself, or for others too."""
+
+    CONNECTOR = "connector"
+    CATALOG = "catalog"
+
+
+class MemberState(StrEnum):
+    """Whether a member's products are shown."""
+
+    LISTED = "listed"
+    SUSPENDED = "suspended"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One member as the list of members names it."""
+
+    id: str
+    """Participant id."""
+    address: str
+    """Where its connector, or its catalogue, answers."""
+    kind: MemberKind = MemberKind.CONNECTOR
+    title: str = ""
+    is_suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One dataset as one member's catalogue holds it."""
+
+    origin: str
+    """Participant id of who offers it."""
+    id: str
+    """Dataset id at the origin."""
+    endpoint: str
+    """Base address where a negotiation about it goes."""
+    tree: bytes
+    """The description in JSON, its members as the origin wrote them; signatures in it are kept."""
+    digest: str
+    """SHA-256 of everything that is shown of it: an equal one means that nothing has changed."""
+    terms: str = ""
+    """Digest of the rules of all its offers, without ids: equal terms are judged once."""
+    offers: bytes = b"[]"
+    """Those rules, in JSON."""
+    via: tuple[str, ...] = ()
+    """Participant ids of the catalogues it came through, the one nearest to the origin first; empty from the origin itself."""
+    origin_seen_at: datetime | None = None
+    """When the first catalogue on the way saw it at the origin; None from the origin itself."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.origin, self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What came of the last look at a member's catalogue, in words that the member can read."""
+
+    at: datetime
+    is_good: bool
+    cause: str = ""
+    """Why nothing was taken; empty when the look was good."""
+    entries: int = 0
+    left_out: tuple[str, ...] = ()
+    """What was not taken, each with its place and reason; the first hundred."""
+    notes: tuple[str, ...] = ()
+    """What is unusual and was taken all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRow:
+    """A member, and how it stands with its catalogue."""
+
+    id: str
+    address: str
+    kind: MemberKind
+    title: str
+    state: MemberState
+    entries: int = 0
+    generation: int = 0
+    """Counts the snapshots that were taken; 0 before the first."""
+    crawled_at: datetime | None = None
+    """When what is shown was last confirmed by the member."""
+    failures: int = 0
+    """Looks in a row that came to nothing."""
+    next_at: datetime | None = None
+    report: Report | None = None
+    validators: Mapping[str, Any] = field(default_factory=dict)
+    """What a conditional request needs: pages with their entity tags, or the number in a change feed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A good look at a member: everything that its catalogue holds, or with `is_partial` what has changed in it."""
+
+    member: str
+    entries: tuple[Entry, ...] = ()
+    report: Report
+    validators: Mapping[str, Any] = field(default_factory=dict)
+    next_at: datetime
+    is_partial: bool = False
+    gone: tuple[tuple[str, str], ...] = ()
+    """Keys of entries that are there no more; only with `is_partial`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """One product as it is shown: its best entry, and by whom we know it."""
+
+    number: int
+    """Stays the same as long as the record lives; stands in addresses."""
+    entry: Entry
+    member: str
+    added_at: datetime
+    changed_at: datetime
+    seen_at: datetime
+    """When the member last confirmed it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A product that has changed, with its place in the order of all changes."""
+
+    sequence: int
+    number: int
+    key: tuple[str, str]
+    at: datetime
+    product: Product | None
+    """None: it is shown no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """How much the record holds."""
+
+    products: int
+    participants: int
+    """Origins with at least one product."""
+    members: Mapping[str, int]
+    """Members by state."""
+    sequence: int
+    growth: tuple[tuple[str, int], ...]
+    """Products added by day (`2026-03-01`), the last ninety days."""
+
+
+class Records(Protocol):
+    """The record of truth. Every call is one transaction; a member's snapshot is swapped in whole, never half."""
+
+    async def open(self) -> None:
+        """Raises: ConfigurationError when what is there is not ours or newer; StoreUnavailable."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def list_members(self, listed: Sequence[Listed], now: datetime) -> Sequence[str]:
+        """Take over a whole list of members: new ones are due at once, those not on it have left, and what leaves or is suspended
+        is shown no more, in the same transaction. Gives the ids of members that are new, moved or back."""
+        ...
+
+    async def swap(self, snapshots: Sequence[Snapshot], now: datetime) -> int:
+        """Take over snapshots, all in one transaction; the number of products that changed. One of a member that is not listed
+        (any more) is dropped."""
+        ...
+
+    async def confirm(self, member: str, report: Report, next_at: datetime) -> None:
+        """The member said that nothing has changed since its last snapshot."""
+        ...
+
+    async def failed(self, member: str, report: Report, next_at: datetime) -> None:
+        """A look at the member came to nothing: what was shown of it stays, and its age tells."""
+        ...
+
+    async def claim_due(self, now: datetime, until: datetime, limit: int) -> Sequence[MemberRow]:
+        """Listed members whose time has come, the longest waiting first. Nobody else gets them before `until`, by when whoever
+        took them has told how the look went, or is dead."""
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the next listed member is due."""
+        ...
+
+    async def hasten(self, member: str, now: datetime) -> bool:
+        """Make the member due now; False when it is not listed."""
+        ...
+
+    async def member(self, id_: str) -> MemberRow | None: ...
+
+    async def members(self, after: str | None, limit: int) -> Sequence[MemberRow]:
+        """Members by id, from the first one after `after`."""
+        ...
+
+    async def products(self, numbers: Sequence[int]) -> Mapping[int, Product]:
+        """Those of the products that are shown."""
+        ...
+
+    async def product(self, origin: str, id_: str) -> Product | None: ...
+
+    async def named(self, id_: str) -> Sequence[Product]:
+        """Products whose dataset has the id `id_`, whatever their origin; at most ten."""
+        ...
+
+    async def of_origin(self, origin: str, after: int, limit: int) -> Sequence[Product]:
+        """Products of one origin by number, from the first one after `after`."""
+        ...
+
+    async def changes(self, after: int, limit: int) -> Sequence[Change]:
+        """The last change of each product that changed after the sequence number `after`, in order.
+
+        Raises: Gone when changes after `after` are forgotten already: begin again from 0.
+        """
+        ...
+
+    async def sequence(self) -> int:
+        """The number of the last change."""
+        ...
+
+    async def forget(self, before: datetime) -> int:
+        """Forget of products that are gone since before then that they ever were in the order of changes; how many."""
+        ...
+
+    async def terms(self) -> Mapping[str, bytes]:
+        """The rules behind each digest of terms that is in use: JSON, a list of offers."""
+        ...
+
+    async def totals(self, now: datetime) -> Totals: ...

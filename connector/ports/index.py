@@ -1,0 +1,127 @@
+"""The search index of the federated catalogue: the seam behind which tantivy and SQLite's full text stand.
+
+What lives here: what is indexed, asked and found, and `Index`. What does not: the record it is made of (`ports/catalog.py`), and
+who may see what (`federation/`): an index answers what it is asked. It is local to a process and made anew when it is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Protocol
+
+LANGUAGES: Final = ("en", "de", "fr", "zh")
+FACETS: Final = (
+    "theme", "publisher", "space", "region", "format", "license", "grade", "price", "freshness", "origin", "language", "form",
+)  # fmt: skip
+"""What can be counted and chosen, each by words that the index keeps as they are."""
+MAX_DEPTH: Final = 10_000
+"""How far into a ranking one can page."""
+
+
+class Sort(StrEnum):
+    """The order of what is found."""
+
+    RELEVANCE = "relevance"
+    MODIFIED = "modified"
+    """When the data last changed, the latest first."""
+    ADDED = "added"
+    """When the product came into this catalogue, the latest first."""
+    CHEAPEST = "cheapest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One product as it is searched."""
+
+    number: int
+    titles: tuple[tuple[str, str], ...]
+    """Texts with their language, which may be empty."""
+    texts: tuple[tuple[str, str], ...]
+    keywords: tuple[tuple[str, str], ...]
+    facets: Mapping[str, tuple[str, ...]]
+    terms: str
+    modified_s: int = 0
+    """Seconds since 1970; 0 when nobody says."""
+    added_s: int = 0
+    price_cents: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked of the index."""
+
+    text: str = ""
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a facet, any of the values; of several facets, all."""
+    terms: frozenset[str] | None = None
+    """Only products under one of these terms."""
+    modified_after_s: int | None = None
+    price_at_most_cents: int | None = None
+    sort: Sort = Sort.RELEVANCE
+    size: int = 20
+    now_s: int = 0
+    """For the ages of data, seconds since 1970."""
+    after: tuple[float, int] | None = None
+    """Sort value and number of the last hit of the page before."""
+    skip: int = 0
+    """How many hits the pages before had; a hint where a ranking is paged."""
+    counted: tuple[str, ...] = ()
+    """Facets to count; `terms` counts products by their terms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One product that was found, with the value it is sorted by."""
+
+    number: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A page of what was found."""
+
+    total: int
+    hits: tuple[Hit, ...]
+    counts: Mapping[str, tuple[tuple[str, int], ...]]
+    """By facet: values with the number of products, the largest first."""
+    has_more: bool
+    is_relaxed: bool = False
+    """Nothing has all the words; this is what has some of them."""
+
+
+def start_of(ranking: Sequence[int], wanted: Wanted) -> int:
+    """Where in a ranking of product numbers the page begins that follows the hit `wanted.after`: behind it, or where it would be
+    when it is there no more."""
+    if wanted.after is None:
+        return 0
+    try:
+        return ranking.index(wanted.after[1]) + 1
+    except ValueError:
+        return max(0, wanted.skip - 1)
+
+
+class Index(Protocol):
+    """A search index. Calls come from several threads; one `apply` at a time."""
+
+    def open(self) -> int:
+        """Open it; the sequence number up to which it is made, 0 when it is new or was lost."""
+        ...
+
+    def close(self) -> None: ...
+
+    def apply(self, documents: Sequence[Document], gone: Sequence[int], sequence: int) -> None:
+        """Take over changes up to `sequence`; when this returns, they are found, here and after a restart."""
+        ...
+
+    def search(self, wanted: Wanted) -> Found: ...
+
+    def suggest(self, beginning: str, limit: int) -> tuple[str, ...]:
+        """Words and names that begin so, the most frequent first."""
+        ...
+
+    def size_bytes(self) -> int:
+        """How large it is on disk."""
+        ...

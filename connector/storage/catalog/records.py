@@ -1,0 +1,329 @@
+"""The logic of the record: whose entry of a product is shown, and what counts as a change. The same on every engine.
+
+What lives here: `CatalogRecords`, the port `Records`. What does not: SQL (`sql/catalog`), transactions (`sqlite`, `postgres`).
+
+Whoever changes something first locks the row that holds the number of the last change, so that numbers become visible in their
+order: a reader that has seen number n never misses one below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from connector.errors import Gone
+from connector.ports.catalog import (
+    Change,
+    Entry,
+    Listed,
+    MemberKind,
+    MemberRow,
+    MemberState,
+    Product,
+    Report,
+    Snapshot,
+    Totals,
+)
+from connector.storage.catalog.engine import Engine, Row, Work
+from connector.storage.codec import micros, moment_of
+
+_GROWTH: Final = timedelta(days=90)
+_AT_ONCE: Final = 5_000
+Best = tuple[str, str]
+"""Whose entry is shown, and its digest."""
+
+
+class CatalogRecords:
+    """The record over an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def open(self) -> None:
+        await self._engine.open()
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+    # --- members
+
+    async def list_members(self, listed: Sequence[Listed], now: datetime) -> Sequence[str]:
+        at = micros(now)
+        async with self._engine.changing() as work:
+            await work.rows("lock_feed")
+            known = {row[0]: row for row in await work.rows("all_members")}
+            fresh, renamed, ended = [], [], []
+            for one in listed:
+                state = MemberState.SUSPENDED if one.is_suspended else MemberState.LISTED
+                row = known.pop(one.id, None)
+                if row is not None and row[4] == state and row[1:3] == (one.address, one.kind):
+                    if row[3] != one.title:
+                        renamed.append((one.id, one.title))
+                elif one.is_suspended:
+                    if row is not None:
+                        ended.append((one.id, state))
+                else:
+                    fresh.append((one.id, one.address, one.kind, one.title, state, at))
+            ended += [(id_, MemberState.LEFT) for id_, row in known.items() if row[4] != MemberState.LEFT]
+            await work.many("put_member", fresh)
+            await work.many("name_member", renamed)
+            await self._end(work, ended, at)
+        return [row[0] for row in fresh]
+
+    async def _end(self, work: Work, ended: Sequence[tuple[str, MemberState]], at: int) -> None:
+        """Show nothing of these members any more."""
+        if not ended:
+            return
+        entries = await work.rows("entries_of", [id_ for id_, _ in ended])
+        numbers = [row[3] for row in entries]
+        before = await _shown(work, numbers)
+        await work.many("drop_entry", [(row[0], row[3]) for row in entries])
+        await work.many("set_state", ended)
+        await self._settle(work, before, at)
+
+    async def claim_due(self, now: datetime, until: datetime, limit: int) -> Sequence[MemberRow]:
+        async with self._engine.changing() as work:
+            return [_member(row) for row in await work.rows("claim_due", micros(now), micros(until), limit)]
+
+    async def next_due(self) -> datetime | None:
+        row = await self._row("next_due")
+        return moment_of(row[0]) if row and row[0] is not None else None
+
+    async def hasten(self, member: str, now: datetime) -> bool:
+        async with self._engine.changing() as work:
+            return bool(await work.rows("hasten", member, micros(now)))
+
+    async def member(self, id_: str) -> MemberRow | None:
+        row = await self._row("member", id_)
+        return _member(row) if row else None
+
+    async def members(self, after: str | None, limit: int) -> Sequence[MemberRow]:
+        async with self._engine.reading() as work:
+            return [_member(row) for row in await work.rows("members", after or "", limit)]
+
+    # --- looks at members
+
+    async def swap(self, snapshots: Sequence[Snapshot], now: datetime) -> int:
+        """One transaction: 1. who is still listed 2. numbers for what is new 3. entries in and out 4. what is shown now."""
+        at = micros(now)
+        async with self._engine.changing() as work:
+            await work.rows("lock_feed")
+            # 1.
+            names = [snapshot.member for snapshot in snapshots]
+            listed = {row[0] for row in await work.rows("members_in_state", names)}
+            taken = [snapshot for snapshot in snapshots if snapshot.member in listed]
+            held: dict[str, dict[tuple[str, str], tuple[int, str]]] = {name: {} for name in listed}
+            for member, origin, id_, number, digest in await work.rows("entries_of", sorted(listed)):
+                held[member][origin, id_] = (number, digest)
+            # 2.
+            numbers = await self._numbered(work, taken, held, at)
+            # 3.
+            puts: list[tuple[object, ...]] = []
+            drops: list[tuple[str, int]] = []
+            terms: dict[str, bytes] = {}
+            for snapshot in taken:
+                mine = held[snapshot.member]
+                kept = set()
+                for entry in snapshot.entries:
+                    kept.add(entry.key)
+                    if mine.get(entry.key, (0, ""))[1] != entry.digest:
+                        puts.append(_entry_row(snapshot.member, numbers[entry.key], entry))
+                        terms[entry.terms] = entry.offers
+                gone = (
+                    [key for key in snapshot.gone if key in mine] if snapshot.is_partial else [k for k in mine if k not in kept]
+                )
+                drops += [(snapshot.member, mine[key][0]) for key in gone]
+            before = await _shown(work, [int(row[1]) for row in (*puts, *drops)])  # type: ignore[call-overload]
+            await work.many("put_terms", terms.items())
+            await work.many("put_entry", puts)
+            await work.many("drop_entry", drops)
+            await work.many(
+                "good_look",
+                [
+                    (s.member, micros(s.report.at), micros(s.next_at), _report(s.report), orjson.dumps(dict(s.validators)))
+                    for s in taken
+                ],
+            )
+            # 4.
+            return await self._settle(work, before, at)
+
+    async def _numbered(
+        self, work: Work, taken: Sequence[Snapshot], held: Mapping[str, Mapping[tuple[str, str], tuple[int, str]]], at: int
+    ) -> dict[tuple[str, str], int]:
+        numbers = {key: number for mine in held.values() for key, (number, _) in mine.items()}
+        unknown = list({entry.key: None for s in taken for entry in s.entries if entry.key not in numbers})
+        for start in range(0, len(unknown), _AT_ONCE):
+            part = unknown[start : start + _AT_ONCE]
+            await work.many("add_product", [(*key, at) for key in part])
+            for origin, id_, number in await work.rows("find_products", [id_ for _, id_ in part]):
+                numbers[origin, id_] = number
+        return numbers
+
+    async def _settle(self, work: Work, before: Mapping[int, Best | None], at: int) -> int:
+        """Show the best entry of each product that something happened to; the number of those that look different now."""
+        best: dict[int, Best] = {}
+        for numbers in _parts(sorted(before)):
+            for number, member, digest in await work.rows("best_entries", numbers):
+                best.setdefault(number, (member, digest))
+        changed = [number for number in sorted(before) if best.get(number) != before[number]]
+        if changed:
+            ((sequence,),) = await work.rows("lock_feed")
+            rows = []
+            for place, number in enumerate(changed, start=sequence + 1):
+                found = best.get(number)
+                rows.append((number, found[0] if found else None, at, place))
+            await work.many("show_product", rows)
+            await work.rows("set_sequence", sequence + len(changed))
+        return len(changed)
+
+    async def confirm(self, member: str, report: Report, next_at: datetime) -> None:
+        async with self._engine.changing() as work:
+            await work.rows("same_look", member, micros(report.at), micros(next_at), _report(report))
+
+    async def failed(self, member: str, report: Report, next_at: datetime) -> None:
+        async with self._engine.changing() as work:
+            await work.rows("bad_look", member, micros(next_at), _report(report))
+
+    # --- products
+
+    async def products(self, numbers: Sequence[int]) -> Mapping[int, Product]:
+        async with self._engine.reading() as work:
+            rows = await work.rows("products", list(numbers))
+        return {row[0]: found for row in rows if (found := _product(row)) is not None}
+
+    async def product(self, origin: str, id_: str) -> Product | None:
+        row = await self._row("number_of", origin, id_)
+        return (await self.products([row[0]])).get(row[0]) if row else None
+
+    async def named(self, id_: str) -> Sequence[Product]:
+        return await self._listed("numbers_named", id_)
+
+    async def of_origin(self, origin: str, after: int, limit: int) -> Sequence[Product]:
+        return await self._listed("numbers_of_origin", origin, after, limit)
+
+    async def _listed(self, name: str, *values: object) -> Sequence[Product]:
+        async with self._engine.reading() as work:
+            numbers = [row[0] for row in await work.rows(name, *values)]
+            rows = await work.rows("products", numbers)
+        return sorted((found for row in rows if (found := _product(row)) is not None), key=lambda found: found.number)
+
+    async def changes(self, after: int, limit: int) -> Sequence[Change]:
+        async with self._engine.reading() as work:
+            ((_, forgotten),) = await work.rows("sequence")
+            if 0 < after < forgotten:
+                raise Gone(f"changes up to number {forgotten} are forgotten", where="after", mend="begin again without `after`")
+            numbers = [row[0] for row in await work.rows("numbers_changed", after, limit)]
+            rows = await work.rows("products", numbers)
+        found = [
+            Change(sequence=row[6], number=row[0], key=(row[1], row[2]), at=moment_of(row[5]), product=_product(row))
+            for row in rows
+        ]
+        return sorted(found, key=lambda change: change.sequence)
+
+    async def sequence(self) -> int:
+        row = await self._row("sequence")
+        return int(row[0]) if row else 0
+
+    async def forget(self, before: datetime) -> int:
+        async with self._engine.changing() as work:
+            await work.rows("lock_feed")
+            ((last,),) = await work.rows("forgettable", micros(before))
+            if last is None:
+                return 0
+            forgotten = await work.rows("forget", micros(before))
+            await work.rows("set_forgotten", last)
+            await work.rows("forget_terms")
+        return len(forgotten)
+
+    async def terms(self) -> Mapping[str, bytes]:
+        async with self._engine.reading() as work:
+            return {digest: bytes(offers) for digest, offers in await work.rows("terms")}
+
+    async def totals(self, now: datetime) -> Totals:
+        async with self._engine.reading() as work:
+            ((products, participants),) = await work.rows("count_products")
+            members = {str(state): int(count) for state, count in await work.rows("count_members")}
+            ((sequence, _),) = await work.rows("sequence")
+            days = await work.rows("growth", micros(now - _GROWTH))
+        growth = tuple((moment_of(day * 86_400_000_000).date().isoformat(), count) for day, count in days)
+        return Totals(products=products, participants=participants, members=members, sequence=sequence, growth=growth)
+
+    async def _row(self, name: str, *values: object) -> Row | None:
+        async with self._engine.reading() as work:
+            found = await work.rows(name, *values)
+        return found[0] if found else None
+
+
+async def _shown(work: Work, numbers: Iterable[int]) -> dict[int, Best | None]:
+    """What is shown of these products at the moment."""
+    found: dict[int, Best | None] = {}
+    for part in _parts(sorted(set(numbers))):
+        for number, member, digest in await work.rows("shown", part):
+            found[number] = (member, digest) if member is not None else None
+    return found
+
+
+def _parts(numbers: list[int]) -> Iterable[list[int]]:
+    return (numbers[start : start + _AT_ONCE] for start in range(0, len(numbers), _AT_ONCE))
+
+
+def _entry_row(member: str, number: int, it: Entry) -> tuple[object, ...]:
+    seen = micros(it.origin_seen_at) if it.origin_seen_at else None
+    via = orjson.dumps(it.via).decode()
+    return member, number, len(it.via), it.digest, it.terms, it.endpoint, via, seen, it.tree
+
+
+def _product(row: Row) -> Product | None:
+    number, origin, id_, member, added, changed, _, seen, digest, terms, endpoint, via, origin_seen, tree = row
+    if member is None:
+        return None
+    entry = Entry(
+        origin=origin,
+        id=id_,
+        endpoint=endpoint,
+        tree=bytes(tree),
+        digest=digest,
+        terms=terms,
+        via=tuple(orjson.loads(via)),
+        origin_seen_at=moment_of(origin_seen) if origin_seen is not None else None,
+    )
+    return Product(
+        number=number,
+        entry=entry,
+        member=member,
+        added_at=moment_of(added),
+        changed_at=moment_of(changed),
+        seen_at=moment_of(seen if seen is not None else changed),
+    )
+
+
+def _member(row: Row) -> MemberRow:
+    id_, address, kind, title, state, entries, generation, crawled, failures, next_at, report, validators = row
+    return MemberRow(
+        id=id_,
+        address=address,
+        kind=MemberKind(kind),
+        title=title,
+        state=MemberState(state),
+        entries=entries,
+        generation=generation,
+        crawled_at=moment_of(crawled) if crawled is not None else None,
+        failures=failures,
+        next_at=moment_of(next_at) if next_at is not None else None,
+        report=_read_report(report) if report is not None else None,
+        validators=orjson.loads(validators) if validators is not None else {},
+    )
+
+
+def _report(report: Report) -> bytes:
+    return orjson.dumps(asdict(report) | {"at": report.at.isoformat()})
+
+
+def _read_report(body: bytes) -> Report:
+    tree: dict[str, Any] = orjson.loads(body)
+    texts = {name: tuple(tree[name]) for name in ("left_out", "notes")}
+    return Report(**(tree | texts | {"at": datetime.fromisoformat(tree["at"])}))

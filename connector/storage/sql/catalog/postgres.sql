@@ -1,0 +1,59 @@
+-- The record of the federated catalogue, beside the state store: it can be made anew from the members at any time.
+CREATE TABLE IF NOT EXISTS catalog_member (
+    id text COLLATE "C" PRIMARY KEY,
+    address text NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    state text NOT NULL,
+    entries bigint NOT NULL DEFAULT 0,
+    generation bigint NOT NULL DEFAULT 0,
+    crawled_at bigint,
+    failures bigint NOT NULL DEFAULT 0,
+    next_at bigint,
+    report bytea,
+    validators bytea
+);
+
+CREATE INDEX IF NOT EXISTS catalog_member_due ON catalog_member (next_at) WHERE state = 'listed';
+
+CREATE TABLE IF NOT EXISTS catalog_product (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    origin text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    member text COLLATE "C",
+    added_at bigint NOT NULL,
+    changed_at bigint NOT NULL,
+    sequence bigint NOT NULL DEFAULT 0,
+    UNIQUE (origin, id)
+);
+
+CREATE UNIQUE INDEX IF NOT EXISTS catalog_product_sequence ON catalog_product (sequence) WHERE sequence > 0;
+CREATE INDEX IF NOT EXISTS catalog_product_id ON catalog_product (id);
+
+CREATE TABLE IF NOT EXISTS catalog_entry (
+    member text COLLATE "C" NOT NULL,
+    number bigint NOT NULL,
+    hops bigint NOT NULL,
+    digest text NOT NULL,
+    terms text NOT NULL,
+    endpoint text NOT NULL,
+    via text NOT NULL,
+    origin_seen_at bigint,
+    tree bytea NOT NULL,
+    PRIMARY KEY (member, number)
+);
+
+CREATE INDEX IF NOT EXISTS catalog_entry_number ON catalog_entry (number, hops, member);
+
+CREATE TABLE IF NOT EXISTS catalog_terms (
+    digest text PRIMARY KEY,
+    offers bytea NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS catalog_feed (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    sequence bigint NOT NULL,
+    forgotten bigint NOT NULL
+);
+
+INSERT INTO catalog_feed (sequence, forgotten) VALUES (0, 0) ON CONFLICT DO NOTHING;

@@ -1,0 +1,133 @@
+-- Every statement on the catalogue's record, for both engines. `{texts:$1}` and `{numbers:$1}` stand for a list that comes as JSON,
+-- `{lock}` for the lock on rows that are about to change, `{skip}` for leaving alone what another node holds.
+
+-- name: lock_feed
+SELECT sequence FROM catalog_feed{lock}
+
+-- name: set_sequence
+UPDATE catalog_feed SET sequence = $1
+
+-- name: sequence
+SELECT sequence, forgotten FROM catalog_feed
+
+-- name: all_members
+SELECT id, address, kind, title, state FROM catalog_member
+
+-- name: put_member
+INSERT INTO catalog_member (id, address, kind, title, state, next_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (id) DO UPDATE SET address = excluded.address, kind = excluded.kind, title = excluded.title, state = excluded.state,
+    next_at = excluded.next_at, failures = 0, validators = NULL
+
+-- name: name_member
+UPDATE catalog_member SET title = $2 WHERE id = $1
+
+-- name: set_state
+UPDATE catalog_member SET state = $2, entries = 0, next_at = NULL, validators = NULL WHERE id = $1
+
+-- name: members_in_state
+SELECT id FROM catalog_member WHERE state = 'listed' AND id IN {texts:$1}
+
+-- name: claim_due
+UPDATE catalog_member SET next_at = $2 WHERE id IN (
+    SELECT id FROM catalog_member WHERE state = 'listed' AND next_at <= $1 ORDER BY next_at LIMIT $3{skip}
+) RETURNING id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators
+
+-- name: next_due
+SELECT min(next_at) FROM catalog_member WHERE state = 'listed'
+
+-- name: hasten
+UPDATE catalog_member SET next_at = $2 WHERE id = $1 AND state = 'listed' RETURNING id
+
+-- name: member
+SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators
+FROM catalog_member WHERE id = $1
+
+-- name: members
+SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, NULL
+FROM catalog_member WHERE id > $1 AND state = 'listed' ORDER BY id LIMIT $2
+
+-- name: entries_of
+SELECT e.member, p.origin, p.id, e.number, e.digest FROM catalog_entry AS e JOIN catalog_product AS p ON p.number = e.number
+WHERE e.member IN {texts:$1}
+
+-- name: find_products
+SELECT origin, id, number FROM catalog_product WHERE id IN {texts:$1}
+
+-- name: add_product
+INSERT INTO catalog_product (origin, id, added_at, changed_at) VALUES ($1, $2, $3, $3) ON CONFLICT (origin, id) DO NOTHING
+
+-- name: put_entry
+INSERT INTO catalog_entry (member, number, hops, digest, terms, endpoint, via, origin_seen_at, tree)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (member, number) DO UPDATE SET hops = excluded.hops, digest = excluded.digest, terms = excluded.terms,
+    endpoint = excluded.endpoint, via = excluded.via, origin_seen_at = excluded.origin_seen_at, tree = excluded.tree
+
+-- name: drop_entry
+DELETE FROM catalog_entry WHERE member = $1 AND number = $2
+
+-- name: put_terms
+INSERT INTO catalog_terms (digest, offers) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING
+
+-- name: shown
+SELECT p.number, p.member, e.digest FROM catalog_product AS p
+LEFT JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number WHERE p.number IN {numbers:$1}
+
+-- name: best_entries
+SELECT number, member, digest FROM catalog_entry WHERE number IN {numbers:$1} ORDER BY number, hops, member
+
+-- name: show_product
+UPDATE catalog_product SET member = $2, changed_at = $3, sequence = $4 WHERE number = $1
+
+-- name: good_look
+UPDATE catalog_member SET entries = (SELECT count(*) FROM catalog_entry WHERE member = $1), generation = generation + 1,
+    crawled_at = $2, failures = 0, next_at = $3, report = $4, validators = $5
+WHERE id = $1
+
+-- name: same_look
+UPDATE catalog_member SET crawled_at = $2, failures = 0, next_at = $3, report = $4 WHERE id = $1 AND state = 'listed'
+
+-- name: bad_look
+UPDATE catalog_member SET failures = failures + 1, next_at = $2, report = $3 WHERE id = $1 AND state = 'listed'
+
+-- name: products
+SELECT p.number, p.origin, p.id, p.member, p.added_at, p.changed_at, p.sequence, m.crawled_at,
+    e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree
+FROM catalog_product AS p LEFT JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number
+LEFT JOIN catalog_member AS m ON m.id = p.member
+WHERE p.number IN {numbers:$1}
+
+-- name: number_of
+SELECT number FROM catalog_product WHERE origin = $1 AND id = $2 AND member IS NOT NULL
+
+-- name: numbers_named
+SELECT number FROM catalog_product WHERE id = $1 AND member IS NOT NULL ORDER BY number LIMIT 10
+
+-- name: numbers_of_origin
+SELECT number FROM catalog_product WHERE origin = $1 AND number > $2 AND member IS NOT NULL ORDER BY number LIMIT $3
+
+-- name: numbers_changed
+SELECT number FROM catalog_product WHERE sequence > $1 ORDER BY sequence LIMIT $2
+
+-- name: forgettable
+SELECT max(sequence) FROM catalog_product WHERE member IS NULL AND sequence > 0 AND changed_at < $1
+
+-- name: forget
+UPDATE catalog_product SET sequence = 0 WHERE member IS NULL AND sequence > 0 AND changed_at < $1 RETURNING number
+
+-- name: set_forgotten
+UPDATE catalog_feed SET forgotten = $1 WHERE forgotten < $1
+
+-- name: terms
+SELECT digest, offers FROM catalog_terms
+
+-- name: forget_terms
+DELETE FROM catalog_terms WHERE digest NOT IN (SELECT terms FROM catalog_entry)
+
+-- name: count_products
+SELECT count(*), count(DISTINCT origin) FROM catalog_product WHERE member IS NOT NULL
+
+-- name: count_members
+SELECT state, count(*) FROM catalog_member GROUP BY state
+
+-- name: growth
+SELECT added_at / 86400000000, count(*) FROM catalog_product WHERE member IS NOT NULL AND added_at >= $1 GROUP BY 1 ORDER BY 1

@@ -1,0 +1,188 @@
+"""What every record of the federated catalogue must do: the contract of `connector.ports.catalog`, as tests to inherit.
+
+A subclass provides the fixture `records`: two records that share their data, as two search replicas do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connector.errors import Gone
+from connector.ports.catalog import Entry, Listed, MemberKind, MemberState, Records, Report, Snapshot
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+Pair = tuple[Records, Records]
+
+
+def listed(name: str, **more: object) -> Listed:
+    return Listed(id=f"did:web:{name}", address=f"https://{name}.example", title=name, **more)  # type: ignore[arg-type]
+
+
+def entry(name: str, id_: str, text: str = "first", *, via: tuple[str, ...] = ()) -> Entry:
+    body = f'{{"@id":"{id_}","dct:title":"{text}"}}'.encode()
+    digest = hashlib.sha256(body + repr(via).encode()).hexdigest()
+    return Entry(
+        origin=f"did:web:{name}",
+        id=id_,
+        endpoint=f"https://{name}.example/dsp",
+        tree=body,
+        digest=digest,
+        terms=f"t-{text}",
+        offers=b'[{"permission":[{"action":"use"}]}]',
+        via=via,
+    )
+
+
+def snapshot(name: str, *entries: Entry, at: datetime = NOW, **more: object) -> Snapshot:
+    report = Report(at=at, is_good=True, entries=len(entries), notes=("odd",))
+    return Snapshot(member=f"did:web:{name}", entries=entries, report=report, next_at=at + timedelta(hours=1), **more)  # type: ignore[arg-type]
+
+
+async def _shown(records: Records) -> dict[tuple[str, str], str]:
+    """What the feed says is there, by its keys, with the title."""
+    return {c.key: c.product.entry.tree.decode().split('"')[-2] for c in await records.changes(0, 100) if c.product}
+
+
+class CatalogContract:
+    """All of the contract."""
+
+    async def test_a_list_brings_members_in_and_takes_them_out_with_all_they_had(self, records: Pair) -> None:
+        first, second = records
+        fresh = await first.list_members([listed("a"), listed("b", kind=MemberKind.CATALOG)], NOW)
+        assert sorted(fresh) == ["did:web:a", "did:web:b"]
+        assert await second.list_members([listed("a"), listed("b", kind=MemberKind.CATALOG)], NOW) == []
+        await first.swap([snapshot("a", entry("a", "1")), snapshot("b", entry("b", "2"))], NOW)
+        assert await second.list_members([listed("a", is_suspended=True)], LATER) == []
+        assert await _shown(first) == {}
+        suspended, left = await first.member("did:web:a"), await first.member("did:web:b")
+        assert suspended is not None
+        assert left is not None
+        assert (suspended.state, left.state) == (MemberState.SUSPENDED, MemberState.LEFT)
+        assert await first.claim_due(LATER, LATER, 10) == []
+        # whoever comes back is looked at at once, and its products have the numbers they had
+        assert await first.list_members([listed("a")], LATER) == ["did:web:a"]
+        assert [m.id for m in await second.claim_due(LATER, LATER + timedelta(minutes=1), 10)] == ["did:web:a"]
+        await first.swap([snapshot("a", entry("a", "1"))], LATER)
+        assert [c.number for c in await first.changes(0, 100) if c.product] == [1]
+
+    async def test_a_snapshot_is_swapped_in_whole_and_only_differences_are_changes(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed("a")], NOW)
+        assert await first.swap([snapshot("a", entry("a", "1"), entry("a", "2"))], NOW) == 2
+        before = await second.sequence()
+        assert await first.swap([snapshot("a", entry("a", "1"), entry("a", "2"))], NOW) == 0
+        assert await first.swap([snapshot("a", entry("a", "2", "second"), entry("a", "3"))], LATER) == 3
+        assert await _shown(second) == {("did:web:a", "2"): "second", ("did:web:a", "3"): "first"}
+        after = await second.changes(before, 100)
+        assert [(c.key[1], c.product is None) for c in after] == [("1", True), ("2", False), ("3", False)]
+        assert [c.sequence for c in after] == [before + 1, before + 2, before + 3]
+        member = await second.member("did:web:a")
+        assert member is not None
+        assert (member.entries, member.generation, member.report and member.report.notes) == (2, 3, ("odd",))
+
+    async def test_what_has_changed_alone_may_come_and_leaves_the_rest(self, records: Pair) -> None:
+        first, _ = records
+        await first.list_members([listed("a")], NOW)
+        await first.swap([snapshot("a", entry("a", "1"), entry("a", "2"))], NOW)
+        part = snapshot("a", entry("a", "3"), is_partial=True, gone=(("did:web:a", "1"), ("did:web:a", "9")))
+        assert await first.swap([part], LATER) == 2
+        assert sorted(key[1] for key in await _shown(first)) == ["2", "3"]
+
+    async def test_the_shortest_way_to_a_product_is_shown_and_the_next_one_when_it_goes(self, records: Pair) -> None:
+        first, second = records
+        region = listed("region", kind=MemberKind.CATALOG)
+        await first.list_members([listed("a"), region], NOW)
+        far = entry("a", "1", "by the region", via=("did:web:region",))
+        await first.swap([snapshot("region", far)], NOW)
+        assert await _shown(second) == {("did:web:a", "1"): "by the region"}
+        await first.swap([snapshot("a", entry("a", "1", "by itself"))], NOW)
+        assert await _shown(second) == {("did:web:a", "1"): "by itself"}
+        # a change on the longer way changes nothing that is shown
+        assert await second.swap([snapshot("region", entry("a", "1", "again", via=("did:web:region",)))], NOW) == 0
+        await first.list_members([region], LATER)
+        assert await _shown(second) == {("did:web:a", "1"): "again"}
+        (change,) = await first.changes(0, 10)
+        assert change.product is not None
+        assert (change.number, change.product.member, change.product.entry.via) == (1, "did:web:region", ("did:web:region",))
+
+    async def test_a_snapshot_of_someone_who_has_left_meanwhile_is_dropped(self, records: Pair) -> None:
+        first, _ = records
+        await first.list_members([listed("a")], NOW)
+        await first.list_members([], NOW)
+        assert await first.swap([snapshot("a", entry("a", "1"))], NOW) == 0
+        assert await _shown(first) == {}
+
+    async def test_one_replica_at_a_time_looks_at_a_member_and_another_when_it_dies(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed(name) for name in "abcdef"], NOW)
+        until = NOW + timedelta(minutes=5)
+        both = await asyncio.gather(first.claim_due(NOW, until, 3), second.claim_due(NOW, until, 3))
+        assert sorted(m.id for part in both for m in part) == [f"did:web:{name}" for name in "abcdef"]
+        assert await second.claim_due(NOW, until, 3) == []
+        assert await second.next_due() == until
+        assert len(await second.claim_due(until, LATER, 9)) == 6
+        assert await first.hasten("did:web:c", NOW)
+        assert [m.id for m in await second.claim_due(NOW, until, 3)] == ["did:web:c"]
+        assert not await first.hasten("did:web:x", NOW)
+
+    async def test_a_look_that_fails_leaves_what_was_shown_and_tells_its_cause(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed("a")], NOW)
+        await first.swap([snapshot("a", entry("a", "1"), validators={"pages": [["u", "e"]]})], NOW)
+        for _ in range(2):
+            await first.failed("did:web:a", Report(at=LATER, is_good=False, cause="it hangs"), LATER)
+        member = await second.member("did:web:a")
+        assert member is not None
+        assert member.report is not None
+        assert (member.failures, member.report.cause, member.crawled_at) == (2, "it hangs", NOW)
+        assert len(await _shown(second)) == 1
+        await first.confirm("did:web:a", Report(at=LATER, is_good=True, entries=1), LATER)
+        member = await second.member("did:web:a")
+        assert member is not None
+        assert (member.failures, member.crawled_at, member.validators) == (0, LATER, {"pages": [["u", "e"]]})
+        (product,) = (await second.products([1])).values()
+        assert product.seen_at == LATER
+
+    async def test_removals_can_be_forgotten_and_a_reader_who_missed_them_is_told(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed("a")], NOW)
+        await first.swap([snapshot("a", entry("a", "1"), entry("a", "2"))], NOW)
+        seen = await second.sequence()
+        await first.swap([snapshot("a", entry("a", "2"))], NOW)
+        assert await first.forget(NOW) == 0
+        assert [c.key[1] for c in await second.changes(seen, 10)] == ["1"]
+        assert await first.forget(LATER) == 1
+        with pytest.raises(Gone):
+            await second.changes(seen, 10)
+        assert [c.key[1] for c in await second.changes(0, 10)] == ["2"]
+        assert await second.changes(seen + 1, 10) == []
+
+    async def test_products_are_found_by_number_origin_and_name(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed("a"), listed("b")], NOW)
+        await first.swap([snapshot("a", entry("a", "1"), entry("a", "x")), snapshot("b", entry("b", "x"))], NOW)
+        found = await second.product("did:web:b", "x")
+        assert found is not None
+        assert (found.entry.endpoint, found.added_at, found.seen_at) == ("https://b.example/dsp", NOW, NOW)
+        assert {p.entry.origin for p in await second.named("x")} == {"did:web:a", "did:web:b"}
+        assert [p.entry.id for p in await second.of_origin("did:web:a", 0, 10)] == ["1", "x"]
+        assert await second.product("did:web:c", "x") is None
+        assert dict(await second.products([99])) == {}
+        assert dict(await second.terms()) == {"t-first": b'[{"permission":[{"action":"use"}]}]'}
+        totals = await second.totals(NOW)
+        assert (totals.products, totals.participants, dict(totals.members)) == (3, 2, {"listed": 2})
+        assert totals.growth == (("2026-11-22", 3),)
+        assert [m.id for m in await second.members(None, 1)] == ["did:web:a"]
+        assert [m.id for m in await second.members("did:web:a", 5)] == ["did:web:b"]
+
+    async def test_two_that_swap_at_once_both_count(self, records: Pair) -> None:
+        names = [f"m{n}" for n in range(20)]
+        await records[0].list_members([listed(name) for name in names], NOW)
+        await asyncio.gather(*(records[n % 2].swap([snapshot(name, entry(name, "1"))], NOW) for n, name in enumerate(names)))
+        changes = await records[1].changes(0, 100)
+        assert [c.sequence for c in changes] == list(range(1, 21))

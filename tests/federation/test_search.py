@@ -1,0 +1,151 @@
+"""What people look for is found, in four languages, by either index; pages and counts are right while things change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from connector.federation.tantivy_index import TantivyIndex
+from connector.ports.index import LANGUAGES, Hit, Index, Sort, Wanted
+from connector.storage.catalog.fulltext import FullText
+from tests.federation.corpus import document, labelled, recall
+
+NOW_S = 1_705_000_000
+KINDS: dict[str, Callable[[Path], Index]] = {"tantivy": TantivyIndex, "fts5": FullText}
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def full(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    """An index over the labelled products."""
+    index = KINDS[request.param](tmp_path_factory.mktemp("index"))
+    assert index.open() == 0
+    documents, _ = labelled()
+    index.apply(documents, (), len(documents))
+    yield index
+    index.close()
+
+
+@pytest.fixture(params=list(KINDS))
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    """An index with nothing in it."""
+    index = KINDS[request.param](tmp_path)
+    index.open()
+    yield index
+    index.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_of_what_answers_forty_questions_nine_tenths_are_among_the_first_ten(full: Index, language: str) -> None:
+    questions = [question for question in labelled()[1] if question.language == language]
+    assert len(questions) == 40
+    found = {
+        q.text: recall([hit.number for hit in full.search(Wanted(text=q.text, size=10)).hits], q.answers) for q in questions
+    }
+    missed = sorted(text for text, share in found.items() if share < 1)
+    assert sum(found.values()) / len(found) >= 0.9, missed
+
+
+@pytest.mark.parametrize("sort", list(Sort))
+def test_pages_give_each_product_once_while_others_come_and_go(small: Index, sort: Sort) -> None:
+    small.apply([document(number, "en", "Weather", "the same for all") for number in range(1, 121)], (), 1)
+    seen: list[Hit] = []
+    wanted = Wanted(text="weather", sort=sort, size=25, now_s=NOW_S)
+    while True:
+        page = small.search(wanted)
+        assert page.total == 120
+        seen += page.hits
+        if not page.has_more:
+            break
+        # one that was seen goes, and comes back at another place in the file
+        small.apply([document(seen[0].number, "en", "Weather", "the same for all")], (), 2)
+        last = page.hits[-1]
+        wanted = replace(wanted, after=(last.value, last.number), skip=len(seen))
+    assert sorted(hit.number for hit in seen) == list(range(1, 121))
+
+
+def test_totals_and_counts_are_those_of_all_that_is_found(full: Index) -> None:
+    found = full.search(
+        Wanted(chosen={"language": ("zh",)}, size=1, counted=("theme", "language", "freshness", "terms"), now_s=NOW_S)
+    )
+    assert found.total > 80
+    assert dict(found.counts["language"]) == {"zh": found.total}
+    assert sum(count for _, count in found.counts["terms"]) == found.total
+    assert sum(count for _, count in found.counts["freshness"]) == found.total
+    assert sum(count for _, count in found.counts["theme"]) == found.total
+
+
+def test_filters_narrow_and_values_of_one_facet_widen(full: Index) -> None:
+    def total(**chosen: tuple[str, ...]) -> int:
+        return full.search(Wanted(chosen=chosen, now_s=NOW_S)).total
+
+    assert total(language=("de", "fr")) == total(language=("de",)) + total(language=("fr",))
+    assert 0 < total(language=("de",), theme=("health",)) < total(language=("de",))
+    assert total(theme=("astrology",)) == 0
+    ages = [total(freshness=(age,)) for age in ("day", "week", "month", "year", "older", "unknown")]
+    assert sum(ages) == total()
+
+
+def test_terms_dates_and_prices_bound_what_is_found(full: Index) -> None:
+    every = full.search(Wanted(now_s=NOW_S)).total
+    of_terms = [full.search(Wanted(terms=frozenset({f"terms-{n}"}))).total for n in range(5)]
+    assert sum(of_terms) == every
+    assert full.search(Wanted(terms=frozenset())).total == 0
+    assert full.search(Wanted(price_at_most_cents=100)).total == 7  # numbers 1 to 10, each third without a price
+    assert full.search(Wanted(modified_after_s=1_700_000_000 + 3_600 * (every - 9))).total == 10
+
+
+def test_the_cheapest_come_first_and_those_without_a_price_last(full: Index) -> None:
+    assert [hit.number for hit in full.search(Wanted(sort=Sort.CHEAPEST, size=4)).hits] == [1, 2, 4, 5]
+
+
+def test_when_nothing_has_all_words_what_has_some_is_shown_and_says_so(full: Index) -> None:
+    found = full.search(Wanted(text="earthquake sausages"))
+    assert found.is_relaxed
+    assert found.total > 0
+    assert not full.search(Wanted(text="earthquake")).is_relaxed
+    assert full.search(Wanted(text="sausages")).total == 0
+
+
+@pytest.mark.parametrize(
+    "text", ['"', "a AND", "title:x", "(((", "NEAR(", "*", "-", "^1", "'; DROP TABLE doc", "<b>", "\\", "《》"]
+)
+def test_no_sign_that_people_type_is_a_command(full: Index, text: str) -> None:
+    assert full.search(Wanted(text=text)).total >= 0
+
+
+def test_words_are_suggested_by_their_beginning(full: Index) -> None:
+    assert full.suggest("Erdbeben", 5) == ("erdbebenkatalog",)
+    assert "satellite" in full.suggest("sat", 5)
+    assert full.suggest("", 5) == ()
+
+
+def test_what_was_taken_over_is_there_after_a_restart(tmp_path: Path) -> None:
+    for name, kind in KINDS.items():
+        first = kind(tmp_path / name)
+        first.open()
+        first.apply([document(1, "en", "Weather", ""), document(2, "en", "Wind", "")], (), 7)
+        first.apply([], (2,), 8)
+        first.close()
+        again = kind(tmp_path / name)
+        assert again.open() == 8
+        assert [hit.number for hit in again.search(Wanted(text="weather")).hits] == [1]
+        assert again.search(Wanted(text="wind")).total == 0
+        again.close()
+
+
+def test_an_index_that_is_damaged_begins_anew(tmp_path: Path) -> None:
+    for name, kind in KINDS.items():
+        first = kind(tmp_path / name)
+        first.open()
+        first.apply([document(1, "en", "Weather", "")], (), 7)
+        first.close()
+        for path in (tmp_path / name).rglob("*"):
+            if path.is_file() and path.name != "applied.json":
+                path.write_bytes(b"no index at all" * 100)
+        again = kind(tmp_path / name)
+        assert again.open() == 0
+        assert again.search(Wanted()).total == 0
+        again.close()

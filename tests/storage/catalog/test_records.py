@@ -1,0 +1,79 @@
+"""The record of the federated catalogue keeps its contract, in memory, in a file and on PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from connector.errors import ConfigurationError, SchemaTooNew
+from connector.storage.catalog import open_records
+from connector.storage.catalog.records import CatalogRecords
+from connector.storage.catalog.sqlite import APPLICATION_ID
+from connector.testing.catalog_contract import NOW, CatalogContract, entry, listed, snapshot
+from tests.servers.postgres import emptied
+
+Pair = tuple[CatalogRecords, CatalogRecords]
+
+
+@asynccontextmanager
+async def opened(url: str, folder: Path) -> AsyncIterator[CatalogRecords]:
+    found = open_records(url, folder=folder, connections=4)
+    await found.open()
+    yield found
+    await found.close()
+
+
+class TestInMemory(CatalogContract):
+    @pytest.fixture
+    async def records(self, tmp_path: Path) -> AsyncIterator[Pair]:
+        async with opened("memory:", tmp_path) as found:
+            yield found, found
+
+
+class TestInAFile(CatalogContract):
+    @pytest.fixture
+    async def records(self, tmp_path: Path) -> AsyncIterator[Pair]:
+        async with opened("sqlite:///x.db", tmp_path) as first, opened("sqlite:///x.db", tmp_path) as second:
+            yield first, second
+
+
+class TestOnPostgres(CatalogContract):
+    @pytest.fixture
+    async def records(self, postgres: str, tmp_path: Path) -> AsyncIterator[Pair]:
+        async with emptied(postgres) as url, opened(url, tmp_path) as first, opened(url, tmp_path) as second:
+            yield first, second
+
+
+async def test_what_was_taken_over_is_there_after_a_restart(tmp_path: Path) -> None:
+    async with opened("sqlite:///x.db", tmp_path) as records:
+        await records.list_members([listed("a")], NOW)
+        await records.swap([snapshot("a", entry("a", "1"))], NOW)
+    async with opened("sqlite:///x.db", tmp_path) as records:
+        assert [change.key[1] for change in await records.changes(0, 9)] == ["1"]
+
+
+async def test_a_transaction_that_breaks_leaves_nothing(tmp_path: Path) -> None:
+    async with opened("sqlite:///x.db", tmp_path) as records:
+        await records.list_members([listed("a")], NOW)
+        broken = snapshot("a", entry("a", "1"), validators={"what": object()})
+        with pytest.raises(TypeError):
+            await records.swap([broken], NOW)
+        assert await records.changes(0, 9) == []
+        assert await records.swap([snapshot("a", entry("a", "1"))], NOW) == 1
+
+
+async def test_a_file_of_somebody_else_or_of_tomorrow_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    with pytest.raises(ConfigurationError, match="another program"):
+        await open_records("sqlite:///x.db", folder=tmp_path, connections=4).open()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(SchemaTooNew):
+        await open_records("sqlite:///x.db", folder=tmp_path, connections=4).open()
