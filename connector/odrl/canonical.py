@@ -59,6 +59,7 @@ def canonical(policy: Policy | object, ignore: frozenset[Part] = frozenset()) ->
         Part.TYPE: found.type,
         "profile": sorted(set(found.profiles)),
         "inheritFrom": sorted(set(found.inherit_from)),
+        "isReplacedBy": sorted(set(found.replaced_by)),
         "conflict": sorted(set(found.conflicts) - {"invalid"} if len(set(found.conflicts)) == 1 else set(found.conflicts)),
         Part.TIMESTAMP: found.timestamp,
         "permission": _set(_rule(rule) for rule in found.permissions),

@@ -1,6 +1,6 @@
 """From a policy to closures and an index, once per policy text, so that a decision takes microseconds.
 
-1. Refuse as a whole what cannot be judged as a whole: unknown profiles, parents that are not known.
+1. Take the policy that holds, and refuse as a whole what cannot be judged as a whole: unknown profiles, parents, successors.
 2. Merge what is inherited, and expand to atomic rules.
 3. Make of each constraint a premise (`premises`).
 4. Join premises in three-valued logic. The join knows whether it serves a permission or a prohibition, because doubts of
@@ -15,17 +15,28 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
 from connector.odrl.closures import Frame, Test, all_for_permission, all_for_prohibition, belongs, constant, is_party, names_of
 from connector.odrl.expand import Atomic, atomic, duty_key, rule_key
-from connector.odrl.inherit import merged
-from connector.odrl.model import AnyConstraint, AssetRef, Conflict, Diagnostic, Duty, Permission, Policy, PolicyType
+from connector.odrl.inherit import in_force, merged
+from connector.odrl.model import (
+    AnyConstraint,
+    AssetRef,
+    Conflict,
+    Diagnostic,
+    Duty,
+    Permission,
+    Policy,
+    PolicyType,
+    Prohibition,
+)
 from connector.odrl.premises import Premises, Ticks, Tree, parts
-from connector.odrl.truth import Code, Truth, Unknown
+from connector.odrl.truth import Code, Decision, Truth, Unknown
 from connector.odrl.vocabulary import Vocabulary
+from connector.odrl.windows import Times, intersection
 
 NO_PARENTS: Mapping[str, Policy] = MappingProxyType({})
 Join = Callable[[tuple[Test, ...]], Test]
@@ -62,8 +73,21 @@ class CompiledRule:
     test: Test
     # `matches` and all constraints and refinements
     duties: tuple[CompiledDuty, ...]
+    # the conditions of a permission
+    remedies: tuple[CompiledDuty, ...]
+    # what is due once a prohibition is infringed
+    key: str
+    # under which its use, or its infringement, is recorded
+    until: Times | None
+    # the times outside of which it cannot hold, when the clock can change nothing else of it
+    permits: dict[int, Decision] = field(default_factory=dict, compare=False, repr=False)
+    # by stage, the last permit that it gave by itself
     clock: tuple[Ticks, ...]
     # of its premises and of those of its duties
+
+
+Index = Mapping[str | None, Mapping[str | None, tuple[CompiledRule, ...]]]
+"""Rules by target (None: any, or one of a collection) and by action (None: any)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +98,14 @@ class Compiled:
     vocabulary: Vocabulary
     fault: Unknown | None
     # why the policy as a whole grants nothing
-    permissions: Mapping[tuple[str | None, str | None], tuple[CompiledRule, ...]]
-    prohibitions: Mapping[tuple[str | None, str | None], tuple[CompiledRule, ...]]
+    permissions: Index
+    prohibitions: Index
     rules: tuple[CompiledRule, ...]
+    remedied: tuple[CompiledRule, ...]
+    # the prohibitions that have remedies
     obligations: tuple[CompiledDuty, ...]
+    is_plain: bool
+    # nothing is due besides what a rule itself asks
     conflict: Conflict | None
     # None: several strategies contradict each other
     grants_access: bool
@@ -90,13 +118,14 @@ def compile(
 ) -> Compiled:
     """The policy ready for `evaluate.decide`; `Compiled.warnings` says what in it can never be judged.
 
-    `parents` are the policies that it inherits from, and theirs, by uid. `has_ledger` says that decisions will be given a
+    `parents` are the policies that it inherits from or is replaced by, and theirs, by uid. `has_ledger` says that decisions will be given a
     `LedgerView`; without it, whatever needs one is warned about.
 
     Raises: PolicyError when the policy expands beyond all measure. Unknown terms do not raise: they deny, with a reason.
     """
     builder = _Builder(vocabulary, has_ledger=has_ledger)
-    whole = merged(policy, parents)
+    holding = in_force(policy, parents)
+    whole = holding if isinstance(holding, Unknown) else merged(holding, parents)
     fault = whole if isinstance(whole, Unknown) else _fault(whole, vocabulary)
     whole = policy if isinstance(whole, Unknown) else whole
     rules = [builder.rule(a, is_permission=True) for a in atomic(whole.permissions, whole)]
@@ -110,7 +139,9 @@ def compile(
         permissions=_index([rule for rule in rules if rule.is_permission]),
         prohibitions=_index([rule for rule in rules if not rule.is_permission]),
         rules=tuple(rules),
+        remedied=tuple(rule for rule in rules if rule.remedies),
         obligations=obligations,
+        is_plain=not obligations and not any(rule.remedies for rule in rules),
         conflict=strategies[0] if len(set(strategies)) == 1 else None,
         grants_access=whole.type not in (PolicyType.OFFER, PolicyType.REQUEST),
         warnings=(*whole.warnings, *builder.premises.warnings),
@@ -125,11 +156,11 @@ def _fault(policy: Policy, vocabulary: Vocabulary) -> Unknown | None:
     return None
 
 
-def _index(rules: list[CompiledRule]) -> Mapping[tuple[str | None, str | None], tuple[CompiledRule, ...]]:
-    found: dict[tuple[str | None, str | None], list[CompiledRule]] = {}
+def _index(rules: list[CompiledRule]) -> Index:
+    found: dict[str | None, dict[str | None, list[CompiledRule]]] = {}
     for rule in rules:
-        found.setdefault((_asset_key(rule.atomic.target), rule.action), []).append(rule)
-    return {key: tuple(value) for key, value in found.items()}
+        found.setdefault(_asset_key(rule.atomic.target), {}).setdefault(rule.action, []).append(rule)
+    return {target: {action: tuple(those) for action, those in row.items()} for target, row in found.items()}
 
 
 def _asset_key(asset: AssetRef | None) -> str | None:
@@ -167,6 +198,7 @@ class _Builder:
         trees += trees_of(a.action.refinements if a.action else (), "refinement")
         trees += trees_of(a.assignee.refinements if a.assignee else (), "party")
         conditions = tuple(self.duty(duty) for duty in a.rule.duties) if isinstance(a.rule, Permission) else ()
+        remedies = tuple(self.duty(duty) for duty in a.rule.remedies) if isinstance(a.rule, Prohibition) else ()
         premises = (*trees, *(tree for duty in conditions for tree in duty.trees))
         return CompiledRule(
             atomic=a,
@@ -179,6 +211,9 @@ class _Builder:
             trees=trees,
             test=join((*matches, *(tree.test for tree in trees))),
             duties=conditions,
+            remedies=remedies,
+            key=key,
+            until=_until((*trees, *about), conditions),
             clock=tuple(part.ticks for tree in premises for part in parts(tree) if part.ticks),
         )
 
@@ -214,6 +249,18 @@ class _Builder:
             return picked(frame) if asked in frame.world.properties else unpicked
 
         return test
+
+
+_ALWAYS = Times(True, ())
+
+
+def _until(trees: tuple[Tree, ...], conditions: tuple[CompiledDuty, ...]) -> Times | None:
+    """The times to which a conjunction is bound; None when the clock changes more of it than that."""
+    times = [tree.times for tree in trees if tree.times is not None]
+    is_bound = all(tree.times is not None or not any(part.ticks for part in parts(tree)) for tree in trees)
+    if not is_bound or conditions:
+        return None
+    return times[0] if len(times) == 1 else intersection(times) if times else _ALWAYS
 
 
 def next_flip(rule: CompiledRule, frame: Frame) -> datetime | None:

@@ -12,17 +12,15 @@ Source: ODRL Information Model 2.2, sections 2.5 to 2.10; ODRL Formal Semantics 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 
 from connector.odrl import trace as tracing
 from connector.odrl.closures import Frame
-from connector.odrl.compile import Compiled, CompiledDuty, CompiledRule, compile, next_flip
+from connector.odrl.compile import Compiled, CompiledDuty, CompiledRule, Index, compile, next_flip
 from connector.odrl.model import Conflict, Policy
 from connector.odrl.truth import (
-    STAGE_ORDER,
     Code,
     Decision,
     DutyDue,
@@ -41,7 +39,7 @@ from connector.odrl.vocabulary import Vocabulary
 _MOST_FLIPS = 64
 _MOST_STEPS = 4_096
 # beyond so many instants without a change, the next one is given as the time to ask again
-_TRANSFER = STAGE_ORDER[Stage.TRANSFER]
+_TRANSFER = Stage.TRANSFER.number
 
 
 def decide(
@@ -70,14 +68,45 @@ def decide(
         raise ValueError("a policy that is not compiled needs the vocabulary")
     if world.now.tzinfo is None:
         raise ValueError("`World.now` needs a time zone")
-    frame = Frame(world.now, request, STAGE_ORDER[stage], world)
-    action = compiled.vocabulary.action(request.action)
+    frame = Frame(world.now, request, stage.number, world)
     refusal = _refusal(compiled, frame)
     if refusal is not None:
         return tracing.refuse(compiled, stage, refusal)
+    action = compiled.vocabulary.action(request.action)
     if action is None:
         return tracing.refuse(compiled, stage, _unknown_action(compiled, request))
     permissions, prohibitions = _candidates(compiled, action.name, request.target)
+    if not trace and len(permissions) == 1 and not prohibitions and compiled.is_plain:
+        plain = _plain_permit(compiled, permissions[0], frame, stage)
+        if plain is not None:
+            return plain
+    return _decided(compiled, frame, stage, permissions, prohibitions, duty_mode, trace)
+
+
+def _plain_permit(compiled: Compiled, rule: CompiledRule, frame: Frame, stage: Stage) -> Decision | None:
+    """The permit of the one rule in play, when it is true and nothing else goes along; None: take the long way."""
+    until = rule.until
+    if until is None or rule.duties or rule.test(frame) is not True:
+        return None
+    flip = until.next_flip(frame.now)
+    last = rule.permits.get(stage.number)
+    if last is None or last.valid_until is not flip:
+        # decisions are values: while nothing in one differs, the same one is given out again
+        last = rule.permits[stage.number] = Decision(
+            effect=Effect.PERMIT, stage=stage, policy=compiled.policy.uid, rule=rule.atomic.rule.where, valid_until=flip
+        )
+    return last
+
+
+def _decided(
+    compiled: Compiled,
+    frame: Frame,
+    stage: Stage,
+    permissions: tuple[CompiledRule, ...],
+    prohibitions: tuple[CompiledRule, ...],
+    duty_mode: DutyMode,
+    is_full: bool,
+) -> Decision:
     outcome = _weigh(compiled, frame, permissions, prohibitions, duty_mode)
     candidates = (*permissions, *prohibitions)
     decision = Decision(
@@ -87,9 +116,10 @@ def decide(
         rule=outcome.rule.atomic.rule.where if outcome.rule else "",
         valid_until=_valid_until(compiled, frame, outcome, permissions, prohibitions, duty_mode),
     )
-    if trace or outcome.effect is not Effect.PERMIT:
-        decision = tracing.explained(decision, compiled, frame, candidates, outcome.conflict, is_full=trace)
-    if outcome.is_soft or compiled.obligations or (outcome.rule is not None and outcome.rule.duties) or decision.reasons:
+    if is_full or outcome.effect is not Effect.PERMIT:
+        decision = tracing.explained(decision, compiled, frame, candidates, outcome.conflict, is_full=is_full)
+    goes_along = outcome.is_soft or not compiled.is_plain or (outcome.rule is not None and outcome.rule.duties)
+    if goes_along or decision.reasons:
         decision = replace(
             decision,
             deferred=tracing.deferred(candidates, frame, stage),
@@ -169,13 +199,15 @@ def _candidates(
     return found, _look_up(compiled.prohibitions, vocabulary.forbidden_by[action], target)
 
 
-def _look_up(
-    index: Mapping[tuple[str | None, str | None], tuple[CompiledRule, ...]], actions: tuple[str, ...], target: str
-) -> tuple[CompiledRule, ...]:
+def _look_up(index: Index, actions: tuple[str, ...], target: str) -> tuple[CompiledRule, ...]:
     found: tuple[CompiledRule, ...] = ()
-    for action in (*actions, None):
-        for key in (target, None):
-            rules = index.get((key, action))
+    for row in (index.get(target), index.get(None)):
+        if row is not None:
+            for action in actions:
+                rules = row.get(action)
+                if rules:
+                    found = found + rules if found else rules
+            rules = row.get(None)
             if rules:
                 found = found + rules if found else rules
     return found
@@ -206,19 +238,19 @@ def state_of(duty: CompiledDuty, world: World) -> DutyState:
     return world.duties.get(duty.key, DutyState.PENDING)
 
 
-def is_settled(duty: CompiledDuty, world: World, mode: DutyMode) -> bool:
+def is_settled(duty: CompiledDuty, frame: Frame, mode: DutyMode) -> bool:
     """Whether a duty lets its permission pass as far as its record goes.
 
     A violated one does not; and what is due in consequence is due besides the duty itself (Information Model 2.6.7), so a
     consequence that is on record and open blocks although the duty was made good.
     """
-    state = state_of(duty, world)
+    state = state_of(duty, frame.world)
     if state is DutyState.VIOLATED or (state is DutyState.PENDING and mode is DutyMode.REQUIRE_FULFILLED):
         return False
     return all(
-        is_settled(consequence, world, DutyMode.REQUIRE_FULFILLED)
+        is_settled(consequence, frame, DutyMode.REQUIRE_FULFILLED)
         for consequence in duty.consequences
-        if consequence.key in world.duties
+        if consequence.key in frame.world.duties and consequence.test(frame) is not False
     )
 
 
@@ -231,7 +263,7 @@ def _is_blocking(duty: CompiledDuty, frame: Frame, mode: DutyMode) -> bool:
     # a duty is not due before there is access to give; from then on an active one blocks until it is fulfilled
     if frame.stage < _TRANSFER or duty.test(frame) is False:
         return False
-    return not is_settled(duty, frame.world, mode)
+    return not is_settled(duty, frame, mode)
 
 
 def _duties_due(
@@ -249,10 +281,24 @@ def _duties_due(
             found += [
                 _due(consequence, frame, is_blocking=is_condition)
                 for consequence in duty.consequences
-                if (is_broken or consequence.key in frame.world.duties)
-                and not is_settled(consequence, frame.world, DutyMode.REQUIRE_FULFILLED)
+                if (is_broken or consequence.key in frame.world.duties) and _is_open(consequence, frame)
             ]
+    # an infringed prohibition asks for its remedies, whatever is asked now (Information Model 2.6.4)
+    remedies = [duty for rule in compiled.remedied if is_infringed(rule, frame.world) for duty in rule.remedies]
+    found += [_due(remedy, frame, is_blocking=False) for remedy in remedies if _is_open(remedy, frame)]
     return tuple(found)
+
+
+def _is_open(duty: CompiledDuty, frame: Frame) -> bool:
+    return duty.test(frame) is not False and not is_settled(duty, frame, DutyMode.REQUIRE_FULFILLED)
+
+
+def is_infringed(rule: CompiledRule, world: World) -> bool:
+    """Whether a prohibition is on record as violated; it is so until all its remedies are fulfilled or waived."""
+    if world.duties.get(rule.key) is not DutyState.VIOLATED:
+        return False
+    settled = (DutyState.FULFILLED, DutyState.WAIVED)
+    return not rule.remedies or any(state_of(remedy, world) not in settled for remedy in rule.remedies)
 
 
 def _due(duty: CompiledDuty, frame: Frame, *, is_blocking: bool) -> DutyDue:

@@ -1,8 +1,10 @@
-"""Inheritance: a policy together with everything that its parents, and theirs, say.
+"""Which policy holds, and what it inherits: a policy together with everything that its parents, and theirs, say.
+
+A policy that is replaced is void: the one that replaces it is processed instead, when it is at hand.
 
 A child takes over the parents' assets, parties and actions of the whole policy, their profiles, conflict strategies and
 rules; what has been accumulated so far (`status`) stays behind. Which policies there are is the caller's to know.
-Source: ODRL Information Model 2.2, section 2.9.
+Source: ODRL Information Model 2.2, sections 2.8 (isReplacedBy) and 2.9.
 """
 
 from __future__ import annotations
@@ -28,6 +30,22 @@ _MOST = 1_000
 _Ref = TypeVar("_Ref", AssetRef, PartyRef, ActionRef)
 _Rule = TypeVar("_Rule", Permission, Prohibition, Duty)
 _Item = TypeVar("_Item")
+
+
+def in_force(policy: Policy, known: Mapping[str, Policy]) -> Policy | Unknown:
+    """The policy, or the one of `known` that replaces it, at any remove; an Unknown when that is not known or not one."""
+    seen: set[str] = set()
+    while policy.replaced_by:
+        name = policy.replaced_by[0]
+        if name in seen or len(seen) >= _MOST:
+            return Unknown(code=Code.CYCLE, detail=f"the policy `{name}` replaces itself", needs=name)
+        seen.add(name)
+        successor = known.get(name) if len(policy.replaced_by) == 1 else None
+        if successor is None:
+            detail = f"the policy is replaced by `{'` and `'.join(policy.replaced_by[:3])}`"
+            return Unknown(code=Code.REPLACED, detail=detail, needs=name)
+        policy = successor
+    return policy
 
 
 def merged(policy: Policy, parents: Mapping[str, Policy]) -> Policy | Unknown:
@@ -71,8 +89,8 @@ def _added(child: Policy, parent: Policy, name: str) -> Policy:
         targets=_union(child.targets, tuple(_reference(each) for each in parent.targets)),
         assigners=_union(child.assigners, tuple(_reference(each) for each in parent.assigners)),
         assignees=_union(child.assignees, tuple(_reference(each) for each in parent.assignees)),
-        functions=_union(child.functions, parent.functions),
-        relations=_union(child.relations, parent.relations),
+        functions=_union(child.functions, tuple(replace(each, party=_reference(each.party)) for each in parent.functions)),
+        relations=_union(child.relations, tuple(replace(each, asset=_reference(each.asset)) for each in parent.relations)),
         profiles=_union(child.profiles, parent.profiles),
         conflicts=_union(child.conflicts, parent.conflicts),
         permissions=child.permissions + tuple(_rule(each, place) for each in parent.permissions),
@@ -95,7 +113,10 @@ def _rule(rule: _Rule, place: tuple[str, str]) -> _Rule:
         where=where,
         actions=tuple(_reference(each) for each in rule.actions),
         targets=tuple(_reference(each) for each in rule.targets),
+        assigners=tuple(_reference(each) for each in rule.assigners),
         assignees=tuple(_reference(each) for each in rule.assignees),
+        functions=tuple(replace(each, party=_reference(each.party)) for each in rule.functions),
+        relations=tuple(replace(each, asset=_reference(each.asset)) for each in rule.relations),
         constraints=tuple(_fresh(each) for each in rule.constraints),
     )
     if isinstance(found, Permission):

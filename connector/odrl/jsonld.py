@@ -55,6 +55,7 @@ FUNCTIONS = (
 )
 RELATIONS = ("relation", "output")
 TIMESTAMP = "https://w3id.org/dspace/2025/1/timestamp"
+_REPLACED_BY = "http://purl.org/dc/terms/isReplacedBy"
 _RDF_VALUE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#value"
 _SHARED = ("action", "target", "assigner", "assignee", *FUNCTIONS, *RELATIONS)
 _POLICY = ("permission", "prohibition", "obligation", "profile", "inheritFrom", "conflict", "timestamp", TIMESTAMP)
@@ -106,6 +107,13 @@ class _Reader(TreeReader):
             obligations=obligations,
             profiles=tuple(dict.fromkeys(self.iris(node.take("profile"), f"{where}.profile"))),
             inherit_from=tuple(dict.fromkeys(self.iris(node.take("inheritFrom"), f"{where}.inheritFrom"))),
+            replaced_by=tuple(
+                dict.fromkeys(
+                    name
+                    for key in (_REPLACED_BY, "isReplacedBy")
+                    for name in self.iris(node.take(key), f"{where}.isReplacedBy")
+                )
+            ),
             conflicts=conflicts,
             timestamp=stamps[0] if stamps else None,
             extra=self.extra(node),

@@ -242,6 +242,8 @@ class Policy(Shared):
     obligations: tuple[Duty, ...] = ()
     profiles: tuple[str, ...] = ()
     inherit_from: tuple[str, ...] = ()
+    replaced_by: tuple[str, ...] = ()
+    # policies to be processed instead; this one is void (Information Model 2.8, dct:isReplacedBy)
     conflicts: tuple[Conflict, ...] = ()
     # none means `invalid`; several arise from inheritance
     timestamp: str | None = None

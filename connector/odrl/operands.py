@@ -103,6 +103,11 @@ def right_side(constraint: Constraint, operand: Operand) -> tuple[Typed, ...] | 
         if isinstance(found, Unknown):
             return found
         typed[found] = None
+    if constraint.status is not None and _is_counted(operand):
+        left_over = _less_status(tuple(typed), constraint, operand)
+        if isinstance(left_over, Unknown):
+            return left_over
+        typed = dict.fromkeys(left_over)
     # values are a set: the same one twice is one
     if operator in ORDERED and len(typed) != 1:
         return Unknown(code=Code.VALUE_TYPE, detail=f"`{operator}` compares with one value, not {len(typed)}")
@@ -120,6 +125,22 @@ def measured(constraint: Constraint, operand: Operand) -> Operand:
 def _is_counted(operand: Operand) -> bool:
     # the ledger keeps what it counts by unit
     return any(source.kind is SourceKind.LEDGER for source in operand.sources)
+
+
+def _less_status(right: tuple[Typed, ...], constraint: Constraint, operand: Operand) -> tuple[Typed, ...] | Unknown:
+    """What is left of limits once `status`, accumulated before our record began, is taken off (Information Model 2.5.1)."""
+    status = _right(constraint.status, constraint.datatype, operand, None) if constraint.status is not None else None
+    if isinstance(status, Unknown):
+        return status
+    found: list[Typed] = []
+    for limit in right:
+        if isinstance(limit, Decimal) and isinstance(status, Decimal):
+            found.append(limit - status)
+        elif isinstance(limit, Duration) and isinstance(status, Duration):
+            found.append(Duration(limit.months - status.months, limit.seconds - status.seconds))
+        else:
+            return Unknown(code=Code.VALUE_TYPE, detail=f"`{operand.short}` has no status to count from")
+    return tuple(found)
 
 
 def _right(value: Value, datatype: str | None, operand: Operand, unit: str | None) -> Typed | Unknown:

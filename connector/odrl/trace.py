@@ -38,7 +38,9 @@ def refuse(compiled: Compiled, stage: Stage, why: Unknown) -> Decision:
     part = {Code.PROFILE_UNKNOWN: "profile", Code.ACTION_UNKNOWN: "action"}.get(why.code, "policy")
     reason = Reason(code=why.code, state=State.UNKNOWN, where=compiled.policy.where, part=part, detail=why.detail)
     missing = (_missing(why, compiled.vocabulary),) if why.needs else ()
-    return Decision(effect=Effect.DENY, stage=stage, policy=compiled.policy.uid, reasons=(reason,), missing=missing)
+    # Information Model 2.8: a policy that is replaced is void
+    effect = Effect.VOID if why.code is Code.REPLACED else Effect.DENY
+    return Decision(effect=effect, stage=stage, policy=compiled.policy.uid, reasons=(reason,), missing=missing)
 
 
 def explained(
@@ -271,6 +273,7 @@ def how_to_supply(unknown: Unknown, name: str) -> str:
         Code.REFERENCE_UNRESOLVABLE: f"supply what `{name}` refers to",
         Code.SOURCE_UNAVAILABLE: f"supply the source of `{name}`",
         Code.GRANTS_NOTHING: "negotiate an agreement",
+        Code.REPLACED: f"process the policy `{name}` instead",
     }
     return ways.get(unknown.code, f"state or prove `{name}`")
 

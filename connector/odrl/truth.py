@@ -17,7 +17,12 @@ from types import MappingProxyType
 
 
 class Stage(StrEnum):
-    """When in the life of a contract a question is asked; the order is the order of time."""
+    """When in the life of a contract a question is asked; the order is the order of time, and `number` its place in it."""
+
+    number: int
+
+    def __init__(self, word: str) -> None:
+        self.number = len(type(self).__members__)
 
     PUBLISH = "publish"
     CATALOG = "catalog"
@@ -29,7 +34,7 @@ class Stage(StrEnum):
     AFTER = "after"
 
 
-STAGE_ORDER: Mapping[Stage, int] = MappingProxyType({stage: number for number, stage in enumerate(Stage)})
+STAGE_ORDER: Mapping[Stage, int] = MappingProxyType({stage: stage.number for stage in Stage})
 
 
 class Code(StrEnum):
@@ -52,6 +57,8 @@ class Code(StrEnum):
     DUTY_VIOLATED = "duty-violated"
     GRANTS_NOTHING = "grants-nothing"
     # an Offer or Request asked for access: only what was agreed grants
+    REPLACED = "replaced"
+    # another policy is to be processed instead (isReplacedBy), and it is not at hand
     PROFILE_UNKNOWN = "profile-unknown"
     ACTION_UNKNOWN = "action-unknown"
     OPERAND_UNKNOWN = "operand-unknown"
@@ -97,7 +104,7 @@ class State(StrEnum):
 
 
 class Effect(StrEnum):
-    """What a decision comes to. Only `permit` lets anything happen; `void` is a policy whose rules contradict each other."""
+    """What a decision comes to. Only `permit` lets anything happen; `void` is a policy that contradicts itself or is replaced."""
 
     PERMIT = "permit"
     DENY = "deny"

@@ -48,6 +48,8 @@ _DSP_TERMS = frozenset(
         *("constraint", "action", "leftOperand", "operator", "rightOperand", "and", "or", "xone", "andSequence"),
     }
 )
+_REPLACED_BY = "http://purl.org/dc/terms/isReplacedBy"
+# known to neither context by a word of its own
 _Say = Callable[[Severity, str, str, str], None]
 
 
@@ -140,6 +142,8 @@ class _Writer:
         if policy.profiles:
             tree["profile"] = list(policy.profiles) if len(policy.profiles) > 1 else policy.profiles[0]
         self.put(tree, "inheritFrom", list(policy.inherit_from))
+        if policy.replaced_by:
+            tree[_REPLACED_BY] = [{"@id": name} for name in policy.replaced_by]
         self.put(tree, "conflict", [conflict.value for conflict in policy.conflicts], is_list=False)
         if policy.timestamp:
             tree["timestamp"] = policy.timestamp

@@ -65,6 +65,8 @@ def doubts(policy: Policy, whose: str, vocabulary: Vocabulary) -> Iterator[str]:
     """Why a policy as a whole cannot be compared; nothing when it can."""
     if policy.inherit_from:
         yield f"{whose} inherit from `{policy.inherit_from[0]}`, which is not merged"
+    if policy.replaced_by:
+        yield f"{whose} are replaced by `{policy.replaced_by[0]}`"
     for profile in policy.profiles:
         if profile not in vocabulary.profiles:
             yield f"{whose} use the profile `{profile}`, which is not loaded"
