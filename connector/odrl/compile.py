@@ -33,7 +33,7 @@ from connector.odrl.model import (
     PolicyType,
     Prohibition,
 )
-from connector.odrl.premises import Premises, Ticks, Tree, parts
+from connector.odrl.premises import Atom, Premises, Ticks, Tree, parts
 from connector.odrl.truth import Code, Decision, Truth, Unknown
 from connector.odrl.vocabulary import Vocabulary
 from connector.odrl.windows import Times, intersection
@@ -72,6 +72,8 @@ class CompiledRule:
     trees: tuple[Tree, ...]
     test: Test
     # `matches` and all constraints and refinements
+    is_flat: bool
+    # its premises are single constraints: when it is true, each of them is
     duties: tuple[CompiledDuty, ...]
     # the conditions of a permission
     remedies: tuple[CompiledDuty, ...]
@@ -210,6 +212,7 @@ class _Builder:
             about=about,
             trees=trees,
             test=join((*matches, *(tree.test for tree in trees))),
+            is_flat=all(isinstance(tree, Atom) for tree in (*trees, *about)),
             duties=conditions,
             remedies=remedies,
             key=key,

@@ -12,7 +12,7 @@ Source: ODRL Information Model 2.2, sections 2.5 to 2.10; ODRL Formal Semantics 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 
@@ -27,6 +27,8 @@ from connector.odrl.truth import (
     DutyMode,
     DutyState,
     Effect,
+    Missing,
+    Reason,
     Request,
     Stage,
     State,
@@ -109,23 +111,23 @@ def _decided(
 ) -> Decision:
     outcome = _weigh(compiled, frame, permissions, prohibitions, duty_mode)
     candidates = (*permissions, *prohibitions)
-    decision = Decision(
+    reasons: tuple[Reason, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    if is_full or outcome.effect is not Effect.PERMIT:
+        where = outcome.rule.atomic.rule.where if outcome.rule else ""
+        reasons, missing = tracing.explained(compiled, frame, candidates, outcome.conflict, where, is_full=is_full)
+    goes_along = reasons or outcome.is_soft or not compiled.is_plain or (outcome.rule is not None and outcome.rule.duties)
+    return Decision(
         effect=outcome.effect,
         stage=stage,
         policy=compiled.policy.uid,
         rule=outcome.rule.atomic.rule.where if outcome.rule else "",
+        reasons=reasons,
+        missing=missing,
+        deferred=tracing.deferred(candidates, frame, stage) if goes_along else (),
+        duties=_duties_due(compiled, frame, outcome.rule, permissions, duty_mode) if goes_along else (),
         valid_until=_valid_until(compiled, frame, outcome, permissions, prohibitions, duty_mode),
     )
-    if is_full or outcome.effect is not Effect.PERMIT:
-        decision = tracing.explained(decision, compiled, frame, candidates, outcome.conflict, is_full=is_full)
-    goes_along = outcome.is_soft or not compiled.is_plain or (outcome.rule is not None and outcome.rule.duties)
-    if goes_along or decision.reasons:
-        decision = replace(
-            decision,
-            deferred=tracing.deferred(candidates, frame, stage),
-            duties=_duties_due(compiled, frame, outcome.rule, permissions, duty_mode),
-        )
-    return decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,11 @@ def _valid_until(
     What is permitted stays so until the rule that grants, or a prohibition, changes; the other permissions need no watching.
     """
     effect = outcome.effect
+    grant = outcome.rule
+    is_alone = effect is Effect.PERMIT and not outcome.is_soft and len(permissions) == 1 and not prohibitions
+    if is_alone and grant is not None and grant.until is not None:
+        # all that can end it is its own times
+        return grant.until.next_flip(frame.now)
     watched = [*permissions, *prohibitions]
     if effect is Effect.PERMIT and outcome.rule is not None:
         watched = [outcome.rule, *prohibitions]

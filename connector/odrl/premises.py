@@ -8,7 +8,7 @@ Source: ODRL Information Model 2.2, section 2.5; ODRL Formal Semantics (draft), 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connector.odrl.closures import (
@@ -65,6 +65,14 @@ class Atom:
     ticks: Ticks | None = None
     times: Times | None = None
     # when it holds, where that depends on nothing but the clock
+    label: str = field(init=False)
+    right: tuple[str, ...] = field(init=False)
+    # as reports tell them
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.operand.short if self.operand else "")
+        told = tuple(value.text for value in self.constraint.right) or self.constraint.right_references
+        object.__setattr__(self, "right", told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

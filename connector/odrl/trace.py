@@ -7,8 +7,6 @@ Source: ODRL Formal Semantics (draft), "Evaluation Report".
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from connector.odrl.closures import Frame
 from connector.odrl.compile import Compiled, CompiledRule
 from connector.odrl.premises import Atom, Group, Tree, parts
@@ -44,44 +42,46 @@ def refuse(compiled: Compiled, stage: Stage, why: Unknown) -> Decision:
 
 
 def explained(
-    decision: Decision,
     compiled: Compiled,
     frame: Frame,
     candidates: tuple[CompiledRule, ...],
     conflict: Code | None,
+    decisive: str,
     *,
     is_full: bool,
-) -> Decision:
-    """The decision with its reasons and with what is missing; unless `is_full`, a long list of times is told as one reason."""
+) -> tuple[tuple[Reason, ...], tuple[Missing, ...]]:
+    """The reasons of a decision and what is missing; `decisive` is the path of the rule that grants or refuses, if one does.
+
+    Unless `is_full`, a long list of times is told as one reason.
+    """
     reasons: list[Reason] = []
     missing: dict[str, Missing] = {}
     if conflict is not None:
-        reasons.append(_verdict(conflict, decision, compiled))
+        reasons.append(_verdict(conflict, decisive, compiled))
     elif not any(rule.is_permission for rule in candidates):
         detail = "no permission covers this action on this target"
         reasons.append(
             Reason(code=Code.NOT_PERMITTED, state=State.UNSATISFIED, where=compiled.policy.where, part="policy", detail=detail)
         )
     for rule in candidates[:_MOST_RULES]:
-        reasons += _rule_reasons(rule, frame, is_full)
-        for unknown in _doubts(rule, frame):
+        truth = rule.test(frame)
+        reasons += _rule_reasons(rule, truth, frame, is_full)
+        for unknown in _doubts(rule, frame) if truth is not True or not rule.is_flat else ():
             if unknown.needs and not unknown.is_soft:
                 missing.setdefault(unknown.needs, _missing(unknown, compiled.vocabulary))
-    if decision.effect is not Effect.PERMIT and decision.rule == "" and len(candidates) == 0:
+    if not candidates:
         reasons += _near_misses(compiled, frame)
-    return replace(decision, reasons=tuple(reasons), missing=tuple(missing.values()))
+    return tuple(reasons), tuple(missing.values())
 
 
-def _verdict(conflict: Code, decision: Decision, compiled: Compiled) -> Reason:
+def _verdict(conflict: Code, decisive: str, compiled: Compiled) -> Reason:
     strategy = compiled.conflict.value if compiled.conflict else "contradictory"
     words = {
         Code.OVERRIDDEN: f"a permission and a prohibition meet; the strategy `{strategy}` lets the permission win",
         Code.PROHIBITED: f"a permission and a prohibition meet; the strategy `{strategy}` lets the prohibition win",
         Code.CONFLICT: f"a permission and a prohibition meet; the strategy `{strategy}` voids the policy",
     }
-    return Reason(
-        code=conflict, state=State.SATISFIED, where=decision.rule, rule=decision.rule, part="policy", detail=words[conflict]
-    )
+    return Reason(code=conflict, state=State.SATISFIED, where=decisive, rule=decisive, part="policy", detail=words[conflict])
 
 
 def _near_misses(compiled: Compiled, frame: Frame) -> list[Reason]:
@@ -111,9 +111,8 @@ def _near_misses(compiled: Compiled, frame: Frame) -> list[Reason]:
     return reasons
 
 
-def _rule_reasons(rule: CompiledRule, frame: Frame, is_full: bool) -> list[Reason]:
+def _rule_reasons(rule: CompiledRule, truth: Truth, frame: Frame, is_full: bool) -> list[Reason]:
     where = rule.atomic.rule.where
-    truth = rule.test(frame)
     applies = truth is True or (isinstance(truth, Unknown) and truth.is_soft is rule.is_permission)
     code = truth.code if isinstance(truth, Unknown) else Code.UNSATISFIED
     if truth is True:
@@ -123,11 +122,14 @@ def _rule_reasons(rule: CompiledRule, frame: Frame, is_full: bool) -> list[Reaso
     verb = "applies" if applies else "does not apply"
     said = f"the {kind} {verb}: {detail}" if detail else f"the {kind} {verb}"
     reasons = [Reason(code=code, state=_state(truth), where=where, rule=where, detail=said)]
-    matched = rule.matches(frame)
+    matched = truth is True or rule.matches(frame)
     if matched is not True:
         reasons.append(_mismatch(rule, matched, where))
-    for tree in (*(rule.about if matched is not True else ()), *rule.trees):
-        reasons += _tree_reasons(tree, frame, where, is_full)
+    if truth is True and rule.is_flat:
+        reasons += [_atom_reason(tree, frame, where, True) for tree in rule.trees if isinstance(tree, Atom)]
+    else:
+        for tree in (*(rule.about if matched is not True else ()), *rule.trees):
+            reasons += _tree_reasons(tree, frame, where, is_full)
     for duty in rule.duties:
         if duty.test(frame) is False:
             continue
@@ -178,7 +180,7 @@ def _tree_reasons(tree: Tree, frame: Frame, rule: str, is_full: bool) -> list[Re
         for member in tree.members:
             reasons += _tree_reasons(member, frame, rule, is_full)
         return reasons
-    return [_atom_reason(tree, frame, rule)]
+    return [_atom_reason(tree, frame, rule, tree.test(frame))]
 
 
 def _time_reason(group: Group, frame: Frame, rule: str) -> Reason:
@@ -194,8 +196,7 @@ def _time_reason(group: Group, frame: Frame, rule: str) -> Reason:
     )
 
 
-def _atom_reason(atom: Atom, frame: Frame, rule: str) -> Reason:
-    truth = atom.test(frame)
+def _atom_reason(atom: Atom, frame: Frame, rule: str, truth: Truth) -> Reason:
     constraint = atom.constraint
     return Reason(
         code=truth.code if isinstance(truth, Unknown) else Code.SATISFIED if truth else Code.UNSATISFIED,
@@ -205,10 +206,10 @@ def _atom_reason(atom: Atom, frame: Frame, rule: str) -> Reason:
         part=atom.part,
         operand=constraint.left,
         operator=constraint.operator.value,
-        right=tuple(value.text for value in constraint.right) or constraint.right_references,
+        right=atom.right,
         value=found(atom, frame),
         detail=truth.detail if isinstance(truth, Unknown) else "",
-        label=atom.operand.short if atom.operand else "",
+        label=atom.label,
     )
 
 
@@ -217,6 +218,8 @@ def found(atom: Atom, frame: Frame) -> tuple[str, ...] | None:
     fact = atom.read(frame) if atom.read is not None else None
     if fact is None:
         return None
+    if isinstance(fact, str):
+        return (fact,)
     facts = fact if isinstance(fact, (list, tuple, set, frozenset)) else (fact,)
     return tuple(sorted(_text(item) for item in facts))
 
@@ -237,7 +240,7 @@ def deferred(candidates: tuple[CompiledRule, ...], frame: Frame, stage: Stage) -
     """The constraints of the rules in play that were not judged now: for a later stage, or for the law only."""
     later: dict[str, Deferred] = {}
     for rule in candidates:
-        if rule.matches(frame) is False:
+        if (rule.is_flat and rule.test(frame) is True) or rule.matches(frame) is False:
             continue
         for tree in rule.trees:
             for part in parts(tree):

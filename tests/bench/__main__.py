@@ -26,6 +26,7 @@ BENCHES = {
     "negotiation": "figures 2, 3 and 24: whole negotiations between two nodes",
     "store": "figure 4: durable transitions of the SQLite store",
     "pull": "figure 10: memory while data flows",
+    "policy": "figures 16 and 17: policy decisions, reports, comparisons",
     "replicas": "figure 15: what a killed replica had not sent, on PostgreSQL",
     "startup": "figure 13: start to ready, idle memory",
 }
