@@ -11,7 +11,17 @@ What does not: files, progress bars and configuration (`cli/`).
 `AsyncClient` takes the same calls: `await node.send(acme.negotiations())`.
 """
 
-from connector.client.calls import Call, Calls, add_participant, api_keys, create_api_key, participants, revoke_api_key
+from connector.client.calls import (
+    Call,
+    Calls,
+    add_participant,
+    api_keys,
+    audit,
+    create_api_key,
+    participants,
+    revoke_api_key,
+    verify_audit,
+)
 from connector.client.client import AsyncClient, Client, Download
 
 __all__ = [
@@ -22,7 +32,9 @@ __all__ = [
     "Download",
     "add_participant",
     "api_keys",
+    "audit",
     "create_api_key",
     "participants",
     "revoke_api_key",
+    "verify_audit",
 ]

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from connector.api.access import ApiKey, CreatedKey, NewKey
 from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
+from connector.api.audit import AuditEntry, AuditVerdict
 from connector.api.catalog import CatalogRequest, DatasetRequest, PeerCatalog, PeerDataset
 from connector.api.common import Asked, Listing
 from connector.api.negotiations import Negotiation, NegotiationAct, NegotiationStep, NewNegotiation
@@ -71,6 +72,21 @@ def create_api_key(wanted: NewKey) -> Call[CreatedKey]:
 def revoke_api_key(name: str) -> Call[None]:
     """Make a key good for nothing, at once."""
     return _delete("keys", name)
+
+
+def audit(
+    participant: str | None = None, *, since: str | None = None, until: str | None = None, cursor: str | None = None,
+    limit: int | None = None,
+) -> Call[Listing[AuditEntry]]:  # fmt: skip
+    """The audit trail of a participant, or of the node itself, newest first."""
+    where = ("audit",) if participant is None else ("participants", participant, "audit")
+    return _get(Listing[AuditEntry], *where, since=since, until=until, cursor=cursor, limit=limit)
+
+
+def verify_audit(participant: str | None = None, *, number: int | None = None, sha256: str | None = None) -> Call[AuditVerdict]:
+    """Whether a trail is whole, and still holds the entry that was noted earlier."""
+    where = ("audit",) if participant is None else ("participants", participant, "audit")
+    return _get(AuditVerdict, *where, "verification", number=number, sha256=sha256)
 
 
 @dataclass(frozen=True, slots=True)

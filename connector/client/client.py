@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -223,7 +224,8 @@ def _classes(root: type[KontorError]) -> Iterator[type[KontorError]]:
 
 def _plain(kind: type[KontorError]) -> type[KontorError]:
     # a class whose constructor wants more than a problem tells is stood for by its parent
-    return kind if kind.__init__ is KontorError.__init__ else _plain(kind.__mro__[1])
+    wanted = [one.name for one in inspect.signature(kind).parameters.values() if one.default is one.empty]
+    return kind if wanted == ["what"] else _plain(kind.__mro__[1])
 
 
 _BY_CODE = {kind.code: _plain(kind) for kind in reversed([*_classes(KontorError)])}

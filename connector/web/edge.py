@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
@@ -40,6 +40,12 @@ def header(scope: Scope, name: bytes) -> str | None:
 def note(scope: Scope, **fields: object) -> None:
     """Add fields to the one line that is written about this request."""
     scope.setdefault(_LINE, {}).update(fields)
+
+
+def noted(scope: Scope) -> Mapping[str, Any]:
+    """The fields that were noted about this request so far."""
+    found: Mapping[str, Any] = scope.get(_LINE, {})
+    return found
 
 
 async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:

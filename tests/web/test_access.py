@@ -24,9 +24,15 @@ from tests.identity.hosts import host
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NODE = {("/api/v1/participants", "post")}
+NODE = {("/api/v1/participants", "post"), ("/api/v1/audit", "get"), ("/api/v1/audit/verification", "get")}
 """Only an administrator of the node itself."""
-ADMIN = {("/api/v1/keys", "get"), ("/api/v1/keys", "post"), ("/api/v1/keys/{name}", "delete")}
+ADMIN = {
+    ("/api/v1/keys", "get"),
+    ("/api/v1/keys", "post"),
+    ("/api/v1/keys/{name}", "delete"),
+    ("/api/v1/participants/{participant}/audit", "get"),
+    ("/api/v1/participants/{participant}/audit/verification", "get"),
+}
 """Only an administrator, of whatever."""
 OPERATE = {
     ("/api/v1/participants/{participant}/transfers/{pid}/data", "get"),

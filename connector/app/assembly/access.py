@@ -1,4 +1,4 @@
-"""Who runs the node: keys and tokens of its operators, and the routes about them. Every node has this."""
+"""Who runs the node: keys and tokens of its operators, the trail of their acts, and the routes about both. Every node has this."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
+    from connector.controlplane.audit import Audit
     from connector.controlplane.operators import Operators
     from connector.ports.operators import OperatorTokens
 
@@ -21,6 +22,7 @@ class Access:
     """The open parts of the subject that others use."""
 
     operators: Operators
+    audit: Audit
     role: Role
 
 
@@ -29,17 +31,21 @@ def opened_access(ground: Ground) -> Access:
 
     Raises: ConfigurationError.
     """
+    from connector.controlplane.audit import Audit
     from connector.controlplane.operators import Operators
 
     settings = ground.settings.operator
     operators = Operators(ground.store, ground.revisions, ground.clock, settings.api_keys, _tokens(ground))
 
+    audit = Audit(ground.store.journal, ground.participants, ground.clock)
+
     def rooms() -> Iterable[APIRouter]:
         from connector.web.operator import access
+        from connector.web.operator import audit as trail
 
-        return [access.routes(operators)]
+        return [access.routes(operators), trail.routes(audit)]
 
-    return Access(operators=operators, role=Role(rooms=[rooms]))
+    return Access(operators=operators, audit=audit, role=Role(rooms=[rooms]))
 
 
 def _tokens(ground: Ground) -> OperatorTokens | None:

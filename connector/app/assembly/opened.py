@@ -52,7 +52,12 @@ async def opened(
         ground=ground,
         public=public_app([route for role in roles for route in role.routes]),
         operator=operator_app(
-            settings.operator, access.operators, ground.store, faults, [room for role in roles for room in role.rooms]
+            settings.operator,
+            access.operators,
+            access.audit,
+            ground.store,
+            faults,
+            [room for role in roles for room in role.rooms],
         ),
         workers={name: work for role in roles for name, work in role.workers.items()},
     )

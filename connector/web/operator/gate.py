@@ -12,12 +12,14 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import observe
+from connector.controlplane.audit import Act, Audit, Result
 from connector.controlplane.operators import Operators
-from connector.errors import CallerError, Forbidden, UnsupportedMediaType
+from connector.errors import CallerError, Forbidden, StoreUnavailable, UnsupportedMediaType
 from connector.ports.operators import ALL, Operator, OperatorRole
 from connector.settings import Listener
 from connector.strict import Limits, scan
 from connector.web import edge, errors
+from connector.web.operator.recording import Recording
 
 PREFIX: Final = "/api/v1"
 OPENAPI: Final = f"{PREFIX}/openapi.json"
@@ -47,10 +49,11 @@ def check(operator: Operator, role: OperatorRole, participant: str | None) -> No
 class Gate:
     """Lets in who is an operator with the role that the method needs; open for the API's description."""
 
-    def __init__(self, app: ASGIApp, settings: Listener, operators: Operators) -> None:
+    def __init__(self, app: ASGIApp, settings: Listener, operators: Operators, audit: Audit) -> None:
         self._app = app
         self._limits = Limits(max_bytes=settings.max_body_bytes)
         self._operators = operators
+        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX) or scope["path"] == OPENAPI:
@@ -60,7 +63,13 @@ class Gate:
             operator = await self._operators.find(_shown(scope))
             edge.note(scope, key=operator.name)
             participant = named(scope["path"])
-            check(operator, OperatorRole.READ if scope["method"] in _READING else OperatorRole.OPERATE, participant)
+            act = _act(scope, operator, participant)
+            is_reading = scope["method"] in _READING
+            try:
+                check(operator, OperatorRole.READ if is_reading else OperatorRole.OPERATE, participant)
+            except Forbidden as fault:
+                await self._audit.refused(act, await _refuse(scope, send, fault))
+                return
             body = await self._body(scope, receive)
         except CallerError as fault:
             await _refuse(scope, send, fault)
@@ -76,7 +85,14 @@ class Gate:
             return {"type": "http.request", "body": body, "more_body": False}
 
         with observe.bound(operator=operator.name, participant=participant):
-            await self._app(scope, replay, send)
+            if is_reading:
+                await self._app(scope, replay, send)
+                return
+            try:
+                await Recording(self._app, self._audit, act)(scope, replay, send)
+            except StoreUnavailable as fault:
+                # INVARIANT: nothing is done that the trail does not know
+                await _refuse(scope, send, fault)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The body, which is strict JSON or empty."""
@@ -111,7 +127,19 @@ def _shown(scope: Scope) -> str:
     return rest.strip() if scheme.lower() == "bearer" else ""
 
 
-async def _refuse(scope: Scope, send: Send, fault: Exception) -> None:
+def _act(scope: Scope, operator: Operator, participant: str | None) -> Act:
+    client = scope.get("client")
+    return Act(
+        id=observe.new_id(),
+        who=operator.name,
+        what=f"{scope['method']} {scope['path']}",
+        participant=participant,
+        source=client[0] if client else "",
+    )
+
+
+async def _refuse(scope: Scope, send: Send, fault: Exception) -> Result:
     verdict = errors.judge(fault, is_operator=True)
     edge.note(scope, error_id=verdict.error_id, cause=verdict.text)
     await errors.send_problem(send, verdict)
+    return Result(status=verdict.status, error_id=verdict.error_id, cause=verdict.text)

@@ -52,6 +52,15 @@ Operated = Annotated[str, Depends(_operated)]
 """The participant context, for reading what only those who act for it may see: its data, and what opens it."""
 
 
+async def _administered(operator: ShownKey, participant: Participant) -> str:
+    check(operator, OperatorRole.ADMIN, participant)
+    return participant
+
+
+Administered = Annotated[str, Depends(_administered)]
+"""The participant context, for what only its administrators may see."""
+
+
 async def _administrator(operator: ShownKey) -> Operator:
     check(operator, OperatorRole.ADMIN, None)
     return operator

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connector.controlplane.audit import Audit
 from connector.controlplane.operators import Operators
 from connector.errors import NotFound
 from connector.ports.store import Store
@@ -29,10 +30,15 @@ Rooms = Callable[[], "Iterable[APIRouter]"]
 
 
 def operator_app(
-    settings: Listener, operators: Operators, store: Store, faults: Callable[[], tuple[str, ...]], rooms: Iterable[Rooms]
+    settings: Listener,
+    operators: Operators,
+    audit: Audit,
+    store: Store,
+    faults: Callable[[], tuple[str, ...]],
+    rooms: Iterable[Rooms],
 ) -> ASGIApp:
     """The application of the operator listener; `faults` tells what of the node does not work at the moment."""
-    api = Gate(_WhenAsked(tuple(rooms)), settings, operators)
+    api = Gate(_WhenAsked(tuple(rooms)), settings, operators, audit)
 
     async def other(scope: Scope, receive: Receive, send: Send) -> None:
         if not scope["path"].startswith(f"{PREFIX}/"):
