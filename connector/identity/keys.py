@@ -35,6 +35,8 @@ class Purpose(StrEnum):
     PRESENTATION = "presentation"
     CREDENTIAL = "credential"
     STATUS_LIST = "status-list"
+    TRUST_LIST = "trust-list"
+    """Lists of participants and issuers, and notices of an authority."""
     ACCESS = "access"
     """Only we read what it signs: it is in no document."""
 
@@ -44,6 +46,7 @@ _PUBLISHED_FOR: Final = {
     Purpose.PRESENTATION: Relationship.AUTHENTICATION,
     Purpose.CREDENTIAL: Relationship.ASSERTION,
     Purpose.STATUS_LIST: Relationship.ASSERTION,
+    Purpose.TRUST_LIST: Relationship.ASSERTION,
 }
 
 

@@ -25,7 +25,7 @@ from connector.ports.clock import Clock
 from connector.ports.store import Document, Store
 
 KIND: Final = "trust-list"
-CONTEXT: Final = "_trust"
+CONTEXT: Final = "@trust"
 """The context of the store that holds lists: they are the node's, whoever of its participants asked first."""
 
 

@@ -1,7 +1,7 @@
 """Who sends a request: self-issued tokens, opened, looked up, proven and used up, in this order.
 
 What lives here: `Senders`, for every endpoint that takes such a token: messages of connectors, questions to wallets, requests to
-issuers. What does not: the rules (`tokens.py`), and what a sender may then do.
+issuers; and `refusal`, what the sender of a bad one hears. What does not: the rules (`tokens.py`), and what a sender may then do.
 Source: DCP 1.0, section 4.3.3.
 """
 
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from connector.errors import Unproven
+from connector import observe
+from connector.errors import KontorError, Overloaded, Unauthenticated, Unproven
 from connector.identity import profiles, tokens
 from connector.identity.did import Document
+from connector.identity.evidence import is_passing
 from connector.identity.resolver import Resolver
 from connector.jose import Token
 from connector.ports.clock import Clock
@@ -21,6 +23,19 @@ from connector.ports.replay import ReplayStore
 
 LOOK_AGAIN: Final = ("key-id", "signature")
 """Failed checks after which a document is looked up anew, once: the key may be newer than our copy."""
+
+
+def refusal(participant: str, fault: KontorError | TimeoutError, mend: str) -> KontorError:
+    """What a sender hears whom `fault` kept from being proven: the same for every cause, which goes to the log.
+
+    A cause that may pass is another answer, so that the peer tries again: a 401 is final with connectors of the Eclipse family.
+    """
+    check = fault.check if isinstance(fault, Unproven) else "unreachable"
+    words = fault.words if isinstance(fault, Unproven) else str(fault) or "it took too long"
+    observe.warning("identity.refused", participant=participant, check=check, words=words)
+    if isinstance(fault, TimeoutError) or is_passing(fault) or fault.status == Overloaded.status:
+        return Overloaded("the sender cannot be proven at the moment", mend="try again later")
+    return Unauthenticated("no valid token", where="Authorization", mend=mend)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

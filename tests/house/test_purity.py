@@ -28,7 +28,7 @@ PURE = (
             "trustlists",
         )
     ),
-    *(f"identity/authority/{name}.py" for name in ("members", "kinds", "issuing", "messages")),
+    *(f"identity/authority/{name}.py" for name in ("members", "kinds", "issuing", "messages", "applications", "space")),
 )
 
 # modules whose only use is what a pure room must not do; the rooms of ours that do it stand here too

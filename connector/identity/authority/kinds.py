@@ -20,6 +20,7 @@ from connector.identity.formats import Model
 PROFILES: Final[Mapping[Model, str]] = {Model.V1: "vc11-sl2021/jwt", Model.V2: "vc20-bssl/jwt"}
 REVOCATION: Final = "revocation"
 SUSPENSION: Final = "suspension"
+PURPOSES: Final = (REVOCATION, SUSPENSION)
 
 SchemaCheck = Callable[[Mapping[str, Any]], str | None]
 """What a JSON Schema finds wrong with the claims; None when they fit."""

@@ -1,0 +1,87 @@
+"""Telling the connectors of the space that somebody's standing has changed: a signed notice to each, tried until it has arrived.
+
+What lives here: `Announcing`. What does not: the form of a notice (`notices.py`), and what a connector does about it (`spaces.py`).
+One job for each receiver: a connector that is away holds up nobody. A notice is signed when it is sent; it says what is true then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from connector.errors import PeerAnswer
+from connector.identity import notices
+from connector.identity.authority.members import Member
+from connector.identity.authority.records import AUTHORITY, Records
+from connector.identity.authority.signedlists import SignedLists, listed
+from connector.identity.authority.space import Space
+from connector.identity.keys import Keys, Purpose
+from connector.identity.trustlists import Listing
+from connector.outbound.client import OutboundClient
+from connector.ports.clock import Clock
+from connector.ports.jobs import Job, Jobs, NewJob
+
+JOB: Final = "authority.notice"
+
+
+class Announcing:
+    """Sends notices."""
+
+    def __init__(
+        self,
+        records: Records,
+        lists: SignedLists,
+        keys: Keys,
+        jobs: Jobs,
+        outbound: OutboundClient,
+        clock: Clock,
+        *,
+        space: Space,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._records = records
+        self._lists = lists
+        self._keys = keys
+        self._jobs = jobs
+        self._outbound = outbound
+        self._clock = clock
+        self._space = space
+        self._new_id = new_id
+
+    async def announce(self, about: Member) -> None:
+        """Have every active member that takes notices told of `about`, itself included."""
+        round_ = self._new_id()
+        jobs = [
+            NewJob(
+                participant=AUTHORITY,
+                kind=JOB,
+                id=f"{round_}/{one.did}",
+                body={"receiver": one.did, "about": about.did},
+                order_key=one.did,
+            )
+            async for one in self._records.members()
+            if one.notices and (one.is_active or one.did == about.did)
+        ]
+        if jobs:
+            await self._jobs.put(jobs, self._clock.now())
+
+    async def work(self, job: Job) -> None:
+        """Sends one notice. Raises: PeerError, so that it is tried again."""
+        receiver = await self._records.member(str(job.body["receiver"]))
+        about = await self._records.member(str(job.body["about"]))
+        if receiver is None or about is None or not receiver.notices or about.since is None:
+            return
+        raw = notices.write(
+            await self._keys.signing(AUTHORITY, Purpose.TRUST_LIST),
+            governance=self._space.did,
+            space=self._space.id,
+            receiver=receiver.did,
+            about=about.did,
+            state=listed(about).state,
+            seq=await self._lists.seq(Listing.PARTICIPANTS),
+            now=self._clock.now(),
+            jti=self._new_id(),
+        )
+        answer = await self._outbound.post(receiver.notices, raw.encode(), {"Content-Type": "application/jwt"})
+        if not answer.is_success:
+            raise PeerAnswer(f"the notice is answered {answer.status}", answer_status=answer.status, where=receiver.notices)

@@ -1,0 +1,130 @@
+"""What the authority keeps, in the node's store: members, applications, requests, credentials given, places in status lists.
+
+What lives here: `Records`, reading and changing them without losing what another replica writes meanwhile.
+What does not: what may be written (`registry.py`, `issuer.py`, `statuslists.py`).
+
+Everything stands in contexts of its own, whose names no participant can have. Members have theirs alone: its revision tells the signed
+list of participants whether anything has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final
+
+from connector.errors import Conflict, NotFound
+from connector.identity.authority import members
+from connector.identity.authority.members import Member
+from connector.ports.clock import Clock
+from connector.ports.store import Document, Store
+
+AUTHORITY: Final = "authority"
+"""The name under which the authority has keys, takes tokens, and runs jobs; reserved among participants."""
+MEMBERS: Final = "@authority-members"
+APPLICATIONS: Final = "@authority-applications"
+ISSUED: Final = "@authority-issued"
+LISTS: Final = "@authority-lists"
+_MOST_TRIES: Final = 100
+
+Body = Mapping[str, Any]
+
+
+class Records:
+    """The authority's records."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def member(self, did: str) -> Member | None:
+        """The member, or None."""
+        kept = await self._store.document(MEMBERS, "member", did)
+        return None if kept is None else members.from_body(did, kept.body, kept.version)
+
+    async def known(self, did: str) -> Member:
+        """The member. Raises: NotFound."""
+        found = await self.member(did)
+        if found is None:
+            raise NotFound(f"there is no member `{did}`", mend="`kontor authority participants` lists them")
+        return found
+
+    async def members(self) -> AsyncIterator[Member]:
+        """Every member, by DID."""
+        async for one in self.all(MEMBERS, "member"):
+            yield members.from_body(one.id, one.body, one.version)
+
+    async def revision(self) -> int:
+        """A number that grows with every change of a member."""
+        return await self._store.revision(MEMBERS)
+
+    async def change(self, did: str, change: Callable[[Member | None], Member]) -> Member:
+        """The member after `change`, which is called again when somebody else was faster. Raises: what `change` raises."""
+        for _ in range(_MOST_TRIES):
+            found = await self.member(did)
+            changed = change(found)
+            if changed == found:
+                return changed
+            try:
+                version = await self.put(MEMBERS, "member", did, members.to_body(changed), found.version if found else 0)
+            except Conflict:
+                continue
+            return members.from_body(did, members.to_body(changed), version)
+        raise Conflict(f"the record of `{did}` changes too often", mend="try again")
+
+    async def application(self, id_: str) -> Member | None:
+        """An application whose control of its DID is not shown yet, or None."""
+        kept = await self._store.document(APPLICATIONS, "application", id_)
+        return None if kept is None else members.from_body(str(kept.body["did"]), kept.body, kept.version)
+
+    async def put_application(self, member: Member) -> None:
+        """Keep a new application."""
+        body = {**members.to_body(member), "did": member.did}
+        await self.put(APPLICATIONS, "application", member.application, body, 0)
+
+    async def applications(self) -> AsyncIterator[Member]:
+        """Every application that is not proven yet."""
+        async for one in self.all(APPLICATIONS, "application"):
+            yield members.from_body(str(one.body["did"]), one.body, one.version)
+
+    async def drop_application(self, id_: str) -> None:
+        """Forget an application."""
+        await self._store.delete_document(APPLICATIONS, "application", id_)
+
+    async def count_applications(self) -> int:
+        """How many are not proven yet."""
+        return (await self._store.documents(APPLICATIONS, "application", limit=1)).total
+
+    async def get(self, context: str, kind: str, id_: str) -> Document | None:
+        """A record of another kind, or None."""
+        return await self._store.document(context, kind, id_)
+
+    async def put(self, context: str, kind: str, id_: str, body: Body, expect: int) -> int:
+        """The new version of a record that has the version `expect` now, 0 for none. Raises: Conflict."""
+        now = self._clock.now()
+        document = Document(participant=context, kind=kind, id=id_, body=body, created_at=now, updated_at=now)
+        return (await self._store.put_document(document, expect=expect)).version
+
+    async def update(self, context: str, kind: str, id_: str, change: Callable[[Body | None], Body]) -> Body:
+        """The record after `change`, which is called again when somebody else was faster."""
+        for _ in range(_MOST_TRIES):
+            kept = await self.get(context, kind, id_)
+            changed = change(kept.body if kept is not None else None)
+            if kept is not None and changed == kept.body:
+                return changed
+            try:
+                await self.put(context, kind, id_, changed, kept.version if kept is not None else 0)
+            except Conflict:
+                continue
+            return changed
+        raise Conflict(f"the record `{id_}` changes too often", mend="try again")
+
+    async def all(self, context: str, kind: str) -> AsyncIterator[Document]:
+        """Every record of one kind, by id."""
+        cursor: str | None = None
+        while True:
+            page = await self._store.documents(context, kind, cursor=cursor, limit=1000)
+            for one in page.items:
+                yield one
+            cursor = page.next_cursor
+            if cursor is None:
+                return

@@ -1,0 +1,249 @@
+"""The register of members: applications, proof of control, and the operator's decisions.
+
+What lives here: `Registry`. Every change of a state goes through the one table (`members.py`).
+What does not: credentials (`issuer.py`), status lists, signed lists, and the form of what is received (`applications.py`).
+
+An application that nobody has proven touches no member: it stands apart, under an id that only its sender knows, until a token of the
+DID's own key names its nonce. Then, and not before, it becomes the member's record.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+from connector import observe
+from connector.errors import Conflict, KontorError, NotFound, Overloaded, Unproven
+from connector.identity.authority import kinds
+from connector.identity.authority.announcing import Announcing
+from connector.identity.authority.applications import Application
+from connector.identity.authority.members import Event, Member, State, Step, follow, stepped
+from connector.identity.authority.records import AUTHORITY, Records
+from connector.identity.authority.space import Space
+from connector.identity.authority.withdrawal import Withdrawal
+from connector.identity.senders import Senders, refusal
+from connector.ports.clock import Clock
+
+NONCE_LIFE: Final = timedelta(hours=1)
+_MOST_OPEN: Final = 10_000
+_PROOF: Final = "send a self-issued token of the applicant for this authority, with the nonce of the application"
+
+
+class Registry:
+    """The members of one space."""
+
+    def __init__(
+        self,
+        records: Records,
+        space: Space,
+        *,
+        senders: Senders,
+        withdrawal: Withdrawal,
+        announcing: Announcing,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._records = records
+        self._space = space
+        self._senders = senders
+        self._withdrawal = withdrawal
+        self._announcing = announcing
+        self._clock = clock
+        self._new_id = new_id
+
+    # --- from applicants
+
+    async def apply(self, application: Application) -> Member:
+        """The application, SUBMITTED, with the nonce that its proof must name.
+
+        Raises: Overloaded when too many wait for their proof.
+        """
+        if await self._records.count_applications() >= _MOST_OPEN:
+            await self._forget_old()
+            if await self._records.count_applications() >= _MOST_OPEN:
+                raise Overloaded("too many applications wait for their proof", mend="try again later")
+        member = self._begun(application, Event.APPLY, nonce=self._new_id(), by=application.did)
+        await self._records.put_application(member)
+        observe.info("authority.applied", did=member.did, application=member.application)
+        return member
+
+    async def prove(self, id_: str, authorization: str | None) -> Member:
+        """The member whose application it was, VERIFIED, or further when everybody is taken in.
+
+        Raises: NotFound; Unauthenticated, the same for every cause; Conflict when the DID is a member's already.
+        """
+        application = await self._records.application(id_)
+        if application is None:
+            raise NotFound("there is no such application", mend="apply anew")
+        did = await self._proven(authorization, application)
+        now = self._clock.now()
+        verified = stepped(application, Event.PROVE, now=now, by=did)
+
+        def change(found: Member | None) -> Member:
+            if found is None:
+                return replace(verified, version=0)
+            if found.state not in (State.VERIFIED, State.REVOKED) or found.since is not None:
+                mend = "ask the authority; nothing was changed"
+                raise Conflict(f"the DID is a member's, which is {found.state}", where="id", mend=mend)
+            # applied again before anybody decided, or after a refusal: what happened before stays known
+            return replace(verified, steps=(*found.steps, *verified.steps), version=found.version)
+
+        member = await self._records.change(did, change)
+        await self._records.drop_application(id_)
+        observe.info("authority.verified", did=did, application=id_)
+        if self._space.is_automatic:
+            # what somebody says of itself is attested only when somebody has looked at it; a name is no more than a name
+            kept = {name: value for name, value in member.attributes.items() if name == "name"}
+            return await self.approve(did, by=AUTHORITY, reason="everybody is taken in", attributes=kept, is_whole=True)
+        return member
+
+    async def standing(self, authorization: str | None) -> Member:
+        """The sender's own record. Raises: Unauthenticated, the same for every cause; NotFound."""
+        return await self._records.known(await self._proven(authorization, None))
+
+    async def _proven(self, authorization: str | None, application: Member | None) -> str:
+        """The DID that sent a request, which names the application's nonce where there is one."""
+        try:
+            sender = await self._senders.prove(AUTHORITY, authorization, receiver=self._space.did, needs_token=False)
+        except KontorError as fault:
+            raise refusal(AUTHORITY, fault, _PROOF) from fault
+        if application is not None:
+            nonce = sender.token.claims.get("nonce")
+            if (
+                sender.document.id != application.did
+                or not isinstance(nonce, str)
+                or not hmac.compare_digest(nonce.encode(), application.nonce.encode())
+                or sender.now >= application.nonce_until
+            ):
+                words = "the token is another's, or does not name the nonce of the application in time"
+                raise refusal(AUTHORITY, Unproven(words, check="nonce", where=sender.document.id), _PROOF)
+        return sender.document.id
+
+    # --- from operators
+
+    async def enrol(self, application: Application, *, by: str, reason: str = "") -> Member:
+        """A member, APPROVED by the operator's word alone. Raises: Conflict when there is one."""
+        member = self._begun(application, Event.ENROL, nonce="", by=by, reason=reason)
+        self._attestable(member)
+
+        def change(found: Member | None) -> Member:
+            if found is not None:
+                raise Conflict(f"`{application.did}` is {found.state} already", where="id")
+            return member
+
+        return await self._changed(application.did, change, by)
+
+    async def approve(
+        self, did: str, *, by: str, reason: str = "", attributes: Mapping[str, Any] | None = None, is_whole: bool = False
+    ) -> Member:
+        """The member, APPROVED; `attributes` correct what it said of itself, or replace all of it.
+
+        Raises: NotFound, IllegalTransition; Conflict when its membership could not be attested.
+        """
+
+        def change(found: Member | None) -> Member:
+            member = _there(found, did)
+            said = {**({} if is_whole else member.attributes), **(attributes or {})}
+            changed = stepped(replace(member, attributes=said), Event.APPROVE, now=self._clock.now(), by=by, reason=reason)
+            self._attestable(changed)
+            return changed
+
+        return await self._changed(did, change, by)
+
+    async def reject(self, did: str, *, by: str, reason: str) -> Member:
+        """The applicant, refused. Raises: NotFound, IllegalTransition."""
+        return await self._step(did, Event.REJECT, by, reason)
+
+    async def suspend(self, did: str, *, by: str, reason: str) -> Member:
+        """The member, SUSPENDED; its credentials hold no longer, and all connectors of the space are told.
+
+        Raises: NotFound, IllegalTransition.
+        """
+        return await self._step(did, Event.SUSPEND, by, reason)
+
+    async def reinstate(self, did: str, *, by: str, reason: str = "") -> Member:
+        """The member, ACTIVE again. Raises: NotFound, IllegalTransition."""
+        return await self._step(did, Event.REINSTATE, by, reason)
+
+    async def revoke(self, did: str, *, by: str, reason: str) -> Member:
+        """The member, REVOKED for ever. Raises: NotFound, IllegalTransition."""
+        return await self._step(did, Event.REVOKE, by, reason)
+
+    async def activate(self, did: str) -> Member:
+        """The member, ACTIVE; one that is already stays so. Raises: NotFound, IllegalTransition."""
+
+        def change(found: Member | None) -> Member:
+            member = _there(found, did)
+            if member.is_active:
+                return member
+            return stepped(member, Event.ACTIVATE, now=self._clock.now(), by=AUTHORITY)
+
+        return await self._changed(did, change, AUTHORITY)
+
+    async def member(self, did: str) -> Member:
+        """One member. Raises: NotFound."""
+        return await self._records.known(did)
+
+    async def applications(self) -> tuple[Member, ...]:
+        """Who wants to become a member: unproven, and proven and not decided."""
+        waiting = [one async for one in self._records.applications()]
+        return (*waiting, *(one for one in await self.members() if one.state is State.VERIFIED))
+
+    async def members(self, state: State | None = None) -> tuple[Member, ...]:
+        """The members, by DID."""
+        return tuple([one async for one in self._records.members() if state is None or one.state is state])
+
+    async def _step(self, did: str, event: Event, by: str, reason: str) -> Member:
+        def change(found: Member | None) -> Member:
+            return stepped(_there(found, did), event, now=self._clock.now(), by=by, reason=reason)
+
+        return await self._changed(did, change, by)
+
+    async def _changed(self, did: str, change: Callable[[Member | None], Member], by: str) -> Member:
+        # 1. what must follow is noted before the state is written: whatever happens in between, it will be made to follow
+        await self._withdrawal.note(did)
+        # 2. the state
+        before = await self._records.member(did)
+        member = await self._records.change(did, change)
+        if before is not None and before.state is member.state:
+            return member
+        observe.info("authority.member", did=did, state=member.state, by=by)
+        # 3. at once what takes effect outside: bits first, so that whoever is told finds them set
+        await self._withdrawal.settle(did)
+        if member.since is not None:
+            await self._announcing.announce(member)
+        return member
+
+    def _begun(self, application: Application, event: Event, *, nonce: str, by: str, reason: str = "") -> Member:
+        now, state = self._clock.now(), follow(None, event)
+        return Member(
+            did=application.did,
+            application=self._new_id(),
+            state=state,
+            nonce=nonce,
+            nonce_until=now + NONCE_LIFE,
+            attributes=application.attributes,
+            address=application.address,
+            notices=application.notices,
+            steps=(Step(at=now, event=event, state=state, by=by, reason=reason),),
+        )
+
+    def _attestable(self, member: Member) -> None:
+        """Raises: Conflict when the membership credential could not be written from the register."""
+        if self._space.kinds:
+            kinds.claims_of(self._space.kinds[0], member.attributes)
+
+    async def _forget_old(self) -> None:
+        now = self._clock.now()
+        async for one in self._records.applications():
+            if one.nonce_until <= now:
+                await self._records.drop_application(one.application)
+
+
+def _there(found: Member | None, did: str) -> Member:
+    if found is None:
+        raise NotFound(f"there is no member `{did}`", mend="`kontor authority participants` lists them")
+    return found
