@@ -154,6 +154,13 @@ class DigestMismatch(CallerError):
     code = "digest-mismatch"
 
 
+class TooMany(CallerError):
+    """This caller asks too often, or failed too often; others are served."""
+
+    status = 429
+    code = "too-many"
+
+
 class Overloaded(CallerError):
     """A bound is reached; the caller should come again later."""
 

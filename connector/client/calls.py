@@ -16,6 +16,7 @@ from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
 from connector.api.audit import AuditEntry, AuditVerdict
 from connector.api.catalog import CatalogRequest, DatasetRequest, PeerCatalog, PeerDataset
 from connector.api.common import Asked, Listing
+from connector.api.identity import Credential, CredentialRequest, IdentityKey, NewIdentityKey, Requested
 from connector.api.negotiations import Negotiation, NegotiationAct, NegotiationStep, NewNegotiation
 from connector.api.offerings import Asset, ContractDefinition, Policy
 from connector.api.participants import NewParticipant, Participant, Rules
@@ -269,6 +270,44 @@ class Calls:
     def data_address(self, pid: str) -> Call[DataAddress]:
         """Where the data of a transfer is fetched, for a program that goes there itself."""
         return _get(DataAddress, *self._path("transfers", pid, "data-address"))
+
+    # --- identity
+
+    def did_document(self) -> Call[dict[str, Any]]:
+        """The participant's DID document."""
+        return Call(method="GET", path=_join(*self._path("did")), read=json.loads)
+
+    def keys(self) -> Call[Listing[IdentityKey]]:
+        """All keys, in the order in which they begin to sign."""
+        return _get(Listing[IdentityKey], *self._path("keys"))
+
+    def rotate_key(self, wanted: NewIdentityKey) -> Call[IdentityKey]:
+        """A new key, in place of the one that is there for its purpose."""
+        return _write("POST", IdentityKey, *self._path("keys"), body=wanted)
+
+    def revoke_key(self, name: str) -> Call[None]:
+        """Take a key out of the document: what it signed counts no more."""
+        return _delete(*self._path("keys", name))
+
+    def credentials(self) -> Call[Listing[Credential]]:
+        """The credentials that are held."""
+        return _get(Listing[Credential], *self._path("credentials"))
+
+    def drop_credential(self, name: str) -> Call[None]:
+        """Forget a credential."""
+        return _delete(*self._path("credentials", name))
+
+    def credential_requests(self) -> Call[Listing[Requested]]:
+        """The requests for credentials."""
+        return _get(Listing[Requested], *self._path("credential-requests"))
+
+    def request_credentials(self, wanted: CredentialRequest) -> Call[Requested]:
+        """Credentials, asked for."""
+        return _write("POST", Requested, *self._path("credential-requests"), body=wanted)
+
+    def end_credential_request(self, name: str) -> Call[None]:
+        """End a request for credentials."""
+        return _delete(*self._path("credential-requests", name))
 
     # --- both kinds of process
 

@@ -46,7 +46,7 @@ class DataAccess:
         agreement = await self._store.agreement(participant, transfer.agreement_id)
         if agreement is None:
             raise Forbidden("the agreement is gone", where=transfer.agreement_id)
-        claims = self._tokens.claims_of(participant, transfer.peer)
+        claims = await self._tokens.claims_of(participant, transfer.peer)
         told = (await self._participants.context(participant)).disclosure
         judgement, _ = self._judge.transfer(transfer, agreement, claims, self._clock.now(), Stage.REQUEST, told)
         if not judgement.is_acceptable:

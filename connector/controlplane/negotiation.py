@@ -63,7 +63,7 @@ class Negotiations:
         self._peers = peers
         self._tokens = tokens
         self._clock = clock
-        self._course = NegotiationCourse(judge, tokens, clock)
+        self._course = NegotiationCourse(judge, clock)
         delivery.connect(KIND, self)
 
     # --- from peers
@@ -175,7 +175,7 @@ class Negotiations:
         Raises: AddressRefused, CallerError when neither terms nor an offer id are given, NotFound for a dataset that we do
         not offer (provider).
         """
-        desk = await self._desk(participant, self._tokens.claims_of(participant, wish.peer))
+        desk = await self._desk(participant, await self._tokens.claims_of(participant, wish.peer))
         address = await self._peers.base(wish.address)
         offer, definition = opening_terms(desk.shelf, wish)
         opening = Opening(
@@ -216,7 +216,7 @@ class Negotiations:
         Raises: NotFound, IllegalTransition, Conflict, CallerError for an unknown act.
         """
         known = await self.get(participant, pid)
-        desk = await self._desk(participant, self._tokens.claims_of(participant, known.peer))
+        desk = await self._desk(participant, await self._tokens.claims_of(participant, known.peer))
         cause = Cause(by=By.OPERATOR, code=code, reasons=(reason,) if reason else ())
 
         def decide(snapshot: Snapshot[Negotiation]) -> Change[Negotiation]:
@@ -306,8 +306,11 @@ class Negotiations:
         )
 
     async def _desk_of(self, key: Key) -> Desk:
-        """The desk for what no message of the peer set off: claims are looked up when the process is known."""
-        return await self._desk(key.participant, {})
+        """The desk for what no message of the peer set off: a provider's claims about it are looked up."""
+        process = await self._store.process(key)
+        if process is None or process.role is Role.CONSUMER:
+            return await self._desk(key.participant, {})
+        return await self._desk(key.participant, await self._tokens.claims_of(key.participant, process.peer))
 
     async def _advance(
         self, key: Key | PeerKey, decide: Any, *, received: str | None = None, can_wait: bool = False

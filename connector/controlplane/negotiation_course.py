@@ -22,7 +22,6 @@ from connector.dsp.process import By, Cause, Due, Step, entry
 from connector.dsp.tables import Event, Kind, Role, State
 from connector.errors import CallerError, Conflict
 from connector.ports.clock import Clock
-from connector.ports.identity import TokenSource
 from connector.ports.store import Attempt, Change
 
 
@@ -38,9 +37,8 @@ class Desk:
 class NegotiationCourse:
     """Decides what follows; waits for nothing."""
 
-    def __init__(self, judge: Judge, tokens: TokenSource, clock: Clock) -> None:
+    def __init__(self, judge: Judge, clock: Clock) -> None:
         self._judge = judge
-        self._tokens = tokens
         self._clock = clock
 
     def judgement(self, desk: Desk) -> Callable[[Negotiation], Judgement]:
@@ -52,9 +50,8 @@ class NegotiationCourse:
                 if process.state is State.AGREED:
                     return self._judge.agreement(process, desk.context.id)
                 return self._judge.offer(process, desk.context.id)
-            claims = desk.claims or self._tokens.claims_of(process.participant, process.peer)
             terms = desk.shelf.terms_of(process.dataset, process.definition)
-            return self._judge.request(process, terms, claims, now, desk.context.disclosure)
+            return self._judge.request(process, terms, desk.claims, now, desk.context.disclosure)
 
         return judge
 

@@ -39,6 +39,8 @@ class Context:
     """How much of a refusal's reasons a peer is told."""
     longest_wait: timedelta = timedelta(days=30)
     """How long a process may stand still."""
+    membership: configured.Membership | None = None
+    """Its part in a space with wallets; None for one that takes none."""
 
 
 class Revisions:
@@ -121,6 +123,7 @@ class Participants:
             is_approval_manual=found.approval == "manual",
             disclosure=Disclosure(found.disclosure),
             longest_wait=timedelta(seconds=found.longest_wait_s),
+            membership=(found.identity or self._settings.identity.membership) if found.id.startswith("did:") else None,
         )
 
     async def all(self) -> tuple[Context, ...]:

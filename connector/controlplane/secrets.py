@@ -20,27 +20,52 @@ KIND = "secret"
 KEY_BYTES = 32
 
 
-class Secrets:
-    """Sealed texts by name, in each context."""
+class Seal:
+    """The port `Sealer` over the node's key."""
 
-    def __init__(self, store: Store, key: bytes, clock: Clock, *, random: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(self, key: bytes, *, random: Callable[[int], bytes] = os.urandom) -> None:
         if len(key) != KEY_BYTES:
             raise ConfigurationError(
                 f"the key that seals secrets has {len(key)} bytes instead of {KEY_BYTES}",
                 where="secrets_key",
                 mend="give 32 bytes as base64",
             )
-        self._store = store
         self._cipher = AESGCM(key)
-        self._clock = clock
         self._random = random
+
+    def seal(self, participant: str, name: str, text: str) -> str:
+        """`text` as it may be stored under `name` of `participant`."""
+        nonce = self._random(12)
+        return base64.b64encode(nonce + self._cipher.encrypt(nonce, text.encode(), _bound(participant, name))).decode()
+
+    def unseal(self, participant: str, name: str, sealed: str) -> str:
+        """The text that was sealed for this place.
+
+        Raises: ConfigurationError when the node's key is not the one it was sealed with.
+        """
+        try:
+            found = base64.b64decode(sealed, validate=True)
+            return self._cipher.decrypt(found[:12], found[12:], _bound(participant, name)).decode()
+        except (InvalidTag, ValueError) as fault:
+            raise ConfigurationError(
+                f"the secret `{name}` does not open",
+                where="secrets_key",
+                mend="give the key it was sealed with, or store it anew",
+            ) from fault
+
+
+class Secrets:
+    """Sealed texts by name, in each context."""
+
+    def __init__(self, store: Store, key: bytes, clock: Clock, *, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._store = store
+        self._seal = Seal(key, random=random)
+        self._clock = clock
 
     async def put(self, participant: str, name: str, value: str) -> None:
         """Seal and keep `value` under `name`, in place of an older one."""
-        nonce = self._random(12)
-        sealed = nonce + self._cipher.encrypt(nonce, value.encode(), _bound(participant, name))
         now = self._clock.now()
-        body = {"sealed": base64.b64encode(sealed).decode()}
+        body = {"sealed": self._seal.seal(participant, name, value)}
         await self._store.put_document(
             Document(participant=participant, kind=KIND, id=name, body=body, created_at=now, updated_at=now)
         )
@@ -72,15 +97,7 @@ class Secrets:
         document = await self._store.document(participant, KIND, name)
         if document is None:
             raise NotFound(f"there is no secret `{name}`", where=name, mend="store it, or change the asset that names it")
-        try:
-            sealed = base64.b64decode(document.body["sealed"], validate=True)
-            return self._cipher.decrypt(sealed[:12], sealed[12:], _bound(participant, name)).decode()
-        except (InvalidTag, ValueError, KeyError, TypeError) as fault:
-            raise ConfigurationError(
-                f"the secret `{name}` does not open",
-                where="secrets_key",
-                mend="give the key it was sealed with, or store it anew",
-            ) from fault
+        return self._seal.unseal(participant, name, str(document.body.get("sealed", "")))
 
 
 def _bound(participant: str, name: str) -> bytes:

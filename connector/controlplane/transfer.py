@@ -337,7 +337,7 @@ class Transfers:
         process = await self._store.process(key)
         if not isinstance(process, Transfer):
             return Desk(context=context, agreement=None, claims=claims or {})
-        known = claims if claims is not None else self._tokens.claims_of(key.participant, process.peer)
+        known = claims if claims is not None else await self._tokens.claims_of(key.participant, process.peer)
         return Desk(context=context, agreement=await self._store.agreement(key.participant, process.agreement_id), claims=known)
 
     async def _transferred(self, key: Key, decide: Any) -> Transfer:

@@ -1,7 +1,7 @@
 """Whether what a holder presents proves what was asked for: the whole check, as functions over values.
 
 What lives here: `open_` (everything that can be judged without a key, and what must be fetched to judge the rest), `prove` (the
-rest), and `verify`, which is both. Pure: the current time, documents and lists are arguments.
+rest), `verify`, which is both, and `reopen` for what was shown earlier. Pure: the current time, documents and lists are arguments.
 What does not: fetching (`verifier.py`), reading the formats (`formats.py`, `status.py`), and what the claims are worth to policies.
 
 The eight steps of DCP 1.0, section 5.4.3.1, and where they are taken; any failure makes the whole presentation void:
@@ -112,6 +112,8 @@ class Opened:
     """DIDs of the holder and of believed issuers; nobody else's document needs to be looked at."""
     lists: frozenset[str]
     schemas: frozenset[str]
+    shown_before: tuple[Credential, ...] = ()
+    """Credentials of a presentation that was proven earlier, to be judged by themselves now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +156,43 @@ def open_(items: Sequence[object], *, asked: Asked, trust: Trust, now: datetime)
         presentations=tuple(presentations),
         refused=tuple(refused),
         documents=frozenset({asked.holder, *(one.issuer for one in credentials)} if presentations else ()),
-        lists=frozenset(entry.list_url for one in credentials for entry in one.status if entry.purpose in _WITHDRAWS),
-        schemas=frozenset(url for one in credentials for url in one.schemas),
+        lists=_lists(credentials),
+        schemas=_schemas(credentials),
     )
+
+
+def reopen(shown: Sequence[Credential], *, asked: Asked, trust: Trust, now: datetime) -> Opened:
+    """Credentials that the holder has shown in a presentation before, to be judged anew: dates, trust, signatures, status.
+
+    What it proves is what the holder had proven then, as far as it still holds; who sends a message is proven by its token alone.
+    """
+    good: list[Credential] = []
+    refused: list[Failure] = []
+    for credential in shown:
+        try:
+            _judge(credential, asked, trust, now)
+            good.append(credential)
+        except Unproven as fault:
+            refused.append(Failure(check=fault.check, words=fault.words))
+    return Opened(
+        asked=asked,
+        trust=trust,
+        now=now,
+        presentations=(),
+        refused=tuple(refused),
+        documents=frozenset(one.issuer for one in good),
+        lists=_lists(good),
+        schemas=_schemas(good),
+        shown_before=tuple(good),
+    )
+
+
+def _lists(credentials: Sequence[Credential]) -> frozenset[str]:
+    return frozenset(entry.list_url for one in credentials for entry in one.status if entry.purpose in _WITHDRAWS)
+
+
+def _schemas(credentials: Sequence[Credential]) -> frozenset[str]:
+    return frozenset(url for one in credentials for url in one.schemas)
 
 
 def prove(opened: Opened, evidence: Evidence) -> Proven | Failure:
@@ -178,6 +214,12 @@ def prove(opened: Opened, evidence: Evidence) -> Proven | Failure:
         ends += found
         for did in (presentation.holder, *(one.issuer for one in presentation.credentials)):
             warnings |= dict.fromkeys(_document(did, evidence).warnings)
+    for credential in opened.shown_before:
+        try:
+            ends += _prove_credential(credential, opened, evidence)
+            held.append(credential)
+        except Unproven as fault:
+            refused.append(Failure(check=fault.check, words=fault.words, is_passing=fault.check == _UNREACHABLE))
     # 1. what was asked for is there; nothing asked for would be proven by nothing
     lacking = [one.text for one in opened.asked.scopes if not any(one.matches(held_.types, held_.id) for held_ in held)]
     if lacking or not opened.asked.scopes:

@@ -1,7 +1,8 @@
 """The keys of our participants: one purpose each, sealed at rest, replaced without a gap.
 
-What lives here: `Keys`, over the node's store: making, replacing and revoking keys, the one to sign with, those to publish.
-What does not: signing and the form at rest (`jose.py`), and where the passphrase comes from (settings).
+What lives here: `Keys`, over the node's store: making, replacing and revoking keys, the one to sign with, those to publish; and
+`Sealed`, which keeps private parts there under a passphrase. What does not: signing and the form at rest (`jose.py`), private
+parts in a Vault (`vault.py`), and where the passphrase comes from (settings).
 
 A key is CREATED (published, not yet signing), ACTIVE (signing), ROTATED (published, so that what it signed still counts), REVOKED
 (no longer published: what it signed counts no more). The first three follow from the time alone.
@@ -11,14 +12,15 @@ Source: DCP 1.0, section 6.9 (key rotation and revocation).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from connector import jose
-from connector.errors import ConfigurationError, NotFound
+from connector.errors import ConfigurationError, Conflict, NotFound
 from connector.identity.did import Relationship
 from connector.ports.clock import Clock
 from connector.ports.store import Document, Store
@@ -71,36 +73,106 @@ class Key:
     public: jose.PublicKey
 
 
+class Safe(Protocol):
+    """Where private parts are kept."""
+
+    async def keep(self, participant: str, key: jose.SigningKey) -> str:
+        """Keep a new key; what to write beside its public part.
+
+        Raises: ConfigurationError or StoreUnavailable when it cannot be kept.
+        """
+        ...
+
+    async def opened(self, participant: str, id_: str, kept: str) -> jose.SigningKey:
+        """The key that `keep` answered `kept` for.
+
+        Raises: ConfigurationError when it does not open, StoreUnavailable when the safe is away.
+        """
+        ...
+
+    async def drop(self, participant: str, id_: str, kept: str) -> None:
+        """Forget the key that `keep` answered `kept` for; one that is not there is forgotten already."""
+        ...
+
+
+class Sealed:
+    """Private parts as PKCS #8, encrypted under a passphrase, in the node's store."""
+
+    def __init__(self, passphrase: bytes) -> None:
+        if len(passphrase) < 16:
+            raise ConfigurationError(
+                "the passphrase of the keys is too short", where="identity.passphrase", mend="give 16 bytes or more"
+            )
+        self._passphrase = passphrase
+
+    async def keep(self, participant: str, key: jose.SigningKey) -> str:
+        """The sealed key itself."""
+        # sealing is slow on purpose
+        return (await asyncio.to_thread(key.to_pem, self._passphrase)).decode()
+
+    async def opened(self, participant: str, id_: str, kept: str) -> jose.SigningKey:
+        """The key in `kept`. Raises: ConfigurationError when the passphrase is not the one it was sealed with."""
+        return await asyncio.to_thread(jose.from_pem, id_, kept.encode(), self._passphrase)
+
+    async def drop(self, participant: str, id_: str, kept: str) -> None:
+        """Nothing: it goes with its row."""
+
+
 class Keys:
     """The keys of all participants of a node."""
 
-    def __init__(self, store: Store, passphrase: bytes, clock: Clock, new_id: Callable[[], str]) -> None:
-        if len(passphrase) < 16:
-            raise ConfigurationError(
-                "the passphrase of the keys is too short", where="secrets_key", mend="give 16 bytes or more"
-            )
+    def __init__(
+        self,
+        store: Store,
+        safe: Safe,
+        clock: Clock,
+        new_id: Callable[[], str],
+        changed: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`changed` is called with the participant of which something was written."""
         self._store = store
-        self._passphrase = passphrase
+        self._changed = changed
+        self._safe = safe
         self._clock = clock
         self._new_id = new_id
         self._opened: dict[tuple[str, str], jose.SigningKey] = {}
+
+    async def ensure(self, participant: str, did: str, purposes: Iterable[Purpose]) -> None:
+        """Returns when `participant` has a usable key for each of `purposes`; those that lack are made.
+
+        Of several replicas that begin at the same time one makes it: the first key of a purpose has a fixed name.
+        """
+        usable = {one.purpose for one in await self.all(participant) if one.state is not KeyState.REVOKED}
+        for purpose in purposes:
+            if purpose not in usable:
+                with contextlib.suppress(Conflict):
+                    await self._made(participant, f"{did}#{purpose}-1", purpose, self._clock.now(), "P-256")
+        again = {one.purpose for one in await self.all(participant) if one.state is not KeyState.REVOKED}
+        for purpose in purposes:
+            if purpose not in again:  # its first key was revoked
+                await self.create(participant, did, purpose)
 
     async def create(self, participant: str, did: str, purpose: Purpose, *, kind: str = "P-256") -> Key:
         """A new key of `participant`. The first for its purpose signs at once, a later one when others have seen it."""
         now = self._clock.now()
         has_one = any(one.purpose is purpose and one.state is not KeyState.REVOKED for one in await self.all(participant))
         begins = now + LEAD if has_one and purpose is not Purpose.ACCESS else now
-        key = jose.generate(f"{did}#{purpose}-{self._new_id()}", kind)
-        # sealing is slow on purpose
-        sealed = await asyncio.to_thread(key.to_pem, self._passphrase)
+        return await self._made(participant, f"{did}#{purpose}-{self._new_id()}", purpose, begins, kind)
+
+    async def _made(self, participant: str, id_: str, purpose: Purpose, begins: datetime, kind: str) -> Key:
+        """A new key that signs from `begins` on. Raises: Conflict when there is one with this id."""
+        now = self._clock.now()
+        if await self._store.document(participant, KIND, id_) is not None:
+            raise Conflict(f"there is a key `{id_}`", where=id_)
+        key = jose.generate(id_, kind)
         body = {
             "purpose": purpose.value,
             "begins": begins.astimezone(UTC).isoformat(),
             "is_revoked": False,
             "public": key.public.jwk(),
-            "sealed": sealed.decode(),
+            "sealed": await self._safe.keep(participant, key),
         }
-        await self._store.put_document(_document(participant, key.id, body, now), expect=0)
+        await self._put(participant, key.id, body, 0)
         return Key(
             id=key.id,
             purpose=purpose,
@@ -118,8 +190,20 @@ class Keys:
         if kept is None:
             raise NotFound(f"there is no key `{id_}`")
         body = {**kept.body, "is_revoked": True, "sealed": ""}
-        await self._store.put_document(_document(participant, id_, body, self._clock.now()), expect=kept.version)
+        await self._put(participant, id_, body, kept.version)
         self._opened.pop((participant, id_), None)
+        await self._safe.drop(participant, id_, str(kept.body["sealed"]))
+        await self._advanced(participant, Purpose(kept.body["purpose"]))
+
+    async def _advanced(self, participant: str, purpose: Purpose) -> None:
+        """Let the next key sign at once where none is left that does: late for those who keep our document, never for longer."""
+        now = self._clock.now()
+        kept = [one for one in await self._documents(participant) if one.body["purpose"] == purpose.value]
+        waiting = [one for one in kept if not one.body["is_revoked"] and not _is_usable(one, now)]
+        if waiting and not any(_is_usable(one, now) for one in kept):
+            first = min(waiting, key=lambda one: (one.body["begins"], one.id))
+            body = {**first.body, "begins": now.astimezone(UTC).isoformat()}
+            await self._put(participant, first.id, body, first.version)
 
     async def all(self, participant: str) -> tuple[Key, ...]:
         """Every key, the revoked ones too, in the order in which they begin."""
@@ -151,10 +235,19 @@ class Keys:
         opened = self._opened.get((participant, id_))
         if opened is None:
             kept = await self._store.document(participant, KIND, id_)
-            sealed = str(kept.body["sealed"]).encode() if kept is not None else b""
-            opened = await asyncio.to_thread(jose.from_pem, id_, sealed, self._passphrase)
+            opened = await self._safe.opened(participant, id_, str(kept.body["sealed"]) if kept is not None else "")
             self._opened[participant, id_] = opened
         return opened
+
+    async def changes(self, participant: str) -> datetime | None:
+        """When the next key begins to sign; None when none waits for it."""
+        waiting = [one.begins for one in await self.all(participant) if one.state is KeyState.CREATED]
+        return min(waiting, default=None)
+
+    async def proving(self, participant: str, purpose: Purpose) -> dict[str, jose.PublicKey]:
+        """The public keys, by id, whose signatures count for `purpose`."""
+        known = await self.all(participant)
+        return {one.id: one.public for one in known if one.purpose is purpose and one.state is not KeyState.REVOKED}
 
     async def published(self, participant: str) -> tuple[tuple[str, jose.PublicKey, tuple[Relationship, ...]], ...]:
         """What the DID document of `participant` lists, as `did.write` takes it."""
@@ -163,6 +256,12 @@ class Keys:
             for one in await self.all(participant)
             if one.state is not KeyState.REVOKED and one.purpose in _PUBLISHED_FOR
         )
+
+    async def _put(self, participant: str, id_: str, body: dict[str, Any], version: int) -> None:
+        now = self._clock.now()
+        kept = Document(participant=participant, kind=KIND, id=id_, body=body, created_at=now, updated_at=now)
+        await self._store.put_document(kept, expect=version)
+        self._changed(participant)
 
     async def _documents(self, participant: str) -> list[Document]:
         found: list[Document] = []
@@ -177,7 +276,3 @@ class Keys:
 
 def _is_usable(kept: Document, now: datetime) -> bool:
     return not kept.body["is_revoked"] and datetime.fromisoformat(kept.body["begins"]) <= now
-
-
-def _document(participant: str, id_: str, body: dict[str, Any], now: datetime) -> Document:
-    return Document(participant=participant, kind=KIND, id=id_, body=body, created_at=now, updated_at=now)

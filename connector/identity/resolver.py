@@ -71,7 +71,8 @@ class Resolver:
         much is being fetched for strangers already.
         """
         kept, now = self._kept.get(did), self.seconds()
-        if kept is not None and now < kept.until and not (anew and now >= kept.fetched + self.rules.refetch_s):
+        # a clock that was put back makes nothing last longer
+        if kept is not None and kept.fetched <= now < kept.until and not (anew and now >= kept.fetched + self.rules.refetch_s):
             self._kept.move_to_end(did)
             if isinstance(kept.found, KontorError):
                 raise kept.found.with_traceback(None)

@@ -45,14 +45,23 @@ class StaticTokens:
 
         Raises: Unauthenticated, with the same words whatever the reason.
         """
+        found = self.caller(participant, authorization)
+        if found is None:
+            raise Unauthenticated("no valid token", where="Authorization", mend="send the token agreed with this participant")
+        return found
+
+    def knows(self, participant: str, peer: str) -> bool:
+        """Whether the settings of `participant` name `peer`."""
+        return peer in self._peers.get(participant, {})
+
+    def caller(self, participant: str, authorization: str | None) -> Caller | None:
+        """The peer whose text `authorization` is; None when it is nobody's."""
         shown = _digest(authorization) if authorization and len(authorization) <= _MOST_CHARACTERS else b""
         found: Caller | None = None
         # every entry is compared, and compared in constant time: how long it takes says nothing about which one fits
         for digest, caller in self._callers.get(participant, ()):
             if hmac.compare_digest(digest, shown):
                 found = caller
-        if found is None:
-            raise Unauthenticated("no valid token", where="Authorization", mend="send the token agreed with this participant")
         return found
 
     async def authorization(self, participant: str, peer: str, address: str) -> str | None:
@@ -69,7 +78,7 @@ class StaticTokens:
             )
         return known.ours
 
-    def claims_of(self, participant: str, peer: str) -> Mapping[str, Any]:
+    async def claims_of(self, participant: str, peer: str) -> Mapping[str, Any]:
         """What the settings attest about `peer`; nothing about one that is not known."""
         known = self._peers.get(participant, {}).get(peer)
         return known.claims if known is not None else _NOTHING

@@ -8,7 +8,7 @@ Source: DCP 1.0, sections 4.3 (self-issued ID tokens) and 5.3 (access token, pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -94,7 +94,7 @@ def prove_self_issued(token: Token, document: Document, *, must_declare: bool = 
 def granted(
     raw: object,
     *,
-    key: jose.PublicKey,
+    key: Callable[[str | None], jose.PublicKey],
     holder: str,
     verifier: str,
     now: datetime,
@@ -102,12 +102,15 @@ def granted(
 ) -> tuple[Token, tuple[Scope, ...]]:
     """Our access token as it came back, and what it lets `verifier`, the proven sender, ask for.
 
+    `key` gives our key by the `kid` that the token names.
+
     Raises: Unproven when it is not ours, is over, or was given to another.
     Source: DCP 1.0, section 5.3.1 (proof of possession: the `sub` of both tokens is the same).
     """
     if not isinstance(raw, str):
         raise _refused("token", "there is no access token")
-    token = profiles.ACCESS.verify(raw, key, now=now, audience=holder, issuer=holder)
+    token = profiles.ACCESS.open(raw, now=now, audience=holder, issuer=holder)
+    profiles.ACCESS.prove(token, key(token.key_id))
     if token.claims["sub"] != verifier:
         raise _refused("subject", f"the access token was given to {strict.shown(token.claims['sub'])}")
     try:

@@ -13,20 +13,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from connector import observe
-from connector.errors import KontorError, Overloaded, PeerAnswer, Unauthenticated, Unproven
+from connector.errors import KontorError, Overloaded, PeerAnswer, Unproven
 from connector.identity import credentials, messages, tokens
-from connector.identity.credentials import Failure, Proven, Trust
+from connector.identity.credentials import Asked, Failure, Proven, Trust
 from connector.identity.did import Document
-from connector.identity.evidence import EvidenceSource, is_passing
+from connector.identity.evidence import EvidenceSource
+from connector.identity.known import Known
 from connector.identity.scopes import ALIASES, By, parse_all
-from connector.identity.senders import LOOK_AGAIN, Senders
+from connector.identity.senders import LOOK_AGAIN, Senders, refusal
 from connector.jose import SigningKey, Token
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
@@ -45,30 +45,31 @@ class Membership:
     aliases: Mapping[str, By] = field(default_factory=lambda: ALIASES)
 
 
+Memberships = Callable[[str], Awaitable[Membership | None]]
+"""How a participant of this node proves others; None for who takes no part."""
+
+
 class WalletVerifier:
     """Verifies senders by their DID documents and their credentials."""
 
     def __init__(
         self,
-        memberships: Mapping[str, Membership],
+        memberships: Memberships,
         *,
         evidence: EvidenceSource,
         senders: Senders,
+        known: Known,
         clock: Clock,
         new_id: Callable[[], str],
-        keep: timedelta = timedelta(minutes=5),
-        most_kept: int = 20_000,
         most_s: float = 20.0,
     ) -> None:
         self._memberships = memberships
         self._evidence = evidence
         self._senders = senders
+        self._known = known
         self._clock = clock
         self._new_id = new_id
-        self._keep = keep
-        self._most_kept = most_kept
         self._most_s = most_s
-        self._kept: OrderedDict[tuple[str, str], tuple[datetime, Proven]] = OrderedDict()
 
     async def verify(self, participant: str, authorization: str | None) -> Caller:
         """The proven sender of a message to `participant`, with what its credentials attest.
@@ -79,29 +80,31 @@ class WalletVerifier:
             async with asyncio.timeout(self._most_s):
                 proven = await self._proven(participant, authorization)
         except (Unproven, TimeoutError, KontorError) as fault:
-            check = fault.check if isinstance(fault, Unproven) else "unreachable"
-            words = fault.words if isinstance(fault, Unproven) else str(fault)
-            observe.warning("identity.refused", participant=participant, check=check, words=words)
-            if isinstance(fault, TimeoutError) or (isinstance(fault, KontorError) and _may_pass(fault)):
-                raise Overloaded("the sender cannot be proven at the moment", mend="try again later") from fault
-            mend = "send a token that this participant accepts"
-            raise Unauthenticated("no valid token", where="Authorization", mend=mend) from fault
+            raise refusal(participant, fault, "send a token that this participant accepts") from fault
         return Caller(id=proven.holder, claims=claims_of(proven))
 
-    def known(self, participant: str, holder: str) -> Mapping[str, Any]:
-        """What is proven of `holder` already, without asking; nothing when that is over."""
-        kept = self._kept.get((participant, holder))
-        return claims_of(kept[1]) if kept is not None and self._clock.now() < kept[0] else {}
+    async def known(self, participant: str, holder: str) -> Mapping[str, Any]:
+        """What `holder` has proven to `participant` before, as far as it still holds; nothing when that cannot be told."""
+        try:
+            async with asyncio.timeout(self._most_s):
+                membership = await self._memberships(participant)
+                proven = None
+                if membership is not None:
+                    asked = _asked(membership, holder)
+                    proven = await self._known.still(participant, asked, membership.trust, self._clock.now())
+        except (TimeoutError, KontorError) as fault:
+            observe.warning("identity.unknown", participant=participant, peer=holder, cause=str(fault) or "it took too long")
+            return {}
+        return claims_of(proven) if proven is not None else {}
 
     def forget(self, holder: str | None = None) -> None:
         """Drops what is kept of `holder`, or of everybody, with all status lists: when something was withdrawn."""
-        for key in [key for key in self._kept if holder is None or key[1] == holder]:
-            del self._kept[key]
+        self._known.forget(holder)
         self._evidence.forget_lists()
 
     async def _proven(self, participant: str, authorization: str | None) -> Proven:
         # 1. for whom
-        membership = self._memberships.get(participant)
+        membership = await self._memberships(participant)
         if membership is None:
             raise Unproven("this participant takes no part in a space with wallets", check="participant")
         # 2. the sender
@@ -110,18 +113,14 @@ class WalletVerifier:
         )
         sender, now = found.document.id, found.now
         # 3. what it holds: kept from the last message, or asked for
-        kept = self._kept.get((participant, sender))
-        if kept is not None and now < kept[0]:
-            self._kept.move_to_end((participant, sender))
-            return kept[1]
-        proven = await self._ask(membership, found.document, found.token, now)
-        until = min(now + self._keep, proven.valid_until or now + self._keep)
-        self._kept[participant, sender] = (until, proven)
-        while len(self._kept) > self._most_kept:
-            self._kept.popitem(last=False)
+        asked = _asked(membership, sender)
+        proven = self._known.fresh(participant, asked, now)
+        if proven is None:
+            proven = await self._ask(membership, asked, found.document, found.token, now)
+            await self._known.put(participant, asked, proven, now)
         return proven
 
-    async def _ask(self, membership: Membership, document: Document, token: Token, now: datetime) -> Proven:
+    async def _ask(self, membership: Membership, asked: Asked, document: Document, token: Token, now: datetime) -> Proven:
         holder = document.id
         url = messages.query_address(document.endpoint("CredentialService"))
         ours = tokens.self_issued(
@@ -138,9 +137,6 @@ class WalletVerifier:
         if not answer.is_success:
             words = f"the credential service answers {answer.status}"
             raise PeerAnswer(words, answer_status=answer.status, where=url)
-        asked = credentials.Asked(
-            verifier=membership.did, holder=holder, scopes=parse_all(membership.scopes, membership.aliases)
-        )
         opened = credentials.open_(messages.read_answer(answer.body), asked=asked, trust=membership.trust, now=now)
         found = credentials.prove(opened, await self._evidence.gather(opened))
         if isinstance(found, Failure) and found.check in LOOK_AGAIN:
@@ -152,6 +148,10 @@ class WalletVerifier:
         for warning in found.warnings:
             observe.info("identity.warning", words=warning)
         return found
+
+
+def _asked(membership: Membership, holder: str) -> Asked:
+    return Asked(verifier=membership.did, holder=holder, scopes=parse_all(membership.scopes, membership.aliases))
 
 
 def claims_of(proven: Proven) -> dict[str, Any]:
@@ -182,7 +182,3 @@ def claims_of(proven: Proven) -> dict[str, Any]:
 def _is_plain(value: object) -> bool:
     values = value if isinstance(value, list) else [value]
     return all(isinstance(one, str | int | float | bool) for one in values)
-
-
-def _may_pass(fault: KontorError) -> bool:
-    return is_passing(fault) or fault.status == 503

@@ -38,6 +38,9 @@ class TokenSource(Protocol):
         """
         ...
 
-    def claims_of(self, participant: str, peer: str) -> Mapping[str, Any]:
-        """What is known of `peer` without a request of it: for decisions that no message of the peer set off."""
+    async def claims_of(self, participant: str, peer: str) -> Mapping[str, Any]:
+        """What is known of `peer` without a request of it: for decisions that no message of the peer set off.
+
+        It is what the peer has proven before, as far as it still holds now; nothing when it does not, or cannot be looked up.
+        """
         ...

@@ -3,11 +3,13 @@
 fields        what every section is made of: secrets, files, ids
 node          the process and its surroundings: listeners, store, way out, delivery, data plane
 operator      the operator listener: keys, bearer tokens
+identity      how participants prove themselves and others by credentials
 participant   one participant: who it is, whom it knows, what it decides by itself
 whole         all sections together
 reading       from the file, with errors that name file, line, setting and mend
 """
 
+from connector.settings.identity import Identity, Membership, TrustedIssuer, Vault, WalletClient
 from connector.settings.node import Data, Delivery, Listener, Node, Outbound, Public, StoreSettings
 from connector.settings.operator import ApiKey, Oidc, OidcGrant, Operator
 from connector.settings.participant import Participant, Rule, StaticPeer
@@ -18,7 +20,9 @@ __all__ = [
     "ApiKey",
     "Data",
     "Delivery",
+    "Identity",
     "Listener",
+    "Membership",
     "Node",
     "Oidc",
     "OidcGrant",
@@ -30,6 +34,9 @@ __all__ = [
     "Settings",
     "StaticPeer",
     "StoreSettings",
+    "TrustedIssuer",
+    "Vault",
+    "WalletClient",
     "line_of",
     "located",
     "read",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from connector.settings.fields import MOST_WAIT_S, ParticipantId, Secret, Section
+from connector.settings.identity import Membership
 
 
 class Rule(Section):
@@ -43,6 +44,9 @@ class Participant(Section):
 
     id: ParticipantId = Field(description="Participant id as in agreements: a DID or another URI.")
     title: str = Field("", description="Name for people.")
+    identity: Membership | None = Field(
+        None, description="Its part in a space with wallets, where that differs from `identity.membership`."
+    )
     unsafe_static_tokens: tuple[StaticPeer, ...] = Field(
         (), description="Peers that are proven by a shared text alone; for closed networks and development."
     )

@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import Field, field_validator
 
 from connector.settings.fields import Secret, Section
+from connector.settings.identity import Identity
 from connector.settings.node import Data, Delivery, Node, Outbound, Public, StoreSettings
 from connector.settings.operator import Operator
 from connector.settings.participant import Participant
@@ -26,6 +27,7 @@ class Settings(Section):
     outbound: Outbound = Outbound()
     delivery: Delivery = Delivery()
     data: Data = Data()
+    identity: Identity = Identity()
     participants: dict[str, Participant] = Field(default_factory=dict, description="Contexts by local name, as in addresses.")
     secrets_key: Secret | None = Field(
         None,
@@ -54,6 +56,13 @@ class Settings(Section):
         """The settings in force that weaken a check: each start warns about them."""
         found = [
             f"outbound.{n}" for n in type(self.outbound).model_fields if n.startswith("unsafe_") and getattr(self.outbound, n)
+        ]
+        shared = [("identity.membership", self.identity.membership)]
+        own = [(f"participants.{n}.identity", p.identity) for n, p in self.participants.items() if p.identity is not None]
+        found += [
+            f"{where}.trusted_issuers.unsafe_unsigned_lists"
+            for where, part in shared + own
+            if any(one.unsafe_unsigned_lists for one in part.trusted_issuers)
         ]
         found += [f"participants.{n}.unsafe_static_tokens" for n, p in self.participants.items() if p.unsafe_static_tokens]
         return tuple(found)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import pathlib
+import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -240,9 +241,19 @@ class DataSpace:
     """Members, and their nodes for as long as the context is open."""
 
     def __init__(
-        self, *, store: str = "memory:", clock: Clock | None = None, settings: Mapping[str, Any] | None = None
+        self,
+        *,
+        store: str = "memory:",
+        clock: Clock | None = None,
+        settings: Mapping[str, Any] | None = None,
+        has_wallets: bool = False,
     ) -> None:
-        """`store` is the URL of every node's store; `settings` are further sections for every node."""
+        """`store` is the URL of every node's store; `settings` are further sections for every node.
+
+        With `has_wallets` members have a did:web and prove themselves by credentials instead of texts; `settings` then say in
+        `identity` whose credentials count.
+        """
+        self._has_wallets = has_wallets
         self._store = store
         self._clock = clock
         self._settings = dict(settings or {})
@@ -276,9 +287,13 @@ class DataSpace:
         """A new member, known to all others with `claims`; `on` puts it on another member's node."""
         assert not self._has_begun, "members join before the first of them does anything"
         assert name not in self._members, f"`{name}` is a member already"
-        member = Member(
-            space=self, name=name, id=f"urn:member:{name}", claims=dict(claims or {}), options=options, is_known=is_known, on=on
-        )
+        id_ = f"urn:member:{name}"
+        if self._has_wallets:
+            # the port is part of the identifier, so it is chosen before the node starts
+            host = on.host.name if on is not None else name
+            self._ports[host] = port = self._ports.get(host) or _free_port()
+            id_ = f"did:web:localhost%3A{port}:{name}"
+        member = Member(space=self, name=name, id=id_, claims=dict(claims or {}), options=options, is_known=is_known, on=on)
         self._members[name] = member
         return member
 
@@ -315,7 +330,7 @@ class DataSpace:
         sections: dict[str, dict[str, Any]] = {
             "node": {
                 "id": host.name,
-                "public_url": f"http://127.0.0.1:{port}",
+                "public_url": f"http://{'localhost' if self._has_wallets else '127.0.0.1'}:{port}",
                 "data_dir": self.folder / host.name,
             },
             "public": {"port": port},
@@ -329,6 +344,8 @@ class DataSpace:
         return {**sections, "participants": {member.name: self._participant(member) for member in here}}
 
     def _participant(self, member: Member) -> dict[str, Any]:
+        if self._has_wallets:
+            return {"id": member.id, "title": member.name, **member.options}
         tokens = [
             {
                 "id": other.id,
@@ -355,6 +372,13 @@ def _known_key(participant: str) -> dict[str, Any]:
         "participants": [participant],
         "role": "admin",
     }
+
+
+def _free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _written(path: pathlib.Path, body: bytes) -> pathlib.Path:

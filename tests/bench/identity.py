@@ -27,20 +27,24 @@ from joserfc.jwk import ECKey
 
 from connector import jose, observe
 from connector.controlplane.clock import SystemClock
+from connector.controlplane.secrets import Seal
 from connector.errors import Unauthenticated, Unproven
 from connector.identity import did, messages, profiles, status, tokens
 from connector.identity.credentials import Trust
 from connector.identity.did import Relationship
 from connector.identity.evidence import EvidenceSource
+from connector.identity.known import Known
 from connector.identity.resolver import Resolver, ResolverRules
 from connector.identity.senders import Senders
 from connector.identity.verifier import Membership, WalletVerifier
 from connector.outbound.client import Answer
 from connector.outbound.rules import OutboundRules, Target, vet
+from connector.storage.memory import Memory, MemoryStore
 from connector.storage.replay import MemoryReplay
 from tests.bench import figures
 from tests.bench.asked import Asked
 from tests.bench.load import on_loop
+from tests.identity.registry import registry
 from tests.identity.space import Party, bits, credential_1, entry, list_tree, packed, presentation_1, tree_1
 
 _US, _HOLDER, _ISSUER = "did:web:us.example", "did:web:holder.example", "did:web:issuer.example"
@@ -157,10 +161,12 @@ class _Space:
         scope = "org.eclipse.dspace.dcp.vc.type:MembershipCredential"
         trust = Trust(issuers={_ISSUER: frozenset({"MembershipCredential"})})
         us = Membership(did=_US, key=jose.generate(f"{_US}#key-1"), scopes=(scope,), trust=trust)
+        evidence = EvidenceSource(way, resolver)
         return WalletVerifier(
-            {"us": us},
-            evidence=EvidenceSource(way, resolver),
+            registry({"us": us}),
+            evidence=evidence,
             senders=Senders(resolver=resolver, replay=MemoryReplay(), clock=self.clock),
+            known=Known(MemoryStore(node="bench", lease_s=1, memory=Memory()), Seal(bytes(32)), evidence),
             clock=self.clock,
             new_id=lambda: str(next(self.ids)),
         )

@@ -29,8 +29,10 @@ NETWORK_DOORS: dict[str, str] = {
     "client/client": "the operator's client, to the operator's own node",
     "storage/postgres/": "the operator's database",
     "dataplane/objects": "the operator's object stores, and those of peers that `data.allowed_object_endpoints` lists",
+    "identity/vault": "the operator's Vault",
     "app/listening": "our own listening sockets",
     "cli/nodes": "looks for free ports on this machine",
+    "testing/dataspace": "looks for free ports on this machine",
 }
 
 # --- tokens

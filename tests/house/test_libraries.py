@@ -34,6 +34,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "joserfc": ("jose",),
     "authlib": ("identity",),
     "hvac": ("identity",),
+    "requests": ("identity/vault",),  # what hvac raises
     # meaning
     "pyld": ("jsonld",),
     "rdflib": ("rdf",),

@@ -12,7 +12,7 @@ from connector import jose
 from connector.errors import ConfigurationError, NotFound, Unproven
 from connector.identity import did
 from connector.identity.did import Relationship
-from connector.identity.keys import KIND, LEAD, Keys, KeyState, Purpose
+from connector.identity.keys import KIND, LEAD, Keys, KeyState, Purpose, Sealed
 from connector.storage.memory import Memory, MemoryStore
 from connector.testing.clock import MovedClock
 from tests.identity.space import NOW
@@ -36,7 +36,7 @@ async def store() -> AsyncIterator[MemoryStore]:
 @pytest.fixture
 def keys(store: MemoryStore, clock: MovedClock) -> Keys:
     ids = itertools.count()
-    return Keys(store, b"a long passphrase", clock, lambda: str(next(ids)))
+    return Keys(store, Sealed(b"a long passphrase"), clock, lambda: str(next(ids)))
 
 
 async def published(keys: Keys) -> did.Document:
@@ -112,9 +112,9 @@ async def test_what_is_kept_is_sealed(keys: Keys, store: MemoryStore, clock: Mov
     assert kept is not None
     assert "ENCRYPTED PRIVATE KEY" in kept.body["sealed"]
     assert set(kept.body["public"]) == {"kty", "crv", "x", "y"}
-    other = Keys(store, b"another passphrase", clock, lambda: "x")
+    other = Keys(store, Sealed(b"another passphrase"), clock, lambda: "x")
     with pytest.raises(ConfigurationError):
         await other.signing("anna", Purpose.TOKEN)
     with pytest.raises(ConfigurationError):
-        Keys(store, b"short", clock, lambda: "x")
+        Keys(store, Sealed(b"short"), clock, lambda: "x")
     assert jose.from_pem(made.id, kept.body["sealed"].encode(), b"a long passphrase").public.jwk() == made.public.jwk()

@@ -55,9 +55,9 @@ async def test_a_peer_without_an_entry_is_an_error_that_says_where_to_mend(parti
     assert peer in missing.value.mend
 
 
-def test_claims_are_known_without_a_request() -> None:
-    assert TOKENS.claims_of("alpha", "urn:beta") == {"region": "eu"}
-    assert TOKENS.claims_of("alpha", "urn:stranger") == {}
+async def test_claims_are_known_without_a_request() -> None:
+    assert await TOKENS.claims_of("alpha", "urn:beta") == {"region": "eu"}
+    assert await TOKENS.claims_of("alpha", "urn:stranger") == {}
 
 
 @pytest.mark.parametrize("text", ["", " x", "x\r\nInjected: 1", "x" * 20_000])

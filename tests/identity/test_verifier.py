@@ -12,18 +12,22 @@ from typing import Any
 import pytest
 
 from connector import jose
+from connector.controlplane.secrets import Seal
 from connector.errors import Overloaded, Unauthenticated
 from connector.identity import did, messages, tokens
 from connector.identity.credentials import Proven, Trust
 from connector.identity.did import Relationship
 from connector.identity.evidence import EvidenceSource
+from connector.identity.known import Known
 from connector.identity.resolver import Resolver, ResolverRules
 from connector.identity.senders import Senders
 from connector.identity.verifier import Membership, WalletVerifier, claims_of
 from connector.outbound.client import OutboundClient
+from connector.storage.memory import Memory, MemoryStore
 from connector.storage.replay import MemoryReplay
 from connector.testing.clock import MovedClock
 from tests.identity.hosts import LOCAL, Host, host
+from tests.identity.registry import registry
 from tests.identity.space import NOW, Party, Question, credential_1, entry, list_2, presentation_1, tree_1
 
 US = "did:web:us.example"
@@ -92,10 +96,12 @@ async def space() -> AsyncIterator[Space]:
             did=US, key=jose.generate(f"{US}#key-1"), scopes=("org.eclipse.edc.vc.type:MembershipCredential:read",), trust=trust
         )
         ids = itertools.count()
+        evidence, store = EvidenceSource(client, resolver), MemoryStore(node="here", lease_s=1, memory=Memory())
         verifier = WalletVerifier(
-            {"us": membership},
-            evidence=EvidenceSource(client, resolver),
+            registry({"us": membership}),
+            evidence=evidence,
             senders=Senders(resolver=resolver, replay=MemoryReplay(), clock=clock),
+            known=Known(store, Seal(bytes(32)), evidence),
             clock=clock,
             new_id=lambda: str(next(ids)),
         )

@@ -1,23 +1,162 @@
-"""Who calls, and how we prove who we are: what stands behind the ports `Verifier` and `TokenSource`, opened for every role."""
+"""Who calls, and how we prove who we are: what stands behind the ports `Verifier` and `TokenSource`, opened for every role.
+
+Wallets open when something first needs them: tokens and keys are libraries that a node without them does not load.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from connector.app.assembly.ground import Ground, Role
+from connector.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from fastapi import APIRouter
+
+    from connector.identity.credentials import SchemaCheck
+    from connector.identity.deliveries import Deliveries
+    from connector.identity.evidence import EvidenceSource
+    from connector.identity.held import Held
+    from connector.identity.holder import CredentialService
+    from connector.identity.keys import Keys, Safe
+    from connector.identity.mixed import ByWallet
+    from connector.identity.requests import Requests
+    from connector.identity.resolver import Resolver
+    from connector.identity.senders import Senders
+    from connector.identity.sts import TokenService
+    from connector.identity.verifier import WalletVerifier
+    from connector.identity.wallets import Part, Wallets
     from connector.ports.identity import TokenSource, Verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The open parts of the wallets: what other roles may build on."""
+
+    keys: Keys
+    held: Held
+    wallets: Wallets
+    resolver: Resolver
+    senders: Senders
+    evidence: EvidenceSource
+    verifier: WalletVerifier
+    ports: ByWallet
+    service: CredentialService
+    deliveries: Deliveries
+    tokens: TokenService
+
+
+class WalletParts:
+    """Opens the wallets once, when they are first needed."""
+
+    def __init__(self, ground: Ground, requests: Requests, woken: asyncio.Event, stack: AsyncExitStack) -> None:
+        self._ground = ground
+        self._requests = requests
+        self._woken = woken
+        self._stack = stack
+        self._opened: Opened | None = None
+        self._opening = asyncio.Lock()
+
+    async def opened(self) -> Opened:
+        """The open parts.
+
+        Raises: ConfigurationError when keys cannot be kept as the settings say.
+        """
+        if self._opened is None:
+            async with self._opening:
+                if self._opened is None:
+                    await asyncio.to_thread(_loaded)
+                    self._opened = self._made()
+                    self._stack.push_async_callback(self._opened.resolver.close)
+        return self._opened
+
+    async def part(self, participant: str) -> Part | None:
+        """The part that `participant` takes in a space with wallets."""
+        try:
+            context = await self._ground.participants.context(participant)
+        except NotFound:
+            return None
+        return (context.id, context.membership) if context.membership is not None else None
+
+    async def ports(self, participant: str) -> ByWallet | None:
+        """The ports over the wallet of `participant`; None for one without."""
+        return (await self.opened()).ports if await self.part(participant) is not None else None
+
+    def _made(self) -> Opened:
+        from connector.controlplane.secrets import Seal
+        from connector.identity.deliveries import Deliveries
+        from connector.identity.evidence import EvidenceSource
+        from connector.identity.held import Held
+        from connector.identity.holder import CredentialService, WalletTokens
+        from connector.identity.keys import Keys
+        from connector.identity.known import Known
+        from connector.identity.mixed import ByWallet
+        from connector.identity.resolver import Resolver, ResolverRules
+        from connector.identity.senders import Senders
+        from connector.identity.sts import TokenService
+        from connector.identity.verifier import WalletVerifier
+        from connector.identity.wallets import Wallets
+
+        ground, settings = self._ground, self._ground.settings
+        store, clock, outbound, said = ground.store, ground.clock, ground.outbound, settings.identity
+        seal, reach = Seal(ground.key), settings.outbound
+        rules = ResolverRules(
+            unsafe_http=reach.unsafe_allow_http, unsafe_local=reach.unsafe_allow_loopback or reach.unsafe_allow_private
+        )
+        resolver = Resolver(outbound, rules, lambda: clock.now().timestamp())
+        senders = Senders(resolver=resolver, replay=store.replay, clock=clock)
+        evidence = EvidenceSource(
+            outbound, resolver, keep_lists=timedelta(seconds=said.keep_status_lists_s), schemas=_schemas(ground)
+        )
+        changed = ground.revisions.forget
+        keys, held = Keys(store, _safe(ground), clock, _new_id, changed), Held(store, seal, clock, changed)
+        wallets = Wallets(
+            self.part, ground.revisions.of, keys=keys, held=held, clock=clock, services=lambda name: _services(ground, name)
+        )
+        keep = timedelta(seconds=said.keep_presentations_s)
+        known = Known(store, seal, evidence, keep=keep, keep_judgement=min(keep, timedelta(seconds=said.keep_status_lists_s)))
+        verifier = WalletVerifier(
+            wallets.membership, evidence=evidence, senders=senders, known=known, clock=clock, new_id=_new_id
+        )
+        tokens = WalletTokens(wallets.wallet, clock=clock, new_id=_new_id, known=verifier.known)
+        return Opened(
+            keys=keys,
+            held=held,
+            wallets=wallets,
+            resolver=resolver,
+            senders=senders,
+            evidence=evidence,
+            verifier=verifier,
+            ports=ByWallet(verifier=verifier, tokens=tokens),
+            service=CredentialService(wallets.wallet, senders=senders, new_id=_new_id),
+            deliveries=Deliveries(
+                wallets=wallets.wallet,
+                memberships=wallets.membership,
+                senders=senders,
+                requests=self._requests,
+                held=held,
+                evidence=evidence,
+                wake=self._woken.set,
+                renew_before=timedelta(seconds=said.renew_before_s),
+            ),
+            tokens=TokenService(parts=self.part, wallets=wallets.wallet, clock=clock, new_id=_new_id),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The open parts of the subject that others use."""
+    """The open parts of the subject that other roles use."""
 
     verifier: Verifier
     tokens: TokenSource
+    parts: WalletParts
     role: Role
 
 
@@ -26,7 +165,105 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
 
     Raises: ConfigurationError.
     """
+    from connector.identity.mixed import MixedIdentity
+    from connector.identity.requests import Requests
     from connector.identity.static import StaticTokens
+    from connector.web.identity import routes
 
-    tokens = StaticTokens(ground.settings.participants)
-    return Identity(verifier=tokens, tokens=tokens, role=Role())
+    woken = asyncio.Event()
+    requests = Requests(ground.store, ground.clock)
+    parts = WalletParts(ground, requests, woken, stack)
+    ports = MixedIdentity(static=StaticTokens(ground.settings.participants), wallets=parts.ports)
+
+    async def doors() -> routes.Wallets:
+        found = await parts.opened()
+        return routes.Wallets(
+            document=found.wallets.document, service=found.service, deliveries=found.deliveries, tokens=found.tokens
+        )
+
+    async def renew() -> None:
+        await _renew(ground, parts, requests, woken)
+
+    def rooms() -> Iterable[APIRouter]:
+        from connector.web.operator import identity
+        from connector.web.operator.identity import IdentityParts
+
+        found = IdentityParts(
+            participants=ground.participants,
+            opened=parts.opened,
+            requests=requests,
+            clock=ground.clock,
+            woken=woken,
+        )
+        return [identity.routes(found)]
+
+    role = Role(routes=routes.routes(doors, _root(ground)), rooms=[rooms], workers={"credentials": renew})
+    return Identity(verifier=ports, tokens=ports, parts=parts, role=role)
+
+
+async def _renew(ground: Ground, parts: WalletParts, requests: Requests, woken: asyncio.Event) -> None:
+    """Send the requests for credentials; nothing of it is loaded before there is one."""
+    # whoever waited for the ports has its answer first
+    await ground.clock.wait_until(ground.clock.now() + timedelta(seconds=1), woken)
+
+    async def names() -> tuple[str, ...]:
+        return tuple([one.name for one in await ground.participants.all() if one.membership is not None])
+
+    while not any([await requests.all(name) for name in await names()]):
+        await ground.clock.wait_until(ground.clock.now() + timedelta(minutes=1), woken)
+
+    from connector.identity.renewal import Renewal
+
+    opened = await parts.opened()
+    await Renewal(
+        participants=names,
+        requests=requests,
+        wallets=opened.wallets.wallet,
+        resolver=opened.resolver,
+        outbound=ground.outbound,
+        clock=ground.clock,
+        new_id=_new_id,
+        woken=woken,
+    ).run()
+
+
+def _root(ground: Ground) -> str | None:
+    """The participant whose DID is that of the public address itself."""
+    place = ground.public_url.partition("://")[2]
+    did = "did:web:" + place.replace(":", "%3A")
+    return next((name for name, one in ground.settings.participants.items() if one.id == did and "/" not in place), None)
+
+
+def _services(ground: Ground, name: str) -> Mapping[str, str]:
+    """The services in the DID document of a participant, by type."""
+    base = f"{ground.public_url}/{name}"
+    return {"CredentialService": f"{base}/dcp", "DataService": f"{base}/.well-known/dspace-version"}
+
+
+def _safe(ground: Ground) -> Safe:
+    """Where private keys are kept."""
+    said = ground.settings.identity
+    passphrase = said.passphrase.encode() if said.passphrase is not None else ground.key.hex().encode()
+    if said.vault is not None:
+        from connector.identity.vault import VaultSafe
+
+        return VaultSafe(said.vault, passphrase)
+    from connector.identity.keys import Sealed
+
+    return Sealed(passphrase)
+
+
+def _schemas(ground: Ground) -> Mapping[str, SchemaCheck]:
+    """The JSON Schemas that credentials may name: those that the operator gave; none is ever fetched."""
+    return {}
+
+
+def _new_id() -> str:
+    return str(uuid4())
+
+
+def _loaded() -> None:
+    """Load what wallets are made of, in a thread."""
+    import connector.identity.deliveries
+    import connector.identity.known
+    import connector.identity.sts  # noqa: F401

@@ -1,0 +1,160 @@
+"""What peers have proven to our participants: kept a while, so that a message costs one check of a token; judged anew later.
+
+What lives here: `Known`. What does not: asking a peer for presentations (`verifier.py`), judging (`credentials.py`).
+
+Kept in memory, a presentation spares the question to its holder until the first of its ends, or `keep`. The credentials in it are
+sealed in the store, too: a decision that no message of the peer sets off, such as a request for data long after the contract, or
+after a restart, or on another replica, judges those again (dates, trust, keys, status lists) and never asks the peer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from connector import observe, strict
+from connector.errors import ConfigurationError, KontorError, Unproven
+from connector.identity import credentials
+from connector.identity.credentials import Asked, Failure, Proven, Trust
+from connector.identity.evidence import EvidenceSource
+from connector.identity.formats import Credential, read_credential
+from connector.identity.senders import LOOK_AGAIN
+from connector.ports.seal import Sealer
+from connector.ports.store import Document, Store
+
+KIND: Final = "proven"
+_LIMITS: Final = strict.Limits(max_bytes=4 << 20, max_depth=4)
+
+
+@dataclass(slots=True)
+class _Kept:
+    proven: Proven
+    scopes: tuple[str, ...]
+    shown_until: datetime
+    """Until then the presentation counts."""
+    judged_until: datetime
+    """Until then the credentials need not be judged again."""
+
+
+def context_of(participant: str) -> str:
+    """The context in the store of what is known of others: no participant has such a name, and nothing of its own changes."""
+    return f"@{participant}"
+
+
+class Known:
+    """What is proven, by participant and holder."""
+
+    def __init__(
+        self,
+        store: Store,
+        seal: Sealer,
+        evidence: EvidenceSource,
+        *,
+        keep: timedelta = timedelta(minutes=5),
+        keep_judgement: timedelta = timedelta(minutes=1),
+        most: int = 20_000,
+    ) -> None:
+        self._store = store
+        self._seal = seal
+        self._evidence = evidence
+        self._keep = keep
+        self._keep_judgement = keep_judgement
+        self._most = most
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+
+    def fresh(self, participant: str, asked: Asked, now: datetime) -> Proven | None:
+        """What `asked.holder` has shown a moment ago, for the same scopes; None when it must be asked again."""
+        kept = self._kept.get((participant, asked.holder))
+        if kept is None or kept.scopes != _texts(asked) or now >= kept.shown_until:
+            return None
+        self._kept.move_to_end((participant, asked.holder))
+        return kept.proven
+
+    async def put(self, participant: str, asked: Asked, proven: Proven, now: datetime) -> None:
+        """Keep what was just proven, here and in the store. A store that is away costs the memory of it, not the proof."""
+        end = proven.valid_until
+        self._hold(participant, asked, proven, shown=_first(now + self._keep, end), judged=self._judged(now, end))
+        raws = [one.token.raw for one in proven.credentials if one.token is not None]
+        try:
+            if await self._raws(participant, asked.holder) != raws:
+                await self._write(participant, asked.holder, raws, now)
+        except KontorError as fault:
+            observe.warning("identity.not_remembered", participant=participant, peer=asked.holder, cause=str(fault))
+
+    async def still(self, participant: str, asked: Asked, trust: Trust, now: datetime) -> Proven | None:
+        """What `asked.holder` has proven before, as far as it holds now; None when nothing does.
+
+        Raises: StoreUnavailable.
+        """
+        key = (participant, asked.holder)
+        kept = self._kept.get(key)
+        if kept is not None and kept.scopes == _texts(asked) and now < kept.judged_until:
+            self._kept.move_to_end(key)
+            return kept.proven
+        shown = kept.proven.credentials if kept is not None else await self._stored(participant, asked.holder)
+        opened = credentials.reopen(shown, asked=asked, trust=trust, now=now)
+        found = credentials.prove(opened, await self._evidence.gather(opened))
+        if isinstance(found, Failure) and found.check in LOOK_AGAIN:
+            found = credentials.prove(opened, await self._evidence.gather(opened, anew=True))
+        if isinstance(found, Failure):
+            if shown:
+                words = found.words
+                observe.warning("identity.holds_no_longer", participant=participant, peer=asked.holder, words=words)
+            return None
+        shown_until = kept.shown_until if kept is not None else now
+        self._hold(participant, asked, found, shown=shown_until, judged=self._judged(now, found.valid_until))
+        return found
+
+    def forget(self, holder: str | None = None) -> None:
+        """Judge again what is kept of `holder`, or of everybody, before it counts: something was withdrawn."""
+        for key, kept in self._kept.items():
+            if holder is None or key[1] == holder:
+                kept.shown_until = kept.judged_until = datetime.min.replace(tzinfo=kept.shown_until.tzinfo)
+
+    def _judged(self, now: datetime, end: datetime | None) -> datetime:
+        return _first(now + self._keep_judgement, end)
+
+    def _hold(self, participant: str, asked: Asked, proven: Proven, *, shown: datetime, judged: datetime) -> None:
+        key = (participant, asked.holder)
+        self._kept[key] = _Kept(proven=proven, scopes=_texts(asked), shown_until=shown, judged_until=judged)
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    async def _stored(self, participant: str, holder: str) -> tuple[Credential, ...]:
+        found: list[Credential] = []
+        for raw in await self._raws(participant, holder):
+            try:
+                found.append(read_credential(raw))
+            except Unproven as fault:
+                observe.warning("identity.not_read", participant=participant, peer=holder, words=fault.words)
+        return tuple(found)
+
+    async def _raws(self, participant: str, holder: str) -> list[str]:
+        kept = await self._store.document(context_of(participant), KIND, holder)
+        if kept is None:
+            return []
+        try:
+            text = self._seal.unseal(participant, f"{KIND}/{holder}", str(kept.body["sealed"]))
+        except ConfigurationError as fault:
+            observe.error("identity.not_remembered", participant=participant, peer=holder, cause=str(fault))
+            return []
+        return [str(raw) for raw in strict.scan(text.encode(), _LIMITS)]
+
+    async def _write(self, participant: str, holder: str, raws: list[str], now: datetime) -> None:
+        body = {"sealed": self._seal.seal(participant, f"{KIND}/{holder}", json.dumps(raws))}
+        context = context_of(participant)
+        await self._store.put_document(
+            Document(participant=context, kind=KIND, id=holder, body=body, created_at=now, updated_at=now)
+        )
+
+
+def _texts(asked: Asked) -> tuple[str, ...]:
+    return tuple(one.text for one in asked.scopes)
+
+
+def _first(moment: datetime, end: datetime | None) -> datetime:
+    return moment if end is None else min(moment, end)

@@ -1,0 +1,55 @@
+"""Both ways of proof in one node: texts that the settings name, and wallets for every participant whose id is a DID.
+
+What lives here: `MixedIdentity`, both ports over the two. A text that fits proves its peer; everything else is for the wallet of
+the participant, if it has one. What does not: either way itself (`static.py`; `verifier.py` and `holder.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connector.errors import Unauthenticated
+from connector.identity.static import StaticTokens
+from connector.ports.identity import Caller, TokenSource, Verifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByWallet:
+    """The ports over wallets."""
+
+    verifier: Verifier
+    tokens: TokenSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixedIdentity:
+    """Verifier and TokenSource, by participant and peer."""
+
+    static: StaticTokens
+    wallets: Callable[[str], Awaitable[ByWallet | None]]
+    """The ports over the wallet of a participant, opened when they are first needed; None for one without a wallet."""
+
+    async def verify(self, participant: str, authorization: str | None) -> Caller:
+        """The peer that `authorization` proves. Raises: as the ports of either way."""
+        caller = self.static.caller(participant, authorization)
+        if caller is not None:
+            return caller
+        found = await self.wallets(participant)
+        if found is None:
+            mend = "send the token agreed with this participant"
+            raise Unauthenticated("no valid token", where="Authorization", mend=mend)
+        return await found.verifier.verify(participant, authorization)
+
+    async def authorization(self, participant: str, peer: str, address: str) -> str | None:
+        """Our proof for `peer`. Raises: as the ports of either way."""
+        found = None if self.static.knows(participant, peer) else await self.wallets(participant)
+        source: TokenSource = found.tokens if found is not None else self.static
+        return await source.authorization(participant, peer, address)
+
+    async def claims_of(self, participant: str, peer: str) -> Mapping[str, Any]:
+        """What is known of `peer`: by the settings if they name it, by what it has proven otherwise."""
+        found = None if self.static.knows(participant, peer) else await self.wallets(participant)
+        source: TokenSource = found.tokens if found is not None else self.static
+        return await source.claims_of(participant, peer)

@@ -1,0 +1,1 @@
+"""What participants' wallets answer to peers and issuers: DID documents, presentations, deliveries, tokens."""
