@@ -16,6 +16,7 @@ from connector.dsp.negotiation import Agreement, Negotiation
 from connector.dsp.process import Due, Outgoing, Process, Record
 from connector.dsp.tables import Kind, Role, State
 from connector.dsp.transfer import Transfer
+from connector.ports.feed import Feed
 from connector.ports.jobs import Jobs
 from connector.ports.journal import Journal
 from connector.ports.ledger import UsageLedger
@@ -209,6 +210,11 @@ class Store(Protocol):
     @property
     def ledger(self) -> UsageLedger:
         """The books of use."""
+        ...
+
+    @property
+    def feed(self) -> Feed:
+        """What has happened to processes, in one order."""
         ...
 
     async def open(self) -> None:

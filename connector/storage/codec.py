@@ -36,6 +36,7 @@ _TRANSFER = msgspec.json.Decoder(Transfer)
 _FAILURES = msgspec.json.Decoder(tuple[Failure, ...])
 decode_agreement = msgspec.json.Decoder(Agreement).decode
 decode_record = msgspec.json.Decoder(Record).decode
+decode_records = msgspec.json.Decoder(tuple[Record, ...]).decode
 decode_attempt = msgspec.json.Decoder(Attempt).decode
 decode_outgoing = msgspec.json.Decoder(Outgoing).decode
 decode_book = msgspec.json.Decoder(Book).decode

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
+from connector.ports.feed import Feed
 from connector.ports.store import (
     Change,
     Decide,
@@ -32,6 +33,7 @@ from connector.ports.store import (
 from connector.storage import codec
 from connector.storage.jobs import MemoryJobRows, MemoryJobs
 from connector.storage.journal import MemoryJournal
+from connector.storage.memory_feed import MemoryFeed
 from connector.storage.memory_ledger import Books, MemoryLedger
 from connector.storage.replay import MemoryReplay
 
@@ -93,6 +95,8 @@ class Memory:
     jobs: MemoryJobRows = field(default_factory=MemoryJobRows)
     replay: MemoryReplay = field(default_factory=MemoryReplay)
     books: Books = field(default_factory=dict)
+    steps: list[tuple[Key, list[bytes]]] = field(default_factory=list)
+    """What each transaction added to a timeline, in order."""
 
 
 class MemoryStore:
@@ -106,6 +110,7 @@ class MemoryStore:
         self.jobs = MemoryJobs(self._memory.jobs, node=node, lease=self._lease)
         self.replay = self._memory.replay
         self.ledger = MemoryLedger(self._memory.books)
+        self.feed: Feed = MemoryFeed(self._memory.steps, self._told)
 
     async def open(self) -> None:
         """Nothing to ready."""
@@ -178,6 +183,8 @@ class MemoryStore:
                     waiting.not_before = waiting.free_at = retry.not_before
                     waiting.node, waiting.tries = None, waiting.tries + 1
             row.records += records
+            if records:
+                self._memory.steps.append((row.key, records))
             row.attempts += attempts
             if row.state is not None and row.state.is_terminal:
                 row.due.clear()
@@ -201,6 +208,10 @@ class MemoryStore:
         if opened is not None:
             self._memory.opened[opened] = number
         return row
+
+    def _told(self, key: Key) -> Process:
+        """The process that a step of the feed is about."""
+        return self._memory.processes[self._memory.pids[key.participant, key.pid]].load()
 
     async def process(self, key: Key) -> Process | None:
         row = self._row(key)

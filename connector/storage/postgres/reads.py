@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from connector.dsp.negotiation import Agreement
-from connector.dsp.process import Process, Record
+from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
 from connector.ports.store import Attempt, Document, Filter, Key, Page, Timeline
 from connector.storage import codec
@@ -17,7 +17,7 @@ from connector.storage.postgres.link import Link
 from connector.storage.postgres.writes import SQL, message_in
 
 T = TypeVar("T")
-_decode_records = msgspec.json.Decoder(tuple[Record, ...]).decode
+
 _decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 
 
@@ -138,7 +138,7 @@ class Reads:
             pending = await connection.fetch(SQL["pending"], row["id"])
             due = await connection.fetch(SQL["waiting_due"], row["id"])
         return Timeline(
-            records=tuple(record for records, _ in steps for record in _decode_records(records)),
+            records=tuple(record for records, _ in steps for record in codec.decode_records(records)),
             attempts=tuple(attempt for _, attempts in steps for attempt in _decode_attempts(attempts)),
             pending=tuple(map(message_in, pending)),
             due=tuple(codec.decode_due(body) for (body,) in due),

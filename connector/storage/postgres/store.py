@@ -17,8 +17,10 @@ from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable
+from connector.ports.feed import Feed
 from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Page, PeerKey, Timeline
 from connector.storage.postgres import faults, schema
+from connector.storage.postgres.feed import PostgresFeed
 from connector.storage.postgres.herald import Herald
 from connector.storage.postgres.jobs import PostgresJobs
 from connector.storage.postgres.journal import PostgresJournal
@@ -39,6 +41,7 @@ class PostgresStore:
         self._wake: Callable[[], None] = _nobody
         self._reads = Reads(self._link)
         self.ledger = PostgresLedger(self._link)
+        self.feed: Feed = PostgresFeed(self._link)
         self._open: tuple[Writes, Herald] | None = None
         self.journal = PostgresJournal(self._link)
         self.jobs = PostgresJobs(self._link, node=node, lease_s=lease_s, tell=self._tell)

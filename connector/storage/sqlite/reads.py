@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from connector.dsp.negotiation import Agreement
-from connector.dsp.process import Process, Record
+from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
 from connector.ports.store import Attempt, Document, Filter, Key, Page, Timeline
 from connector.storage import codec
@@ -21,7 +21,7 @@ from connector.storage.sqlite.access import one_view
 from connector.storage.sqlite.writes import SQL, message_in
 
 T = TypeVar("T")
-_decode_records = msgspec.json.Decoder(tuple[Record, ...]).decode
+
 _decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 
 
@@ -156,7 +156,7 @@ def timeline(connection: sqlite3.Connection, key: Key) -> Timeline:
         pending = connection.execute(SQL["pending"], number).fetchall()
         due = connection.execute(SQL["waiting_due"], number).fetchall()
     return Timeline(
-        records=tuple(record for records, _ in steps for record in _decode_records(records)),
+        records=tuple(record for records, _ in steps for record in codec.decode_records(records)),
         attempts=tuple(attempt for _, attempts in steps for attempt in _decode_attempts(attempts)),
         pending=tuple(map(message_in, pending)),
         due=tuple(codec.decode_due(body) for (body,) in due),

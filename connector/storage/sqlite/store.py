@@ -17,9 +17,11 @@ from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable
+from connector.ports.feed import Feed
 from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Page, PeerKey, Timeline
 from connector.storage.sqlite import reads, schema
 from connector.storage.sqlite.access import Access
+from connector.storage.sqlite.feed import SqliteFeed
 from connector.storage.sqlite.jobs import SqliteJobs
 from connector.storage.sqlite.journal import SqliteJournal
 from connector.storage.sqlite.ledger import SqliteLedger
@@ -41,6 +43,7 @@ class SqliteStore:
         self.jobs = SqliteJobs(self._access, node=node, lease_s=lease_s)
         self.replay = SqliteReplay(self._access)
         self.ledger = SqliteLedger(self._access)
+        self.feed: Feed = SqliteFeed(self._access)
 
     async def open(self) -> None:
         if self._opened is None:

@@ -21,6 +21,7 @@ from connector.ports.store import Store
 from connector.testing.replay_contract import ReplayContract
 from connector.testing.store_contract.agreements import AgreementContract
 from connector.testing.store_contract.documents import DocumentContract
+from connector.testing.store_contract.feed import FeedContract
 from connector.testing.store_contract.jobs import JobsContract
 from connector.testing.store_contract.journal import JournalContract
 from connector.testing.store_contract.ledger import LedgerContract
@@ -44,6 +45,7 @@ class StoreContract(
     JobsContract,
     ReplayContract,
     LedgerContract,
+    FeedContract,
 ):
     """All of the contract; a subclass provides the fixture `new_store`."""
 

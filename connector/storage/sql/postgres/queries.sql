@@ -185,3 +185,12 @@ SELECT participant, agreement FROM book WHERE next_at <= $1 ORDER BY next_at, id
 
 -- name: next_book
 SELECT min(next_at) FROM book
+
+-- name: feed
+SELECT s.xact::text, s.id, p.kind, p.participant, p.pid, p.role, p.peer, p.dataset, p.agreement_id, s.records
+FROM step AS s JOIN process AS p ON p.id = s.process
+WHERE p.participant = $1 AND (s.xact, s.id) > ($2::text::xid8, $3::bigint)
+  AND s.xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY s.xact, s.id LIMIT $4
+
+-- name: feed_end
+SELECT xact::text, id FROM step WHERE xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xact DESC, id DESC LIMIT 1

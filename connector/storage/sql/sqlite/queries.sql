@@ -206,3 +206,11 @@ SELECT participant, agreement FROM book WHERE next_at <= ? ORDER BY next_at, id 
 
 -- name: next_book
 SELECT min(next_at) FROM book WHERE next_at IS NOT NULL
+
+-- name: feed
+SELECT s.id, p.kind, p.participant, p.pid, p.role, p.peer, p.dataset, p.agreement_id, s.records
+FROM step AS s JOIN process AS p ON p.id = s.process
+WHERE p.participant = ? AND s.id > ? ORDER BY s.id LIMIT ?
+
+-- name: feed_end
+SELECT coalesce(max(id), 0) FROM step
