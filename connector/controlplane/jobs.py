@@ -55,8 +55,8 @@ class Pace:
     first_delay_s: float = 1.0
     """Pause after the first failure; it doubles each time."""
     max_delay_s: float = 300.0
-    timeout_s: float = 60.0
-    """Longest time for one try."""
+    timeout_s: float | None = 60.0
+    """Longest time for one try; None: as long as it takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ class Workers:
         except StoreUnavailable:
             raise
         except TimeoutError:
-            outcome = Failed(cause=f"not done within {pace.timeout_s:g} s")
+            outcome = Failed(cause=f"not done within {pace.timeout_s or 0:g} s")
         except KontorError as fault:
             outcome = Failed(cause=str(fault))
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is told and tried again
@@ -166,15 +166,21 @@ class Workers:
     async def _keep(self, job: Job, work: asyncio.Future[Again | Failed | None]) -> None:
         """Renew the lease in time; work whose lease is lost is stopped: another node has it."""
         never = asyncio.Event()
+        kept_at = self._clock.now()
         while True:
-            await self._clock.wait_until(self._clock.now() + self._lease / 3, never)
+            await self._clock.wait_until(self._clock.now() + self._lease / 4, never)
+            now = self._clock.now()
             try:
-                if not await self._jobs.keep(job, self._clock.now()):
-                    # whoever waits for it ends as cancelled too, and so writes nothing about the job
-                    work.cancel()
-                    return
+                is_ours = await self._jobs.keep(job, now)
+                kept_at = now
             except StoreUnavailable as fault:
                 observe.warning("jobs.lease_not_kept", kind=job.kind, job=job.id, cause=fault)
+                # INVARIANT: work has stopped before another node can have it
+                is_ours = now - kept_at < self._lease / 2
+            if not is_ours:
+                # whoever waits for it ends as cancelled too, and so writes nothing about the job
+                work.cancel()
+                return
 
     async def _end(self, job: Job, pace: Pace, outcome: Again | Failed | None) -> None:
         now = self._clock.now()

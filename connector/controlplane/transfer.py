@@ -18,6 +18,7 @@ from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Judge
 from connector.controlplane.process import digest_of, happened, held, new_urn
+from connector.controlplane.pushes import job_of
 from connector.controlplane.terms import TransferWish
 from connector.controlplane.transfer_course import Desk, TransferCourse
 from connector.dsp import messages as m
@@ -28,7 +29,7 @@ from connector.dsp.negotiation import Agreement
 from connector.dsp.process import By, Cause
 from connector.dsp.tables import Event, Kind, Role, State
 from connector.dsp.transfer import Transfer, TransferOpening
-from connector.errors import BadMessage, CallerError, ConfigurationError, Conflict, KontorError, NotFound
+from connector.errors import BadMessage, CallerError, Conflict, NotFound
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane
@@ -36,6 +37,7 @@ from connector.ports.identity import Caller, TokenSource
 from connector.ports.store import Attempt, Change, DueRow, Key, PeerKey, Snapshot, Store
 
 KIND = Kind.TRANSFER
+_BATCH = 500
 
 
 class Transfers:
@@ -319,15 +321,12 @@ class Transfers:
         await self._advance(row.key, decide)
 
     async def take_up(self) -> None:
-        """After a start: let the data plane go on with every push that was running."""
-        for key in await self._store.running(KIND, (State.STARTED,)):
-            process = await self._store.process(key)
-            if isinstance(process, Transfer):
-                try:
-                    await self._drive(process)
-                except KontorError as fault:
-                    # such as a participant that is no longer served: no reason for a node not to start
-                    observe.error("transfer.not_taken_up", pid=process.pid, participant=process.participant, cause=fault)
+        """After a start: every push that should be running has its job, also where an earlier release began it without one."""
+        keys = await self._store.running(KIND, (State.STARTED,))
+        places = [(key.participant, key.pid) for key in keys]
+        for first in range(0, len(places), _BATCH):
+            found = await self._store.several(KIND, places[first : first + _BATCH])
+            await self._store.jobs.put([job for process in found if (job := job_of(process)) is not None], self._clock.now())
 
     # --- shared
 
@@ -363,16 +362,11 @@ class Transfers:
         return change
 
     async def _drive(self, process: Transfer) -> None:
-        """Tell the data plane what the committed state of a transfer means for it."""
+        """Cut what runs for a transfer that was stopped, here and elsewhere; what is to be pushed stands in the jobs."""
         if not process.is_open:
             await self._data_plane.stop(process.participant, process.pid)
-        elif process.is_provider and process.is_push and process.state is State.STARTED:
-            try:
-                source = await self._offerings.source(process.participant, process.dataset)
-            except (NotFound, ConfigurationError) as fault:
-                await self.failed(process.participant, process.pid, str(fault))
-                return
-            await self._data_plane.start(process, source)
+            if State.STARTED in process.entries:
+                self._store.notice(_key(process.participant, process.pid))
 
 
 def _key(participant: str, pid: str) -> Key:

@@ -14,6 +14,7 @@ from connector.controlplane.decisions import Choice, Judgement, choose, transfer
 from connector.controlplane.participants import Context
 from connector.controlplane.policy import Judge
 from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long
+from connector.controlplane.pushes import job_of
 from connector.dsp import transfer as steps
 from connector.dsp.copies import replace
 from connector.dsp.negotiation import Agreement
@@ -114,6 +115,7 @@ class TransferCourse:
             attempts=(attempt,) if attempt else (),
             records=step.records,
             due=due,
+            jobs=() if (job := job_of(step.process)) is None or not step.records else (job,),
         )
 
     def _followed(self, step: Step[Transfer], desk: Desk, resumed_by_peer: bool) -> tuple[Step[Transfer], tuple[Due, ...]]:

@@ -187,6 +187,14 @@ class BuiltInDataPlane:
             raise InternalError("the data plane is not open")
         self._pushes.start(self._group, transfer, source)
 
+    async def over(self, participant: str, pid: str) -> None:
+        """Returns when the push of a transfer has ended here, and its end was told."""
+        await self._pushes.over(participant, pid)
+
+    def running(self) -> tuple[tuple[str, str], ...]:
+        """Transfers for which something runs here."""
+        return tuple({*self._streams.places(), *self._pushes.places()})
+
     async def stop(self, participant: str, pid: str) -> None:
         """Cut what is running for a transfer; nothing of it moves any more when this returns."""
         await self._pushes.stop(participant, pid)

@@ -68,12 +68,18 @@ class Pushes:
         self._clock = clock
         self._slots = asyncio.Semaphore(pushing.parallel)
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        """What moves."""
+        self._ending: dict[asyncio.Task[None], tuple[str, str]] = {}
+        """What moves or is being told, until it is over."""
 
     def start(self, group: asyncio.TaskGroup, transfer: Transfer, source: Source) -> None:
         """Begin to push, or take it up again; nothing when it is running."""
         key = (transfer.participant, transfer.pid)
         if key not in self._tasks:
-            self._tasks[key] = group.create_task(self._run(transfer, source), name=f"push {transfer.pid}")
+            task = group.create_task(self._run(transfer, source), name=f"push {transfer.pid}")
+            self._tasks[key] = task
+            self._ending[task] = key
+            task.add_done_callback(self._ending.pop)
 
     async def stop(self, participant: str, pid: str) -> None:
         """Stop pushing, at once."""
@@ -81,6 +87,15 @@ class Pushes:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+
+    async def over(self, participant: str, pid: str) -> None:
+        """Returns when no push of the transfer is under way, its telling included."""
+        while running := [task for task, key in self._ending.items() if key == (participant, pid)]:
+            await asyncio.wait(running)
+
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """The transfers that are pushed."""
+        return tuple(self._tasks)
 
     async def close(self) -> None:
         """Stop all of them; the control plane starts them again after the next start."""

@@ -82,6 +82,10 @@ class Streams:
         """How many flows of a transfer are running."""
         return len(self._running.get((participant, pid), ()))
 
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """The transfers that have flows."""
+        return tuple(self._running)
+
     async def cut(self, participant: str, pid: str) -> None:
         """End all flows of a transfer, and return when they have ended."""
         await _ended(tuple(self._running.get((participant, pid), ())))

@@ -216,6 +216,14 @@ class DataPlane(Protocol):
         """Begin, or take up again, what a provider moves by itself (push). Returns at once; the end comes as an event."""
         ...
 
+    async def over(self, participant: str, pid: str) -> None:
+        """Returns when nothing of what `start` began for a transfer is under way at this node any more, its telling included."""
+        ...
+
+    def running(self) -> tuple[tuple[str, str], ...]:
+        """Participant and pid of each transfer for which something runs at this node."""
+        ...
+
     async def stop(self, participant: str, pid: str) -> None:
         """Cut what is running for a transfer: suspended, ended, expired. Unknown transfers are no error."""
         ...

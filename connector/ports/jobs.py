@@ -142,5 +142,5 @@ class Jobs(Protocol):
         ...
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called, on the event loop, when there may be something to claim, put here or elsewhere; one listener."""
+        """Have `wake` called, on the event loop, when there may be something to claim, put here or elsewhere; listeners add up."""
         ...

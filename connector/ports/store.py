@@ -7,7 +7,7 @@ Every row belongs to a participant context; no call reads or writes across conte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -17,7 +17,7 @@ from connector.dsp.process import Due, Outgoing, Process, Record
 from connector.dsp.tables import Kind, Role, State
 from connector.dsp.transfer import Transfer
 from connector.ports.feed import Feed
-from connector.ports.jobs import Jobs
+from connector.ports.jobs import Jobs, NewJob
 from connector.ports.journal import Journal
 from connector.ports.ledger import UsageLedger
 from connector.ports.page import Page as Page
@@ -113,6 +113,8 @@ class Change(Generic[P]):
     """
     agreement: Agreement | None = None
     """An agreement to keep, or the new version of one."""
+    jobs: tuple[NewJob, ...] = ()
+    """Background work of the process's context, put together with the rest as `Jobs.put` does."""
     repeated: bytes | None = None
     """The answer to give when the message was one already answered; not written."""
 
@@ -304,6 +306,18 @@ class Store(Protocol):
 
         It may be called without need, and is not called by a store that nodes do not share.
         """
+        ...
+
+    def notice(self, key: Key) -> None:
+        """Let the other nodes know, soon, that a process was stopped. It may be lost: they must look from time to time."""
+        ...
+
+    def heed(self, noticed: Callable[[Key], None]) -> None:
+        """Have `noticed` called, on the event loop, with what other nodes notice; one listener at a time."""
+        ...
+
+    async def several(self, kind: Kind, places: Sequence[tuple[str, str]]) -> tuple[Process, ...]:
+        """Those of the processes with these participants and pids that exist, in no order."""
         ...
 
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:

@@ -130,7 +130,7 @@ def checked(key: Key | PeerKey, found: Process | None, change: Change[Any]) -> N
     process = change.process
     if process is None:
         if found is None and (
-            change.outgoing or change.records or change.attempts or change.due or change.agreement is not None
+            change.outgoing or change.records or change.attempts or change.due or change.jobs or change.agreement is not None
         ):
             raise InternalError("a change without a process, where there is none", where=_name(key))
     elif found is not None:
@@ -153,6 +153,8 @@ def checked(key: Key | PeerKey, found: Process | None, change: Change[Any]) -> N
         raise InternalError(f"a {key.kind} of another kind", where=_name(key))
     if change.agreement is not None and change.agreement.participant != key.participant:
         raise InternalError("an agreement of another context", where=_name(key))
+    if any(job.participant != key.participant for job in change.jobs):
+        raise InternalError("a job of another context", where=_name(key))
 
 
 def _name(key: Key | PeerKey) -> str:

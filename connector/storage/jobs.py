@@ -41,7 +41,7 @@ class MemoryJobRows:
 
     rows: dict[tuple[str, str, str], _Row] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    wakes: dict[int, Callable[[], None]] = field(default_factory=dict)
+    wakes: list[Callable[[], None]] = field(default_factory=list)
 
 
 class MemoryJobs:
@@ -53,8 +53,11 @@ class MemoryJobs:
         self._lease = lease
 
     async def put(self, jobs: Sequence[NewJob], now: datetime) -> int:
-        bodies = [codec.job_body(job) for job in jobs]
-        return sum(self._put(job, body, now) for job, body in zip(jobs, bodies, strict=True))
+        return self.put_all([(job, codec.job_body(job)) for job in jobs], now)
+
+    def put_all(self, jobs: Sequence[tuple[NewJob, bytes]], now: datetime) -> int:
+        """How many of these jobs, with their bodies as JSON, are new."""
+        return sum(self._put(job, body, now) for job, body in jobs)
 
     def _put(self, job: NewJob, body: bytes, now: datetime) -> bool:
         place = (job.participant, job.kind, job.id)
@@ -75,7 +78,7 @@ class MemoryJobs:
         return [other for other in self._shared.rows.values() if row.lane is not None and other.lane == row.lane]
 
     def _tell(self) -> None:
-        for wake in list(self._shared.wakes.values()):
+        for wake in list(self._shared.wakes):
             wake()
 
     async def claim(self, kinds: Sequence[str], now: datetime, *, limit: int = 16) -> tuple[Job, ...]:
@@ -182,7 +185,7 @@ class MemoryJobs:
                 row.node, row.free_at = None, row.not_before
 
     def listen(self, wake: Callable[[], None]) -> None:
-        self._shared.wakes[id(self)] = wake
+        self._shared.wakes.append(wake)
 
 
 def _job(row: _Row) -> Job:

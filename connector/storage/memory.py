@@ -8,7 +8,7 @@ Several nodes share one `Memory`, as replicas share a database.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -93,6 +93,7 @@ class Memory:
     revisions: dict[str, int] = field(default_factory=dict)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     jobs: MemoryJobRows = field(default_factory=MemoryJobRows)
+    heeding: dict[str, Callable[[Key], None]] = field(default_factory=dict)
     replay: MemoryReplay = field(default_factory=MemoryReplay)
     books: Books = field(default_factory=dict)
     steps: list[tuple[Key, list[bytes]]] = field(default_factory=list)
@@ -164,6 +165,7 @@ class MemoryStore:
                 raise codec.message_exists(outgoing.message_id)
             messages[outgoing.message_id] = codec.encode(outgoing)
         dues = [(due, codec.encode(due)) for due in change.due]
+        jobs = [(job, codec.job_body(job)) for job in change.jobs]
         agreement = change.agreement
         if agreement is not None:
             self._same_origin(agreement)
@@ -192,6 +194,7 @@ class MemoryStore:
             for due, text in dues:
                 number = next(self._memory.numbers)
                 row.due[number] = _Waiting(number, text, due.at, due.at, None, now)
+            self.jobs.put_all(jobs, now)
             if agreement is not None:
                 self._keep(agreement, agreed)
             return row
@@ -282,6 +285,18 @@ class MemoryStore:
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Nobody else writes: nodes that share a memory share a process, and are tests."""
+
+    def notice(self, key: Key) -> None:
+        for node, noticed in self._memory.heeding.items():
+            if node != self._node:
+                noticed(key)
+
+    def heed(self, noticed: Callable[[Key], None]) -> None:
+        self._memory.heeding[self._node] = noticed
+
+    async def several(self, kind: Kind, places: Sequence[tuple[str, str]]) -> tuple[Process, ...]:
+        keys = (Key(kind=kind, participant=participant, pid=pid) for participant, pid in places)
+        return tuple([found for key in keys if (found := await self.process(key)) is not None])
 
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
         return tuple(row.key for row in self._memory.processes.values() if row.key.kind is kind and row.state in states)

@@ -15,15 +15,19 @@ from connector.controlplane.access import DataAccess
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.catalog import Catalogs
 from connector.controlplane.delivery import Delivery
+from connector.controlplane.jobs import Workers
 from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.offerings import ASSET, DEFINITION, POLICY, Offerings
 from connector.controlplane.participants import Participants, Revisions
 from connector.controlplane.peers import Peers
 from connector.controlplane.policy import Judge
+from connector.controlplane.pushes import PACE, Pushes
+from connector.controlplane.pushes import PUSH as PUSH_JOB
 from connector.controlplane.secrets import Secrets
 from connector.controlplane.terms import NegotiationWish
 from connector.controlplane.timers import Timers
 from connector.controlplane.transfer import Transfers
+from connector.controlplane.watch import Watch
 from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.negotiation import Negotiation
@@ -151,6 +155,8 @@ class Plane:
 
     told: list[tuple[str, str]] = field(default_factory=list)
     count: int = 0
+    moving: dict[tuple[str, str], asyncio.Event] = field(default_factory=dict)
+    """Each push that was started and not stopped, and its end."""
 
     def formats(self, source: Source) -> tuple[str, ...]:
         return () if source.type == "none" else (PULL, PUSH)
@@ -170,9 +176,19 @@ class Plane:
 
     async def start(self, transfer: Transfer, source: Source) -> None:
         self.told.append(("start", transfer.pid))
+        self.moving.setdefault((transfer.participant, transfer.pid), asyncio.Event())
+
+    async def over(self, participant: str, pid: str) -> None:
+        if (participant, pid) in self.moving:
+            await self.moving[participant, pid].wait()
+
+    def running(self) -> tuple[tuple[str, str], ...]:
+        return tuple(self.moving)
 
     async def stop(self, participant: str, pid: str) -> None:
         self.told.append(("stop", pid))
+        if (end := self.moving.pop((participant, pid), None)) is not None:
+            end.set()
 
     async def describe(self, source: Source, *, with_digest: bool = True) -> Any:
         raise AssertionError("nothing here asks for a description")
@@ -202,6 +218,8 @@ class Node:
     transfers: Transfers
     access: DataAccess
     catalogs: Catalogs
+    pushes: Workers
+    watch: Watch
 
     async def rest(self) -> None:
         """Until nothing is under way any more but what hangs."""
@@ -358,6 +376,8 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
     agreements = Agreements(store, participants, clock)
     negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
     transfers = Transfers(store, participants, offerings, agreements, judge, delivery, outbound, tokens, given, clock)
+    pushes = Workers(store.jobs, clock, lease_s=settings.store.lease_s)
+    pushes.register(PUSH_JOB, Pushes(store, offerings, given, transfers).push, PACE)
     return Node(
         clock=clock,
         store=store,
@@ -376,19 +396,22 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
         transfers=transfers,
         access=DataAccess(store, participants, offerings, judge, tokens, clock),
         catalogs=Catalogs(participants, offerings, judge, peers, clock),
+        pushes=pushes,
+        watch=Watch(store, given, clock, lease_s=settings.store.lease_s),
     )
 
 
 @asynccontextmanager
 async def running(node: Node) -> AsyncIterator[Node]:
     """`node` with its deliveries at work."""
-    work = asyncio.create_task(node.delivery.run())
+    tasks = [asyncio.create_task(work()) for work in (node.delivery.run, node.pushes.run, node.watch.run)]
     try:
         yield node
-        assert not work.done(), "deliveries have stopped"
+        assert not any(task.done() for task in tasks), "something has stopped"
     finally:
-        work.cancel()
-        await asyncio.wait([work])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def key(pid: str, kind: Kind = Kind.NEGOTIATION) -> Key:

@@ -10,6 +10,7 @@ import pytest
 
 from connector.controlplane.delivery import LOOK_AGAIN
 from connector.controlplane.offerings import DEFINITION
+from connector.controlplane.watch import LOOK_EVERY
 from connector.dsp import messages as m
 from connector.dsp.tables import Event, State
 from connector.errors import IllegalTransition, StoreUnavailable
@@ -271,7 +272,8 @@ async def test_what_is_due_much_later_wakes_nobody_and_is_found_in_time(new_node
     async with _Looped(node):
         pid = await node.requested()
         assert not node.delivery.woken.is_set()
-        assert node.clock.waiting_until == (NOW + LOOK_AGAIN,)
+        # the timers and the jobs; what flows is looked at every half second
+        assert node.clock.waiting_until == (NOW + LOOK_EVERY, NOW + LOOK_AGAIN, NOW + LOOK_AGAIN)
         node.clock.move(seconds=3600)
         await node.rest()
         assert (await node.negotiation(pid)).state is State.AGREED

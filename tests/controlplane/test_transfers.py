@@ -24,7 +24,6 @@ from connector.errors import (
     NotFound,
     Unauthenticated,
 )
-from tests.controlplane.conftest import NewNode
 from tests.controlplane.scene import (
     BASE,
     BOB,
@@ -285,20 +284,6 @@ async def test_a_push_whose_secret_does_not_open_is_terminated_and_nobody_gets_a
     await node.store.put_document(replace(kept, body={"sealed": "AAAA"}))
     found = await node.tell(transfer_request(agreement, PUSH))
     assert (await node.transfer(found.provider_pid)).state is State.TERMINATED
-
-
-async def test_running_pushes_are_taken_up_again_and_one_that_cannot_be_stops_no_start(new_node: NewNode) -> None:
-    node = await new_node()
-    await node.publish()
-    transfer = await node.started(PUSH)
-    other = await new_node()
-    await other.transfers.take_up()
-    assert other.plane.told == [("start", transfer.pid)]
-    # a participant that is no longer in the settings
-    gone = await new_node(participants={})
-    gone.participants._settings = gone.settings.model_copy(update={"participants": {}})
-    await gone.transfers.take_up()
-    assert gone.plane.told == []
 
 
 # --- who may read, now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from connector.app.assembly.ground import Ground, Role
 from connector.app.assembly.identity import Identity
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from connector.dataplane.plane import BuiltInDataPlane
 
 
+_PUSHES: Final = 64
+"""Pushes that this node has taken at once; how many of them move at once is the data plane's matter."""
+
+
 async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitStack) -> Role:
     """The connector's part of a node, for as long as `stack` is open.
 
@@ -26,13 +30,17 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.agreements import Agreements
     from connector.controlplane.catalog import Catalogs
     from connector.controlplane.delivery import Delivery
+    from connector.controlplane.jobs import Workers
     from connector.controlplane.negotiation import Negotiations
     from connector.controlplane.offerings import Offerings
     from connector.controlplane.peers import Peers
     from connector.controlplane.policy import Judge
+    from connector.controlplane.pushes import PACE as PUSH_PACE
+    from connector.controlplane.pushes import PUSH, Pushes
     from connector.controlplane.secrets import Secrets
     from connector.controlplane.timers import Timers
     from connector.controlplane.transfer import Transfers
+    from connector.controlplane.watch import Watch
     from connector.dsp.tables import Kind
     from connector.strict import Limits
     from connector.web import data
@@ -58,6 +66,9 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     plane.connect(access, transfers)
     await stack.enter_async_context(plane)
     await transfers.take_up()
+    workers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_PUSHES)
+    workers.register(PUSH, Pushes(store, offerings, plane, transfers).push, PUSH_PACE)
+    watch = Watch(store, plane, clock, lease_s=settings.store.lease_s)
 
     callers = Callers(participants, identity.verifier)
     exchange = Exchange(callers=callers, limits=Limits(max_bytes=settings.public.max_body_bytes))
@@ -83,7 +94,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     return Role(
         routes=[*routes.routes(exchange, table), *data.routes(plane)],
         rooms=[rooms],
-        workers={"delivery": delivery.run, "timers": timers.run},
+        workers={"delivery": delivery.run, "timers": timers.run, "pushes": workers.run, "watch": watch.run},
     )
 
 

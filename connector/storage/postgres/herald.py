@@ -2,13 +2,15 @@
 
 A notification is sent after the commit and not within it: one that is part of a transaction makes all commits of the database
 wait for each other. What a node could not tell before it died is found all the same, because every node looks again each second.
-What is told is the moment when something can be claimed; of several moments within a second the earliest is enough.
+What is told is the moment when something can be claimed; of several moments within a second the earliest is enough. Processes that
+were stopped are told one by one, as `NODE ! KIND PARTICIPANT PID`.
 Source: PostgreSQL, "NOTIFY".
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -16,11 +18,14 @@ from typing import Any, Final
 import asyncpg
 
 from connector import observe
+from connector.dsp.tables import Kind
 from connector.errors import KontorError
+from connector.ports.store import Key
 from connector.storage.postgres.link import Link
 from connector.storage.queries import statements
 
 _LOOK_EVERY_S: Final = 1.0
+_MOST_NOTICES: Final = 10_000
 _SQL: Final = statements("postgres")
 _NODE_LOCK: Final = 0x4B6E7473
 """The first half of the advisory lock that the session of a node holds; the second is its id."""
@@ -35,14 +40,19 @@ _FAULTS: Final = (
 
 
 class Herald:
-    """Speaks and listens for one node; `wake` is called when there may be something new to claim."""
+    """Speaks and listens for one node.
 
-    def __init__(self, link: Link, *, node: str, schema: str, wake: Callable[[], None]) -> None:
+    `wake` is called when there may be something new to claim, `noticed` with each process that another node has stopped.
+    """
+
+    def __init__(self, link: Link, *, node: str, schema: str, wake: Callable[[], None], noticed: Callable[[Key], None]) -> None:
         self._link = link
         self._node = node
         # PostgreSQL cuts names at 63 bytes; a schema's own has at most as many
         self._channel = f"kontor_{schema}"[:63]
         self._wake = wake
+        self._noticed = noticed
+        self._notices: deque[Key] = deque(maxlen=_MOST_NOTICES)
         self._connection: Any = None
         self._is_down = False
         self._pending: int | None = None
@@ -72,6 +82,11 @@ class Herald:
         if self._told is not None and self._told <= moment:
             return
         self._pending = moment if self._pending is None else min(moment, self._pending)
+        self._has_news.set()
+
+    def notice(self, key: Key) -> None:
+        """Let the other nodes know that a process was stopped."""
+        self._notices.append(key)
         self._has_news.set()
 
     async def _run(self) -> None:
@@ -127,10 +142,20 @@ class Herald:
         if moment is not None and (self._told is None or moment < self._told):
             self._told = moment
             await self._connection.execute(_SQL["tell"], self._channel, f"{self._node} {moment}")
+        while self._notices:
+            key = self._notices.popleft()
+            payload = f"{self._node} ! {key.kind.value} {key.participant} {key.pid}"
+            await self._connection.execute(_SQL["tell"], self._channel, payload)
 
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
         node, _, text = payload.partition(" ")
-        if node == self._node or not text.lstrip("-").isdigit():
+        if node == self._node:
+            return
+        match text.split(" "):
+            case ["!", kind, participant, pid] if kind in tuple(Kind):
+                self._noticed(Key(kind=Kind(kind), participant=participant, pid=pid))
+                return
+        if not text.lstrip("-").isdigit():
             return
         moment = int(text)
         if self._heard is None or moment < self._heard:

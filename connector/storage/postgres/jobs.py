@@ -13,7 +13,7 @@ from connector.ports.page import Page
 from connector.storage import codec
 from connector.storage.postgres import faults
 from connector.storage.postgres.link import Link
-from connector.storage.postgres.writes import SQL, TRIES
+from connector.storage.postgres.writes import SQL, TRIES, job_values
 
 _COLUMNS = "number, participant, kind, id, order_key, body, created_at, not_before, tries, turn, failures, node, given_up_at"
 _NO_FAILURES = b"[]"
@@ -27,25 +27,14 @@ class PostgresJobs:
         self._node = node
         self._lease = timedelta(seconds=lease_s) // timedelta(microseconds=1)
         self._tell = tell
-        self._wake: Callable[[], None] = _nobody
+        self._wakes: list[Callable[[], None]] = []
 
     async def put(self, jobs: Sequence[NewJob], now: datetime) -> int:
         if not jobs:
             return 0
-        moment = codec.micros(now)
-        moments = [codec.micros(job.not_before) if job.not_before is not None else moment for job in jobs]
-        added = await self._call(
-            "put_jobs",
-            [job.participant for job in jobs],
-            [job.kind for job in jobs],
-            [job.id for job in jobs],
-            [job.order_key for job in jobs],
-            [codec.job_body(job) for job in jobs],
-            moments,
-            moment,
-        )
+        added = await self._call("put_jobs", *job_values(jobs, codec.micros(now)))
         if added:
-            self._has_news(min(moments))
+            self.has_news(min(codec.micros(job.not_before or now) for job in jobs))
         return int(added)
 
     async def _call(self, name: str, *values: object) -> Any:
@@ -59,13 +48,15 @@ class PostgresJobs:
                         raise
         raise AssertionError("the last try returns or raises")
 
-    def _has_news(self, moment: int) -> None:
+    def has_news(self, moment: int) -> None:
+        """Something that can be claimed at `moment` was put here."""
         self._tell(moment)
-        self._wake()
+        self.hear()
 
     def hear(self) -> None:
-        """There may be news from another replica."""
-        self._wake()
+        """There may be something to claim."""
+        for wake in self._wakes:
+            wake()
 
     async def claim(self, kinds: Sequence[str], now: datetime, *, limit: int = 16) -> tuple[Job, ...]:
         moment = codec.micros(now)
@@ -86,7 +77,7 @@ class PostgresJobs:
         lane = (job.participant, job.kind, job.order_key)
         is_ours = bool(await self._call("end_job", job.number, job.turn, given_up_at, failures, *lane))
         if is_ours and job.order_key is not None:
-            self._has_news(0)
+            self.has_news(0)
         return is_ours
 
     async def put_off(self, job: Job, not_before: datetime, failure: Failure | None = None) -> bool:
@@ -94,20 +85,20 @@ class PostgresJobs:
         moment = codec.micros(not_before)
         is_ours = bool(await self._call("put_off_job", job.number, job.turn, moment, failures, failure is not None))
         if is_ours:
-            self._has_news(moment)
+            self.has_news(moment)
         return is_ours
 
     async def revive(self, participant: str, kind: str, id_: str, now: datetime) -> bool:
         moment = codec.micros(now)
         is_new = bool(await self._call("revive_job", participant, kind, id_, moment))
         if is_new:
-            self._has_news(moment)
+            self.has_news(moment)
         return is_new
 
     async def drop(self, participant: str, kind: str, id_: str) -> bool:
         is_gone = bool(await self._call("drop_job", participant, kind, id_))
         if is_gone:
-            self._has_news(0)
+            self.has_news(0)
         return is_gone
 
     async def job(self, participant: str, kind: str, id_: str) -> Job | None:
@@ -160,8 +151,4 @@ class PostgresJobs:
             await connection.execute(SQL["release_jobs"], self._node)
 
     def listen(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-
-
-def _nobody() -> None:
-    """Nobody asked to be woken."""
+        self._wakes.append(wake)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -143,6 +143,12 @@ class Reads:
             pending=tuple(map(message_in, pending)),
             due=tuple(codec.decode_due(body) for (body,) in due),
         )
+
+    async def several(self, kind: Kind, places: Sequence[tuple[str, str]]) -> tuple[Process, ...]:
+        participants, pids = [participant for participant, _ in places], [pid for _, pid in places]
+        async with self._link.connection() as connection:
+            rows = await connection.fetch(SQL["several"], kind, participants, pids)
+        return tuple(codec.decode_process(kind, body) for (body,) in rows)
 
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
         async with self._link.connection() as connection:

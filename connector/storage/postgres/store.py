@@ -9,7 +9,7 @@ A connection pooler in between must keep sessions (no transaction pooling): stat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,7 @@ class PostgresStore:
         self._node = node
         self._lease_s = lease_s
         self._wake: Callable[[], None] = _nobody
+        self._noticed: Callable[[Key], None] = _heedless
         self._reads = Reads(self._link)
         self.ledger = PostgresLedger(self._link)
         self.feed: Feed = PostgresFeed(self._link)
@@ -59,7 +60,7 @@ class PostgresStore:
         finally:
             await self._link.hang_up(connection)
         await self._link.open()
-        herald = Herald(self._link, node=self._node, schema=name, wake=self._heard)
+        herald = Herald(self._link, node=self._node, schema=name, wake=self._heard, noticed=lambda key: self._noticed(key))
         self._open = Writes(self._link, herald, node=self._node, lease_s=self._lease_s), herald
         herald.start()
 
@@ -101,7 +102,10 @@ class PostgresStore:
     async def advance(
         self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None, can_wait: bool = False
     ) -> Change[Any]:
-        return await self._writes.advance(key, decide, received)
+        change = await self._writes.advance(key, decide, received)
+        if change.jobs:
+            self.jobs.has_news(0)
+        return change
 
     async def process(self, key: Key) -> Process | None:
         return await self._reads.process(key)
@@ -133,6 +137,16 @@ class PostgresStore:
 
     async def next_moment(self) -> datetime | None:
         return await self._reads.next_moment()
+
+    def notice(self, key: Key) -> None:
+        if self._open is not None:
+            self._open[1].notice(key)
+
+    def heed(self, noticed: Callable[[Key], None]) -> None:
+        self._noticed = noticed
+
+    async def several(self, kind: Kind, places: Sequence[tuple[str, str]]) -> tuple[Process, ...]:
+        return await self._reads.several(kind, places)
 
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
         return await self._reads.running(kind, states)
@@ -170,3 +184,7 @@ class PostgresStore:
 
 def _nobody() -> None:
     """Nobody asked to be woken."""
+
+
+def _heedless(key: Key) -> None:
+    """Nobody asked what others notice."""

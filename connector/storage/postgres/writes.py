@@ -7,6 +7,7 @@ No lock is held while somebody decides, unless the process is contended.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind
 from connector.errors import Conflict
+from connector.ports.jobs import NewJob
 from connector.ports.store import Change, Decide, Document, DueRow, Key, Message, PeerKey, Snapshot
 from connector.storage import codec
 from connector.storage.postgres import faults
@@ -109,7 +111,14 @@ class Writes:
         if values is None:
             return change
         try:
-            is_written = await connection.fetchval(SQL["write_change"], number, version, *values)
+            if change.jobs:
+                jobs = job_values(change.jobs, codec.micros(codec.moment(change, found)))
+                async with connection.transaction():
+                    is_written = await connection.fetchval(SQL["write_change"], number, version, *values)
+                    if is_written:
+                        await connection.fetchval(SQL["put_jobs"], *jobs)
+            else:
+                is_written = await connection.fetchval(SQL["write_change"], number, version, *values)
         except asyncpg.UniqueViolationError as fault:
             raise _Stale(taken=codec.pid_exists(process.pid)) from fault
         except asyncpg.PostgresError as fault:
@@ -130,7 +139,7 @@ class Writes:
         """The arguments of `write_change` behind row and version, or None when there is nothing to write; the earliest moment."""
         process, agreement = change.process, change.agreement
         has_step = bool(change.records or change.attempts or received is not None)
-        rest = change.outgoing or change.removed or change.retries or change.due
+        rest = change.outgoing or change.removed or change.retries or change.due or change.jobs
         if process is None and not has_step and not rest and agreement is None:
             return None, None
         now = codec.micros(codec.moment(change, found)) if change.outgoing else 0
@@ -234,6 +243,19 @@ class Writes:
     async def delete_document(self, participant: str, kind: str, id_: str) -> bool:
         async with self._link.connection() as connection:
             return bool(await connection.fetchval(SQL["delete_document"], participant, kind, id_))
+
+
+def job_values(jobs: Sequence[NewJob], now: int) -> tuple[object, ...]:
+    """The arguments of `put_jobs`."""
+    return (
+        [job.participant for job in jobs],
+        [job.kind for job in jobs],
+        [job.id for job in jobs],
+        [job.order_key for job in jobs],
+        [codec.job_body(job) for job in jobs],
+        [codec.micros(job.not_before) if job.not_before is not None else now for job in jobs],
+        now,
+    )
 
 
 def _agreement(agreement: Agreement) -> tuple[str, str, str, str | None, str, bytes]:

@@ -10,10 +10,9 @@ from connector.ports.jobs import Failure, Job, NewJob
 from connector.ports.page import Page
 from connector.storage import codec
 from connector.storage.sqlite.access import Access, one_view
-from connector.storage.sqlite.writes import SQL
+from connector.storage.sqlite.writes import NO_FAILURES, SQL, job_at, put_job
 
 _COLUMNS = "number, participant, kind, id, order_key, body, created_at, not_before, tries, turn, failures, node, given_up_at"
-_NO_FAILURES = b"[]"
 
 
 class SqliteJobs:
@@ -23,14 +22,14 @@ class SqliteJobs:
         self._access = access
         self._node = node
         self._lease = timedelta(seconds=lease_s) // timedelta(microseconds=1)
-        self._wake: Callable[[], None] = _nobody
+        self._wakes: list[Callable[[], None]] = []
 
     async def put(self, jobs: Sequence[NewJob], now: datetime) -> int:
         rows = [(job, codec.job_body(job)) for job in jobs]
         moment = codec.micros(now)
-        added = await self._access.write(lambda connection: sum(_put(connection, job, body, moment) for job, body in rows))
+        added = await self._access.write(lambda connection: sum(put_job(connection, job, body, moment) for job, body in rows))
         if added:
-            self._wake()
+            self.tell()
         return added
 
     async def claim(self, kinds: Sequence[str], now: datetime, *, limit: int = 16) -> tuple[Job, ...]:
@@ -55,7 +54,7 @@ class SqliteJobs:
         return await self._changed("end_job", job.number, job.turn, lane=job)
 
     async def put_off(self, job: Job, not_before: datetime, failure: Failure | None = None) -> bool:
-        failures = codec.failures(job, failure) if failure is not None else _NO_FAILURES
+        failures = codec.failures(job, failure) if failure is not None else NO_FAILURES
         values = (codec.micros(not_before), failures, failure is not None, job.number, job.turn)
         return await self._changed("put_off_job", *values)
 
@@ -72,25 +71,25 @@ class SqliteJobs:
 
         is_changed = await self._access.write(write)
         if is_changed:
-            self._wake()
+            self.tell()
         return is_changed
 
     async def revive(self, participant: str, kind: str, id_: str, now: datetime) -> bool:
         def write(connection: sqlite3.Connection) -> bool:
-            job = _job(connection, participant, kind, id_)
+            job = job_at(connection, participant, kind, id_)
             if job is None or job.given_up_at is None:
                 return False
             new = NewJob(participant=participant, kind=kind, id=id_, body=job.body, order_key=job.order_key)
-            return _put(connection, new, codec.job_body(new), codec.micros(now))
+            return put_job(connection, new, codec.job_body(new), codec.micros(now))
 
         is_new = await self._access.write(write)
         if is_new:
-            self._wake()
+            self.tell()
         return is_new
 
     async def drop(self, participant: str, kind: str, id_: str) -> bool:
         def write(connection: sqlite3.Connection) -> bool:
-            job = _job(connection, participant, kind, id_)
+            job = job_at(connection, participant, kind, id_)
             if job is None:
                 return False
             connection.execute(SQL["drop_job"], (participant, kind, id_))
@@ -99,11 +98,11 @@ class SqliteJobs:
 
         is_gone = await self._access.write(write)
         if is_gone:
-            self._wake()
+            self.tell()
         return is_gone
 
     async def job(self, participant: str, kind: str, id_: str) -> Job | None:
-        return self._access.read(_job, participant, kind, id_)
+        return self._access.read(job_at, participant, kind, id_)
 
     async def page(
         self,
@@ -142,33 +141,17 @@ class SqliteJobs:
         await self._access.write(lambda connection: connection.execute(SQL["release_jobs"], (self._node,)).rowcount)
 
     def listen(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
+        self._wakes.append(wake)
 
-
-def _nobody() -> None:
-    """Nobody asked to be woken."""
-
-
-def _job(connection: sqlite3.Connection, participant: str, kind: str, id_: str) -> Job | None:
-    row = connection.execute(SQL["job"], (participant, kind, id_)).fetchone()
-    return codec.job_of(row) if row is not None else None
+    def tell(self) -> None:
+        """There may be something to claim."""
+        for wake in self._wakes:
+            wake()
 
 
 def _next(connection: sqlite3.Connection, kind: str) -> int | None:
     (moment,) = connection.execute(SQL["next_job"], (kind,)).fetchone()
     return int(moment) if moment is not None else None
-
-
-def _put(connection: sqlite3.Connection, job: NewJob, body: bytes, now: int) -> bool:
-    place = (job.participant, job.kind, job.id)
-    kept = _job(connection, *place)
-    if kept is not None:
-        if kept.given_up_at is None:
-            return False
-        connection.execute(SQL["drop_job"], place)
-    not_before = codec.micros(job.not_before) if job.not_before is not None else now
-    connection.execute(SQL["insert_job"], (*place, job.order_key, body, now, not_before, _NO_FAILURES))
-    return True
 
 
 def _free_next(connection: sqlite3.Connection, job: Job) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -71,7 +71,10 @@ class SqliteStore:
     async def advance(
         self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None, can_wait: bool = False
     ) -> Change[Any]:
-        return await self._write(lambda writes: writes.advance(key, decide, received), can_wait=can_wait)
+        change = await self._write(lambda writes: writes.advance(key, decide, received), can_wait=can_wait)
+        if change.jobs:
+            self.jobs.tell()
+        return change
 
     async def process(self, key: Key) -> Process | None:
         return self._access.read(reads.process, key)
@@ -106,6 +109,16 @@ class SqliteStore:
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Nobody else writes: a file belongs to one node."""
+
+    def notice(self, key: Key) -> None:
+        """Nobody else works on the file."""
+
+    def heed(self, noticed: Callable[[Key], None]) -> None:
+        """Nobody else works on the file."""
+
+    async def several(self, kind: Kind, places: Sequence[tuple[str, str]]) -> tuple[Process, ...]:
+        keys = (Key(kind=kind, participant=participant, pid=pid) for participant, pid in places)
+        return tuple(found for key in keys if (found := self._access.read(reads.process, key)) is not None)
 
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
         return await self._access.list(reads.running, kind, states)

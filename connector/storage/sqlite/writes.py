@@ -12,6 +12,7 @@ from typing import Any
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Outgoing, Process
 from connector.dsp.tables import Event, Kind
+from connector.ports.jobs import Job, NewJob
 from connector.ports.store import Change, Decide, Document, DueRow, Key, Message, PeerKey, Snapshot
 from connector.storage import codec
 from connector.storage.queries import statements
@@ -22,6 +23,7 @@ _UPDATE, _UPDATE_BODY = SQL["update_process"], SQL["update_process_body"]
 _STEP, _DROP_DUE = SQL["insert_step"], SQL["delete_due_of"]
 _SEND, _REMOVE, _PUT_OFF = SQL["insert_message"], SQL["delete_message"], SQL["put_off_message"]
 _NOTHING = b"[]"
+NO_FAILURES = b"[]"
 
 
 def message_in(row: tuple[Any, ...]) -> Message:
@@ -34,6 +36,25 @@ def message_in(row: tuple[Any, ...]) -> Message:
         tries=tries,
         created_at=codec.moment_of(created_at),
     )
+
+
+def job_at(connection: sqlite3.Connection, participant: str, kind: str, id_: str) -> Job | None:
+    """The job, or None."""
+    row = connection.execute(SQL["job"], (participant, kind, id_)).fetchone()
+    return codec.job_of(row) if row is not None else None
+
+
+def put_job(connection: sqlite3.Connection, job: NewJob, body: bytes, now: int) -> bool:
+    """Whether `job`, with its body as JSON, is new; as `Jobs.put`."""
+    place = (job.participant, job.kind, job.id)
+    kept = job_at(connection, *place)
+    if kept is not None:
+        if kept.given_up_at is None:
+            return False
+        connection.execute(SQL["drop_job"], place)
+    not_before = codec.micros(job.not_before) if job.not_before is not None else now
+    connection.execute(SQL["insert_job"], (*place, job.order_key, body, now, not_before, NO_FAILURES))
+    return True
 
 
 class Writes:
@@ -120,6 +141,8 @@ class Writes:
             attempts = codec.encode(change.attempts) if change.attempts else _NOTHING
             answer = change.answer if received is not None else None
             self._execute(_STEP, (number, received, answer, records, attempts))
+        for job in change.jobs:
+            put_job(self._connection, job, codec.job_body(job), codec.micros(codec.moment(change, found)))
         process = change.process or found
         for due in change.due if process is not None and not process.is_ended else ():
             self._execute(SQL["insert_due"], (number, codec.encode(due), codec.micros(due.at)))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from connector.errors import BadMessage
+from connector.errors import BadMessage, InternalError
 from connector.ports.jobs import MOST_FAILURES, Failure, Job, NewJob
 from connector.ports.store import Store
-from connector.testing.store_contract.values import LEASE, NOW, SECOND, Nodes
+from connector.testing.store_contract.values import LEASE, NOW, SECOND, Nodes, adding, negotiation, outgoing, put
 
 KINDS = ("crawl", "webhook")
 
@@ -245,3 +245,21 @@ class JobsContract:
         woken.clear()
         await store.jobs.done(first)
         assert woken
+
+    async def test_a_job_is_put_with_the_change_that_wants_it_or_not_at_all(self, store: Store) -> None:
+        woken: list[str] = []
+        store.jobs.listen(lambda: woken.append("!"))
+        place = await put(store, negotiation("one"), jobs=(job("a"), job("b", order_key="o")))
+        assert woken
+        assert _ids(await store.jobs.claim(KINDS, NOW)) == ["a", "b"]
+        await store.advance(place, adding(jobs=(job("a"), job("c", order_key="o"))))
+        assert (await store.jobs.page("alice")).total == 3
+        # the message stands there twice: nothing of the change is written
+        with pytest.raises(InternalError):
+            await store.advance(place, adding(outgoing=(outgoing("m"), outgoing("m")), jobs=(job("d"),)))
+        with pytest.raises(InternalError, match="a job of another context"):
+            await store.advance(place, adding(jobs=(job("d", participant="bob"),)))
+        with pytest.raises(BadMessage):
+            await store.advance(place, adding(jobs=(job("d", body={"a": object()}),)))
+        assert await store.jobs.job("alice", "webhook", "d") is None
+        assert (await store.timeline(place)).pending == ()

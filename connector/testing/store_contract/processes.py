@@ -11,7 +11,7 @@ import pytest
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, Role, State
 from connector.errors import Conflict, IllegalTransition, InternalError
-from connector.ports.store import Change, Snapshot, Store
+from connector.ports.store import Change, Key, Snapshot, Store
 from connector.testing.store_contract.values import (
     LEASE,
     NOW,
@@ -260,6 +260,21 @@ class ProcessContract:
         ]
         await store.advance(key("one", kind=Kind.TRANSFER), always(Change(process=transfer("one", state=State.TERMINATED))))
         assert len(await store.running(Kind.TRANSFER, (State.STARTED, State.SUSPENDED))) == 1
+
+    async def test_several_are_read_at_once(self, store: Store) -> None:
+        await put(store, transfer("one"))
+        await put(store, transfer("one", participant="carol"))
+        await put(store, negotiation("four"))
+        places = [("alice", "one"), ("carol", "one"), ("alice", "four"), ("bob", "one"), ("alice", "none")]
+        found = await store.several(Kind.TRANSFER, places)
+        assert sorted((process.participant, process.pid) for process in found) == [("alice", "one"), ("carol", "one")]
+        assert await store.several(Kind.TRANSFER, []) == ()
+
+    async def test_a_node_does_not_hear_its_own_notices(self, store: Store) -> None:
+        heard: list[Key] = []
+        store.heed(heard.append)
+        store.notice(key("one", kind=Kind.TRANSFER))
+        assert heard == []
         assert await store.running(Kind.TRANSFER, ()) == ()
 
     async def test_everything_is_there_after_a_restart(self, nodes: Nodes) -> None:

@@ -10,10 +10,12 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from connector.ports.store import Retry
+from connector.dsp.tables import Kind
+from connector.ports.jobs import NewJob
+from connector.ports.store import Key, Retry
 from connector.storage.postgres import herald
 from connector.storage.postgres.store import PostgresStore
-from connector.testing.store_contract.values import LEASE, LEASE_S, NOW, adding, due, negotiation, outgoing, put
+from connector.testing.store_contract.values import LEASE, LEASE_S, NOW, adding, due, key, negotiation, outgoing, put
 
 _WITHIN_S, _LOOK_S = 5.0, 0.005
 
@@ -95,6 +97,22 @@ async def test_what_is_later_than_what_was_told_is_not_told(nodes: list[Node]) -
     await here.store.advance(place, adding(due=(due("sooner", NOW - LEASE),)))
     await there.hears()
     assert not there.woken.is_set()
+
+
+async def test_what_a_node_has_stopped_is_noticed_by_the_other_and_jobs_wake_it(nodes: list[Node]) -> None:
+    here, there = nodes
+    noticed: list[Key] = []
+    here.store.heed(noticed.append)
+    there.store.heed(noticed.append)
+    stopped = [key(f"urn:uuid:{n}", kind=Kind.TRANSFER) for n in range(3)]
+    for one in stopped:
+        here.store.notice(one)
+    await becomes(lambda: noticed == stopped)
+    woken = asyncio.Event()
+    there.store.jobs.listen(woken.set)
+    await here.store.jobs.put((NewJob(participant="alice", kind="k", id="1", body={}),), NOW)
+    async with asyncio.timeout(_WITHIN_S):
+        await woken.wait()
 
 
 async def test_nodes_of_another_schema_are_not_woken(nodes: list[Node], postgres: str) -> None:

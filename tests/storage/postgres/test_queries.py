@@ -19,7 +19,7 @@ _ACROSS = (
     *("claim_jobs", "next_job", "release_jobs", "use_token", "forget_tokens"),
     *("due_books", "next_book", "feed_end"),
 )
-_BY_ROW = ("lock_process", "steps", "pending", "waiting_due", "keep_job", "put_off_job")
+_BY_ROW = ("lock_process", "steps", "pending", "waiting_due", "keep_job", "put_off_job", "several")
 _CALLS = (
     *("claim_node_id", "write_change", "keep_agreement", "write_document", "tell"),
     *("append_to_journal", "trim_journal", "put_jobs", "end_job", "revive_job", "drop_job"),

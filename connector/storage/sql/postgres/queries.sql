@@ -194,3 +194,7 @@ WHERE p.participant = $1 AND (s.xact, s.id) > ($2::text::xid8, $3::bigint)
 
 -- name: feed_end
 SELECT xact::text, id FROM step WHERE xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xact DESC, id DESC LIMIT 1
+
+-- name: several
+SELECT p.body FROM unnest($2::text[], $3::text[]) AS k (participant, pid)
+JOIN process AS p ON p.participant = k.participant AND p.pid = k.pid AND p.kind = $1

@@ -1,0 +1,84 @@
+"""Pushes that run, as background jobs: of all replicas one moves the data, and when it dies another goes on.
+
+The job of a push is put by the transition that starts it, in its transaction; each entry into STARTED has a job of its own, and those
+of one transfer wait for each other, so that what was suspended has stopped wherever it ran before what was resumed begins.
+What does not live here: moving (`dataplane/`), stopping what somebody else has ended (`watch.py`), the lease (`jobs.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from connector.controlplane.jobs import Failed, Pace
+from connector.controlplane.offerings import Offerings
+from connector.dsp.process import Process, entry
+from connector.dsp.tables import Kind, State
+from connector.dsp.transfer import Transfer
+from connector.errors import ConfigurationError, NotFound
+from connector.ports.dataplane import DataPlane, Source
+from connector.ports.jobs import Job, NewJob
+from connector.ports.store import Key, Store
+
+PUSH: Final = "push"
+PACE: Final = Pace(attempts=1_000_000, first_delay_s=1, max_delay_s=60, timeout_s=None)
+"""A push has its own patience and its own end; what is tried again here is what ended without a word."""
+
+
+class Ender(Protocol):
+    """Whoever ends transfers whose data cannot be moved."""
+
+    async def failed(self, participant: str, pid: str, reason: str) -> None:
+        """Moving has failed for good."""
+        ...
+
+
+def job_of(process: Process | None) -> NewJob | None:
+    """The job that moves the data of `process` now; None when nothing is to be pushed by us."""
+    if not isinstance(process, Transfer) or not (process.is_provider and process.is_push and process.is_open):
+        return None
+    if process.state is not State.STARTED:
+        return None
+    return NewJob(
+        participant=process.participant,
+        kind=PUSH,
+        id=f"{process.pid}#{entry(process)}",
+        body={"pid": process.pid},
+        order_key=process.pid,
+    )
+
+
+class Pushes:
+    """Does the jobs."""
+
+    def __init__(self, store: Store, offerings: Offerings, data_plane: DataPlane, ender: Ender) -> None:
+        self._store = store
+        self._offerings = offerings
+        self._data_plane = data_plane
+        self._ender = ender
+
+    async def push(self, job: Job) -> Failed | None:
+        """Move the data, unless the transfer has moved on; returns when that is over, however it ended."""
+        process = await self._current(job)
+        if process is None:
+            return None
+        try:
+            source: Source = await self._offerings.source(process.participant, process.dataset)
+        except (NotFound, ConfigurationError) as fault:
+            await self._ender.failed(process.participant, process.pid, str(fault))
+            return None
+        try:
+            await self._data_plane.start(process, source)
+            await self._data_plane.over(process.participant, process.pid)
+        finally:
+            # whoever takes this job from us must find that we have stopped
+            await self._data_plane.stop(process.participant, process.pid)
+        if await self._current(job) is None:
+            return None
+        return Failed(cause="the push ended, and nobody was told")
+
+    async def _current(self, job: Job) -> Transfer | None:
+        """The transfer, when this job is the one that moves its data now."""
+        key = Key(kind=Kind.TRANSFER, participant=job.participant, pid=str(job.body["pid"]))
+        process = await self._store.process(key)
+        wanted = job_of(process)
+        return process if isinstance(process, Transfer) and wanted is not None and wanted.id == job.id else None

@@ -1,0 +1,162 @@
+"""A push is one node's at a time: taken over from the dead, stopped wherever it runs, begun anew when it is resumed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from connector.controlplane.offerings import ASSET, DEFINITION
+from connector.controlplane.watch import LOOK_EVERY
+from connector.dsp.tables import Kind, State
+from connector.errors import StoreUnavailable
+from tests.controlplane.conftest import NewNode
+from tests.controlplane.scene import PUSH, Node, key
+
+
+async def _pair(new_node: NewNode) -> tuple[Node, Node]:
+    here, there = await new_node("here"), await new_node("there")
+    await here.publish()
+    return here, there
+
+
+async def test_of_two_nodes_one_pushes_and_a_start_of_the_other_changes_nothing(new_node: NewNode) -> None:
+    here, there = await _pair(new_node)
+    await here.started(PUSH)
+    await there.transfers.take_up()
+    await here.rest()
+    assert len(here.plane.moving) + len(there.plane.moving) == 1
+
+
+async def test_the_push_of_a_dead_node_is_taken_over_when_its_lease_is_over(new_node: NewNode) -> None:
+    here = await new_node("here")
+    await here.publish()
+    transfer = await here.started(PUSH)
+    (taken,) = (await here.store.jobs.page("alice", kind="push")).items
+    assert taken.node == "here"
+    # as if it had died: it does not renew what it had
+    lost = await here.store.jobs.claim(("push",), here.clock.now() + timedelta(days=1))
+    assert [job.id for job in lost] == [taken.id]
+    there = await new_node("there")
+    here.clock.set(here.clock.now() + timedelta(days=1, seconds=40))
+    await there.rest()
+    assert ("alice", transfer.pid) in there.plane.moving
+    # and the one that was not dead, after all, has noticed that it is not its own any more
+    assert here.plane.moving == {}
+
+
+async def test_a_stop_at_one_node_cuts_what_runs_at_the_other_at_once(new_node: NewNode) -> None:
+    here, there = await _pair(new_node)
+    transfer = await here.started(PUSH)
+    for node in (here, there):
+        node.plane.moving.setdefault(("alice", transfer.pid), asyncio.Event())
+    await here.transfers.act("alice", transfer.pid, "suspend")
+    await here.rest()
+    assert (here.plane.moving, there.plane.moving) == ({}, {})
+
+
+async def test_a_stop_that_nobody_told_of_is_found_by_looking(new_node: NewNode) -> None:
+    here, there = await _pair(new_node)
+    transfer = await here.started(PUSH)
+    here.store.notice = lambda key: None  # type: ignore[method-assign]
+    there.plane.moving["alice", transfer.pid] = asyncio.Event()
+    await here.transfers.act("alice", transfer.pid, "terminate")
+    await here.rest()
+    assert there.plane.moving
+    here.clock.set(here.clock.now() + LOOK_EVERY)
+    await there.rest()
+    assert there.plane.moving == {}
+
+
+async def test_what_may_run_goes_on_whatever_is_noticed(new_node: NewNode) -> None:
+    here, there = await _pair(new_node)
+    transfer = await here.started(PUSH)
+    for node in (here, there):
+        node.watch.notice(key(transfer.pid))
+        node.watch.notice(key(transfer.pid, Kind.TRANSFER))
+        await node.watch.look()
+    assert len(here.plane.moving) + len(there.plane.moving) == 1
+
+
+async def test_what_was_resumed_is_pushed_again(new_node: NewNode) -> None:
+    here = await new_node("here")
+    await here.publish()
+    transfer = await here.started(PUSH)
+    await here.transfers.act("alice", transfer.pid, "suspend")
+    await here.rest()
+    assert here.plane.moving == {}
+    assert (await here.store.jobs.page("alice", kind="push")).total == 0
+    await here.transfers.act("alice", transfer.pid, "resume")
+    await here.rest()
+    assert ("alice", transfer.pid) in here.plane.moving
+    assert (await here.transfer(transfer.pid)).state is State.STARTED
+
+
+async def test_a_push_that_ends_without_a_word_is_tried_again(new_node: NewNode) -> None:
+    here = await new_node("here")
+    await here.publish()
+    transfer = await here.started(PUSH)
+    here.plane.moving["alice", transfer.pid].set()
+    await here.rest()
+    (job,) = (await here.store.jobs.page("alice", kind="push")).items
+    assert [failure.cause for failure in job.failures] == ["the push ended, and nobody was told"]
+    here.clock.move(seconds=1)
+    await here.rest()
+    assert ("alice", transfer.pid) in here.plane.moving
+
+
+async def test_a_push_that_is_complete_leaves_no_job(new_node: NewNode) -> None:
+    here = await new_node("here")
+    await here.publish()
+    transfer = await here.started(PUSH)
+    end = here.plane.moving["alice", transfer.pid]
+    await here.transfers.completed("alice", transfer.pid, moved_bytes=1, digest=None)
+    end.set()
+    await here.rest()
+    assert (await here.transfer(transfer.pid)).state is State.COMPLETED
+    assert (await here.store.jobs.page("alice")).total == 0
+
+
+async def test_a_push_that_began_without_a_job_is_taken_up_after_a_start(new_node: NewNode) -> None:
+    here = await new_node("here")
+    await here.publish()
+    transfer = await here.started(PUSH)
+    # an earlier release put none
+    await here.store.jobs.drop("alice", "push", f"{transfer.pid}#1")
+    await here.plane.stop("alice", transfer.pid)
+    await here.rest()
+    await here.transfers.take_up()
+    await here.rest()
+    assert ("alice", transfer.pid) in here.plane.moving
+
+
+async def test_a_push_whose_asset_is_gone_at_the_next_start_is_terminated(new_node: NewNode) -> None:
+    here = await new_node("here")
+    await here.publish()
+    transfer = await here.started(PUSH)
+    await here.plane.stop("alice", transfer.pid)
+    await here.offerings.delete("alice", DEFINITION, "def")
+    await here.offerings.delete("alice", ASSET, "urn:d:1")
+    await here.rest()
+    here.clock.move(seconds=1)
+    await here.rest()
+    found = await here.transfer(transfer.pid)
+    assert (found.state, found.code) == (State.TERMINATED, "data-plane")
+
+
+async def test_what_cannot_be_looked_at_is_cut_after_a_lease(new_node: NewNode) -> None:
+    here = await new_node("here")
+    await here.publish()
+    transfer = await here.started(PUSH)
+    lease = timedelta(seconds=here.settings.store.lease_s)
+
+    async def away(*_: object) -> tuple[()]:
+        raise StoreUnavailable("the server is away")
+
+    here.store.several = away  # type: ignore[method-assign]
+    here.clock.set(here.clock.now() + lease / 8)
+    await here.rest()
+    assert ("alice", transfer.pid) in here.plane.moving
+    stops = len(here.plane.told)
+    here.clock.set(here.clock.now() + lease)
+    await here.rest()
+    assert ("stop", transfer.pid) in here.plane.told[stops:]
