@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 
 from tests.scenarios.replicas import LEASE_S, Buyer, replicas, until
 from tests.scenarios.wire import message
@@ -15,20 +12,6 @@ from tests.servers.postgres import running
 
 AGREEMENT = "ContractAgreementMessage"
 UNSENT = 40
-
-
-@pytest.fixture
-def buyer() -> Iterator[Buyer]:
-    found = Buyer()
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def database(postgres: str) -> Iterator[str]:
-    """A server of the test's own: these tests stop it, too."""
-    with running() as server:
-        yield server.url
 
 
 def test_any_replica_answers_any_message(tmp_path: Path, buyer: Buyer, database: str) -> None:
