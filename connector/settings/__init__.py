@@ -2,6 +2,7 @@
 
 fields        what every section is made of: secrets, files, ids
 node          the process and its surroundings: listeners, store, way out, delivery, data plane
+authority     the role `authority`: what it issues, whom it believes
 operator      the operator listener: keys, bearer tokens
 identity      how participants prove themselves and others by credentials
 participant   one participant: who it is, whom it knows, what it decides by itself
@@ -9,6 +10,7 @@ whole         all sections together
 reading       from the file, with errors that name file, line, setting and mend
 """
 
+from connector.settings.authority import Authority, IssuedCredential, OtherIssuer
 from connector.settings.identity import Identity, Membership, TrustedIssuer, Vault, WalletClient
 from connector.settings.node import Data, Delivery, Listener, Node, Outbound, Public, StoreSettings
 from connector.settings.operator import ApiKey, Oidc, OidcGrant, Operator
@@ -18,15 +20,18 @@ from connector.settings.whole import Settings
 
 __all__ = [
     "ApiKey",
+    "Authority",
     "Data",
     "Delivery",
     "Identity",
+    "IssuedCredential",
     "Listener",
     "Membership",
     "Node",
     "Oidc",
     "OidcGrant",
     "Operator",
+    "OtherIssuer",
     "Outbound",
     "Participant",
     "Public",

@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
+from connector.settings.authority import Authority
 from connector.settings.fields import Secret, Section
 from connector.settings.identity import Identity
 from connector.settings.node import Data, Delivery, Node, Outbound, Public, StoreSettings
@@ -28,6 +29,7 @@ class Settings(Section):
     delivery: Delivery = Delivery()
     data: Data = Data()
     identity: Identity = Identity()
+    authority: Authority = Authority()
     participants: dict[str, Participant] = Field(default_factory=dict, description="Contexts by local name, as in addresses.")
     secrets_key: Secret | None = Field(
         None,

@@ -78,6 +78,8 @@ class Member:
     """False for a stranger: the others have no token of it."""
     on: Member | None = None
     """The member on whose node this one lives too; None for a node of its own."""
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Further settings of its node, by section."""
     _app: App | None = field(default=None, repr=False)
     _client: AsyncClient | None = field(default=None, repr=False)
 
@@ -282,9 +284,10 @@ class DataSpace:
         claims: Mapping[str, Any] | None = None,
         on: Member | None = None,
         is_known: bool = True,
+        sections: Mapping[str, Mapping[str, Any]] | None = None,
         **options: Any,
     ) -> Member:
-        """A new member, known to all others with `claims`; `on` puts it on another member's node."""
+        """A new member, known to all others with `claims`; `on` puts it on another member's node; `sections` are its node's."""
         assert not self._has_begun, "members join before the first of them does anything"
         assert name not in self._members, f"`{name}` is a member already"
         id_ = f"urn:member:{name}"
@@ -293,7 +296,16 @@ class DataSpace:
             host = on.host.name if on is not None else name
             self._ports[host] = port = self._ports.get(host) or _free_port()
             id_ = f"did:web:localhost%3A{port}:{name}"
-        member = Member(space=self, name=name, id=id_, claims=dict(claims or {}), options=options, is_known=is_known, on=on)
+        member = Member(
+            space=self,
+            name=name,
+            id=id_,
+            claims=dict(claims or {}),
+            options=options,
+            is_known=is_known,
+            on=on,
+            sections=sections or {},
+        )
         self._members[name] = member
         return member
 
@@ -339,8 +351,9 @@ class DataSpace:
             "outbound": {"unsafe_allow_http": True, "unsafe_allow_loopback": True},
             "delivery": {"attempts": 100, "first_delay_s": 0.02, "max_delay_s": 0.1},
         }
-        for name, section in self._settings.items():
-            sections[name] = {**sections.get(name, {}), **section}
+        for settings in (self._settings, host.sections):
+            for name, section in settings.items():
+                sections[name] = {**sections.get(name, {}), **section}
         return {**sections, "participants": {member.name: self._participant(member) for member in here}}
 
     def _participant(self, member: Member) -> dict[str, Any]:

@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "rdflib": ("rdf",),
     "pyshacl": ("rdf",),
     "pyoxigraph": ("rdf",),
-    "jsonschema_rs": ("federation",),
+    "jsonschema_rs": ("federation", "identity/schemas"),
     "yaml": ("odrl", "describe", "cli", "identity/framework_file"),  # trust frameworks are no policies, and need lines
     "pyarrow": ("describe",),
     # data and state

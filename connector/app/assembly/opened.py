@@ -42,6 +42,11 @@ async def opened(
     identity = await opened_identity(ground, stack)
     access = opened_access(ground)
     roles: list[Role] = [identity.role, access.role]
+    if "authority" in settings.node.roles:
+        from connector.app.assembly.authority import opened_authority
+
+        # its addresses come first: no participant may stand in their way
+        roles.insert(0, await opened_authority(ground, identity))
     if "connector" in settings.node.roles:
         from connector.app.assembly.connector import opened_connector
 

@@ -7,13 +7,14 @@ Source: DCP 1.0, sections 6.5 (offer), 6.6 (CredentialObject), 6.7 (issuer metad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
 from connector import strict
 from connector.errors import CallerError, Conflict
+from connector.identity.credentials import SchemaCheck
 from connector.identity.did import DCP_CONTEXT
 from connector.identity.formats import Model
 
@@ -21,9 +22,6 @@ PROFILES: Final[Mapping[Model, str]] = {Model.V1: "vc11-sl2021/jwt", Model.V2: "
 REVOCATION: Final = "revocation"
 SUSPENSION: Final = "suspension"
 PURPOSES: Final = (REVOCATION, SUSPENSION)
-
-SchemaCheck = Callable[[Mapping[str, Any]], str | None]
-"""What a JSON Schema finds wrong with the claims; None when they fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from connector.identity.authority.signedlists import SignedLists
 from connector.identity.authority.space import KEY_PURPOSES, Space
 from connector.identity.authority.statuslists import StatusLists
 from connector.identity.authority.withdrawal import Withdrawal
-from connector.identity.keys import Keys, KeyState
+from connector.identity.keys import Keys
 from connector.identity.senders import Senders
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
@@ -43,10 +43,7 @@ class Office:
 
     async def ready(self) -> None:
         """Returns when the authority has all keys that it needs; those that lack are made."""
-        usable = {one.purpose for one in await self.keys.all(AUTHORITY) if one.state is not KeyState.REVOKED}
-        for purpose in KEY_PURPOSES:
-            if purpose not in usable:
-                await self.keys.create(AUTHORITY, self.space.did, purpose)
+        await self.keys.ensure(AUTHORITY, self.space.did, KEY_PURPOSES)
 
     async def document(self) -> dict[str, Any]:
         """The authority's DID document."""

@@ -1,0 +1,108 @@
+"""Routes: the register of an authority, for its operators."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from connector.api import authority as shown
+from connector.api.common import Listing
+from connector.identity.authority import applications
+from connector.identity.authority.members import Member, State
+from connector.identity.authority.office import Office
+from connector.web.operator.keys import NodeAdministrator
+from connector.web.operator.rooms import room
+
+Did = Annotated[str, Path(description="The member's DID, escaped.", max_length=1024)]
+
+
+def routes(office: Office) -> APIRouter:
+    """`/authority`: applications, members, and the decisions about them. Only for administrators of the node."""
+    router = room("authority", "/authority")
+
+    @router.get("/applications")
+    async def list_applications(by: NodeAdministrator) -> Listing[shown.Member]:
+        """Who wants to take part: not proven yet, and proven and not decided."""
+        found = [_member(one) for one in await office.registry.applications()]
+        return Listing(items=found, total=len(found))
+
+    @router.get("/members")
+    async def list_members(
+        by: NodeAdministrator, state: Annotated[shown.MemberState | None, Query(description="Only those in this state.")] = None
+    ) -> Listing[shown.Member]:
+        """Every member, by DID."""
+        found = await office.registry.members(None if state is None else State(state))
+        return Listing(items=[_member(one) for one in found], total=len(found))
+
+    @router.post("/members", status_code=201)
+    async def enrol_member(by: NodeAdministrator, wanted: shown.NewMember) -> shown.Member:
+        """A member taken in by your word: its control of the DID was shown otherwise."""
+        application = applications.written(
+            wanted.id, address=wanted.address, notices=wanted.notices, attributes=wanted.attributes
+        )
+        return _member(await office.registry.enrol(application, by=by.name, reason=wanted.reason))
+
+    @router.get("/members/{did}")
+    async def get_member(by: NodeAdministrator, did: Did) -> shown.Member:
+        """One member, with what it was given."""
+        given = [
+            shown.IssuedTo(
+                id=row["id"],
+                type=row["type"],
+                ends=row["ends"],
+                status=[f"{one['url']}#{one['index']}" for one in row["entries"]],
+            )
+            for row in await office.withdrawal.credentials(did)
+        ]
+        return _member(await office.registry.member(did), given)
+
+    @router.post("/members/{did}/approve")
+    async def approve_member(by: NodeAdministrator, did: Did, wanted: shown.Approval) -> shown.Member:
+        """Take in an applicant that has shown that it controls its DID."""
+        registry = office.registry
+        return _member(await registry.approve(did, by=by.name, reason=wanted.reason, attributes=wanted.attributes))
+
+    @router.post("/members/{did}/reject")
+    async def reject_member(by: NodeAdministrator, did: Did, wanted: shown.Decision) -> shown.Member:
+        """Refuse an applicant."""
+        return _member(await office.registry.reject(did, by=by.name, reason=wanted.reason))
+
+    @router.post("/members/{did}/suspend")
+    async def suspend_member(by: NodeAdministrator, did: Did, wanted: shown.Decision) -> shown.Member:
+        """Let a member do nothing any more, at once and everywhere in the space, until it is reinstated."""
+        return _member(await office.registry.suspend(did, by=by.name, reason=wanted.reason))
+
+    @router.post("/members/{did}/reinstate")
+    async def reinstate_member(by: NodeAdministrator, did: Did, wanted: shown.Reinstatement) -> shown.Member:
+        """End a suspension."""
+        return _member(await office.registry.reinstate(did, by=by.name, reason=wanted.reason))
+
+    @router.post("/members/{did}/revoke")
+    async def revoke_member(by: NodeAdministrator, did: Did, wanted: shown.Decision) -> shown.Member:
+        """Let a member do nothing any more, for ever."""
+        return _member(await office.registry.revoke(did, by=by.name, reason=wanted.reason))
+
+    @router.post("/members/{did}/offer", status_code=202)
+    async def offer_credentials(by: NodeAdministrator, did: Did, wanted: shown.OfferWish) -> None:
+        """Offer a member credentials; its wallet asks for them."""
+        await office.issuer.offer(did, wanted.types, wanted.reason)
+
+    return router
+
+
+def _member(one: Member, given: list[shown.IssuedTo] | None = None) -> shown.Member:
+    return shown.Member(
+        id=one.did,
+        application=one.application,
+        state=one.state.value,
+        attributes=dict(one.attributes),
+        address=one.address,
+        notices=one.notices,
+        since=one.since,
+        steps=[
+            shown.MemberStep(at=step.at, event=step.event, state=step.state.value, by=step.by, reason=step.reason)
+            for step in one.steps
+        ],
+        credentials=given or [],
+    )
