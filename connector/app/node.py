@@ -76,6 +76,8 @@ class App:
                 Door(app=parts.operator, settings=settings.operator, at=operator, section="operator"),
             )
         )
+        for leave in parts.leaving:
+            stack.callback(leave)
         last = tasks.create_task(self._warm_and_check(parts.ground), name="public-url")
         stack.callback(last.cancel)
         observe.info("node.ready", node=settings.node.id, public_url=self.public_url, operator_url=self.operator_url)

@@ -10,7 +10,7 @@ import typer
 from connector import __version__
 
 _SUBJECTS = (
-    "init", "serve", "describe", "publish", "catalog", "negotiate", "get", "acts", "processes", "identity", "credentials",
+    "init", "serve", "describe", "publish", "catalog", "negotiate", "get", "acts", "processes", "events", "identity", "credentials",
     "keys", "audit", "config", "policy", "protocol", "demo",
 )  # fmt: skip
 """The modules of this room that have commands, in the order of the help."""

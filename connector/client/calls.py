@@ -16,6 +16,7 @@ from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
 from connector.api.audit import AuditEntry, AuditVerdict
 from connector.api.catalog import CatalogRequest, DatasetRequest, PeerCatalog, PeerDataset
 from connector.api.common import Asked, Listing
+from connector.api.events import EventPage
 from connector.api.identity import Credential, CredentialRequest, IdentityKey, NewIdentityKey, Requested
 from connector.api.negotiations import Negotiation, NegotiationAct, NegotiationStep, NewNegotiation
 from connector.api.offerings import Asset, ContractDefinition, Policy
@@ -314,6 +315,10 @@ class Calls:
     def timeline(self, pid: str) -> Call[Timeline]:
         """Everything kept about one process, oldest first."""
         return _get(Timeline, *self._path("processes", pid))
+
+    def events(self, *, after: str | None = None, limit: int | None = None, wait_s: float | None = None) -> Call[EventPage]:
+        """What happened behind a position, oldest first; `wait_s` waits for what happens next, at most 30 s."""
+        return _get(EventPage, *self._path("events"), after=after, limit=limit, wait_s=wait_s)
 
     def _path(self, *parts: str) -> tuple[str, ...]:
         return ("participants", self.participant, *parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -82,12 +83,17 @@ class Delivery:
         self._parked = 0
         """Messages that wait in lanes."""
         self._settlers: dict[Kind, Settler] = {}
+        self._announce: Callable[[], None] = lambda: None
         self.woken = asyncio.Event()
         """Set when something was put off, so that timers look again."""
 
     def connect(self, kind: Kind, settler: Settler) -> None:
         """Name the use case that the ends of `kind`'s deliveries are told to."""
         self._settlers[kind] = settler
+
+    def announce_to(self, ring: Callable[[], None]) -> None:
+        """Have `ring` called for each change of a process that was committed here."""
+        self._announce = ring
 
     def submit(self, messages: tuple[Message, ...]) -> None:
         """Take over messages that this node has leased. What finds no room stays in the outbox and comes again."""
@@ -101,6 +107,7 @@ class Delivery:
 
     def handover(self, key: Key, peer: str, change: Change[Any]) -> None:
         """Take over what a transaction has just written."""
+        self._announce()
         now = self._clock.now()
         self.submit(tuple(Message(key=key, peer=peer, outgoing=o, tries=0, created_at=now) for o in change.outgoing))
         if any(due.at <= now + LOOK_AGAIN for due in change.due):

@@ -30,6 +30,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.agreements import Agreements
     from connector.controlplane.catalog import Catalogs
     from connector.controlplane.delivery import Delivery
+    from connector.controlplane.events import Events
     from connector.controlplane.jobs import Workers
     from connector.controlplane.negotiation import Negotiations
     from connector.controlplane.offerings import Offerings
@@ -63,6 +64,8 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     transfers = Transfers(store, participants, offerings, agreements, judge, delivery, outbound, tokens, plane, clock)
     access = DataAccess(store, participants, offerings, judge, tokens, clock)
     catalogs = Catalogs(participants, offerings, judge, peers, clock)
+    events = Events(store.feed, clock)
+    delivery.announce_to(events.ring)
     plane.connect(access, transfers)
     await stack.enter_async_context(plane)
     await transfers.take_up()
@@ -82,6 +85,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         negotiations=negotiations,
         transfers=transfers,
         agreements=agreements,
+        events=events,
         data_plane=plane,
     )
 
@@ -95,6 +99,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         routes=[*routes.routes(exchange, table), *data.routes(plane)],
         rooms=[rooms],
         workers={"delivery": delivery.run, "timers": timers.run, "pushes": workers.run, "watch": watch.run},
+        leaving=events.close,
     )
 
 

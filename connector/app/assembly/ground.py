@@ -55,6 +55,8 @@ class Role:
     """Of the operator API; built when somebody first asks it something."""
     workers: Mapping[str, Worker] = field(default_factory=dict)
     """What runs as long as the node, by name."""
+    leaving: Callable[[], None] | None = None
+    """Called when the node begins to stop, before the listeners close: lets go of those who would keep their connection."""
 
 
 async def opened_ground(

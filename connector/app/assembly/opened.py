@@ -26,6 +26,8 @@ class Opened:
     public: ASGIApp
     operator: ASGIApp
     workers: Mapping[str, Worker]
+    leaving: tuple[Callable[[], None], ...]
+    """Called, in this order, when the node begins to stop."""
 
 
 async def opened(
@@ -65,4 +67,5 @@ async def opened(
             [room for role in roles for room in role.rooms],
         ),
         workers={name: work for role in roles for name, work in role.workers.items()},
+        leaving=tuple(role.leaving for role in roles if role.leaving is not None),
     )

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from connector.web.operator import (
     agreements,
     catalog,
+    events,
     negotiations,
     offerings,
     participants,
@@ -29,6 +30,7 @@ _ROOMS: Final = (
     agreements.routes,
     transfers.routes,
     processes.routes,
+    events.routes,
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.catalog import Catalogs
+from connector.controlplane.events import Events
 from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
@@ -27,4 +28,5 @@ class Parts:
     negotiations: Negotiations
     transfers: Transfers
     agreements: Agreements
+    events: Events
     data_plane: DataPlane

@@ -1,0 +1,71 @@
+"""`kontor events`: what happens to negotiations and transfers. `kontor approvals`: what waits for a person, with what it is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from connector.cli.access import Access
+from connector.cli.command import command
+from connector.cli.output import Output, note
+
+if TYPE_CHECKING:
+    from connector.api.events import Event
+
+_WAIT_S = 25.0
+"""How long one question waits for news while events are followed."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add both to the commands."""
+    command(app, "events", events, example="kontor events --follow")
+    command(app, "approvals", approvals, example="kontor approvals")
+
+
+def events(
+    access: Access,
+    out: Output,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens next, until you stop it.")] = False,
+    after: Annotated[str | None, typer.Option(help="Only what happened behind this position.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="So many transactions at most, when not following.")] = 100,
+) -> None:
+    """List what happened to negotiations and transfers, oldest first. JSON is one event a line."""
+    with access.open() as (node, me):
+        while True:
+            page = node.send(me.events(after=after, limit=limit, wait_s=_WAIT_S if follow else None))
+            for one in page.items:
+                print(one.model_dump_json() if out.as_json else _line(one), flush=True)
+            has_more = page.position != after and bool(page.items)
+            after = page.position
+            if not follow:
+                break
+    if not out.as_json:
+        note(f"{'read on' if has_more else 'nothing new; later'} with --after {after}")
+
+
+def _line(one: Event) -> str:
+    why = f"  {one.note}" if one.note else ""
+    return (
+        f"{one.at:%Y-%m-%d %H:%M:%S}  {one.kind} {one.pid}  {one.event} by {one.by} -> {one.state or '-'}  {one.dataset}{why}"
+    )
+
+
+def approvals(access: Access, out: Output) -> None:
+    """List the negotiations that wait for a person: who wants what for which purpose, under which terms, and why it waits."""
+    from connector.cli.offers import terms
+
+    with access.open() as (node, me):
+        page = node.send(me.negotiations(is_held=True, limit=1000))
+    rows = (
+        (one.pid, one.peer, one.dataset, one.purpose or "-", terms(one.offer), f"{one.updated_at:%Y-%m-%d %H:%M}", one.hold)
+        for one in page.items
+    )
+    head = ("PROCESS", "PEER", "DATASET", "PURPOSE", "TERMS", "SINCE", "WHY")
+    out.rows(page.model_dump(mode="json"), head, rows, empty="nothing waits for a person")
+    if page.items and not out.as_json:
+        note("`kontor approve PROCESS`, `kontor counter PROCESS --terms FILE`, or `kontor terminate PROCESS --reason TEXT`")
+    if page.next_cursor:
+        note(
+            f"{len(page.items)} of {page.total} are shown; the rest with `kontor negotiations --held --cursor {page.next_cursor}`"
+        )

@@ -1,0 +1,110 @@
+"""Programs and people who follow what happens: in parts, by waiting, and as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from connector.api.events import Event
+from connector.errors import BadMessage
+from connector.testing.dataspace import DataSpace, Member, api_key
+
+
+async def everything(member: Member, after: str | None = None) -> list[Event]:
+    """What happened to a member, read in small parts."""
+    found: list[Event] = []
+    while True:
+        page = await member.send(member.calls.events(after=after, limit=3))
+        found += page.items
+        if not page.items:
+            return found
+        after = page.position
+
+
+async def test_what_happened_is_told_once_and_in_order(space: DataSpace) -> None:
+    provider, consumer = space.join("provider"), space.join("consumer")
+    agreed = await consumer.negotiate(await provider.publish("weather"))
+    events = await everything(consumer)
+    assert [one.state for one in events if one.pid == agreed.pid and one.by != "policy"][-1] == "FINALIZED"
+    assert [one.at for one in events] == sorted(one.at for one in events)
+    assert len({one.id for one in events}) == len(events)
+    assert {(one.kind, one.role, one.peer, one.dataset) for one in events} == {
+        ("negotiation", "consumer", provider.id, "urn:provider:weather")
+    }
+    assert events[-1].agreement_id == agreed.agreement_id
+    assert await everything(consumer, events[-1].position) == []
+
+
+async def test_who_waits_hears_it_as_it_happens(space: DataSpace) -> None:
+    provider, consumer = space.join("provider"), space.join("consumer")
+    offer = await provider.publish("weather")
+    start = await provider.send(provider.calls.events())
+    asked = asyncio.create_task(provider.send(provider.calls.events(after=start.position, wait_s=20)))
+    await consumer.request(offer)
+    heard = await asyncio.wait_for(asked, 10)
+    assert heard.items[0].state == "REQUESTED"
+
+
+async def test_contexts_on_one_node_hear_nothing_of_each_other(space: DataSpace) -> None:
+    provider, consumer = space.join("provider"), space.join("consumer")
+    other = space.join("other", on=provider)
+    await consumer.negotiate(await provider.publish("weather"))
+    assert await everything(provider)
+    assert await everything(other) == []
+
+
+async def test_what_is_no_position_is_an_error(space: DataSpace) -> None:
+    member = space.join("member")
+    await space.begin()
+    with pytest.raises(BadMessage, match="no position"):
+        await member.send(member.calls.events(after="yesterday"))
+
+
+async def lines(answer: aiohttp.ClientResponse) -> AsyncIterator[str]:
+    async for line in answer.content:
+        yield line.decode().rstrip("\n")
+
+
+async def test_a_stream_tells_and_goes_on_where_it_broke_off(space: DataSpace) -> None:
+    provider, consumer = space.join("provider"), space.join("consumer")
+    offer = await provider.publish("weather")
+    url = f"{provider.app.operator_url}/api/v1/participants/provider/events/stream"
+    headers = {"X-Api-Key": api_key()}
+    async with asyncio.timeout(20), aiohttp.ClientSession() as client:
+        async with client.get(url, headers=headers) as answer:
+            assert (answer.status, answer.content_type) == (200, "text/event-stream")
+            told = lines(answer)
+            await consumer.request(offer)
+            seen = [line async for line in _until(told, "data: ")]
+        first = json.loads(seen[-1].removeprefix("data: "))
+        assert (first["kind"], first["state"]) == ("negotiation", "REQUESTED")
+        position = next(line for line in seen if line.startswith("id: ") and line == f"id: {first['position']}")
+        async with client.get(url, headers={**headers, "Last-Event-ID": position.removeprefix("id: ")}) as answer:
+            again = [line async for line in _until(lines(answer), "data: ")]
+        assert json.loads(again[-1].removeprefix("data: "))["id"] != first["id"]
+
+
+async def _until(told: AsyncIterator[str], start: str) -> AsyncIterator[str]:
+    async for line in told:
+        yield line
+        if line.startswith(start):
+            return
+
+
+async def test_a_node_that_stops_lets_its_followers_go(space: DataSpace) -> None:
+    member = space.join("member")
+    await space.begin()
+    url = f"{member.app.operator_url}/api/v1/participants/member/events/stream"
+    async with (
+        asyncio.timeout(8),
+        aiohttp.ClientSession() as client,
+        client.get(url, headers={"X-Api-Key": api_key()}) as answer,
+    ):
+        stopping = asyncio.create_task(space.stop(member))
+        rest = [line async for line in lines(answer)]
+        await stopping
+    assert all(line.startswith((":", "id: ")) or not line for line in rest)
