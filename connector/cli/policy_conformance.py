@@ -6,7 +6,8 @@
 
 The folder holds an `index.json` with `cases[]`: number, title, policy, request, state, expected (files of the folder), and
 perhaps `caveat` (what is wrong with the case itself) and `duty_mode`. A failure fails the run, unless the case carries a caveat
-or the failure is at the level `graph` only.
+or the failure is at the level `graph` only. A folder with `index.yaml` instead holds case files of our own form (`policy_cases`):
+they pass or fail as a whole, and the run also fails where a lawful cell of the folder's matrix has no case.
 
 Of the 45 public cases all pass at `activation` and `states`. What their caveats come to:
 - Rules without action and target are read leniently: what a rule leaves out, it does not restrict.
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from connector.cli import policy_cases, policy_matrix
 from connector.cli.output import Output
 from connector.cli.policy_files import Asking, Family, policy_in, request_in
 from connector.cli.policy_state import REPORT, State, state_in
@@ -81,6 +83,9 @@ def conformance(
 
     if duty_mode not in list(DutyMode):
         raise typer.BadParameter(f"one of {', '.join(DutyMode)}", param_hint="--duty-mode")
+    if not (folder / "index.json").exists() and (folder / policy_cases.INDEX).exists():
+        _own(out, folder)
+        return
     results = run(folder, DutyMode(duty_mode))
     counts = {level: sum(level in result.failures for result in results) for level in Level}
     lines = [f"{level}: {len(results) - failed} passed, {failed} failed" for level, failed in counts.items()]
@@ -92,6 +97,23 @@ def conformance(
             lines += [f"  caveat of the case: {result.caveat}"] if result.caveat else []
     out.lines(_tree(results, counts), *lines)
     if any(result.is_lost for result in results):
+        raise typer.Exit(1)
+
+
+def _own(out: Output, folder: Path) -> None:
+    """Run a folder of our own cases and tell what they cover."""
+    opened = policy_cases.open_folder(folder)
+    ran = policy_cases.run(opened)
+    failed = [one for one in ran if one.differences]
+    lines = [f"cases: {len(ran) - len(failed)} passed, {len(failed)} failed"]
+    for one in failed:
+        lines += [f"case {one.file}", *(f"  {line}" for line in one.differences[:_MOST_LINES])]
+    tables = policy_matrix.tables(ran, opened.vocabulary, opened.matrix) if opened.matrix is not None else []
+    lines += policy_matrix.lines(tables) if tables else []
+    gaps = [f"{one.rows} x {one.columns}: {row} x {column}" for one in tables for row, column in (*one.empty, *one.astray)]
+    failures = [{"case": one.file, "differences": list(one.differences)} for one in failed]
+    out.lines({"passed": len(ran) - len(failed), "failures": failures, "gaps": gaps}, *lines)
+    if failed or gaps:
         raise typer.Exit(1)
 
 

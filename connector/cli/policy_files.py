@@ -59,13 +59,17 @@ def policy_in(path: Path) -> Family:
 
     Raises: PolicyError or BadMessage naming the file and what is wrong in it.
     """
-    text = read(path)
-    graph = _graph(text, path)
-    if graph is None:
-        from connector.odrl import jsonld
+    return policy_of(read(path), str(path))
 
-        return Family(policy=jsonld.read(json_object(text, path), str(path)))
-    return _family(graph, str(path), is_request=False)
+
+def policy_of(text: str, where: str) -> Family:
+    """The policy in a text of Turtle or JSON-LD, see `policy_in`."""
+    from connector.odrl import jsonld
+
+    graph = _graph(text, where)
+    if graph is None:
+        return Family(policy=jsonld.read(json_object(text, Path(where)), where))
+    return _family(graph, where, is_request=False)
 
 
 def request_in(path: Path) -> Asking:
@@ -73,17 +77,21 @@ def request_in(path: Path) -> Asking:
 
     Raises: PolicyError or BadMessage naming the file and what is wrong in it.
     """
+    return request_of(read(path), str(path))
+
+
+def request_of(text: str, where: str) -> Asking:
+    """The request in a text of Turtle, JSON-LD or JSON of our own shape, see `request_in`."""
     from connector.odrl import jsonld
     from connector.odrl.compliance import Asked
     from connector.odrl.truth import Request
 
-    text = read(path)
-    graph = _graph(text, path)
+    graph = _graph(text, where)
     if graph is not None:
-        return _asking(_family(graph, str(path), is_request=True).policy)
-    tree = json_object(text, path)
+        return _asking(_family(graph, where, is_request=True).policy)
+    tree = json_object(text, Path(where))
     if not tree.keys() <= _OWN_KEYS:
-        return _asking(jsonld.read(tree, str(path)))
+        return _asking(jsonld.read(tree, where))
     request = Request(
         action=tree.get("action", "use"),
         target=tree.get("target"),
@@ -93,20 +101,20 @@ def request_in(path: Path) -> Asking:
     return Asking(rules=(Asked(uid=None, request=request),), besides=tree)
 
 
-def _graph(text: str, path: Path) -> rdf.Graph | None:
-    """The triples of a file; None for a JSON object that can be read as it stands."""
+def _graph(text: str, where: str) -> rdf.Graph | None:
+    """The triples of a text; None for a JSON object that can be read as it stands."""
     from connector import rdf
 
-    if is_turtle(path) or not text.lstrip().startswith("{"):
-        return rdf.parse(text, str(path))
-    tree = json_object(text, path)
+    if not text.lstrip().startswith("{"):
+        return rdf.parse(text, where)
+    tree = json_object(text, Path(where))
     context = tree.get("@context")
     own = [part for part in (context if isinstance(context, list) else [context]) if isinstance(part, dict)]
     if not own and "@graph" not in tree:
         return None
     try:
         # prefixes of its own: its identifiers are whole only after JSON-LD processing
-        return rdf.from_json_ld(tree, str(path))
+        return rdf.from_json_ld(tree, where)
     except BadMessage:
         if "@graph" in tree:
             raise

@@ -243,7 +243,7 @@ def state_of(duty: CompiledDuty, world: World) -> DutyState:
 def is_settled(duty: CompiledDuty, frame: Frame, mode: DutyMode) -> bool:
     """Whether a duty lets its permission pass as far as its record goes.
 
-    A violated one does not; and what is due in consequence is due besides the duty itself (Information Model 2.6.7), so a
+    A violated one does not; and what is due in consequence is due besides the duty itself (Information Model 2.6.6), so a
     consequence that is on record and open blocks although the duty was made good.
     """
     state = state_of(duty, frame.world)
@@ -285,7 +285,7 @@ def _duties_due(
                 for consequence in duty.consequences
                 if (is_broken or consequence.key in frame.world.duties) and _is_open(consequence, frame)
             ]
-    # an infringed prohibition asks for its remedies, whatever is asked now (Information Model 2.6.4)
+    # an infringed prohibition asks for its remedies, whatever is asked now (Information Model 2.6.7)
     remedies = [duty for rule in compiled.remedied if is_infringed(rule, frame.world) for duty in rule.remedies]
     found += [_due(remedy, frame, is_blocking=False) for remedy in remedies if _is_open(remedy, frame)]
     return tuple(found)

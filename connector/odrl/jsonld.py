@@ -246,7 +246,7 @@ class _Reader(TreeReader):
         if len(sources) > 1:
             raise PolicyError(f"{len(sources)} sources", where=f"{where}.source", mend="a collection has one source")
         if refinements and not sources:
-            # Information Model 2.2.2, 2.3.2: with a refinement, `source` is required in place of `uid`; `uid` is taken for it
+            # Information Model 2.5.5, 2.5.6: with a refinement, `source` is required in place of `uid`; `uid` is taken for it
             sources, uid = [uid or ""], None
         part_of = tuple(dict.fromkeys(self.iris(node.take("partOf"), f"{where}.partOf")))
         others = [name for name in types if name not in ("Asset", "Party", collection)]

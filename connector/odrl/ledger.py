@@ -5,7 +5,7 @@
     elapsedTime                        how long ago the first use was; before the first use, no time has passed
     delayPeriod                        how long ago the wait was triggered
     timeInterval                       how long ago the last use was; before the first use, the interval has passed
-    event                              before (`lt`), during (`eq`) or after (`gt`) the event
+    event                              before (`lt`, `lteq`), during (`eq`) or after (`gt`, `gteq`) the event
 
 Where the vocabulary asks for `eq` on a duration it means an allowance or a wait, not a moment: `elapsedTime eq P30D` allows
 thirty days, `delayPeriod eq P1D` and `timeInterval eq P7D` ask that the time has passed. Months are counted by the calendar.
@@ -256,7 +256,9 @@ def _metered(constraint: Constraint, operand: Operand, duration: Duration, rule:
 
 
 def _event(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], rule: str) -> Counted:
-    name, operator = str(right[0]), constraint.operator
+    name = str(right[0])
+    # an event has no inner order: `lt` and `lteq` both say before it, `gt` and `gteq` both after it
+    operator = {Operator.LTEQ: Operator.LT, Operator.GTEQ: Operator.GT}.get(constraint.operator, constraint.operator)
     absent = Unknown(code=Code.STATE_MISSING, detail=f"nobody keeps a record of the event `{name}`", needs=operand.name)
 
     def period(frame: Frame) -> Period | None:

@@ -215,7 +215,7 @@ class Duty(Shared):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission(Shared):
-    """An action that may be performed when constraints hold and duties are fulfilled (Information Model 2.6.2)."""
+    """An action that may be performed when constraints hold and duties are fulfilled (Information Model 2.6.1)."""
 
     constraints: tuple[AnyConstraint, ...] = ()
     duties: tuple[Duty, ...] = ()
@@ -223,7 +223,7 @@ class Permission(Shared):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prohibition(Shared):
-    """An action that must not be performed while constraints hold (Information Model 2.6.4)."""
+    """An action that must not be performed while constraints hold (Information Model 2.6.2)."""
 
     constraints: tuple[AnyConstraint, ...] = ()
     remedies: tuple[Duty, ...] = ()

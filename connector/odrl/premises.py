@@ -158,10 +158,12 @@ class Premises:
             self.zones(constraint)
         judge = clock_test(constraint, right) if is_clock and constraint.operator in ORDERED else None
         look_up = reader(operand, part)
+        test = judge or value_test(constraint, operand, right, look_up)
         return Atom(
             constraint=constraint,
             operand=operand,
-            test=at_stage(operand, judge or value_test(constraint, operand, right, look_up)),
+            # what an asset is like is known, or not, at every stage
+            test=test if is_property else at_stage(operand, test),
             part=part,
             read=look_up,
             ticks=_ticks(constraint, operand, right) if is_clock else None,
