@@ -234,6 +234,13 @@ class Store(Protocol):
         """Bring the schema up to this release; the versions before and after."""
         ...
 
+    async def pulse(self, now: datetime) -> None:
+        """Write something without meaning, durably; more of it after a write was refused, so that success says there is room.
+
+        Raises: StoreUnavailable when writes are refused.
+        """
+        ...
+
     # --- processes
 
     async def advance(

@@ -28,6 +28,8 @@ from connector.ports.store import Attempt, Change, Filter, Key, PeerKey
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+PROBE_BYTES = 256 << 10
+"""What is written to find out whether a store that refused something has room again."""
 
 encode = msgspec.json.Encoder().encode
 """Any of the values below, or a JSON tree, as JSON."""

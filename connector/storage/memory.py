@@ -123,6 +123,9 @@ class MemoryStore:
         """There is only ever the present schema."""
         return (1, 1)
 
+    async def pulse(self, now: datetime) -> None:
+        """Writes are always taken."""
+
     # --- processes
 
     async def advance(

@@ -108,14 +108,14 @@ async def test_an_answer_under_way_is_finished_before_the_end(settings: Make, mo
 
     asked, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(self: MemoryStore) -> None:
+    async def slow(self: MemoryStore, now: object) -> None:
         asked.set()
         await go_on.wait()
 
     async with httpx.AsyncClient(trust_env=False) as http:
         app = App(settings())
         await app.__aenter__()
-        monkeypatch.setattr(MemoryStore, "next_moment", slow)
+        monkeypatch.setattr(MemoryStore, "pulse", slow)
         answer = asyncio.create_task(http.get(f"{app.operator_url}/ready"))
         async with asyncio.timeout(10):
             await asked.wait()

@@ -8,6 +8,7 @@ import logging
 import pathlib
 import socket
 import stat
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -16,6 +17,8 @@ from connector.app import App, migrate
 from connector.app import node as node_of_ours
 from connector.controlplane.participants import Context, Participants
 from connector.errors import ConfigurationError, StoreUnavailable
+from connector.ports.store import Document
+from connector.web.operator import health
 from tests.app.conftest import Make, until
 
 
@@ -166,12 +169,45 @@ async def test_a_store_that_does_not_answer_makes_the_node_unready(settings: Mak
 
     async with App(settings()) as app:
 
-        async def full(self: MemoryStore) -> None:
+        async def full(self: MemoryStore, now: datetime) -> None:
             raise StoreUnavailable("the disk is full")
 
-        monkeypatch.setattr(MemoryStore, "next_moment", full)
+        monkeypatch.setattr(MemoryStore, "pulse", full)
         answer = await _get(f"{app.operator_url}/ready")
     assert (answer.status_code, answer.json()["faults"]) == (503, ["the disk is full"])
+
+
+async def test_a_full_disk_makes_the_node_unready_until_there_is_room(
+    settings: Make, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from connector.storage.sqlite.store import SqliteStore
+
+    stores: list[SqliteStore] = []
+    opened = SqliteStore.open
+
+    async def seen(self: SqliteStore) -> None:
+        stores.append(self)
+        await opened(self)
+
+    monkeypatch.setattr(SqliteStore, "open", seen)
+    monkeypatch.setattr(health, "_GOOD_FOR_S", 0.0)
+    async with App(settings(store={"url": f"sqlite:///{tmp_path / 'full.db'}"})) as app:
+        assert (await _get(f"{app.operator_url}/ready")).status_code == 200
+        connection = stores[0]._access._parts.writer.connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        now = datetime.now(UTC)
+        body = {"long": "x" * 100_000}
+        with pytest.raises(StoreUnavailable):
+            await stores[0].put_document(
+                Document(participant="acme", kind="note", id="1", body=body, created_at=now, updated_at=now)
+            )
+        for _ in range(2):
+            answer = await _get(f"{app.operator_url}/ready")
+            assert answer.status_code == 503
+            assert "full" in answer.json()["faults"][0]
+        connection.execute("PRAGMA max_page_count = 1000000")
+        assert (await _get(f"{app.operator_url}/ready")).status_code == 200
 
 
 # --- the key that seals secrets

@@ -52,6 +52,8 @@ class Link:
         self._url = url
         self._size = size
         self._pool: Any = None
+        self.is_refusing = False
+        """Set when a call found the store unavailable; whoever finds that it takes writes again clears it."""
 
     async def open(self) -> None:
         """Ready the pool; connections are made when they are needed."""
@@ -110,6 +112,7 @@ class Link:
                 # the primary has moved: look for it anew
                 await pool.expire_connections()
             translated = faults.told(fault, self.where)
+            self.is_refusing = self.is_refusing or isinstance(translated, StoreUnavailable)
             if translated is fault:
                 raise
             raise translated from fault

@@ -9,6 +9,7 @@ A connection pooler in between must keep sessions (no transaction pooling): stat
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable
 from connector.ports.feed import Feed
 from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Page, PeerKey, Timeline
+from connector.storage import codec
 from connector.storage.postgres import faults, schema
 from connector.storage.postgres.feed import PostgresFeed
 from connector.storage.postgres.herald import Herald
@@ -28,7 +30,7 @@ from connector.storage.postgres.ledger import PostgresLedger
 from connector.storage.postgres.link import Link
 from connector.storage.postgres.reads import Reads
 from connector.storage.postgres.replay import PostgresReplay
-from connector.storage.postgres.writes import Writes
+from connector.storage.postgres.writes import SQL, Writes
 
 
 class PostgresStore:
@@ -96,6 +98,14 @@ class PostgresStore:
         if self._open is None:
             raise StoreUnavailable("the state store is not open", where=self._link.where)
         return self._open[0]
+
+    async def pulse(self, now: datetime) -> None:
+        sizes = (codec.PROBE_BYTES, 0) if self._link.is_refusing else (0,)
+        for size in sizes:
+            async with self._link.connection() as connection:
+                # random, so that it does not shrink on its way to the disk
+                await connection.execute(SQL["pulse"], self._node, codec.micros(now), os.urandom(size))
+        self._link.is_refusing = False
 
     # --- processes
 

@@ -86,6 +86,15 @@ class Access:
         writer = self._parts.writer
         return await writer.run(lambda: function(writer.connection), can_wait=can_wait)
 
+    @property
+    def is_refusing(self) -> bool:
+        """Whether a write was refused by the disk or the file since `has_room` was called."""
+        return self._parts.writer.is_refusing
+
+    def has_room(self) -> None:
+        """Much was written: whatever was refused before would be taken now."""
+        self._parts.writer.is_refusing = False
+
 
 def _connected(path: pathlib.Path) -> tuple[sqlite3.Connection, ...]:
     """The connections that write, read rows and read lists: all of them or none."""

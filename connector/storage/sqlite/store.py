@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from connector.dsp.negotiation import Agreement
@@ -19,6 +21,7 @@ from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable
 from connector.ports.feed import Feed
 from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Page, PeerKey, Timeline
+from connector.storage import codec
 from connector.storage.sqlite import reads, schema
 from connector.storage.sqlite.access import Access
 from connector.storage.sqlite.feed import SqliteFeed
@@ -26,7 +29,7 @@ from connector.storage.sqlite.jobs import SqliteJobs
 from connector.storage.sqlite.journal import SqliteJournal
 from connector.storage.sqlite.ledger import SqliteLedger
 from connector.storage.sqlite.replay import SqliteReplay
-from connector.storage.sqlite.writes import Writes
+from connector.storage.sqlite.writes import SQL, Writes
 
 T = TypeVar("T")
 
@@ -65,6 +68,12 @@ class SqliteStore:
     async def _write(self, function: Callable[[Writes], T], *, can_wait: bool = False) -> T:
         writes = self._writes
         return await self._access.write(lambda _: function(writes), can_wait=can_wait)
+
+    async def pulse(self, now: datetime) -> None:
+        sizes = (codec.PROBE_BYTES, 0) if self._access.is_refusing else (0,)
+        for size in sizes:
+            await self._access.write(partial(_beat, values=(self._node, codec.micros(now), bytes(size))))
+        self._access.has_room()
 
     # --- processes
 
@@ -152,3 +161,7 @@ class SqliteStore:
 
     async def revision(self, participant: str) -> int:
         return self._access.read(reads.revision, participant)
+
+
+def _beat(connection: sqlite3.Connection, *, values: tuple[str, int, bytes]) -> None:
+    connection.execute(SQL["pulse"], values)

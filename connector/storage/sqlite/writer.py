@@ -67,6 +67,8 @@ class Writer:
         self._is_busy = False
         self._patience: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self.is_refusing = False
+        """Set when the disk or the file refused a transaction; whoever finds that there is room again clears it."""
         self._is_careful = False
         """The next transaction gives each call a savepoint: the last one had to be undone."""
         self._idle = asyncio.Event()
@@ -217,6 +219,7 @@ class Writer:
         self._refuse(self._taken(), fault)
 
     def _refuse(self, calls: list[_Call], fault: sqlite3.Error) -> None:
+        self.is_refusing = True
         for call in calls:
             call.fault = faults.unavailable(fault, self._path)
         self._finish(calls)

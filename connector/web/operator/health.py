@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import CounterMetricFamily
 
 _ANSWERS_WITHIN_S: Final = 2.0
+_GOOD_FOR_S: Final = 1.0
 _WHAT: Final = {
     "http_requests": "Requests answered, by listener and class of status.",
     "messages_received": "Protocol messages received, by kind and outcome.",
@@ -33,8 +36,10 @@ def routes(store: Store, faults: Callable[[], tuple[str, ...]]) -> list[BaseRout
     async def health(request: Request) -> Response:
         return _json(200, {"status": "alive", "version": __version__})
 
+    looked = _Looked(store)
+
     async def ready(request: Request) -> Response:
-        found = [*faults(), *await _store_fault(store)]
+        found = [*faults(), *await looked.faults()]
         return _json(503, {"status": "not ready", "faults": found}) if found else _json(200, {"status": "ready"})
 
     async def metrics(request: Request) -> Response:
@@ -47,15 +52,31 @@ def _json(status: int, tree: object) -> Response:
     return Response(orjson.dumps(tree), status_code=status, media_type="application/json")
 
 
-async def _store_fault(store: Store) -> list[str]:
-    try:
-        async with asyncio.timeout(_ANSWERS_WITHIN_S):
-            await store.next_moment()
-    except TimeoutError:
-        return ["the store does not answer in time"]
-    except KontorError as fault:
-        return [fault.what]
-    return []
+class _Looked:
+    """What is wrong with the store, found out by writing to it: at most once a second, however often somebody asks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._at = -_GOOD_FOR_S
+        self._found: list[str] = []
+        self._lock = asyncio.Lock()
+
+    async def faults(self) -> list[str]:
+        async with self._lock:
+            if time.monotonic() - self._at >= _GOOD_FOR_S:
+                self._found = await self._look()
+                self._at = time.monotonic()
+            return self._found
+
+    async def _look(self) -> list[str]:
+        try:
+            async with asyncio.timeout(_ANSWERS_WITHIN_S):
+                await self._store.pulse(datetime.now(UTC))
+        except TimeoutError:
+            return ["the store does not take a write in time"]
+        except KontorError as fault:
+            return [fault.what]
+        return []
 
 
 class _Counts:

@@ -21,6 +21,7 @@ _ACROSS = (
 )
 _BY_ROW = ("lock_process", "steps", "pending", "waiting_due", "keep_job", "put_off_job", "several")
 _CALLS = (
+    "pulse",
     *("claim_node_id", "write_change", "keep_agreement", "write_document", "tell"),
     *("append_to_journal", "trim_journal", "put_jobs", "end_job", "revive_job", "drop_job"),
     *("book_to_post", "write_posting"),

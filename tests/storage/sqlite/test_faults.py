@@ -111,6 +111,17 @@ async def test_a_full_disk_refuses_writes_and_recovers_by_itself(store: SqliteSt
     await is_whole(store, kept + more)
 
 
+async def test_whether_writes_are_taken_shows_in_the_pulse(store: SqliteStore) -> None:
+    await store.pulse(NOW)
+    with full_disk(store):
+        # something small still finds room in the last page, so that alone says little
+        assert (await fill(store, 100))[1]
+        with pytest.raises(StoreUnavailable, match="full"):
+            await store.pulse(NOW)
+    await store.pulse(NOW)
+    assert not store._access.is_refusing
+
+
 async def test_a_disk_that_refuses_to_write_is_told_and_got_over(store: SqliteStore, path: Path) -> None:
     kept, _ = await fill(store, 0)
     with broken_disk(path.with_name("kontor.db-wal").stat().st_size + 10_000):

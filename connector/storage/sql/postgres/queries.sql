@@ -198,3 +198,7 @@ SELECT xact::text, id FROM step WHERE xact < pg_snapshot_xmin(pg_current_snapsho
 -- name: several
 SELECT p.body FROM unnest($2::text[], $3::text[]) AS k (participant, pid)
 JOIN process AS p ON p.participant = k.participant AND p.pid = k.pid AND p.kind = $1
+
+-- name: pulse
+INSERT INTO pulse (node, at, body) VALUES ($1, $2, $3)
+ON CONFLICT (node) DO UPDATE SET at = excluded.at, body = excluded.body

@@ -214,3 +214,6 @@ WHERE p.participant = ? AND s.id > ? ORDER BY s.id LIMIT ?
 
 -- name: feed_end
 SELECT coalesce(max(id), 0) FROM step
+
+-- name: pulse
+INSERT INTO pulse (node, at, body) VALUES (?, ?, ?) ON CONFLICT (node) DO UPDATE SET at = excluded.at, body = excluded.body
