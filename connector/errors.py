@@ -108,6 +108,13 @@ class Forbidden(CallerError):
     code = "forbidden"
 
 
+class BeyondGrant(CallerError):
+    """The caller is proven and asks for more than it was granted; what there is, is no secret to it."""
+
+    status = 403
+    code = "beyond-grant"
+
+
 class NotFound(CallerError):
     """There is no such thing, or the caller must not learn that there is (DSP 2025-1: 404 for both)."""
 

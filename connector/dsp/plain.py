@@ -46,6 +46,9 @@ def check_plain(tree: Any, body: bytes, warnings: list[str]) -> None:
     """
     _object(tree)
     if "@context" not in tree:
+        # expanded JSON-LD needs no context: every name of its own is whole
+        if tree and all(name.startswith(("@", "https://", "http://")) for name in tree) and "://" in str(tree.get("@type")):
+            raise ForeignContext("there is none, and all names are whole")
         raise BadMessage("member `@context` is missing", where="@context", mend=_MEND_CONTEXT)
     _check_context(tree["@context"], warnings)
     if type(tree.get("@type")) is not str and "@type" in tree:

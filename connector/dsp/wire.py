@@ -183,6 +183,10 @@ def _ease(tree: m.Tree, warnings: list[str]) -> None:
         if name in tree and type(tree[name]) is not list:
             tree[name] = [] if tree[name] is None else [tree[name]]
             warnings.append(f"`{name}` is not an array")
+    if {} in tree.get("filter", ()):
+        # an empty object asks for nothing in particular
+        tree["filter"] = [one for one in tree["filter"] if one != {}]
+        warnings.append("`filter` has an empty object")
     code = tree.get("code")
     if code is not None and type(code) is not str:
         tree["code"] = str(code) if type(code) in (int, float) else strict.shown(code)

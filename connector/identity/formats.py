@@ -163,8 +163,7 @@ def _presented(item: object, model: Model) -> Credential:
 def _credential(tree: Mapping[str, Any], model: Model, token: jose.Token | None) -> Credential:
     _need_context(tree, model)
     types = _texts(tree.get("type"))
-    if "VerifiableCredential" not in types or len(types) > 16:
-        raise _refused("format", f"`type` is {strict.shown(tree.get('type'))}, which is not that of a VerifiableCredential")
+    _need_type(tree, types)
     issuer = _id(tree.get("issuer"))
     if not issuer:
         raise _refused("issuer", "the credential names no issuer")
@@ -177,13 +176,8 @@ def _credential(tree: Mapping[str, Any], model: Model, token: jose.Token | None)
     begins = [_date(tree, name) for name in ("issuanceDate", "validFrom")]
     ends = [_date(tree, name) for name in ("expirationDate", "validUntil")]
     if token is not None:
-        said = {"iss": issuer, "sub": subject}
-        if model is Model.V1 and id_ is not None:
-            said["jti"] = id_  # in 2.0 `jti` is the token's own
-        for name, inner in said.items():
-            if token.claims.get(name, inner) != inner:
-                words = f"`{name}` is {strict.shown(token.claims[name])}, the credential says {strict.shown(inner)}"
-                raise _refused("issuer" if name == "iss" else "contradiction", words)
+        # not `jti`: it is the credential's `id` in 1.1 and the token's own in 2.0, and issuers in the field draw one in both
+        _need_same(token, {"iss": issuer, "sub": subject})
         begins += [_instant(token.claims.get("nbf")), _instant(token.claims.get("iat"))]
         ends.append(token.expires)
     return Credential(
@@ -265,6 +259,19 @@ def _need_context(tree: Mapping[str, Any], model: Model) -> None:
     contexts = _texts(tree.get("@context"))
     if model not in contexts or {*Model} & set(contexts) != {model}:
         raise _refused("format", f"`@context` must have `{model.value}` and that of no other data model")
+
+
+def _need_type(tree: Mapping[str, Any], types: tuple[str, ...]) -> None:
+    if "VerifiableCredential" not in types or len(types) > 16:
+        raise _refused("format", f"`type` is {strict.shown(tree.get('type'))}, which is not that of a VerifiableCredential")
+
+
+def _need_same(token: jose.Token, said: Mapping[str, str | None]) -> None:
+    """Raises: Unproven when a claim of the token contradicts what the credential says (VC 1.1, 6.3.1)."""
+    for name, inner in said.items():
+        if token.claims.get(name, inner) != inner:
+            words = f"`{name}` is {strict.shown(token.claims[name])}, the credential says {strict.shown(inner)}"
+            raise _refused("issuer" if name == "iss" else "contradiction", words)
 
 
 def _date(tree: Mapping[str, Any], name: str) -> datetime | None:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from connector import observe
-from connector.errors import ConfigurationError, KontorError, NotFound, NotSupported, Unproven
+from connector.errors import BeyondGrant, ConfigurationError, KontorError, NotFound, NotSupported, Unproven
 from connector.identity import messages, presenting, tokens
 from connector.identity.formats import Credential, Model
 from connector.identity.scopes import ALIASES, By, covered, parse_all
@@ -44,6 +44,8 @@ class Wallet:
     aliases: Mapping[str, By] = field(default_factory=lambda: ALIASES)
     models: tuple[Model, ...] = (Model.V1, Model.V2)
     """The data models that we show, the preferred one first."""
+    refuses_beyond_grant: bool = False
+    """Whether who asks for more than was granted is refused, instead of shown less."""
 
     def access_keys(self, key_id: str | None) -> PublicKey:
         """The key that proves an access token of ours; the present one for whatever is not known."""
@@ -111,7 +113,7 @@ class CredentialService:
         """The PresentationResponseMessage to a PresentationQueryMessage; less than was asked for where less was granted.
 
         Raises: NotFound for an unknown participant, Unauthenticated, the same for every cause, Overloaded when the cause may
-        pass, BadMessage, NotSupported for a presentation definition.
+        pass, BadMessage, NotSupported for a presentation definition, BeyondGrant where the wallet refuses that.
         Source: DCP 1.0.1, sections 5.3.1 and 5.4.1.
         """
         wallet = await self._wallets(participant)
@@ -141,11 +143,14 @@ class CredentialService:
                     "presentation definitions are not answered", where="presentationDefinition", mend="use `scope`"
                 )
             asked = parse_all(list(query.scopes), wallet.aliases)
+            within = covered(asked, granted)
+            if wallet.refuses_beyond_grant and len(within) < len(asked):
+                raise BeyondGrant("more was asked for than was granted", where="scope", mend="ask for what the token grants")
             await self._senders.use_up(participant, access, now)
         except Unproven as fault:
             raise refusal(participant, fault, mend) from fault
         # 4. what was granted of what was asked for, of what we hold
-        chosen = presenting.choose(wallet.held, covered(asked, granted), now)
+        chosen = presenting.choose(wallet.held, within, now)
         ids = (self._new_id() for _ in itertools.count())
         shown = presenting.present(
             chosen, wallet.presentation_key, holder=wallet.did, verifier=verifier, now=now, ids=ids, models=wallet.models

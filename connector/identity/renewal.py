@@ -83,6 +83,7 @@ class Renewal:
                 raise ConfigurationError("the participant has no wallet", where=participant, mend="give it a DID as its id")
             after = await self._asked(wallet, mine, now)
         except KontorError as fault:
+            self.resolver.forgive(request.issuer)
             delay = min(_FIRST_DELAY * 2 ** min(mine.tries, 20), _MOST_DELAY)
             after = replace(mine, tries=mine.tries + 1, next_at=now + delay, error=str(fault))
             observe.warning("identity.request_failed", participant=participant, request=request.id, cause=str(fault))

@@ -93,6 +93,12 @@ class Resolver:
         """Drops what is kept of `did`."""
         self._kept.pop(did, None)
 
+    def forgive(self, did: str) -> None:
+        """Drops a failure that is kept of `did`: what we looked up on our own leaves none behind for whom it concerns."""
+        kept = self._kept.get(did)
+        if kept is not None and isinstance(kept.found, KontorError):
+            del self._kept[did]
+
     async def close(self) -> None:
         """Ends what is under way."""
         for fetching in tuple(self._under_way.values()):

@@ -127,6 +127,7 @@ class Wallets:
             grants=said.grants or said.scopes,
             aliases=aliases,
             models=tuple(_MODELS[name] for name in said.profiles),
+            refuses_beyond_grant=said.beyond_grant == "refuse",
         )
         membership = Membership(did=did, key=token, scopes=said.scopes, trust=trust_of(said), aliases=aliases)
         until = await self._keys.changes(participant)

@@ -55,6 +55,10 @@ class Membership(Section):
         min_length=1,
         description="Formats of credentials that are shown, the preferred one first; only the first to connectors of EDC 0.15.",
     )
+    beyond_grant: Literal["less", "refuse"] = Field(
+        "less",
+        description="Who asks for more than it was granted gets `less` (DCP 1.0.1), or is refused with 403 (`refuse`: DCP 1.0, EDC).",
+    )
     must_declare: bool = Field(
         False, description="Refuse DID documents that declare no verification relationship; for spaces where all wallets do."
     )

@@ -134,6 +134,18 @@ def test_other_contexts_take_the_slow_way(context: Any) -> None:
         wire.decode(changed(REQUEST, "@context", context), m.ContractRequestMessage)
 
 
+def test_expanded_messages_need_no_context() -> None:
+    body = b'{"@type": "https://w3id.org/dspace/2025/1/CatalogRequestMessage", "https://w3id.org/dspace/2025/1/filter": {}}'
+    with pytest.raises(wire.ForeignContext):
+        wire.decode(body, m.CatalogRequestMessage)
+    # a filter that is an empty object asks for nothing in particular
+    assert wire.decode_foreign(body, m.CatalogRequestMessage).message == m.CatalogRequestMessage()
+    # a name of our own terms means nothing without a context
+    for name in (b"filter", b"dspace:filter", b"https://w3id.org/dspace/2025/1/filter"):
+        with pytest.raises(BadMessage, match="`@context` is missing"):
+            wire.decode(b'{"@type": "CatalogRequestMessage", "%s": {}}' % name, m.CatalogRequestMessage)
+
+
 def test_an_old_version_is_refused_the_slow_way_too() -> None:
     unknown = changed(REQUEST, "@context", ["https://w3id.org/dspace/2024/1/context.json"])
     with pytest.raises(BadMessage, match=r'unknown context "https://w3id.org/dspace/2024/1/context.json" at `@context\[0\]`'):

@@ -14,16 +14,19 @@ import contextlib
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from tests.conformance.dsp import adapter, cases, kit, setup
-from tests.conformance.dsp.nodes import KIT_AUTHORIZATION, PARTICIPANT_ID, Node, NodeError, free_port
+from tests.conformance import kit
+from tests.conformance.dsp import adapter, cases, setup
+from tests.conformance.dsp.cases import KIT_AUTHORIZATION, PARTICIPANT, PARTICIPANT_ID
+from tests.conformance.nodes import Node, NodeError, free_port
 
 _ALL = ".*Test"
+_KIT = kit.Kit(pom=Path(__file__).with_name("pom.xml"), system="dsp-system")
+_TESTS = "org.eclipse.dataspacetck.dsp.verification"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.dsp", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", default=_ALL, metavar="REGEX", help="run the test classes whose full name matches")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep settings, database, logs and report in this new folder")
@@ -39,13 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder: Path = asked.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kontor-conformance-")))
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            print(f"Dataspace Protocol TCK {kit.collect()}", flush=True)
+            print(f"Dataspace Protocol TCK {_KIT.collect()}", flush=True)
             found, tail = _run(folder.resolve(), asked)
         except (kit.KitError, NodeError) as error:
             print(error)
             print(f"0 passed, {len(cases.EXPECTED)} failed")
             return 1
-    return _tell(found, kit.missing(found, cases.EXPECTED) if asked.only == _ALL else [], tail)
+    return kit.tell(found, kit.missing(found, cases.EXPECTED) if asked.only == _ALL else [], tail)
 
 
 def _run(folder: Path, asked: argparse.Namespace) -> tuple[list[kit.Verdict], str]:
@@ -54,10 +57,10 @@ def _run(folder: Path, asked: argparse.Namespace) -> tuple[list[kit.Verdict], st
         node = None
         public_url = initiate = "http://127.0.0.1"  # never called when the kit tests itself
         if not asked.self_test:
-            node = stack.enter_context(Node(folder))
+            node = stack.enter_context(Node(folder, PARTICIPANT, cases.settings_file))
             setup.prepare(node)
             public_url, initiate = node.public_url, stack.enter_context(adapter.serving(node))
-        settings = cases.properties(self_test=asked.self_test) | kit.general(
+        settings = cases.properties(self_test=asked.self_test) | cases.general(
             port=free_port(),
             public_url=public_url,
             participant=PARTICIPANT_ID,
@@ -65,24 +68,8 @@ def _run(folder: Path, asked: argparse.Namespace) -> tuple[list[kit.Verdict], st
             authorization=KIT_AUTHORIZATION,
             self_test=asked.self_test,
         )
-        found = kit.run(settings, only=asked.only, limit_s=asked.limit, folder=folder)
+        found = _KIT.run(settings, packages=[_TESTS], only=asked.only, limit_s=asked.limit, folder=folder)
         return found, node.log_tail() if node else ""
-
-
-def _tell(found: Sequence[kit.Verdict], missing: Sequence[str], tail: str) -> int:
-    """Prints a line for each test and the sum; gives back the exit code."""
-    for verdict in found:
-        print(f"{'passed' if verdict.passed else 'FAILED'}  {verdict.title}")
-        if not verdict.passed:
-            print(f"        {verdict.reason}")
-    for key in missing:
-        print(f"FAILED  {key}\n        did not run")
-    passed = sum(verdict.passed for verdict in found)
-    failed = len(found) - passed + len(missing)
-    if failed and tail:
-        print(f"the node's log ends so:\n{tail}")
-    print(f"{passed} passed, {failed} failed")
-    return 0 if passed and not failed else 1
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.conformance.dsp import setup
-from tests.conformance.dsp.nodes import Node, NodeError
+from tests.conformance.nodes import Node, NodeError
 
 _SPELLED = {"/negotiations": setup.negotiation, "/transfers": setup.transfer}
 

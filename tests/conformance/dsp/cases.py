@@ -14,6 +14,11 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 
+from tests.conformance.nodes import Ports
+
+PARTICIPANT = "cut"  # the connector under test: its name in URLs
+PARTICIPANT_ID = "urn:kontor:cut"
+KIT_AUTHORIZATION = "Bearer tck"  # what the kit sends, verbatim, with every request
 KIT_PARTICIPANT = "TCK_PARTICIPANT"  # what the kit calls itself, not configurable
 FORMAT = "HttpData-PULL"
 
@@ -161,3 +166,39 @@ def properties(*, self_test: bool) -> dict[str, str]:
                 # the connector inside the kit, which it can test instead of ours, knows offers by this prefix
                 found[f"{case.key}_OFFERID"] = ("offer:" if self_test else "") + offer_id(case.subject)
     return found
+
+
+def general(
+    *, port: int, public_url: str, participant: str, adapter: str, authorization: str, self_test: bool
+) -> dict[str, str]:
+    """The kit's properties that do not depend on a test: itself, the connector under test, how long it waits."""
+    own = f"http://127.0.0.1:{port}"
+    found = {
+        "dataspacetck.debug": "true",
+        "dataspacetck.ansi": "false",
+        "dataspacetck.launcher": "org.eclipse.dataspacetck.dsp.system.DspSystemLauncher",
+        "dataspacetck.host": "127.0.0.1",
+        "dataspacetck.port": str(port),
+        "dataspacetck.callback.address": own,
+        "dataspacetck.dsp.default.wait": "15",  # seconds
+        "dataspacetck.dsp.thread.pool": "10",
+        "dataspacetck.dsp.local.connector": str(self_test).lower(),
+    }
+    connector = "dataspacetck.dsp.connector"
+    return found | {
+        f"{connector}.agent.id": participant,
+        f"{connector}.http.base.url": public_url,
+        f"{connector}.http.url": f"{public_url}/dsp/2025-1",
+        f"{connector}.negotiation.initiate.url": f"{adapter}/negotiations",
+        f"{connector}.transfer.initiate.url": f"{adapter}/transfers",
+        f"{connector}.http.headers.authorization": authorization,
+    }
+
+
+def settings_file(ports: Ports) -> str:
+    """The settings of the node, as TOML: one participant, a static token for the kit, plain HTTP on loopback."""
+    return f"""{ports.common()}\
+[participants.{PARTICIPANT}]
+id = "{PARTICIPANT_ID}"
+unsafe_static_tokens = [{{ id = "{KIT_PARTICIPANT}", theirs = "{KIT_AUTHORIZATION}", ours = "{KIT_AUTHORIZATION}" }}]
+"""

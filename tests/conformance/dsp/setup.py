@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.conformance.dsp.cases import CASES, CATALOGUED, FORMAT, KIT_PARTICIPANT, Case, Step, offer_id
-from tests.conformance.dsp.nodes import PARTICIPANT_ID, Node
+from tests.conformance.dsp.cases import CASES, CATALOGUED, FORMAT, KIT_PARTICIPANT, PARTICIPANT_ID, Case, Step, offer_id
+from tests.conformance.nodes import Node
 
 # the kit reads our answer to its message before it is ready for the next one: 100 to 200 ms, so half a second leaves room
 DELAY_S = 0.5

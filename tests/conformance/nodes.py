@@ -1,7 +1,7 @@
 """A node of the product in a process of its own, as a user would start it: `kontor serve --config FILE` in an empty folder.
 
 SQLite, ports that were free a moment ago, a settings file, and the operator API over HTTP from then on.
-What the node is asked to do is `setup.py`'s business.
+What stands in the file, and what the node is asked to do, is the business of each kit's folder.
 """
 
 from __future__ import annotations
@@ -13,20 +13,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx
 
-from tests.conformance.dsp.cases import KIT_PARTICIPANT
-
-PARTICIPANT = "cut"  # the connector under test: its name in URLs
-PARTICIPANT_ID = "urn:kontor:cut"
-KIT_AUTHORIZATION = "Bearer tck"  # what the kit sends, verbatim, with every request
 _READY_S = 30.0
 _STOP_S = 10.0
-_CHECKOUT = Path(__file__).resolve().parents[3]
+_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class NodeError(Exception):
@@ -40,49 +37,68 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def settings_file(*, public_port: int, operator_port: int, operator_key: str) -> str:
-    """The settings of the node, as TOML: one participant, a static token for the kit, plain HTTP on loopback."""
-    digest = hashlib.sha256(operator_key.encode()).hexdigest()
-    return f"""\
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where a node listens, and who may ask its operator API."""
+
+    public: int
+    operator: int
+    key_sha256: str
+    """Digest of the key."""
+
+    def common(self, host: str = "127.0.0.1") -> str:
+        """The sections of the settings file that all nodes here have."""
+        return f"""\
 [node]
-public_url = "http://127.0.0.1:{public_port}"
+public_url = "http://{host}:{self.public}"
 
 [public]
-port = {public_port}
+port = {self.public}
 
 [operator]
-port = {operator_port}
-api_keys = [{{ name = "conformance", role = "admin", sha256 = "{digest}" }}]
+port = {self.operator}
+api_keys = [{{ name = "conformance", sha256 = "{self.key_sha256}" }}]
 
 [outbound]
 unsafe_allow_http = true
 unsafe_allow_loopback = true
 
-[participants.{PARTICIPANT}]
-id = "{PARTICIPANT_ID}"
-unsafe_static_tokens = [{{ id = "{KIT_PARTICIPANT}", theirs = "{KIT_AUTHORIZATION}", ours = "{KIT_AUTHORIZATION}" }}]
 """
 
 
 class Node:
     """A running node; `with Node(folder) as node:` starts it, waits until it is ready, and stops it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        participant: str,
+        settings: Callable[[Ports], str],
+        *,
+        module: str = "connector.cli",
+        host: str = "127.0.0.1",
+    ) -> None:
+        """`settings` gives the text of the settings file; `module` is what runs `serve`; `host` is how peers call this machine."""
         self._folder = folder
+        self._participant = participant
+        self._settings = settings
+        self._module = module
         self._log = folder / "node.log"
         self._key = secrets.token_urlsafe(24)
-        self._ports = (free_port(), free_port())
-        self.public_url = f"http://127.0.0.1:{self._ports[0]}/{PARTICIPANT}"
+        digest = hashlib.sha256(self._key.encode()).hexdigest()
+        self._ports = Ports(public=free_port(), operator=free_port(), key_sha256=digest)
+        self.port = self._ports.public
+        self.public_url = f"http://{host}:{self.port}/{participant}"
         self.api = httpx.Client(
-            base_url=f"http://127.0.0.1:{self._ports[1]}", headers={"X-Api-Key": self._key}, timeout=10, trust_env=False
+            base_url=f"http://127.0.0.1:{self._ports.operator}", headers={"X-Api-Key": self._key}, timeout=10, trust_env=False
         )
 
     def __enter__(self) -> Node:
         config = self._folder / "kontor.toml"
-        config.write_text(settings_file(public_port=self._ports[0], operator_port=self._ports[1], operator_key=self._key))
+        config.write_text(self._settings(self._ports))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "connector.cli", "serve", "--config", str(config), "--until-stdin-ends"],
+                [sys.executable, "-m", self._module, "serve", "--config", str(config), "--until-stdin-ends"],
                 cwd=self._folder, env=os.environ | {"PYTHONPATH": str(_CHECKOUT)},
                 stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
@@ -101,7 +117,7 @@ class Node:
 
         Raises: NodeError with what the node says when it refuses.
         """
-        answer = self.api.request(method, f"/api/v1/participants/{PARTICIPANT}{path}", json=body)
+        answer = self.api.request(method, f"/api/v1/participants/{self._participant}{path}", json=body)
         if answer.is_error:
             raise NodeError(f"{method} {path} was answered {answer.status_code}: {answer.text[:800]}")
         return answer.json() if answer.content else None
