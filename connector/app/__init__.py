@@ -21,7 +21,7 @@ from typing import Final
 from connector import observe
 from connector.app.listening import vet_certificate, vet_public_url
 from connector.app.node import App
-from connector.app.parts import data_folder, named_store, vet_provider
+from connector.app.parts import data_folder, named_store, vet_providers
 from connector.settings import Settings
 
 _YOUNG_OBJECTS: Final = 20_000
@@ -91,6 +91,6 @@ def check(settings: Settings) -> None:
     vet_public_url(settings)
     vet_certificate(settings.public, "public")
     vet_certificate(settings.operator, "operator")
-    vet_provider(settings)
+    vet_providers(settings)
     StaticTokens(settings.participants)
     named_store(settings)

@@ -87,21 +87,24 @@ def outbound_client(settings: Settings, *, is_for_upstreams: bool = False) -> Ou
     return OutboundClient(rules, Tls(ca_file=found.ca_file, certificate=found.client_certificate, key=found.client_key))
 
 
-def vet_provider(settings: Settings) -> None:
-    """Nothing, when the keys of the operators' provider may be fetched from where the settings say.
+def vet_providers(settings: Settings) -> None:
+    """Nothing, when the providers whose tokens are taken may be asked where the settings say.
 
     Raises: ConfigurationError for plain http without `outbound.unsafe_allow_http`.
     """
-    oidc = settings.operator.oidc
-    if oidc is None or settings.outbound.unsafe_allow_http:
+    if settings.outbound.unsafe_allow_http:
         return
-    plain = [address for address in oidc.addresses if not address.startswith("https:")]
-    if plain:
-        raise ConfigurationError(
-            f"`{plain[0]}` is plain http: whoever is on the way could make itself an operator",
-            where="operator.oidc",
-            mend="use https, or set `outbound.unsafe_allow_http`",
-        )
+    named = {f"participants.{name}.oauth2": one.oauth2.addresses for name, one in settings.participants.items() if one.oauth2}
+    if settings.operator.oidc is not None:
+        named["operator.oidc"] = settings.operator.oidc.addresses
+    for where, addresses in named.items():
+        plain = [address for address in addresses if not address.startswith("https:")]
+        if plain:
+            raise ConfigurationError(
+                f"`{plain[0]}` is plain http: whoever is on the way could make itself anybody",
+                where=where,
+                mend="use https, or set `outbound.unsafe_allow_http`",
+            )
 
 
 def known_vocabulary() -> Vocabulary:

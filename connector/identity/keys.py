@@ -41,6 +41,8 @@ class Purpose(StrEnum):
     """Lists of participants and issuers, and notices of an authority."""
     ACCESS = "access"
     """Only we read what it signs: it is in no document."""
+    OAUTH = "oauth2"
+    """Access tokens of the OAuth2 provider; and what proves a participant to one. In key sets, not in documents."""
 
 
 _PUBLISHED_FOR: Final = {

@@ -1,7 +1,7 @@
 """Key sets of token issuers that the operator names, fetched and kept for a while.
 
-What lives here: `KeySet`, the keys of one issuer by their `kid`. What does not: what a token must be (`profiles.py`), which issuers
-there are (settings).
+What lives here: `KeySet`, the keys of one issuer by their `kid`, and the addresses in its metadata.
+What does not: what a token must be (`profiles.py`), which issuers there are (settings).
 Source: RFC 7517, section 5 (JWK Set); RFC 8414 and OpenID Connect Discovery 1.0, section 4, for where the set lies.
 
 A token chooses the `kid` and nothing else: the address is the operator's, and an unknown `kid` lets the set be fetched anew at most
@@ -41,6 +41,7 @@ class KeySet:
     _fetched: float | None = None
     _tried: float | None = None
     _fault: KontorError | None = None
+    _metadata: Mapping[str, Any] | None = field(default=None, repr=False)
     _fetching: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def key(self, key_id: str | None) -> PublicKey:
@@ -83,7 +84,8 @@ class KeySet:
         self._fetched, self._fault = self.seconds(), None
 
     async def _fetch(self) -> Mapping[str, PublicKey]:
-        url = self.url or await self._discovered()
+        self._metadata = None  # the issuer may have moved its endpoints too
+        url = self.url or await self.endpoint("jwks_uri")
         tree = await self._object(url)
         listed = tree.get("keys")
         if not isinstance(listed, list) or len(listed) > _MOST_KEYS:
@@ -101,16 +103,30 @@ class KeySet:
                 observe.info("keyset.key_passed_over", issuer=self.issuer, kid=name, cause=fault.words)
         return found
 
-    async def _discovered(self) -> str:
-        """Where the issuer's metadata says that its keys are.
+    async def endpoint(self, name: str) -> str:
+        """The address that the issuer's metadata gives for `name`, such as `token_endpoint`.
 
-        Source: OpenID Connect Discovery 1.0, section 4.1; RFC 8414, section 3.1 (its path stands before the issuer's).
+        Raises: Unreachable, PeerAnswer or PeerMessage when there is none.
+        """
+        if self._metadata is None:
+            self._metadata = await self._discovered()
+        found = self._metadata.get(name)
+        if not isinstance(found, str):
+            raise PeerMessage(f"the metadata of `{self.issuer}` names no `{name}`", mend="set the address in the settings")
+        return found
+
+    async def _discovered(self) -> Mapping[str, Any]:
+        """What the issuer says of itself.
+
+        Source: OpenID Connect Discovery 1.0, section 4.1; RFC 8414, section 3.1 (its path stands before the issuer's) and
+        3.1, last paragraph (behind it, as many have it).
         """
         base = self.issuer.rstrip("/")
         scheme, _, rest = base.partition("://")
         host, slash, path = rest.partition("/")
         last: KontorError | None = None
-        for url in (f"{base}{_METADATA[0]}", f"{scheme}://{host}{_METADATA[1]}{slash}{path}"):
+        places = (f"{base}{_METADATA[0]}", f"{scheme}://{host}{_METADATA[1]}{slash}{path}", f"{base}{_METADATA[1]}")
+        for url in dict.fromkeys(places):
             try:
                 tree = await self._object(url)
             except PeerAnswer as fault:
@@ -120,10 +136,7 @@ class KeySet:
             if tree.get("issuer") != self.issuer:
                 said = strict.shown(tree.get("issuer"))
                 raise PeerMessage(f"the metadata is of another issuer: {said}", where=url, mend="write the issuer as it does")
-            found = tree.get("jwks_uri")
-            if not isinstance(found, str):
-                raise PeerMessage("the metadata names no `jwks_uri`", where=url, mend="set the address of the keys")
-            return found
+            return tree
         assert last is not None
         raise last
 

@@ -27,7 +27,9 @@ class OidcOperators:
     def __init__(self, settings: Oidc, outbound: OutboundClient, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._keys = KeySet(issuer=settings.issuer, outbound=outbound, url=settings.jwks_url)
+        self._keys = KeySet(
+            issuer=settings.issuer, outbound=outbound, url=settings.jwks_url, seconds=lambda: clock.now().timestamp()
+        )
         base = profiles.OPERATOR
         self._verifier: TokenVerifier = replace(
             base, profile=replace(base.profile, is_audience_shared=settings.is_audience_shared)

@@ -95,3 +95,37 @@ def judge_kind(token: Token) -> None:
     kind = token.claims.get("typ")
     if kind is not None and str(kind).lower() != "bearer":
         raise Unproven("the claim `typ` is not that of an access token", check="type")
+
+
+ASSERTION: Final = TokenVerifier(
+    profile=Profile(
+        name="client assertion",
+        types=frozenset((*_PLAIN, "client-authentication+jwt")),
+        # `client_id` and `scope` tell an access token; `token` a self-issued one
+        forbidden=("vp", "vc", "token", "scope", "client_id"),
+        max_life=timedelta(minutes=10),
+    )
+)
+"""Who asks an OAuth2 provider for something: `iss` and `sub` the client, `aud` the provider."""
+
+MEMBER_TYPE: Final = "at+jwt"
+
+MEMBER: Final = TokenVerifier(
+    profile=Profile(
+        name="access token of a member",
+        types=frozenset((*_PLAIN, MEMBER_TYPE)),
+        required=("iss", "sub", "aud", "exp", "iat"),
+        forbidden=("vp", "vc", "token", "nonce", "at_hash", "c_hash", "events"),
+    )
+)
+"""Who sends a message, as the OAuth2 provider of the space attests it. Others leave `typ` plain; ours never does."""
+
+GIVEN: Final = TokenVerifier(
+    profile=Profile(
+        name="access token of this provider",
+        types=frozenset({MEMBER_TYPE}),
+        required=("iss", "sub", "aud", "exp", "iat", "jti", "client_id"),
+        forbidden=("vp", "vc", "token"),
+    )
+)
+"""What our own provider gave out, when it comes back to be looked up or revoked."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from connector.settings.fields import MOST_WAIT_S, ParticipantId, Secret, Section
 from connector.settings.identity import Membership
+from connector.settings.oauth2 import OAuth2Membership
 
 
 class Rule(Section):
@@ -46,6 +47,9 @@ class Participant(Section):
     title: str = Field("", description="Name for people.")
     identity: Membership | None = Field(
         None, description="Its part in a space with wallets, where that differs from `identity.membership`."
+    )
+    oauth2: OAuth2Membership | None = Field(
+        None, description="Its part in a space with an OAuth2 or OpenID Connect provider, instead of wallets and texts."
     )
     unsafe_static_tokens: tuple[StaticPeer, ...] = Field(
         (), description="Peers that are proven by a shared text alone; for closed networks and development."

@@ -11,6 +11,7 @@ from connector.settings.authority import Authority
 from connector.settings.fields import Secret, Section
 from connector.settings.identity import Identity
 from connector.settings.node import Data, Delivery, Node, Outbound, Public, StoreSettings
+from connector.settings.oauth2 import OAuth2Provider
 from connector.settings.operator import Operator
 from connector.settings.participant import Participant
 
@@ -30,6 +31,9 @@ class Settings(Section):
     data: Data = Data()
     identity: Identity = Identity()
     authority: Authority = Authority()
+    oauth2: OAuth2Provider | None = Field(
+        None, description="The OAuth2 provider of a space, run by this node; none by default."
+    )
     participants: dict[str, Participant] = Field(default_factory=dict, description="Contexts by local name, as in addresses.")
     secrets_key: Secret | None = Field(
         None,
@@ -66,5 +70,7 @@ class Settings(Section):
             for where, part in shared + own
             if any(one.unsafe_unsigned_lists for one in part.trusted_issuers)
         ]
+        if self.oauth2 is not None and self.oauth2.unsafe_daps_audience:
+            found.append("oauth2.unsafe_daps_audience")
         found += [f"participants.{n}.unsafe_static_tokens" for n, p in self.participants.items() if p.unsafe_static_tokens]
         return tuple(found)

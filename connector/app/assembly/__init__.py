@@ -2,6 +2,7 @@
 
 ground      what every role stands on: store, ways out, clock, participants
 identity    who calls, and how we prove who we are
+oauth2      the OAuth2 provider of a space, and participants of a space with one
 access      who runs the node: keys, bearer tokens
 connector   the role `connector`: catalogue, contracts, transfers, the data plane
 opened      the values that pass between them, and all of them together

@@ -52,9 +52,9 @@ def _tokens(ground: Ground) -> OperatorTokens | None:
     oidc = ground.settings.operator.oidc
     if oidc is None:
         return None
-    from connector.app.parts import vet_provider
+    from connector.app.parts import vet_providers
     from connector.identity.oidc import OidcOperators
 
-    vet_provider(ground.settings)
+    vet_providers(ground.settings)
     # the provider is named by the operator and may stand on our private network
     return OidcOperators(oidc, ground.upstreams, ground.clock)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from connector.app.assembly.ground import Ground, Role
+from connector.app.assembly.oauth2 import OAuth2Parts
 from connector.errors import NotFound
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from connector.identity.held import Held
     from connector.identity.holder import CredentialService
     from connector.identity.keys import Keys, Safe
-    from connector.identity.mixed import ByWallet
+    from connector.identity.mixed import Proofs
     from connector.identity.requests import Requests
     from connector.identity.resolver import Resolver
     from connector.identity.senders import Senders
@@ -47,7 +48,7 @@ class Opened:
     senders: Senders
     evidence: EvidenceSource
     verifier: WalletVerifier
-    ports: ByWallet
+    ports: Proofs
     service: CredentialService
     deliveries: Deliveries
     tokens: TokenService
@@ -85,7 +86,7 @@ class WalletParts:
             return None
         return (context.id, context.membership) if context.membership is not None else None
 
-    async def ports(self, participant: str) -> ByWallet | None:
+    async def ports(self, participant: str) -> Proofs | None:
         """The ports over the wallet of `participant`; None for one without."""
         return (await self.opened()).ports if await self.part(participant) is not None else None
 
@@ -97,7 +98,7 @@ class WalletParts:
         from connector.identity.holder import CredentialService, WalletTokens
         from connector.identity.keys import Keys
         from connector.identity.known import Known
-        from connector.identity.mixed import ByWallet
+        from connector.identity.mixed import Proofs
         from connector.identity.resolver import Resolver, ResolverRules
         from connector.identity.senders import Senders
         from connector.identity.sts import TokenService
@@ -134,7 +135,7 @@ class WalletParts:
             senders=senders,
             evidence=evidence,
             verifier=verifier,
-            ports=ByWallet(verifier=verifier, tokens=tokens),
+            ports=Proofs(verifier=verifier, tokens=tokens),
             service=CredentialService(wallets.wallet, senders=senders, new_id=_new_id),
             deliveries=Deliveries(
                 wallets=wallets.wallet,
@@ -173,7 +174,17 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
     woken = asyncio.Event()
     requests = Requests(ground.store, ground.clock)
     parts = WalletParts(ground, requests, woken, stack)
-    ports = MixedIdentity(static=StaticTokens(ground.settings.participants), wallets=parts.ports)
+
+    async def shared() -> tuple[Keys, Resolver]:
+        found = await parts.opened()
+        return found.keys, found.resolver
+
+    oauth2 = OAuth2Parts(ground, shared)
+
+    async def others(participant: str) -> Proofs | None:
+        return await oauth2.proofs(participant) or await parts.ports(participant)
+
+    ports = MixedIdentity(static=StaticTokens(ground.settings.participants), others=others)
 
     async def doors() -> routes.Wallets:
         found = await parts.opened()
@@ -197,7 +208,8 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
         )
         return [identity.routes(found)]
 
-    role = Role(routes=routes.routes(doors, _root(ground)), rooms=[rooms], workers={"credentials": renew})
+    doors_of_all = [*routes.routes(doors, _root(ground)), *oauth2.role().routes]
+    role = Role(routes=doors_of_all, rooms=[rooms], workers={"credentials": renew})
     return Identity(verifier=ports, tokens=ports, parts=parts, role=role)
 
 

@@ -114,11 +114,11 @@ class _TokenDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         no_store = ((b"cache-control", b"no-store"),)
         try:
-            form = await _form(scope, receive)
+            given = await form(scope, receive)
             wallets = await self._opened()
             address = str(client[0]) if (client := scope.get("client")) else ""
             authorization = edge.header(scope, b"authorization")
-            found = await wallets.tokens.answer(scope["path_params"]["participant"], form, authorization, address)
+            found = await wallets.tokens.answer(scope["path_params"]["participant"], given, authorization, address)
         except ClientDisconnect:
             raise
         except Exception as fault:  # noqa: BLE001 - the door of this address: whatever it is becomes an answer
@@ -143,7 +143,8 @@ def _code(fault: Exception) -> str:
     return "invalid_request"
 
 
-async def _form(scope: Scope, receive: Receive) -> dict[str, str]:
+async def form(scope: Scope, receive: Receive) -> dict[str, str]:
+    """The fields of a form, each there once. Raises: MethodNotAllowed, UnsupportedMediaType, BadMessage, TooLarge."""
     if scope["method"] != "POST":
         raise MethodNotAllowed(f"{scope['method']} is not for this address", allowed=("POST",))
     sent = (edge.header(scope, b"content-type") or "").partition(";")[0].strip().lower()

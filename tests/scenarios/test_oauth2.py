@@ -1,0 +1,124 @@
+"""A space whose identity provider speaks OAuth2: two connectors exchange data by its tokens, strangers and the suspended do not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from connector.app import App
+from connector.cli.nodes import free_ports
+from connector.errors import KontorError
+from connector.settings import Settings
+from connector.testing.clock import MovedClock
+from connector.testing.dataspace import DataSpace, Member
+from tests.scenarios.policies import members_only
+
+
+@dataclass
+class Space:
+    """A provider and two connectors with nothing but its tokens; the third asks for tokens and gets none."""
+
+    acme: Member
+    beta: Member
+    stranger: Member
+    clock: MovedClock
+    issuer: str
+    settings: dict[str, Any]
+    provider: App | None = None
+
+    async def restart(self, *suspended: str) -> None:
+        """The provider again, with these clients suspended."""
+        assert self.provider is not None
+        await self.provider.__aexit__(None, None, None)
+        for one in self.settings["oauth2"]["clients"]:
+            one["suspended"] = one["id"] in suspended
+        self.provider = App(Settings.model_validate(self.settings), clock=self.clock)
+        await self.provider.__aenter__()
+
+
+@asynccontextmanager
+async def oauth2_space(**changes: Any) -> AsyncIterator[Space]:
+    ports = free_ports(4)
+    issuer = f"http://127.0.0.1:{ports[0]}/authority"
+    clock = MovedClock()
+    part = {"issuer": issuer, "claims": {"membership": "membership"}, **changes}
+    async with DataSpace(clock=clock) as space:
+        found = [space.join(name, oauth2=part, unsafe_static_tokens=[]) for name in ("acme", "beta", "stranger")]
+        for member, port in zip(found, ports[1:], strict=True):
+            space._ports[member.name] = port
+        clients = [
+            {
+                "id": member.id,
+                "jwks_url": f"http://127.0.0.1:{port}/{member.name}/oauth2/jwks",
+                "claims": {"membership": "active"},
+            }
+            for member, port in zip(found[:2], ports[1:], strict=False)
+        ]
+        settings = {
+            "node": {"public_url": f"http://127.0.0.1:{ports[0]}", "data_dir": space.folder / "provider"},
+            "public": {"port": ports[0]},
+            "operator": {"port": 0},
+            "store": {"url": "memory:"},
+            "outbound": {"unsafe_allow_http": True, "unsafe_allow_loopback": True},
+            "oauth2": {"clients": clients},
+        }
+        made = Space(*found, clock=clock, issuer=issuer, settings=settings)
+        made.provider = App(Settings.model_validate(settings), clock=clock)
+        await made.provider.__aenter__()
+        try:
+            yield made
+        finally:
+            await made.provider.__aexit__(None, None, None)
+
+
+async def test_two_connectors_with_nothing_but_tokens_of_the_provider_negotiate_and_transfer() -> None:
+    async with oauth2_space() as space:
+        offer = await space.acme.publish("weather", content=b"sunny", policy=members_only())
+        agreed = await space.beta.negotiate(offer)
+        assert agreed.state == "FINALIZED"
+        assert await space.beta.get(agreed) == b"sunny"
+
+
+async def test_who_gets_no_token_gets_nothing() -> None:
+    async with oauth2_space() as space:
+        offer = await space.acme.publish("weather", policy=members_only())
+        with pytest.raises(KontorError, match="invalid_client"):
+            await space.stranger.catalog(space.acme)
+        assert (await space.stranger.negotiate(offer)).state == "TERMINATED"
+        assert (await space.acme.send(space.acme.calls.negotiations())).total == 0
+
+
+async def test_a_suspended_member_is_out_within_two_seconds_with_the_token_that_it_has() -> None:
+    async with oauth2_space() as space:
+        offer = await space.acme.publish("weather", policy=members_only())
+        agreed = await space.beta.negotiate(offer)
+        await space.beta.catalog(space.acme)
+        await space.restart(space.beta.id)
+        space.clock.move(seconds=1.1)
+        # its token is good for minutes still, by what stands in it
+        with pytest.raises(KontorError):
+            await space.beta.catalog(space.acme)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.post(f"{space.acme.address}/catalog/request", json={})).status_code == 401
+        assert agreed.state == "FINALIZED"
+
+
+async def test_a_provider_that_is_away_lets_nobody_in_and_nobody_is_thrown_out() -> None:
+    async with oauth2_space() as space:
+        await space.acme.publish("weather", policy=members_only())
+        await space.beta.catalog(space.acme)
+        assert space.provider is not None
+        await space.provider.__aexit__(None, None, None)
+        space.clock.move(seconds=1.1)
+        with pytest.raises(KontorError, match="503"):
+            await space.beta.catalog(space.acme)
+        space.provider = App(Settings.model_validate(space.settings), clock=space.clock)
+        await space.provider.__aenter__()
+        # a provider with a new store has new keys: members get new tokens when the old ones are refused or over
+        space.clock.move(seconds=600)
+        await space.beta.catalog(space.acme)
