@@ -26,6 +26,8 @@ OPENAPI: Final = f"{PREFIX}/openapi.json"
 STATE: Final = "kontor.operator"
 """Where in a request's state the gate leaves the operator."""
 _READING: Final = frozenset({"GET", "HEAD"})
+_FOR_ANYBODY: Final = (f"{PREFIX}/participants", f"{PREFIX}/keys")
+"""Addresses of the node that show each operator its own part; all others of the node are for those who are let in everywhere."""
 
 
 def check(operator: Operator, role: OperatorRole, participant: str | None) -> None:
@@ -66,7 +68,7 @@ class Gate:
             act = _act(scope, operator, participant)
             is_reading = scope["method"] in _READING
             try:
-                check(operator, OperatorRole.READ if is_reading else OperatorRole.OPERATE, participant)
+                check(operator, OperatorRole.READ if is_reading else OperatorRole.OPERATE, _place(scope["path"]))
             except Forbidden as fault:
                 await self._audit.refused(act, await _refuse(scope, send, fault))
                 return
@@ -116,6 +118,15 @@ def named(path: str) -> str | None:
     """The participant that an address is about; None for addresses of the node."""
     found = path.removeprefix(f"{PREFIX}/participants/")
     return found.partition("/")[0] if found != path else None
+
+
+def _place(path: str) -> str | None:
+    """What an address is about: a participant, the node (`*`), or what everybody has a part of (None)."""
+    found = named(path)
+    if found is not None:
+        return found
+    is_shared = any(path == one or path.startswith(f"{one}/") for one in _FOR_ANYBODY)
+    return None if is_shared else ALL
 
 
 def _shown(scope: Scope) -> str:
