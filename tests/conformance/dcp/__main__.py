@@ -71,9 +71,9 @@ def _run(role: Role, folder: Path, asked: argparse.Namespace) -> tuple[int, int,
     """How many tests passed and failed, and a line for each."""
     folder.mkdir(parents=True)
     port = free_port()
-    module = "connector.cli" if asked.strict else "tests.conformance.dcp.node"
+    module = "tests.conformance.dcp.node" if role.reads_credentials and not asked.strict else "connector.cli"
     try:
-        with Node(folder, role.name, lambda ports: role.settings(ports, port), module=module, host=HOST) as node:
+        with Node(folder, role.participant, lambda ports: role.settings(ports, port), module=module, host=HOST) as node:
             role.prepare(node, port)
             settings = general(port) | role.properties(role.did(node.port), node.public_url)
             found = _KIT.run(settings, packages=role.packages, only=asked.only, limit_s=asked.limit, folder=folder)

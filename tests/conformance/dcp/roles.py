@@ -25,7 +25,8 @@ class Role:
     """One run of the kit."""
 
     name: str
-    """Of the role, and of the participant that plays it."""
+    participant: str
+    """Who plays it: the last part of its DID."""
     packages: tuple[str, ...]
     tests: int
     """How many run; those that the kit itself has switched off are not counted."""
@@ -35,10 +36,12 @@ class Role:
     """What an operator tells the node before."""
     properties: Callable[[str, str], dict[str, str]]
     """What the kit is told of the node, by its DID and its address."""
+    reads_credentials: bool = True
+    """Whether it reads credentials of the kit's making; one that does not is started as users start it."""
 
-    def did(self, ports_public: int) -> str:
-        """The DID of the participant under test."""
-        return f"did:web:{HOST}%3A{ports_public}:{self.name}"
+    def did(self, port: int) -> str:
+        """The DID of the participant under test, on a node at `port`."""
+        return f"did:web:{HOST}%3A{port}:{self.participant}"
 
 
 def kit_did(port: int, role: str) -> str:
@@ -107,6 +110,32 @@ def _verifier_properties(did: str, url: str) -> dict[str, str]:
     return {"dataspacetck.did.verifier": did, "dataspacetck.vpp.trigger.endpoint": f"{url}/dsp/2025-1/catalog/request"}
 
 
+def _issuer_settings(ports: Ports, port: int) -> str:
+    # two settings of a type of credential: this release takes deliveries of no other `format` than its own, and reads a credential
+    # with one status entry alone
+    kinds = [
+        f'''\
+[[authority.credentials]]
+type = "{type_}"
+format = "VC1_0_JWT"
+status = ["revocation"]
+claims = {{ memberOf = "tck" }}
+
+'''
+        for type_ in _TYPES
+    ]
+    return ports.common(HOST).replace("[node]\n", '[node]\nroles = ["authority"]\n') + "".join(kinds)
+
+
+def _issuer_prepare(node: Node, port: int) -> None:
+    """The kit's holder is a member of the space."""
+    node.ask_node("POST", "/authority/members", {"id": kit_did(port, "holder")})
+
+
+def _issuer_properties(did: str, url: str) -> dict[str, str]:
+    return {"dataspacetck.did.issuer": did}
+
+
 def _nothing(node: Node, port: int) -> None:
     """The settings are all it needs."""
 
@@ -114,6 +143,7 @@ def _nothing(node: Node, port: int) -> None:
 ROLES: Final = (
     Role(
         name="holder",
+        participant="holder",
         packages=(f"{_TESTS}.presentation.cs", f"{_TESTS}.issuance.cs"),
         tests=40,
         settings=_holder_settings,
@@ -121,7 +151,18 @@ ROLES: Final = (
         properties=_holder_properties,
     ),
     Role(
+        name="issuer",
+        participant="authority",
+        packages=(f"{_TESTS}.issuance.issuer",),
+        tests=25,
+        settings=_issuer_settings,
+        prepare=_issuer_prepare,
+        properties=_issuer_properties,
+        reads_credentials=False,
+    ),
+    Role(
         name="verifier",
+        participant="verifier",
         packages=(f"{_TESTS}.presentation.verifier",),
         tests=20,
         settings=_verifier_settings,
