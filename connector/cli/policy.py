@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connector.cli import policy_compare
+from connector.cli import policy_compare, policy_test
 from connector.cli.command import command
 from connector.cli.output import Output
 from connector.cli.policy_conformance import conformance
@@ -46,6 +46,7 @@ def register(app: typer.Typer) -> None:
     command(group, "explain", explain, example="kontor policy explain --policy members-only")
     command(group, "conformance", conformance, example="kontor policy conformance odrl-tests")
     policy_compare.register(group)
+    policy_test.register(group)
     app.add_typer(group, name="policy")
 
 

@@ -18,13 +18,17 @@ Asked = Annotated[str, typer.Argument(help=f"What is asked for: {_NAMED}.")]
 Old = Annotated[str, typer.Argument(help=f"The policy before: {_NAMED}.")]
 New = Annotated[str, typer.Argument(help=f"The policy after: {_NAMED}.")]
 One = Annotated[str, typer.Argument(help=f"What to look at: {_NAMED}.")]
+Against = Annotated[
+    list[str] | None,
+    typer.Option(help="A profile: base, dsp, catena-x, tds, or a file of your own; may be repeated."),
+]
 
 
 def register(group: typer.Typer) -> None:
     """Add the commands to those of `kontor policy`."""
     command(group, "contains", contains, example="kontor policy contains open members-only")
     command(group, "diff", diff, example="kontor policy diff old.yaml new.yaml")
-    command(group, "check", check, example="kontor policy check my-terms.yaml")
+    command(group, "check", check, example="kontor policy check my-terms.yaml --against catena-x")
 
 
 def contains(out: Output, terms: Terms, asked: Asked) -> None:
@@ -57,12 +61,21 @@ def diff(out: Output, old: Old, new: New) -> None:
     out.lines(tree, found.sentence())
 
 
-def check(out: Output, policy: One) -> None:
-    """Find rules of a policy that contradict each other or can never matter; exit code 1 when one does harm."""
-    from connector.cli.terms import load, vocabulary
+def check(out: Output, policy: One, against: Against = None) -> None:
+    """Find what is wrong with a policy: words nobody knows, rules that contradict each other or never matter, and with
+    `--against` what a profile does not let it say; exit code 1 when something cannot stand."""
+    from connector.cli.terms import load, profile, vocabulary
     from connector.odrl.analyse.conflict import check as findings
+    from connector.odrl.compile import compile
+    from connector.odrl.profile import check as checked
 
-    found = findings(load(policy).policy, vocabulary())
+    words = vocabulary()
+    loaded = load(policy)
+    said = list(compile(loaded.policy, words, parents=loaded.parents, has_ledger=True).warnings)
+    for name in against or ():
+        said += [one for one in checked(loaded.policy, profile(name, words), words) if one not in said]
+    said = list({(one.code, one.where, one.what): one for one in said}.values())
+    found = findings(loaded.policy, words)
     rows = [
         {
             "flaw": one.flaw.value,
@@ -74,9 +87,14 @@ def check(out: Output, policy: One) -> None:
         }
         for one in found
     ]
-    lines = [f"{one.flaw}: {one.where}{f' and {one.other}' if one.other else ''}: {one.what}" for one in found]
-    out.lines({"findings": rows}, *(lines or ["nothing found: every rule matters and none contradicts another"]))
-    if any(one.is_harmful for one in found):
+    told = [
+        {"code": str(one.code), "severity": one.severity.value, "where": one.where, "what": one.what, "mend": one.mend}
+        for one in said
+    ]
+    lines = [f"{one.where}: {one.severity} {one.code}: {one.what}{f'; {one.mend}' if one.mend else ''}" for one in said]
+    lines += [f"{one.flaw}: {one.where}{f' and {one.other}' if one.other else ''}: {one.what}" for one in found]
+    out.lines({"findings": rows, "said": told}, *(lines or ["nothing found: every rule matters and none contradicts another"]))
+    if any(one.is_harmful for one in found) or any(one.severity == "error" for one in said):
         raise typer.Exit(1)
 
 

@@ -16,6 +16,7 @@ from connector.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from connector.odrl.model import Policy
+    from connector.odrl.profile import Profile
     from connector.odrl.vocabulary import Vocabulary
 
 _GRAPHS = (".ttl", ".turtle", ".nt")
@@ -49,6 +50,22 @@ def vocabulary() -> Vocabulary:
     return loaded(*(json.loads(path.read_text(encoding="utf-8")) for path in (vocab_file("odrl.json"), *profiles)))
 
 
+def profile(named: str, words: Vocabulary) -> Profile:
+    """What policies under a profile may say: one that ships with the product, by name, or in a file of the operator.
+
+    Raises: ConfigurationError when there is none, or it means nothing.
+    """
+    from connector.odrl.profile import load as loaded
+    from connector.packaged import folder
+
+    shipped = {path.stem: path for path in sorted((folder("vocab") / "profiles").glob("*.json"))}
+    if named not in shipped and not is_file(named):
+        known = ", ".join(f"`{name}`" for name in shipped)
+        raise ConfigurationError("there is no such profile", where=named, mend=f"name a file, or one of {known}")
+    path = shipped.get(named, Path(named))
+    return loaded(json_object(read(path), path), words)
+
+
 def load(named: str) -> Loaded:
     """The policy in the file `named`, or of that name in the library.
 
@@ -56,7 +73,6 @@ def load(named: str) -> Loaded:
     """
     from connector.cli.policy_files import policy_in
     from connector.odrl import yamlfmt
-    from connector.odrl.wire import write
     from connector.packaged import policy_file, policy_names
 
     if not is_file(named) and named not in policy_names():
@@ -71,7 +87,7 @@ def load(named: str) -> Loaded:
         return _from_graph(path)
     if path.suffix not in (".json", ".jsonld"):
         policy = yamlfmt.read(text, vocabulary(), str(path))
-        return Loaded(name=path.stem, policy=policy, tree=write(policy))
+        return Loaded(name=path.stem, policy=policy, tree=_tree(policy))
     tree = json_object(text, path)
     family = policy_in(path)
     return Loaded(name=path.stem, policy=family.policy, tree=tree, parents=family.parents)
@@ -80,8 +96,14 @@ def load(named: str) -> Loaded:
 def _from_graph(path: Path) -> Loaded:
     """The policy in a file of Turtle or expanded JSON-LD."""
     from connector.cli.policy_files import policy_in
-    from connector.odrl.wire import Shape, cannot_travel, write
 
     family = policy_in(path)
-    shape = Shape.ODRL if any(found.severity == "error" for found in cannot_travel(family.policy)) else Shape.DSP
-    return Loaded(name=path.stem, policy=family.policy, tree=write(family.policy, shape), parents=family.parents)
+    return Loaded(name=path.stem, policy=family.policy, tree=_tree(family.policy), parents=family.parents)
+
+
+def _tree(policy: Policy) -> dict[str, Any]:
+    """The policy as it is sent; all of ODRL where the protocol cannot hold it."""
+    from connector.odrl.wire import Shape, cannot_travel, write
+
+    is_narrow = all(found.severity != "error" for found in cannot_travel(policy))
+    return write(policy, Shape.DSP if is_narrow else Shape.ODRL)

@@ -34,6 +34,7 @@ from connector.odrl.model import (
     Prohibition,
 )
 from connector.odrl.premises import Atom, Premises, Ticks, Tree, parts
+from connector.odrl.standing import standing
 from connector.odrl.truth import Code, Decision, Truth, Unknown
 from connector.odrl.vocabulary import Vocabulary
 from connector.odrl.windows import Times, intersection
@@ -129,7 +130,7 @@ def compile(
     holding = in_force(policy, parents)
     whole = holding if isinstance(holding, Unknown) else merged(holding, parents)
     fault = whole if isinstance(whole, Unknown) else _fault(whole, vocabulary)
-    whole = policy if isinstance(whole, Unknown) else whole
+    whole = standing(policy if isinstance(whole, Unknown) else whole, vocabulary)
     rules = [builder.rule(a, is_permission=True) for a in atomic(whole.permissions, whole)]
     rules += [builder.rule(a, is_permission=False) for a in atomic(whole.prohibitions, whole)]
     obligations = tuple(builder.duty(duty) for duty in whole.obligations)

@@ -8,6 +8,7 @@ Source: ODRL Vocabulary & Expression 2.2, section 3.4 (operators), 4.9 (left ope
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
@@ -159,6 +160,10 @@ def _right(value: Value, datatype: str | None, operand: Operand, unit: str | Non
         low, high = operand.range
         if not Decimal(low) <= found <= Decimal(high):
             return Unknown(code=Code.VALUE_TYPE, detail=f"`{value.text[:80]}` is not within {low} to {high}")
+    if operand.pattern is not None and not re.fullmatch(operand.pattern, value.text, re.ASCII):
+        return Unknown(
+            code=Code.VALUE_TYPE, detail=f"`{value.text[:80]}` is no value of `{operand.short}`: `{operand.pattern}`"
+        )
     if operand.codes and operand.is_closed and found not in operand.codes.taxonomy.parents:
         hint = nearest(str(found), operand.codes.taxonomy.parents)
         return Unknown(code=Code.VALUE_TYPE, detail=f"`{value.text[:80]}` is no value of `{operand.short}`; {hint}")

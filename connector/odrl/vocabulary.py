@@ -5,7 +5,8 @@ A vocabulary is made by `load` from parsed data: the file `vocab/odrl.json` (ODR
 
     operands.<IRI>: label, text{language}, aliases[], exact, value (a `ValueType`), operators[], unit, range[low, high],
                     list (name of a code list) or values[], closed (values outside the list are errors), many,
-                    source[] (clock | request | request:NAME | party | claim:NAME | ledger), stages[], legal_only, relative
+                    source[] (clock | request | request:NAME | party | claim:NAME | ledger), stages[], legal_only, relative,
+                    pattern (of a whole value), stands_for{operator} (see `standing`)
     actions.<IRI>:  label, in[] (includedIn), implies[], exact, aliases[], deprecated
     lists.<name>.<value>: aliases[], in[] (what it is part of)
     profiles[], claim_prefixes[]
@@ -17,6 +18,7 @@ Source: ODRL Information Model 2.2, section 3 (profiles); ODRL Vocabulary & Expr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -96,6 +98,10 @@ class Operand:
     is_relative: bool = False
     # `contractAgreement+30d` is a value
     is_deprecated: bool = False
+    stands_for: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    # by operator: the constraint that is judged in place of one on this operand, see `standing`
+    pattern: str | None = None
+    # what a value looks like, whole
 
     @property
     def short(self) -> str:
@@ -323,7 +329,19 @@ def _operand(name: str, row: Mapping[str, Any], aliases: tuple[str, ...], lists:
         is_legal_only=bool(row.get("legal_only", False)),
         is_relative=bool(row.get("relative", False)),
         is_deprecated=bool(row.get("deprecated", False)),
+        stands_for=MappingProxyType(dict(row.get("stands_for", {}))),
+        pattern=_pattern(row, where),
     )
+
+
+def _pattern(row: Mapping[str, Any], where: str) -> str | None:
+    pattern = row.get("pattern")
+    try:
+        return re.compile(pattern, re.ASCII).pattern if pattern is not None else None
+    except (re.error, TypeError) as error:
+        raise ConfigurationError(
+            f"`{pattern}` is no pattern: {error}", where=where, mend="write a regular expression"
+        ) from None
 
 
 def _source(text: object) -> Source:

@@ -81,10 +81,7 @@ def cannot_travel(policy: Policy) -> tuple[Diagnostic, ...]:
         say(Severity.WARNING, policy.where, "the conflict strategy", "write rules that do not conflict")
     if policy.inherit_from:
         say(Severity.WARNING, policy.where, "inheritance", "merge the parent policies")
-    references: tuple[AssetRef | PartyRef, ...] = (*policy.targets, *policy.assigners, *policy.assignees)
-    for reference in references:
-        if reference.is_collection or reference.refinements or reference.uid is None:
-            say(Severity.ERROR, reference.where, "a collection", "name one asset or party")
+    _collections(policy, say)
     for many, what in ((policy.targets, "targets"), (policy.assigners, "assigners"), (policy.assignees, "assignees")):
         if len(many) > 1:
             say(Severity.ERROR, policy.where, f"{len(many)} {what}", "make one policy of each")
@@ -92,6 +89,14 @@ def cannot_travel(policy: Policy) -> tuple[Diagnostic, ...]:
     for rule in rules:
         _rule_findings(rule, policy, say)
     return tuple(found)
+
+
+def _collections(holder: Shared, say: _Say) -> None:
+    references: tuple[AssetRef | PartyRef, ...] = (*holder.targets, *holder.assigners, *holder.assignees)
+    for reference in references:
+        if reference.is_collection or reference.refinements or reference.uid is None:
+            # whoever does not read its refinement takes it for all members
+            say(Severity.ERROR, reference.where, "a collection", "name one asset or party")
 
 
 def _rule_findings(rule: Rule, policy: Policy, say: _Say) -> None:
@@ -105,6 +110,7 @@ def _rule_findings(rule: Rule, policy: Policy, say: _Say) -> None:
         say(Severity.ERROR, rule.where, "a target of a single rule", "name the target of the whole policy")
     if rule.functions or rule.relations or rule.assigners or rule.assignees:
         say(Severity.WARNING, rule.where, "parties or relations of a single rule", "name them for the whole policy")
+    _collections(rule, say)
     for duty in _duties(rule):
         say(Severity.WARNING, duty.where, f"a {duty.role}", "agree on it outside the policy as well")
         _rule_findings(duty, policy, say)

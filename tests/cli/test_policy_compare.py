@@ -37,3 +37,15 @@ def test_flaws_fail_the_check(run: Run, tmp_path: Path) -> None:
     assert "conflict: " in found.out
     assert run("policy", "check", path, "--json").tree["findings"][0]["is_harmful"]
     assert "nothing found" in run("policy", "check", "members-only").out
+
+
+def test_a_policy_is_held_against_a_profile(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(_TERMS.format("UsagePurpose in [cx.pcf.base:1]").replace("read", "use"))
+    found = run("policy", "check", path, "--against", "catena-x")
+    assert found.code == 1
+    assert f"{path}:3:5: error too-few: 1 constraints in a permission; name at least 2" in found.out
+    assert f"{path}:4:11: warning legal-only: " in found.out
+    said = run("policy", "check", path, "--against", "tds", "--json").tree["said"]
+    assert {one["code"] for one in said} == {"not-in-profile", "legal-only"}
+    assert "`base`, `catena-x`, `dsp`, `tds`" in run("policy", "check", path, "--against", "elsewhere").err

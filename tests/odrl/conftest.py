@@ -10,7 +10,7 @@ import pytest
 
 from connector.odrl import vocabulary as words
 from connector.odrl.vocabulary import Vocabulary
-from connector.packaged import vocab_file
+from connector.packaged import folder, vocab_file
 
 
 def _load(*profiles: dict[str, Any]) -> Vocabulary:
@@ -22,6 +22,13 @@ def _load(*profiles: dict[str, Any]) -> Vocabulary:
 def vocabulary() -> Vocabulary:
     """ODRL and the base profile."""
     return _load()
+
+
+@pytest.fixture(scope="session")
+def everything() -> Vocabulary:
+    """ODRL and all profiles that ship with the product, as a node and the command know them."""
+    paths = sorted((folder("vocab") / "profiles").glob("*.json"))
+    return words.load(*(json.loads(path.read_text(encoding="utf-8")) for path in (vocab_file("odrl.json"), *paths)))
 
 
 @pytest.fixture(scope="session")

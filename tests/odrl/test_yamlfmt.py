@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from textwrap import dedent
-
 import pytest
+import yaml
 
 from connector.errors import PolicyError
-from connector.odrl import jsonld, yamlfmt
+from connector.odrl import cases, jsonld, yamlfmt, yamlwrite
 from connector.odrl.jsonld import Shape
 from connector.odrl.model import AnyConstraint, Constraint, Operator
 from connector.odrl.vocabulary import Vocabulary
@@ -65,53 +63,88 @@ def test_an_iri_is_written_in_angle_brackets(vocabulary: Vocabulary) -> None:
     assert found.right[0].is_iri
 
 
-def test_the_whole_language_maps_one_to_one(vocabulary: Vocabulary) -> None:
-    readme = (folder("policies") / "README.md").read_text(encoding="utf-8")
-    text = readme.split("```yaml\n")[1].split("```")[0]
+EXAMPLES = [
+    part.split("```")[0] for part in (folder("policies") / "README.md").read_text(encoding="utf-8").split("```yaml\n")[1:]
+]
+
+
+@pytest.mark.parametrize("text", EXAMPLES[:-1], ids=["shortest", "conditions", "rules", "everything"])
+def test_an_example_of_the_tutorial_means_one_policy(text: str, vocabulary: Vocabulary) -> None:
     policy = yamlfmt.read(text, vocabulary)
-    tree = jsonld.write(policy, Shape.ODRL)
-    assert jsonld.read(tree) == policy
-    assert tree == {
+    assert jsonld.read(jsonld.write(policy, Shape.ODRL)) == policy
+    assert yamlfmt.read(yamlwrite.write(policy, vocabulary), vocabulary) == policy
+
+
+def test_the_last_example_of_the_tutorial_is_a_case(vocabulary: Vocabulary) -> None:
+    (tree,) = yaml.safe_load(EXAMPLES[-1])
+    assert cases.read(tree, "README", policy=yamlfmt.read(EXAMPLES[0], vocabulary)).expected.effect == "permit"
+
+
+def test_the_whole_language_maps_one_to_one(vocabulary: Vocabulary) -> None:
+    """The example with everything, as ODRL."""
+    tree = jsonld.write(yamlfmt.read(EXAMPLES[3], vocabulary), Shape.ODRL)
+    read, train = tree["permission"][1:]
+    assert {key: value for key, value in tree.items() if key not in ("permission", "target")} == {
         "@type": "Offer",
         "@id": "urn:example:policy:wind-7",
         "profile": "https://w3id.org/kontor/profile/base",
+        "inheritFrom": ["urn:example:policy:parent"],
         "conflict": "prohibit",
-        "target": "urn:asset:wind-7",
+        "timestamp": "2026-11-22T12:00:00Z",
         "assigner": "did:web:provider.example",
         "http://purl.org/dc/terms/title": "Wind, for members",
-        "permission": [
-            {"action": "use"},
-            {
-                "@id": "urn:example:rule:read",
-                "action": {
-                    "rdf:value": {"@id": "http://www.w3.org/ns/odrl/2/display"},
-                    "refinement": [{"leftOperand": "percentage", "operator": "lteq", "rightOperand": "50"}],
-                },
-                "assignee": {
-                    "@type": "PartyCollection",
-                    "source": "urn:group:grid",
-                    "refinement": [
-                        {"leftOperand": "https://w3id.org/kontor/ns/role", "operator": "isAnyOf", "rightOperand": "operator"}
-                    ],
-                },
-                "constraint": [
-                    {"leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": ["research", "statistics"]},
-                    {"leftOperand": "dateTime", "operator": "lt", "rightOperand": "2027-01-01T00:00:00Z"},
-                    {
-                        "or": [
-                            {"leftOperand": "spatial", "operator": "isPartOf", "rightOperand": "EU"},
-                            {"leftOperand": "spatial", "operator": "eq", "rightOperand": "CH"},
-                        ]
-                    },
-                ],
-                "duty": [{"action": "attribute"}],
-            },
-        ],
+        "http://purl.org/dc/terms/description": "Members may show half of it.",
+        "https://example.org/note": {"seen": True},
         "prohibition": [{"action": "distribute", "remedy": [{"action": "delete"}]}],
         "obligation": [
-            {"action": "delete", "constraint": [{"leftOperand": "dateTime", "operator": "gteq", "rightOperand": "2031-01-01Z"}]}
+            {
+                "action": "delete",
+                "constraint": [{"leftOperand": "dateTime", "operator": "gteq", "rightOperand": "2031-01-01Z"}],
+                "consequence": [{"action": "inform"}],
+            }
         ],
     }
+    assert tree["target"][1]["refinement"][0]["rightOperand"] == "released"
+    assert tree["permission"][0] == {"action": "use"}
+    assert read["action"] == {
+        "rdf:value": {"@id": "http://www.w3.org/ns/odrl/2/display"},
+        "refinement": [{"leftOperand": "percentage", "operator": "lteq", "rightOperand": "50"}],
+    }
+    assert read["assignee"]["source"] == "urn:group:grid"
+    assert read["constraint"] == [
+        {"leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": ["research", "market research"]},
+        {
+            "@id": "urn:example:limit",
+            "leftOperand": "count",
+            "operator": "lteq",
+            "rightOperand": "10",
+            "dataType": "http://www.w3.org/2001/XMLSchema#integer",
+            "status": "3",
+        },
+        {
+            "leftOperand": "payAmount",
+            "operator": "gteq",
+            "rightOperand": {"@value": "500.00", "@type": "http://www.w3.org/2001/XMLSchema#decimal"},
+            "unit": "EUR",
+        },
+        {"leftOperand": "language", "operator": "eq", "rightOperand": {"@value": "de", "@language": "en"}},
+        {"leftOperand": "spatial", "operator": "eq", "rightOperand": {"@id": "https://example.org/places/oslo"}},
+        {"leftOperand": "version", "operator": "eq", "rightOperandReference": "https://example.org/versions/latest"},
+        {
+            "andSequence": [
+                {"leftOperand": "event", "operator": "gt", "rightOperand": {"@id": "urn:example:opening"}},
+                {
+                    "xone": [
+                        {"leftOperand": "product", "operator": "eq", "rightOperand": {"@id": name}}
+                        for name in ("urn:a", "urn:b")
+                    ]
+                },
+            ]
+        },
+    ]
+    assert read["duty"][0]["compensatedParty"] == ["did:web:provider.example"]
+    assert read["duty"][1]["action"]["@id"] == "urn:example:act"
+    assert (train["action"], train["output"], train["duty"]) == ("urn:acme:train", ["urn:asset:model"], read["duty"][:1])
 
 
 BROKEN = [
@@ -157,19 +190,3 @@ def test_size_and_depth_have_bounds(vocabulary: Vocabulary) -> None:
         yamlfmt.read("permit: " + "[" * 100_000, vocabulary)
     with pytest.raises(PolicyError, match="characters"):
         yamlfmt.read("# " + "x" * 1_000_001, vocabulary)
-
-
-def test_every_policy_of_the_library_says_what_it_is(vocabulary: Vocabulary) -> None:
-    for path in sorted(Path(folder("policies")).glob("*.yaml")):
-        if not path.name.endswith(".cases.yaml"):
-            policy = yamlfmt.read(path.read_text(encoding="utf-8"), vocabulary, path.name)
-            assert policy.uid == f"urn:kontor:policy:{path.stem}"
-            assert {name for name, _ in policy.extra} == {
-                "http://purl.org/dc/terms/title",
-                "http://purl.org/dc/terms/description",
-            }
-            assert policy.permissions[0].where.startswith(f"{path.name}:")
-            assert path.with_suffix("").with_suffix(".cases.yaml").is_file(), dedent(
-                f"""
-                {path.name} has no case file"""
-            )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -12,7 +10,6 @@ from connector.odrl import jsonld, yamlfmt, yamlwrite
 from connector.odrl.jsonld import Shape
 from connector.odrl.model import Constraint, Operator, Policy, Value
 from connector.odrl.vocabulary import Vocabulary
-from connector.packaged import folder
 from tests.odrl import whole
 
 _LAW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -26,13 +23,6 @@ def test_odrl_to_yaml_and_to_json_ld_and_back_is_the_same_policy(policy: Policy,
     assert yamlfmt.read(text, vocabulary) == policy
     # and YAML to ODRL and back is the same text
     assert yamlwrite.write(yamlfmt.read(text, vocabulary), vocabulary) == text
-
-
-def test_every_policy_of_the_library_comes_back_from_its_own_text(vocabulary: Vocabulary) -> None:
-    for path in sorted(Path(folder("policies")).glob("*.yaml")):
-        if not path.name.endswith(".cases.yaml"):
-            policy = yamlfmt.read(path.read_text(encoding="utf-8"), vocabulary, path.name)
-            assert yamlfmt.read(yamlwrite.write(policy, vocabulary), vocabulary) == policy, path.name
 
 
 def test_what_is_written_reads_like_what_a_person_writes(vocabulary: Vocabulary) -> None:

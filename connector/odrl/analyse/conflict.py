@@ -46,11 +46,13 @@ class Finding:
     # the rule on the other side of a conflict
     what: str = ""
     witness: Witness | None = None
+    is_settled: bool = False
+    # a conflict of which the policy itself says who wins
 
     @property
     def is_harmful(self) -> bool:
         """Whether the policy does not do what its text seems to say; the others only waste words."""
-        return self.flaw in (Flaw.CONFLICT, Flaw.NEVER, Flaw.FORBIDDEN, Flaw.UNKNOWN)
+        return not self.is_settled and self.flaw in (Flaw.CONFLICT, Flaw.NEVER, Flaw.FORBIDDEN, Flaw.UNKNOWN)
 
 
 def check(policy: Policy, vocabulary: Vocabulary) -> tuple[Finding, ...]:
@@ -118,4 +120,5 @@ def _conflicts(forms: Forms) -> Iterator[Finding]:
                     other=other,
                     what=f"both meet {tell(forms.space, shared[:3])}; {ending}",
                     witness=state(forms.space, box, stage),
+                    is_settled=bool(form.policy.conflicts) and Conflict.INVALID not in strategies and len(strategies) == 1,
                 )

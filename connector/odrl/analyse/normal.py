@@ -31,6 +31,7 @@ from connector.odrl.model import (
     Policy,
     PolicyType,
 )
+from connector.odrl.standing import standing
 from connector.odrl.vocabulary import Vocabulary
 
 _FOR_READERS = frozenset({"http://purl.org/dc/terms/title", "http://purl.org/dc/terms/description"})
@@ -115,7 +116,7 @@ def normal_forms(vocabulary: Vocabulary, *policies: Policy) -> Forms:
 
     Raises: Beyond when the boxes are too many; PolicyError when a policy expands beyond all measure.
     """
-    agreed = [named(policy) for policy in policies]
+    agreed = [named(standing(policy, vocabulary)) for policy in policies]
     space = Space(vocabulary, *agreed)
     return Forms(space=space, policies=tuple(_normal(space, *pair) for pair in zip(agreed, space.rules, strict=True)))
 

@@ -1,0 +1,99 @@
+"""Constraints of a profile that stand for others: `DataUsageEndDate eq 2027-01-01` means use until then, not on that day.
+
+A profile says it with its operand, by operator; `{}` is the value as it was written:
+
+    "stands_for": {"eq": {"leftOperand": "inForceDate", "operator": "lteq", "rightOperand": "contractAgreement+{}d"}}
+
+Policies are kept, compared for equality and sent as they were written; what is judged is what they stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from connector.odrl.model import (
+    ActionRef,
+    AnyConstraint,
+    Constraint,
+    Duty,
+    LogicalConstraint,
+    LogicalOperand,
+    Operator,
+    Permission,
+    Policy,
+    Prohibition,
+    Rule,
+    Value,
+)
+from connector.odrl.operands import right_side
+from connector.odrl.truth import Unknown
+from connector.odrl.vocabulary import Vocabulary
+
+
+def standing(policy: Policy, vocabulary: Vocabulary) -> Policy:
+    """The policy with each constraint in place that another one stands for; the policy itself when there is none."""
+    if not any(operand.stands_for for operand in vocabulary.operands.values()):
+        return policy
+    reading = _Reading(vocabulary)
+    changed = replace(
+        policy,
+        permissions=tuple(map(reading.permission, policy.permissions)),
+        prohibitions=tuple(map(reading.prohibition, policy.prohibitions)),
+        obligations=tuple(map(reading.duty, policy.obligations)),
+    )
+    return changed if reading.is_changed else policy
+
+
+class _Reading:
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.is_changed = False
+
+    def permission(self, rule: Permission) -> Permission:
+        return replace(rule, **self.common(rule), duties=tuple(map(self.duty, rule.duties)))
+
+    def prohibition(self, rule: Prohibition) -> Prohibition:
+        return replace(rule, **self.common(rule), remedies=tuple(map(self.duty, rule.remedies)))
+
+    def duty(self, rule: Duty) -> Duty:
+        return replace(rule, **self.common(rule), consequences=tuple(map(self.duty, rule.consequences)))
+
+    def common(self, rule: Rule) -> dict[str, Any]:
+        return {
+            "constraints": tuple(map(self.constraint, rule.constraints)),
+            "actions": tuple(map(self.action, rule.actions)),
+        }
+
+    def action(self, action: ActionRef) -> ActionRef:
+        if not action.refinements:
+            return action
+        return replace(action, refinements=tuple(map(self.constraint, action.refinements)))
+
+    def constraint(self, one: AnyConstraint) -> AnyConstraint:
+        if isinstance(one, LogicalConstraint):
+            return replace(one, members=tuple(map(self.constraint, one.members)))
+        operand = self.vocabulary.operand(one.left)
+        template = operand.stands_for.get(one.operator) if operand is not None and operand.stands_for else None
+        # what its own profile does not allow stands for nothing: it stays, and is judged as what it is
+        if operand is None or template is None or len(one.right) != 1 or isinstance(right_side(one, operand), Unknown):
+            return one
+        self.is_changed = True
+        return _filled(template, one)
+
+
+def _filled(template: Mapping[str, Any], one: Constraint) -> AnyConstraint:
+    joins = [operand for operand in LogicalOperand if operand in template]
+    if joins:
+        members = tuple(_filled(member, one) for member in template[joins[0]])
+        return LogicalConstraint(operand=joins[0], members=members, uid=one.uid, where=one.where)
+    right = template["rightOperand"]
+    texts = right if isinstance(right, list) else [right]
+    return Constraint(
+        left=template["leftOperand"],
+        operator=Operator(template["operator"]),
+        right=tuple(Value(text=str(text).replace("{}", one.right[0].text.strip())) for text in texts),
+        uid=one.uid,
+        where=one.where,
+    )
