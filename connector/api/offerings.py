@@ -81,5 +81,11 @@ class ContractDefinition(Asked):
         max_length=512,
         description="Template of the offer's id; `{definition}` and `{dataset}` are filled in.",
     )
+    legal_only: tuple[str, ...] = Field(
+        (),
+        max_length=100,
+        description="Left operands of the policy that are agreed and not technically enforced; nobody else may be expected to.",
+        examples=[["spatial"]],
+    )
     rules: tuple[Rule, ...] = Field((), description="Automation rules for negotiations about these offers.")
     approval: Literal["auto", "manual"] = Field("auto", description="`manual` holds every request for a person.")

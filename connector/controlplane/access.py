@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
-from connector.controlplane.policy import Judge
+from connector.controlplane.policy import Case, Judge
+from connector.controlplane.usage import Usages
 from connector.dsp.tables import Kind, State
 from connector.dsp.transfer import Access, Transfer, promoted
 from connector.errors import Conflict, Forbidden, Gone, Unauthenticated
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
-from connector.ports.dataplane import Grant
+from connector.ports.dataplane import Grant, Use
 from connector.ports.identity import TokenSource
 from connector.ports.store import Change, Key, Snapshot, Store
 
@@ -26,39 +29,72 @@ class DataAccess:
     """Implements the port `Authorizer`."""
 
     def __init__(
-        self, store: Store, participants: Participants, offerings: Offerings, judge: Judge, tokens: TokenSource, clock: Clock
+        self,
+        store: Store,
+        participants: Participants,
+        offerings: Offerings,
+        judge: Judge,
+        usages: Usages,
+        tokens: TokenSource,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._participants = participants
         self._offerings = offerings
         self._judge = judge
+        self._usages = usages
         self._tokens = tokens
         self._clock = clock
 
-    async def may_pull(self, participant: str, pid: str, token: str | None) -> Grant:
-        """What a consumer that shows `token` may read from our transfer `pid`.
+    async def may_pull(self, participant: str, pid: str, token: str | None, *, is_look: bool = False) -> Grant:
+        """What a consumer that shows `token` may read from our transfer `pid`; a look hands out no data and is no use of it.
 
         Raises: Unauthenticated, Forbidden with the reason, Gone, NotFound when the asset was deleted.
         """
         transfer = await self._proven(participant, pid, token)
         if not transfer.is_provider or transfer.is_push:
             raise Unauthenticated("no such data")
-        agreement = await self._store.agreement(participant, transfer.agreement_id)
+        source = await self._offerings.source(participant, transfer.dataset)
+        case = await self._case(transfer, await self._tokens.claims_of(participant, transfer.peer))
+        if is_look:
+            await self._look(transfer, case)
+            return Grant(transfer=transfer, source=source)
+        return Grant(transfer=transfer, source=source, use=await self._usages.reserve(transfer, case))
+
+    async def may_send(self, transfer: Transfer) -> None:
+        """Let a push count from its start on: of many that start at once no more go on than the terms allow.
+
+        Raises: Forbidden with the reason.
+        """
+        case = await self._case(transfer, await self._tokens.claims_of(transfer.participant, transfer.peer))
+        await self._usages.reserve(transfer, case, is_push=True)
+
+    async def may_collect(self, participant: str, transfer: Transfer) -> Use:
+        """The use that our own people make of the data of `transfer`, as its consumer: judged by our own book.
+
+        Raises: Forbidden with the reason.
+        """
+        return await self._usages.reserve(transfer, await self._case(transfer, {}))
+
+    async def _case(self, transfer: Transfer, claims: Mapping[str, Any]) -> Case:
+        agreement = await self._store.agreement(transfer.participant, transfer.agreement_id)
         if agreement is None:
             raise Forbidden("the agreement is gone", where=transfer.agreement_id)
-        claims = await self._tokens.claims_of(participant, transfer.peer)
-        told = (await self._participants.context(participant)).disclosure
-        judgement, _ = self._judge.transfer(transfer, agreement, claims, self._clock.now(), Stage.REQUEST, told)
-        if not judgement.is_acceptable:
-            raise Forbidden("; ".join(judgement.reasons), where=transfer.agreement_id)
-        return Grant(transfer=transfer, source=await self._offerings.source(participant, transfer.dataset))
+        context = await self._participants.context(transfer.participant)
+        return Case(context=context, agreement=agreement, claims=claims)
+
+    async def _look(self, transfer: Transfer, case: Case) -> None:
+        book = await self._usages.book(case.agreement)
+        answer = self._judge.transfer(transfer, replace(case, book=book), self._clock.now(), Stage.REQUEST, also=1)
+        if not answer.judgement.is_acceptable:
+            raise Forbidden("; ".join(answer.judgement.reasons), where=transfer.agreement_id)
 
     async def renew(self, participant: str, pid: str, token: str | None, access: Access) -> None:
         """Let `access` open transfer `pid`, too, for whoever shows `token`; when it is first used, it alone does.
 
         Raises: as `may_pull`; Conflict while a start with a fresh address is on its way.
         """
-        await self.may_pull(participant, pid, token)
+        await self.may_pull(participant, pid, token, is_look=True)
 
         def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
             if snapshot.process is None or not snapshot.process.is_open:

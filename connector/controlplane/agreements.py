@@ -5,7 +5,7 @@ Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Contract Agre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -33,8 +33,8 @@ def agreed_tree(negotiation: Negotiation, id_: str, *, provider: str, now: datet
     }
 
 
-def agreement_of(negotiation: Negotiation) -> Agreement:
-    """What is kept of the agreement that `negotiation` has reached."""
+def agreement_of(negotiation: Negotiation, legal_only: tuple[str, ...] = ()) -> Agreement:
+    """What is kept of the agreement that `negotiation` has reached; the operands `legal_only` are not judged here."""
     tree = negotiation.agreement or (negotiation.in_flight.cargo.agreement if negotiation.in_flight else None)
     assert tree is not None
     return Agreement(
@@ -50,6 +50,7 @@ def agreement_of(negotiation: Negotiation) -> Agreement:
         purpose=negotiation.purpose,
         negotiation=negotiation.pid,
         signed_at=moment(tree.get("timestamp")) or negotiation.updated_at,
+        legal_only=legal_only,
     )
 
 
@@ -93,10 +94,20 @@ class Agreements:
         self._participants = participants
         self._clock = clock
         self._ender: Ender | None = None
+        self._begun: Callable[[Agreement], Awaitable[None]] | None = None
 
     def connect(self, ender: Ender) -> None:
         """Name the use case that ends transfers."""
         self._ender = ender
+
+    def tell(self, begun: Callable[[Agreement], Awaitable[None]]) -> None:
+        """Name who is told of each agreement that has just been kept."""
+        self._begun = begun
+
+    async def begun(self, agreement: Agreement) -> None:
+        """Tell of an agreement that has just been kept."""
+        if self._begun is not None:
+            await self._begun(agreement)
 
     async def get(self, participant: str, id_: str) -> Agreement:
         """The agreement.
@@ -141,6 +152,7 @@ class Agreements:
             signed_at=moment(tree.get("timestamp")) or self._clock.now(),
         )
         await self._store.put_agreement(agreement, is_new=True)
+        await self.begun(agreement)
         return agreement
 
     async def end(self, participant: str, id_: str, reason: str) -> Agreement:

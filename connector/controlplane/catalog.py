@@ -108,20 +108,20 @@ class Catalogs:
         if is_same_for_all and key in self._pages:
             self._pages.move_to_end(key)
             return self._pages[key]
-        page = self._page(context, shelf, self._visible(shelf, caller), window)
+        page = self._page(context, shelf, self._visible(context, shelf, caller), window)
         if is_same_for_all:
             self._pages[key] = page
             if len(self._pages) > _KEPT_PAGES:
                 self._pages.popitem(last=False)
         return page
 
-    def _visible(self, shelf: Shelf, caller: Caller | None) -> list[tuple[str, Item, tuple[Terms, ...]]]:
+    def _visible(self, context: Context, shelf: Shelf, caller: Caller | None) -> list[tuple[str, Item, tuple[Terms, ...]]]:
         now = self._clock.now()
         found: list[tuple[str, Item, tuple[Terms, ...]]] = []
         for id_, item in shelf.items.items():
             terms = item.terms
             if caller is not None:
-                terms = tuple(t for t in terms if self._judge.may_see(t, caller.id, caller.claims, now))
+                terms = tuple(t for t in terms if self._judge.may_see(t, caller.id, caller.claims, now, context))
             if terms:
                 found.append((id_, item, terms))
         return found
@@ -152,7 +152,7 @@ class Catalogs:
         context = await self._participants.context(participant)
         item = (await self._offerings.shelf(participant)).items.get(id_)
         now = self._clock.now()
-        terms = tuple(t for t in item.terms if self._judge.may_see(t, caller.id, caller.claims, now)) if item else ()
+        terms = tuple(t for t in item.terms if self._judge.may_see(t, caller.id, caller.claims, now, context)) if item else ()
         if item is None or not terms:
             raise NotFound("there is no such dataset", where=id_, mend="take ids from a fresh catalogue")
         return shapes.encode(shapes.dataset(_service(context), _described(item, terms)))
@@ -161,7 +161,7 @@ class Catalogs:
         """The whole catalogue as its operator sees it: every offer, whoever may see it."""
         context = await self._participants.context(participant)
         shelf = await self._offerings.shelf(participant)
-        datasets = [_described(item, terms) for _, item, terms in self._visible(shelf, None)]
+        datasets = [_described(item, terms) for _, item, terms in self._visible(context, shelf, None)]
         return shapes.catalog(_service(context), datasets)
 
     # --- theirs

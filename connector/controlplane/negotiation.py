@@ -15,7 +15,7 @@ from connector.controlplane.agreements import Agreements, lost_agreement
 from connector.controlplane.decisions import Choice, act_named
 from connector.controlplane.delivery import Delivery
 from connector.controlplane.negotiation_course import Desk, NegotiationCourse
-from connector.controlplane.offerings import Offerings, Shelf, Terms
+from connector.controlplane.offerings import Offerings, Terms
 from connector.controlplane.participants import Participants
 from connector.controlplane.peers import Peers
 from connector.controlplane.policy import Judge
@@ -82,7 +82,7 @@ class Negotiations:
         desk = await self._desk(participant, caller.claims)
         is_request = isinstance(message, m.ContractRequestMessage)
         peer_pid = message.consumer_pid if isinstance(message, m.ContractRequestMessage) else message.provider_pid
-        terms = self._terms(desk.shelf, message.offer, caller) if isinstance(message, m.ContractRequestMessage) else None
+        terms = self._terms(desk, message.offer, caller) if isinstance(message, m.ContractRequestMessage) else None
         if message.callback_address is not None:
             self._outbound.vet(message.callback_address)
         pid, now = new_urn(), self._clock.now()
@@ -113,9 +113,9 @@ class Negotiations:
 
         return await self._commit(key, decide, received=received.message_id)
 
-    def _terms(self, shelf: Shelf, offer: Mapping[str, Any], caller: Caller) -> Terms:
-        terms = shelf.offers.get((str(offer.get("target")), str(offer.get("@id"))))
-        if terms is None or not self._judge.may_see(terms, caller.id, caller.claims, self._clock.now()):
+    def _terms(self, desk: Desk, offer: Mapping[str, Any], caller: Caller) -> Terms:
+        terms = desk.shelf.offers.get((str(offer.get("target")), str(offer.get("@id"))))
+        if terms is None or not self._judge.may_see(terms, caller.id, caller.claims, self._clock.now(), desk.context):
             raise BadMessage(
                 "there is no such offer for this dataset",
                 where="offer.@id",
@@ -323,6 +323,8 @@ class Negotiations:
                 observe.info("negotiation.step", pid=process.pid, peer=process.peer, act=record.event, state=record.state)
             if change.agreement is not None and change.agreement.ended_at is not None:
                 await self._agreements.end_transfers(change.agreement)
+            elif change.agreement is not None:
+                await self._agreements.begun(change.agreement)
         return change
 
     async def _commit(self, key: Key | PeerKey, decide: Any, *, received: str | None) -> bytes:

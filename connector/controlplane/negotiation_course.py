@@ -51,7 +51,7 @@ class NegotiationCourse:
                     return self._judge.agreement(process, desk.context.id)
                 return self._judge.offer(process, desk.context.id)
             terms = desk.shelf.terms_of(process.dataset, process.definition)
-            return self._judge.request(process, terms, desk.claims, now, desk.context.disclosure)
+            return self._judge.request(process, terms, desk.claims, now, desk.context)
 
         return judge
 
@@ -88,7 +88,7 @@ class NegotiationCourse:
             records=step.records,
             due=due,
             # the provider keeps it as the finalisation leaves: a quick consumer's transfer request may overtake the ack
-            agreement=agreement_of(process) if is_final or sends_finalize else None,
+            agreement=agreement_of(process, _left(process, desk)) if is_final or sends_finalize else None,
         )
 
     def _followed(self, step: Step[Negotiation], choice: Choice, desk: Desk) -> Step[Negotiation]:
@@ -159,3 +159,11 @@ class NegotiationCourse:
         return steps.act(
             process, choice.act, message_id=new_urn(), now=now, cause=choice.cause, offer=offer, agreement=agreement
         )
+
+
+def _left(process: Negotiation, desk: Desk) -> tuple[str, ...]:
+    """The operands that a provider leaves to the law, or to the consumer's connector."""
+    definition = desk.shelf.definitions.get(process.definition or "")
+    if process.role is Role.CONSUMER or definition is None:
+        return ()
+    return tuple(dict.fromkeys((*definition.legal_only, *desk.context.consumer_operands)))

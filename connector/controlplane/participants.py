@@ -5,13 +5,16 @@ A context is the frame of everything: no document, process, address or log line 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from connector import settings as configured
 from connector.errors import CallerError, Conflict, NotFound
 from connector.odrl.explain import Disclosure
+from connector.odrl.truth import DutyMode
 from connector.ports.clock import Clock
+from connector.ports.decisions import KeptInputs
 from connector.ports.store import Document, Store
 
 NODE = "@node"
@@ -37,6 +40,16 @@ class Context:
     is_approval_manual: bool = False
     disclosure: Disclosure = Disclosure.FULL
     """How much of a refusal's reasons a peer is told."""
+    duty_mode: DutyMode = DutyMode.REQUIRE_FULFILLED
+    """When an open duty blocks."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What is so where it uses data itself, by left operand."""
+    consumer_operands: tuple[str, ...] = ()
+    """Left operands that its consumers' connectors judge."""
+    kept_inputs: KeptInputs = KeptInputs.ALL
+    """Of which decisions the journal keeps the inputs."""
+    is_catalog_logged: bool = False
+    """Whether decisions about who sees an offer are kept, too."""
     longest_wait: timedelta = timedelta(days=30)
     """How long a process may stand still."""
     membership: configured.Membership | None = None
@@ -122,6 +135,11 @@ class Participants:
             page_size=found.page_size,
             is_approval_manual=found.approval == "manual",
             disclosure=Disclosure(found.disclosure),
+            duty_mode=DutyMode(found.duty_mode),
+            environment=found.environment,
+            consumer_operands=found.consumer_operands,
+            kept_inputs=KeptInputs(found.decision_inputs),
+            is_catalog_logged=found.log_catalog_decisions,
             longest_wait=timedelta(seconds=found.longest_wait_s),
             membership=(found.identity or self._settings.identity.membership) if found.id.startswith("did:") else None,
         )

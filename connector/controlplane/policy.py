@@ -1,70 +1,95 @@
 """The policy engine put to use: eligibility, the gate of a negotiation, access to offers and data, each with its reasons.
 
-What lives here: the questions the use cases ask, in their words, and the compiled policies they are asked of.
-What does not: the engine itself (`connector.odrl`) and which act follows from an answer (`decisions.py`).
+What lives here: the questions the use cases ask, in their words, the compiled policies they are asked of, and the note that each
+answer leaves in the decision log. What does not: the engine itself (`connector.odrl`), which act follows from an answer
+(`decisions.py`), and how uses are counted (`usage.py`).
 """
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
+from connector.controlplane import books
 from connector.controlplane.decisions import Judgement
+from connector.controlplane.kept import Kept, kept
 from connector.controlplane.offerings import Terms
+from connector.controlplane.participants import Context
 from connector.dsp.negotiation import Agreement, Negotiation, rules_of
+from connector.dsp.tables import Role
 from connector.dsp.transfer import Transfer
 from connector.errors import PolicyError
-from connector.odrl import canonical, explain, jsonld, wire
-from connector.odrl.compile import Compiled
-from connector.odrl.compile import compile as compile_policy
+from connector.odrl import canonical, enforce, explain, jsonld, wire
 from connector.odrl.evaluate import decide
 from connector.odrl.explain import Disclosure
-from connector.odrl.model import Policy, PolicyType
-from connector.odrl.truth import Decision, Request, Stage, World
+from connector.odrl.model import Policy
+from connector.odrl.truth import Decision, DutyMode, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
+from connector.ports.decisions import Made, Question, Subject
+from connector.ports.ledger import Book
 
 _KEPT = 10_000
+_QUESTIONS: Mapping[Stage, Question] = {
+    Stage.TRANSFER: Question.TRANSFER,
+    Stage.ONGOING: Question.ONGOING,
+    Stage.REQUEST: Question.REQUEST,
+}
+EMPTY = Book()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Who wants to do what, and what is known of them."""
+class Case:
+    """Everything that a decision about a transfer looks at, gathered before."""
 
-    party: str
-    target: str
+    context: Context
+    agreement: Agreement
     claims: Mapping[str, Any]
-    purpose: str | None = None
-    action: str = "use"
+    """What is attested about the consumer."""
+    book: Book = EMPTY
+    """Under the agreement, as it was when this was gathered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a question about data."""
+
+    judgement: Judgement
+    valid_until: datetime | None = None
+    """The first instant at which it can change by the clock alone."""
+    used: tuple[str, ...] = ()
+    """Keys of the rules that the act is a use of, when it is permitted."""
 
 
 class Judge:
-    """Answers questions about policies; keeps what it has compiled."""
+    """Answers questions about policies; keeps what it has compiled, and tells `note` each decision."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, note: Callable[[Made], None] | None = None) -> None:
         self.vocabulary = vocabulary
-        self._compiled: OrderedDict[str, Compiled] = OrderedDict()
+        self._note = note
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
 
     # --- negotiations
 
     def request(
-        self, process: Negotiation, terms: Terms | None, claims: Mapping[str, Any], now: datetime, told: Disclosure
+        self, process: Negotiation, terms: Terms | None, claims: Mapping[str, Any], now: datetime, context: Context
     ) -> Judgement:
-        """What a provider makes of the terms that a consumer asks for; `told` is how much of a refusal a peer learns."""
+        """What a provider makes of the terms that a consumer asks for."""
         if terms is None:
             return Judgement(is_acceptable=False, is_refused=True, reasons=("this dataset is no longer offered",))
-        asked = Asked(party=process.peer, target=process.dataset, claims=claims, purpose=process.purpose)
-        decision = self.decide(terms.policy_key, terms.policy, asked, Stage.NEGOTIATE, now)
+        decision = self._on_offer(terms, process, claims, now, context)
         if not decision.is_permitted:
-            return _refused(decision, told)
+            return _refused(decision, context.disclosure)
         if rules_of(process.offer) == rules_of(terms.tree):
             return Judgement(is_acceptable=True)
         try:
             wanted = jsonld.read(process.offer, "offer")
         except PolicyError as fault:
-            return Judgement(is_acceptable=False, is_refused=True, reasons=(str(fault),))
+            return _told(context.disclosure, is_refused=True, reasons=(str(fault),))
         # loaded when terms first differ: a node that never meets other terms starts sooner and smaller without it
         from connector.odrl import compare
 
@@ -73,13 +98,12 @@ class Judge:
             case compare.VerdictKind.WITHIN:
                 return Judgement(is_acceptable=True)
             case compare.VerdictKind.NEAR:
-                return Judgement(
-                    is_acceptable=False, is_near=True, reasons=verdict.reasons, counter=_counter(terms, verdict.counter)
-                )
+                counter = _counter(terms, verdict.counter)
+                return _told(context.disclosure, is_near=True, reasons=verdict.reasons, counter=counter)
             case compare.VerdictKind.OUTSIDE:
-                return Judgement(is_acceptable=False, is_refused=True, reasons=verdict.reasons)
+                return _told(context.disclosure, is_refused=True, reasons=verdict.reasons)
             case _:
-                return Judgement(is_acceptable=False, reasons=verdict.reasons)
+                return _told(context.disclosure, reasons=verdict.reasons)
 
     def offer(self, process: Negotiation, own_id: str) -> Judgement:
         """What a consumer makes of a provider's offer: does it grant at least what was asked for?"""
@@ -112,60 +136,158 @@ class Judge:
             faults.append(str(fault))
         return Judgement(is_acceptable=not faults, reasons=tuple(faults))
 
+    def _on_offer(
+        self, terms: Terms, process: Negotiation, claims: Mapping[str, Any], now: datetime, context: Context
+    ) -> Decision:
+        subject = Subject(
+            participant=context.name,
+            question=Question.NEGOTIATE,
+            role=Role.PROVIDER,
+            about=terms.offer_id,
+            peer=process.peer,
+            dataset=terms.dataset,
+            process=process.pid,
+            kept=context.kept_inputs,
+        )
+        params = {"purpose": process.purpose} if process.purpose is not None else {}
+        request = Request(action="use", target=terms.dataset, party=process.peer, params=params)
+        left = frozenset((*terms.definition.legal_only, *context.consumer_operands))
+        found = self._compiled(f"{terms.policy_key}:{','.join(sorted(left))}", terms.policy, left)
+        return self._decide(found, request, World(now=now, claims=claims), Stage.NEGOTIATE, subject, context.duty_mode)
+
     # --- the catalogue
 
-    def may_see(self, terms: Terms, party: str, claims: Mapping[str, Any], now: datetime) -> bool:
+    def may_see(self, terms: Terms, party: str, claims: Mapping[str, Any], now: datetime, context: Context) -> bool:
         """True when `party` may see an offer at all; without an access policy every proven caller may."""
-        if terms.access is None:
+        access = terms.access
+        if access is None:
             return True
-        asked = Asked(party=party, target=terms.dataset, claims=claims)
+        subject = Subject(
+            participant=context.name,
+            question=Question.CATALOG,
+            role=Role.PROVIDER,
+            about=terms.offer_id,
+            peer=party,
+            dataset=terms.dataset,
+            kept=context.kept_inputs,
+        )
+        request = Request(action="use", target=terms.dataset, party=party)
+        found = self._compiled(terms.access_key, access)
         # an access policy is about this very moment: nothing of it is left for a later stage
-        return self.decide(terms.access_key, terms.access, asked, Stage.REQUEST, now).is_permitted
+        decision = self._decide(
+            found,
+            request,
+            World(now=now, claims=claims),
+            Stage.REQUEST,
+            subject if context.is_catalog_logged else None,
+            context.duty_mode,
+        )
+        return decision.is_permitted
 
-    # --- transfers
+    # --- data
 
-    def transfer(
-        self, process: Transfer, agreement: Agreement, claims: Mapping[str, Any], now: datetime, stage: Stage, told: Disclosure
-    ) -> tuple[Judgement, datetime | None]:
-        """Whether data may flow under `agreement`, and the first instant at which that can change by the clock alone."""
+    def terms_of(self, agreement: Agreement, known: frozenset[str] = enforce.SUPPLIED) -> Kept:
+        """The agreement's policy, ready to be asked; `known` is what its consumer knows of its own use.
+
+        Raises: PolicyError when it cannot be read.
+        """
+        key = f"agreement:{agreement.participant}:{agreement.id}:{agreement.signed_at.isoformat()}"
+        found = self._kept.get(key)
+        if found is None:
+            policy = jsonld.read(agreement.policy, "agreement")
+            words = frozenset(agreement.legal_only)
+            if agreement.role is Role.CONSUMER:
+                words |= enforce.left_to_others(policy, self.vocabulary, known)
+            found = self._compiled(key, policy, words)
+        return found
+
+    def transfer(self, process: Transfer, case: Case, now: datetime, stage: Stage, *, also: int = 0) -> Answer:
+        """Whether data may flow under the agreement; `also` is how many uses are counted in besides those on record."""
+        agreement, told = case.agreement, case.context.disclosure
         if agreement.ended_at is not None:
             why = f"the agreement ended at {agreement.ended_at.isoformat()}" + (
                 f": {agreement.end_reason}" if agreement.end_reason else ""
             )
-            return Judgement(is_acceptable=False, is_refused=True, reasons=(why,)), None
-        asked = Asked(
-            party=agreement.consumer,
-            target=agreement.dataset,
-            claims=claims,
-            purpose=process.purpose or agreement.purpose,
-        )
-        key = f"agreement:{agreement.participant}:{agreement.id}:{agreement.signed_at.isoformat()}"
+            shown = why if told is Disclosure.FULL else "the agreement has ended"
+            return Answer(judgement=Judgement(is_acceptable=False, is_refused=True, reasons=(shown,), whole=(why,)))
         try:
-            policy = self._compiled[key].policy if key in self._compiled else jsonld.read(agreement.policy, "agreement")
+            terms = self.terms_of(agreement, enforce.SUPPLIED.union(case.context.environment))
         except PolicyError as fault:
-            return Judgement(is_acceptable=False, is_refused=True, reasons=(str(fault),)), None
-        decision = self.decide(key, policy, asked, stage, now, agreed_at=agreement.signed_at)
-        if decision.is_permitted:
-            return Judgement(is_acceptable=True), decision.valid_until
-        return _refused(decision, told), decision.valid_until
+            return Answer(judgement=_told(told, is_refused=True, reasons=(str(fault),)))
+        is_ours = agreement.role is Role.CONSUMER
+        subject = Subject(
+            participant=agreement.participant,
+            question=Question.COLLECT if is_ours else _QUESTIONS[stage],
+            role=agreement.role,
+            about=agreement.id,
+            peer=agreement.peer,
+            dataset=agreement.dataset,
+            process=process.pid,
+            kept=case.context.kept_inputs,
+        )
+        request = use_of(agreement, process, case.context.environment if is_ours else {})
+        world = books.world(
+            case.book, terms, now, agreement.signed_at, case.claims, also=also, is_ongoing=stage is Stage.ONGOING
+        )
+        decision = self._decide(terms, request, world, stage, subject, case.context.duty_mode)
+        if not decision.is_permitted:
+            return Answer(judgement=_refused(decision, told), valid_until=decision.valid_until)
+        return Answer(
+            judgement=Judgement(is_acceptable=True),
+            valid_until=decision.valid_until,
+            used=terms.used(decision, request.action),
+        )
+
+    def would_permit(self, terms: Kept, request: Request, world: World, duty_mode: DutyMode) -> bool:
+        """Whether one request would be permitted; nobody has asked, so nothing is noted."""
+        return self._decide(terms, request, world, Stage.REQUEST, None, duty_mode).is_permitted
 
     # --- the engine
 
-    def decide(
-        self, key: str, policy: Policy, asked: Asked, stage: Stage, now: datetime, *, agreed_at: datetime | None = None
+    def _compiled(self, key: str, policy: Policy, legal_only: Iterable[str] = ()) -> Kept:
+        """`policy`, compiled once for each `key`; the operands `legal_only` are agreed, and not judged."""
+        found = self._kept.get(key)
+        if found is None:
+            names = frozenset(legal_only)
+            words = enforce.marked(self.vocabulary, names) if names else self.vocabulary
+            found = self._kept[key] = kept(policy, words)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+    def _decide(
+        self, terms: Kept, request: Request, world: World, stage: Stage, subject: Subject | None, duty_mode: DutyMode
     ) -> Decision:
-        """The engine's decision on `policy`, compiled once for each `key`."""
-        compiled = self._compiled.get(key)
-        if compiled is None:
-            # an offer grants nothing by itself: the question is what it would grant once agreed
-            compiled = compile_policy(replace(policy, type=PolicyType.AGREEMENT), self.vocabulary)
-            self._compiled[key] = compiled
-            if len(self._compiled) > _KEPT:
-                self._compiled.popitem(last=False)
-        params = {"purpose": asked.purpose} if asked.purpose is not None else {}
-        request = Request(action=asked.action, target=asked.target, party=asked.party, params=params)
-        world = World(now=now, claims=asked.claims, agreed_at=agreed_at)
-        return decide(compiled, request, world, stage=stage)
+        began = time.perf_counter_ns()
+        decision = decide(terms.compiled, request, world, stage=stage, duty_mode=duty_mode)
+        if self._note is not None and subject is not None:
+            micros = (time.perf_counter_ns() - began) // 1000
+            self._note(
+                Made(
+                    subject=subject,
+                    policy=terms.digest,
+                    request=request,
+                    world=world,
+                    decision=decision,
+                    duty_mode=duty_mode,
+                    micros=micros,
+                )
+            )
+        return decision
+
+
+def use_of(
+    agreement: Agreement, process: Transfer | None = None, environment: Mapping[str, str] = MappingProxyType({})
+) -> Request:
+    """The use of the agreement's data, with what the node knows of it: purpose, by which way the data goes, and for our own use
+    what is so where it happens."""
+    params: dict[str, object] = dict(environment)
+    purpose = (process.purpose if process is not None else None) or agreement.purpose
+    if purpose is not None:
+        params["purpose"] = purpose
+    if process is not None:
+        params["deliveryChannel"] = process.format
+    return Request(action="use", target=agreement.dataset, party=agreement.consumer, params=params)
 
 
 def _counter(terms: Terms, meet: Policy | None) -> dict[str, Any]:
@@ -180,3 +302,19 @@ def _refused(decision: Decision, told: Disclosure) -> Judgement:
     whole = explain.reasons(decision)
     reasons = whole if told is Disclosure.FULL else explain.reasons(decision, told)
     return Judgement(is_acceptable=False, is_refused=True, reasons=reasons, whole=whole)
+
+
+_SHORT = "the terms do not allow it"
+
+
+def _told(
+    told: Disclosure,
+    *,
+    reasons: tuple[str, ...],
+    is_near: bool = False,
+    is_refused: bool = False,
+    counter: Mapping[str, Any] | None = None,
+) -> Judgement:
+    """A judgement whose reasons are whole sentences about policies: a peer that may not learn names gets none of them."""
+    shown = reasons if told is Disclosure.FULL else (_SHORT,)
+    return Judgement(is_acceptable=False, is_near=is_near, is_refused=is_refused, reasons=shown, whole=reasons, counter=counter)

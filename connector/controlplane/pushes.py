@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from connector.controlplane.access import DataAccess
 from connector.controlplane.jobs import Failed, Pace
 from connector.controlplane.offerings import Offerings
 from connector.dsp.process import Process, entry
 from connector.dsp.tables import Kind, State
 from connector.dsp.transfer import Transfer
-from connector.errors import ConfigurationError, NotFound
+from connector.errors import ConfigurationError, Forbidden, NotFound
 from connector.ports.dataplane import DataPlane, Source
 from connector.ports.jobs import Job, NewJob
 from connector.ports.store import Key, Store
@@ -29,6 +30,10 @@ class Ender(Protocol):
 
     async def failed(self, participant: str, pid: str, reason: str) -> None:
         """Moving has failed for good."""
+        ...
+
+    async def refused(self, participant: str, pid: str, reason: str) -> None:
+        """The terms do not allow it."""
         ...
 
 
@@ -50,10 +55,11 @@ def job_of(process: Process | None) -> NewJob | None:
 class Pushes:
     """Does the jobs."""
 
-    def __init__(self, store: Store, offerings: Offerings, data_plane: DataPlane, ender: Ender) -> None:
+    def __init__(self, store: Store, offerings: Offerings, data_plane: DataPlane, access: DataAccess, ender: Ender) -> None:
         self._store = store
         self._offerings = offerings
         self._data_plane = data_plane
+        self._access = access
         self._ender = ender
 
     async def push(self, job: Job) -> Failed | None:
@@ -63,6 +69,10 @@ class Pushes:
             return None
         try:
             source: Source = await self._offerings.source(process.participant, process.dataset)
+            await self._access.may_send(process)
+        except Forbidden as fault:
+            await self._ender.refused(process.participant, process.pid, fault.what)
+            return None
         except (NotFound, ConfigurationError) as fault:
             await self._ender.failed(process.participant, process.pid, str(fault))
             return None

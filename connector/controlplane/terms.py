@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connector.controlplane.offerings import Shelf
+from connector.controlplane.offerings import Item, Shelf
 from connector.controlplane.process import new_urn
 from connector.dsp import messages as m
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.tables import Role
-from connector.errors import CallerError, NotFound
+from connector.errors import BadMessage, CallerError, NotFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,23 @@ class TransferWish:
     purpose: str | None = None
     destination: m.DataAddress | None = None
     """Push: where the provider delivers; None lets this node receive the data."""
+
+
+def destination_of(message: m.TransferRequestMessage, item: Item | None) -> str | None:
+    """Where the consumer wants a push; None for a pull. `item` is what we offer of the dataset by now.
+
+    Raises: BadMessage for a format that we do not offer, or a push without an address.
+    """
+    if item is not None and message.format not in item.formats:
+        raise BadMessage(
+            f"`{message.format}` is not offered for this dataset", where="format", mend=f"one of: {', '.join(item.formats)}"
+        )
+    if not message.format.upper().endswith("-PUSH"):
+        return None
+    url = message.data_address.endpoint_url() if message.data_address else None
+    if url is None:
+        raise BadMessage("a push needs to know where to", where="dataAddress.endpoint", mend="send the address to deliver to")
+    return url
 
 
 def opening_terms(shelf: Shelf, wish: NegotiationWish) -> tuple[dict[str, Any], str | None]:

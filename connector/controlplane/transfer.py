@@ -19,8 +19,10 @@ from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Judge
 from connector.controlplane.process import digest_of, happened, held, new_urn
 from connector.controlplane.pushes import job_of
-from connector.controlplane.terms import TransferWish
-from connector.controlplane.transfer_course import Desk, TransferCourse
+from connector.controlplane.reviews import Reviews
+from connector.controlplane.terms import TransferWish, destination_of
+from connector.controlplane.transfer_course import Desk, TransferCourse, acknowledgement
+from connector.controlplane.usage import Usages
 from connector.dsp import messages as m
 from connector.dsp import transfer as steps
 from connector.dsp import wire
@@ -34,6 +36,7 @@ from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane
 from connector.ports.identity import Caller, TokenSource
+from connector.ports.ledger import Book
 from connector.ports.store import Attempt, Change, DueRow, Key, PeerKey, Snapshot, Store
 
 KIND = Kind.TRANSFER
@@ -54,6 +57,8 @@ class Transfers:
         outbound: OutboundClient,
         tokens: TokenSource,
         data_plane: DataPlane,
+        usages: Usages,
+        reviews: Reviews,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -64,10 +69,12 @@ class Transfers:
         self._outbound = outbound
         self._tokens = tokens
         self._data_plane = data_plane
+        self._usages = usages
         self._clock = clock
         self._course = TransferCourse(judge, data_plane, clock)
         delivery.connect(KIND, self)
         agreements.connect(self)
+        reviews.connect(self)
 
     # --- from peers
 
@@ -84,7 +91,12 @@ class Transfers:
             raise NotFound(
                 "there is no such agreement", where="agreementId", mend="name an agreement that you have with this provider"
             )
-        desk = Desk(context=await self._participants.context(participant), agreement=agreement, claims=caller.claims)
+        desk = Desk(
+            context=await self._participants.context(participant),
+            agreement=agreement,
+            claims=caller.claims,
+            book=await self._usages.book(agreement),
+        )
         await self._check_format(participant, agreement, message)
         self._outbound.vet(message.callback_address)
         pid, now = new_urn(), self._clock.now()
@@ -115,16 +127,8 @@ class Transfers:
 
     async def _check_format(self, participant: str, agreement: Agreement, message: m.TransferRequestMessage) -> None:
         item = (await self._offerings.shelf(participant)).items.get(agreement.dataset)
-        if item is not None and message.format not in item.formats:
-            raise BadMessage(
-                f"`{message.format}` is not offered for this dataset", where="format", mend=f"one of: {', '.join(item.formats)}"
-            )
-        if message.format.upper().endswith("-PUSH"):
-            url = message.data_address.endpoint_url() if message.data_address else None
-            if url is None:
-                raise BadMessage(
-                    "a push needs to know where to", where="dataAddress.endpoint", mend="send the address to deliver to"
-                )
+        url = destination_of(message, item)
+        if url is not None:
             self._outbound.vet(url)
 
     async def receive(self, participant: str, caller: Caller, pid: str, received: wire.Received[steps.Continuation]) -> bytes:
@@ -249,7 +253,12 @@ class Transfers:
     # --- from the data plane (port TransferEvents)
 
     async def completed(self, participant: str, pid: str, *, moved_bytes: int, digest: str | None) -> None:
-        """All bytes of a push are with the consumer: say so."""
+        """All bytes of a push are with the consumer: it counts as a use, and then we say so."""
+        process = await self._store.process(_key(participant, pid))
+        if isinstance(process, Transfer) and not process.is_ended:
+            desk = await self._desk(_key(participant, pid), None)
+            if desk.agreement is not None:
+                await self._usages.done(process, desk.case(desk.agreement), moved_bytes)
         await self._moved(participant, pid, moved_bytes, digest, Event.COMPLETE)
 
     async def received(self, participant: str, pid: str, *, moved_bytes: int, digest: str) -> None:
@@ -259,6 +268,11 @@ class Transfers:
     async def failed(self, participant: str, pid: str, reason: str) -> None:
         """Moving has failed for good: terminate, with the reason."""
         cause = Cause(by=By.DATA_PLANE, code="data-plane", reasons=(reason,))
+        await self._by_data_plane(participant, pid, Event.TERMINATE, cause, None)
+
+    async def refused(self, participant: str, pid: str, reason: str) -> None:
+        """Data that was about to be moved may not be: terminate, with the reason."""
+        cause = Cause(by=By.POLICY, code="not-permitted", reasons=(reason,))
         await self._by_data_plane(participant, pid, Event.TERMINATE, cause, None)
 
     async def _moved(self, participant: str, pid: str, moved_bytes: int, digest: str | None, event: Event | None) -> None:
@@ -320,6 +334,15 @@ class Transfers:
 
         await self._advance(row.key, decide)
 
+    async def review(self, participant: str, pid: str) -> None:
+        """Decide about a running transfer again; one that is not permitted any more is terminated."""
+        desk = await self._desk(_key(participant, pid), None)
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            return self._course.review(snapshot.process, desk) if snapshot.process is not None else Change()
+
+        await self._advance(_key(participant, pid), decide)
+
     async def take_up(self) -> None:
         """After a start: every push that should be running has its job, also where an earlier release began it without one."""
         keys = await self._store.running(KIND, (State.STARTED,))
@@ -337,7 +360,9 @@ class Transfers:
         if not isinstance(process, Transfer):
             return Desk(context=context, agreement=None, claims=claims or {})
         known = claims if claims is not None else await self._tokens.claims_of(key.participant, process.peer)
-        return Desk(context=context, agreement=await self._store.agreement(key.participant, process.agreement_id), claims=known)
+        agreement = await self._store.agreement(key.participant, process.agreement_id)
+        book = await self._usages.book(agreement) if agreement is not None else Book()
+        return Desk(context=context, agreement=agreement, claims=known, book=book)
 
     async def _transferred(self, key: Key, decide: Any) -> Transfer:
         change = await self._advance(key, decide)
@@ -367,17 +392,9 @@ class Transfers:
             await self._data_plane.stop(process.participant, process.pid)
             if State.STARTED in process.entries:
                 self._store.notice(_key(process.participant, process.pid))
+                if process.is_provider and process.is_push:
+                    await self._usages.let_go(process)
 
 
 def _key(participant: str, pid: str) -> Key:
     return Key(kind=KIND, participant=participant, pid=pid)
-
-
-def acknowledgement(process: Transfer) -> bytes:
-    """The state of `process` as its peer may know it."""
-    state = process.state or (process.in_flight.to if process.in_flight else State.TERMINATED)
-    return wire.encode(
-        m.TransferProcess(
-            provider_pid=process.provider_pid or wire.NIL, consumer_pid=process.consumer_pid or wire.NIL, state=state
-        )
-    )

@@ -12,10 +12,12 @@ from typing import Any
 
 from connector.controlplane.decisions import Choice, Judgement, choose, transfer_gate
 from connector.controlplane.participants import Context
-from connector.controlplane.policy import Judge
+from connector.controlplane.policy import EMPTY, Answer, Case, Judge
 from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long
 from connector.controlplane.pushes import job_of
+from connector.dsp import messages as m
 from connector.dsp import transfer as steps
+from connector.dsp import wire
 from connector.dsp.copies import replace
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import By, Cause, Due, Step, entry
@@ -25,6 +27,7 @@ from connector.errors import CallerError
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane
+from connector.ports.ledger import Book
 from connector.ports.store import Attempt, Change
 
 REVIEW = "review"
@@ -39,6 +42,12 @@ class Desk:
     context: Context
     agreement: Agreement | None
     claims: Mapping[str, Any]
+    book: Book = EMPTY
+    """Under the agreement, as far as its terms ask for it."""
+
+    def case(self, agreement: Agreement) -> Case:
+        """What the judge looks at."""
+        return Case(context=self.context, agreement=agreement, claims=self.claims, book=self.book)
 
 
 class TransferCourse:
@@ -54,23 +63,30 @@ class TransferCourse:
         if process.is_ended:
             return Change()
         if row.act == REVIEW:
-            return self._review(process, desk)
+            return self.review(replace(process, review_at=None), desk)
         if row.act == DEADLINE:
             return self._deadline(process, desk)
         if process.state is not row.state or entry(process) != row.entry or process.in_flight or process.hold is not None:
             return Change()
         event, now = Event(row.act), self._clock.now()
-        gate = transfer_gate(process, lambda p: self.judgement(p, desk)[0])
+        gate = transfer_gate(process, lambda p: self.judgement(p, desk).judgement)
         if not gate.allows(event):
             return held(process, f"`{event}` was due and is not allowed: {'; '.join(gate.refused[event])}", now)
         cause = Cause(by=By.RULE, reasons=(row.reason,) if row.reason else ())
         return self.change(self.do(process, Choice(act=event, cause=cause)), desk)
 
-    def _review(self, process: Transfer, desk: Desk) -> Change[Transfer]:
-        judgement, valid_until = self.judgement(process, desk, Stage.ONGOING)
-        if not judgement.is_acceptable:
-            return self.change(self.do(process, _ended(judgement)), desk)
-        return Change(due=_reviews(process, valid_until, self._clock.now()))
+    def review(self, process: Transfer, desk: Desk) -> Change[Transfer]:
+        """The change when a running transfer is decided about again; none when all stays as it is.
+
+        Raises: IllegalTransition, Conflict when it cannot be ended because it ends.
+        """
+        if process.is_ended or not process.is_provider or process.state not in (State.STARTED, State.SUSPENDED):
+            return Change()
+        answer = self.judgement(process, desk, Stage.ONGOING)
+        if not answer.judgement.is_acceptable:
+            return self.change(self.do(process, _ended(answer.judgement)), desk)
+        process, due = _reviewed(process, answer.valid_until, self._clock.now())
+        return Change(process=process, due=due) if due else Change()
 
     def _deadline(self, process: Transfer, desk: Desk) -> Change[Transfer]:
         if process.state not in (None, State.REQUESTED):
@@ -87,10 +103,13 @@ class TransferCourse:
             return Change(due=(replace(again, at=now + longest),))
         return self.change(step, desk)
 
-    def judgement(self, process: Transfer, desk: Desk, stage: Stage = Stage.TRANSFER) -> tuple[Judgement, datetime | None]:
+    def judgement(self, process: Transfer, desk: Desk, stage: Stage = Stage.TRANSFER) -> Answer:
+        """What the engine says of `process` at `stage`; before a transfer starts, one use more is counted in."""
         if desk.agreement is None:
-            return Judgement(is_acceptable=False, is_refused=True, reasons=("the agreement is gone",)), None
-        return self._judge.transfer(process, desk.agreement, desk.claims, self._clock.now(), stage, desk.context.disclosure)
+            return Answer(judgement=Judgement(is_acceptable=False, is_refused=True, reasons=("the agreement is gone",)))
+        return self._judge.transfer(
+            process, desk.case(desk.agreement), self._clock.now(), stage, also=1 if stage is Stage.TRANSFER else 0
+        )
 
     def change(
         self,
@@ -122,16 +141,17 @@ class TransferCourse:
         process, now = step.process, self._clock.now()
         due: tuple[Due, ...] = ()
         if process.is_provider and process.state is State.STARTED:
-            judgement, valid_until = self.judgement(process, desk, Stage.ONGOING)
-            if not judgement.is_acceptable:
+            answer = self.judgement(process, desk, Stage.ONGOING)
+            if not answer.judgement.is_acceptable:
                 # a consumer may resume whenever it likes; whether data may flow is asked each time
-                return step.then(lambda p: self.do(p, _ended(judgement))), due
-            due = _reviews(process, valid_until, now)
+                return step.then(lambda p: self.do(p, _ended(answer.judgement))), due
+            process, due = _reviewed(process, answer.valid_until, now)
+            step = replace(step, process=process)
             if resumed_by_peer and not process.is_push:
                 endpoint = self._data_plane.endpoint(process.participant, process.pid, process.format)
                 if endpoint is not None:
                     step = step.then(lambda p: steps.renew(p, endpoint.address, endpoint.access, message_id=new_urn(), now=now))
-        gate = transfer_gate(process, lambda p: self.judgement(p, desk)[0])
+        gate = transfer_gate(process, lambda p: self.judgement(p, desk).judgement)
         choice = choose(process, Kind.TRANSFER, participant_rules=desk.context.rules, definition_rules=(), gate=gate)
         if choice.hold is not None:
             return replace(step, process=replace(step.process, hold=choice.hold)), due
@@ -166,8 +186,21 @@ def _ended(judgement: Judgement) -> Choice:
     return Choice(act=Event.TERMINATE, cause=cause)
 
 
-def _reviews(process: Transfer, valid_until: datetime | None, now: datetime) -> tuple[Due, ...]:
-    if valid_until is None:
-        return ()
+def _reviewed(process: Transfer, valid_until: datetime | None, now: datetime) -> tuple[Transfer, tuple[Due, ...]]:
+    """The transfer and its row for the next review; none when one waits already that comes in time."""
+    known = process.review_at
+    if valid_until is None or (known is not None and now < known <= valid_until):
+        return process, ()
     # never at once: a decision that flips at this very instant would be asked for without end
-    return (Due(at=max(valid_until, now + _SOON), act=REVIEW, state=process.state, entry=entry(process)),)
+    at = max(valid_until, now + _SOON)
+    return replace(process, review_at=at), (Due(at=at, act=REVIEW, state=process.state, entry=entry(process)),)
+
+
+def acknowledgement(process: Transfer) -> bytes:
+    """The state of `process` as its peer may know it."""
+    state = process.state or (process.in_flight.to if process.in_flight else State.TERMINATED)
+    return wire.encode(
+        m.TransferProcess(
+            provider_pid=process.provider_pid or wire.NIL, consumer_pid=process.consumer_pid or wire.NIL, state=state
+        )
+    )

@@ -31,12 +31,13 @@ from connector.dataplane.sending import Sender
 from connector.dataplane.shelf import Shelf
 from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Streams
+from connector.dataplane.using import counted
 from connector.dsp.process import below
 from connector.dsp.transfer import Transfer
 from connector.errors import InternalError, SourceError
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
-from connector.ports.dataplane import Authorizer, DataRequest, Description, Endpoint, Served, Source, TransferEvents
+from connector.ports.dataplane import Authorizer, DataRequest, Description, Endpoint, Served, Source, TransferEvents, Use
 
 # a folder is moved file by file, its manifest first
 _FORMATS: Final = {"file": (PULL, PUSH), "folder": (PULL, PUSH), "http": (PULL, PUSH), "s3": (PULL, PUSH)}
@@ -248,6 +249,6 @@ class BuiltInDataPlane:
         """A provider's delivery, received; raises as `Receiver.push`."""
         return await self._receiver.push(participant, pid, upload)
 
-    def collect(self, transfer: Transfer, request: DataRequest) -> AbstractAsyncContextManager[Served]:
+    def collect(self, transfer: Transfer, request: DataRequest, use: Use | None = None) -> AbstractAsyncContextManager[Served]:
         """The data of `transfer` for its consumer's own people; raises as `Collector.collect`."""
-        return self._collector.collect(transfer, request)
+        return counted(use, self._collector.collect(transfer, request))

@@ -20,6 +20,7 @@ from connector.dataplane.logins import Logins
 from connector.dataplane.manifests import MANIFEST_TYPE, Manifest, Manifests, Readable
 from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Stream, Streams
+from connector.dataplane.using import counted
 from connector.errors import BadMessage, NotFound
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Authorizer, DataRequest, Grant, Served, Source
@@ -51,27 +52,33 @@ class Pulls:
         SourceError when the data breaks off; Conflict when the transfer is stopped or the receiver takes nothing.
         """
         async with self.streams.running(participant, pid, self.silence_s) as stream:
-            grant = await self.authorizer.may_pull(participant, pid, token_of(request.headers.get("authorization")))
-            source = grant.source
-            # only an upstream is ever told to let more pass
-            asking.check_method(source.passing, request)
-            if request.query and source.type != "http":
-                raise BadMessage("this data takes no query", where="query", mend="leave it out")
-            match source.type:
-                case "folder" | "s3" if source.is_folder and request.path:
-                    opened = self._below(source, request, stream)
-                case "folder" | "s3" if source.is_folder:
-                    opened = self._manifest(source, request, stream)
-                case "s3" if not request.path and _is_sent_there(grant, request):
-                    opened = self._presigned(grant, stream)
-                case "file" | "s3" if not request.path:
-                    opened = self._file(source, request, stream)
-                case "http":
-                    opened = self._upstream(source, request, stream)
-                case _:
-                    raise NotFound("there is no such data", mend="ask for the address of the data itself")
-            async with opened as served:
+            token = token_of(request.headers.get("authorization"))
+            grant = await self.authorizer.may_pull(participant, pid, token, is_look=request.method == "HEAD")
+            async with counted(grant.use, self._answer(grant, request, stream)) as served:
                 yield served
+
+    @asynccontextmanager
+    async def _answer(self, grant: Grant, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+        source = grant.source
+        # only an upstream is ever told to let more pass
+        asking.check_method(source.passing, request)
+        if request.query and source.type != "http":
+            raise BadMessage("this data takes no query", where="query", mend="leave it out")
+        match source.type:
+            case "folder" | "s3" if source.is_folder and request.path:
+                opened = self._below(source, request, stream)
+            case "folder" | "s3" if source.is_folder:
+                opened = self._manifest(source, request, stream)
+            case "s3" if not request.path and _is_sent_there(grant, request):
+                opened = self._presigned(grant, stream)
+            case "file" | "s3" if not request.path:
+                opened = self._file(source, request, stream)
+            case "http":
+                opened = self._upstream(source, request, stream)
+            case _:
+                raise NotFound("there is no such data", mend="ask for the address of the data itself")
+        async with opened as served:
+            yield served
 
     @asynccontextmanager
     async def _file(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:

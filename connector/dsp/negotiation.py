@@ -103,6 +103,8 @@ class Agreement:
     ended_at: datetime | None = None
     """When it was ended before its own terms end it; None while it stands."""
     end_reason: str | None = None
+    legal_only: tuple[str, ...] = ()
+    """Left operands that were agreed and are not judged here: the contract definition marks them so, or the consumer sees to them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

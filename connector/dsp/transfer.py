@@ -79,6 +79,8 @@ class Transfer(Process):
     digest: str | None = None
     """SHA-256 of what was moved, hexadecimal; None until the data plane reports it."""
     callback: str = ""
+    review_at: datetime | None = None
+    """Provider: when the decision on it is made again, at the latest; a row waits for that moment."""
 
     @property
     def is_push(self) -> bool:

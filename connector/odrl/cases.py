@@ -46,7 +46,7 @@ _EXPECTED = ("expect", "because", "missing", "deferred", "valid_until", "duties"
 _GIVEN = ("now", "claims", "agreed_at", "memberships", "duties", "duty_mode", "taxonomies", "properties", "ledger")
 _REQUEST = ("action", "target", "party", "params")
 _LEDGER = ("usages", "total", "events", "became_true")
-_USAGE = ("count", "metered_s", "paid", "values", "first_used_at", "last_used_at", "triggered_at")
+_USAGE = ("count", "metered_s", "paid", "values", "first_used_at", "last_used_at", "triggered_at", "running")
 _PERIOD = ("began", "ended")
 _W = TypeVar("_W", bound=StrEnum)
 _T = TypeVar("_T")
@@ -254,6 +254,7 @@ def _usage(given: object, where: str) -> Usage:
         metered=timedelta(seconds=float(row.get("metered_s", 0))),
         paid=_rows(row.get("paid", {}), f"{where}.paid", _number),
         values=row.get("values", {}),
+        running=tuple(_moment(since, f"{where}.running") for since in row.get("running", ())),
         **moments,
     )
 

@@ -138,12 +138,29 @@ class Served:
     """Ends the flow from outside, at once: to be called when the receiver is gone."""
 
 
+class Use(Protocol):
+    """One use of data that was allowed: told by the data plane how it goes."""
+
+    async def begin(self) -> None:
+        """Something is about to be handed out: the use counts.
+
+        Raises: Conflict when it took too long and may not begin any more; hand out nothing then.
+        """
+        ...
+
+    def end(self, moved_bytes: int) -> None:
+        """The flow is over; one that never began is as if it had not been asked for. Never waits; again: nothing happens."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A request for data that may be served, now."""
 
     transfer: Transfer
     source: Source
+    use: Use | None = None
+    """The use that it is; None for a mere look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +174,8 @@ class Endpoint:
 class Authorizer(Protocol):
     """Asked by the data plane, for each request."""
 
-    async def may_pull(self, participant: str, pid: str, token: str | None) -> Grant:
-        """What a consumer that shows `token` may read from our transfer `pid`.
+    async def may_pull(self, participant: str, pid: str, token: str | None, *, is_look: bool = False) -> Grant:
+        """What a consumer that shows `token` may read from our transfer `pid`; a look hands out no data and is no use of it.
 
         Raises: Unauthenticated (no or wrong token, unknown transfer), Forbidden (not started, suspended, agreement over,
         policy says no: with the reason), Gone (the token's time is over).
@@ -235,8 +252,10 @@ class DataPlane(Protocol):
         """
         ...
 
-    def collect(self, transfer: Transfer, request: DataRequest) -> AbstractAsyncContextManager[Served]:
+    def collect(self, transfer: Transfer, request: DataRequest, use: Use | None = None) -> AbstractAsyncContextManager[Served]:
         """The data of `transfer` for its consumer's own people: fetched from the provider (pull), or as received (push).
+
+        `use` is what it was allowed as.
 
         Raises, on entering: NotFound (nothing has arrived), Conflict (no address yet, or the flow was stopped),
         PeerError (the provider refuses or breaks off).

@@ -41,6 +41,8 @@ class PostingKind(StrEnum):
     DUTY = "duty"
     CONSENT = "consent"
     EVENT = "event"
+    CLOCK = "clock"
+    """What time did: a duty not done by its deadline, a use let go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,25 @@ class Participant(Section):
     disclosure: Literal["code", "operands", "full"] = Field(
         "full", description="How much of a refusal's reasons a peer is told; its own log and timeline always say all."
     )
+    duty_mode: Literal["require-fulfilled", "unless-violated"] = Field(
+        "require-fulfilled",
+        description="When an open duty keeps data from flowing: until it is fulfilled, or only once it is violated.",
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict,
+        description="What is so where this participant uses data, by left operand (`spatial`, `systemDevice`): judged as consumer.",
+    )
+    consumer_operands: tuple[str, ...] = Field(
+        (),
+        description="Left operands that the connectors of our consumers judge; clauses on them may be published, and are theirs.",
+    )
+    decision_inputs: Literal["all", "refusals", "none"] = Field(
+        "all",
+        description="Of which decisions the journal keeps what they were made from; `kontor policy simulate` needs it.",
+    )
+    log_catalog_decisions: bool = Field(
+        False, description="Whether the journal also tells, for each offer with an access policy, who may see it."
+    )
     page_size: int = Field(1000, ge=1, le=100_000, description="Datasets on one page of the catalogue.")
     approval: Literal["auto", "manual"] = Field("auto", description="`manual` holds every request for a human.")
     longest_wait_s: float = Field(

@@ -14,6 +14,7 @@ from connector.app.parts import known_vocabulary
 from connector.controlplane.access import DataAccess
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.catalog import Catalogs
+from connector.controlplane.decision_log import DecisionLog
 from connector.controlplane.delivery import Delivery
 from connector.controlplane.jobs import Workers
 from connector.controlplane.negotiation import Negotiations
@@ -23,10 +24,13 @@ from connector.controlplane.peers import Peers
 from connector.controlplane.policy import Judge
 from connector.controlplane.pushes import PACE, Pushes
 from connector.controlplane.pushes import PUSH as PUSH_JOB
+from connector.controlplane.records import Records
+from connector.controlplane.reviews import Reviews
 from connector.controlplane.secrets import Secrets
 from connector.controlplane.terms import NegotiationWish
 from connector.controlplane.timers import Timers
 from connector.controlplane.transfer import Transfers
+from connector.controlplane.usage import Usages
 from connector.controlplane.watch import Watch
 from connector.dsp import messages as m
 from connector.dsp import wire
@@ -217,6 +221,10 @@ class Node:
     negotiations: Negotiations
     transfers: Transfers
     access: DataAccess
+    usages: Usages
+    reviews: Reviews
+    records: Records
+    log: DecisionLog
     catalogs: Catalogs
     pushes: Workers
     watch: Watch
@@ -369,15 +377,22 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
     tokens = StaticTokens(settings.participants)
     peers, revisions = Peers(outbound, tokens, clock), Revisions(store, clock)
     participants = Participants(store, settings, revisions, clock, "https://own.example")
-    secrets, judge = Secrets(store, b"k" * 32, clock), Judge(VOCABULARY)
+    log = DecisionLog(store.journal, clock)
+    secrets, judge = Secrets(store, b"k" * 32, clock), Judge(VOCABULARY, log.note)
+    reviews = Reviews(store, clock)
+    usages = Usages(store, judge, reviews, clock)
     delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
     given: Any = plane
     offerings = Offerings(store, participants, revisions, given, secrets, clock)
     agreements = Agreements(store, participants, clock)
+    records = Records(store, participants, agreements, judge, reviews, clock)
     negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
-    transfers = Transfers(store, participants, offerings, agreements, judge, delivery, outbound, tokens, given, clock)
+    transfers = Transfers(
+        store, participants, offerings, agreements, judge, delivery, outbound, tokens, given, usages, reviews, clock
+    )
+    access = DataAccess(store, participants, offerings, judge, usages, tokens, clock)
     pushes = Workers(store.jobs, clock, lease_s=settings.store.lease_s)
-    pushes.register(PUSH_JOB, Pushes(store, offerings, given, transfers).push, PACE)
+    pushes.register(PUSH_JOB, Pushes(store, offerings, given, access, transfers).push, PACE)
     return Node(
         clock=clock,
         store=store,
@@ -394,7 +409,11 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
         timers=Timers(store, delivery, clock, {Kind.NEGOTIATION: negotiations, Kind.TRANSFER: transfers}),
         negotiations=negotiations,
         transfers=transfers,
-        access=DataAccess(store, participants, offerings, judge, tokens, clock),
+        access=access,
+        usages=usages,
+        reviews=reviews,
+        records=records,
+        log=log,
         catalogs=Catalogs(participants, offerings, judge, peers, clock),
         pushes=pushes,
         watch=Watch(store, given, clock, lease_s=settings.store.lease_s),

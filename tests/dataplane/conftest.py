@@ -72,7 +72,7 @@ class Desk:
     """Raised, once, by the next thing that is told."""
     happened: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def may_pull(self, participant: str, pid: str, token: str | None) -> Grant:
+    async def may_pull(self, participant: str, pid: str, token: str | None, *, is_look: bool = False) -> Grant:
         transfer, source = self._proven(participant, pid, token)
         return Grant(transfer=transfer, source=source)
 

@@ -29,6 +29,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.access import DataAccess
     from connector.controlplane.agreements import Agreements
     from connector.controlplane.catalog import Catalogs
+    from connector.controlplane.decision_log import DecisionLog
     from connector.controlplane.delivery import Delivery
     from connector.controlplane.events import Events
     from connector.controlplane.jobs import Workers
@@ -38,9 +39,12 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.policy import Judge
     from connector.controlplane.pushes import PACE as PUSH_PACE
     from connector.controlplane.pushes import PUSH, Pushes
+    from connector.controlplane.records import Records
+    from connector.controlplane.reviews import Reviews
     from connector.controlplane.secrets import Secrets
     from connector.controlplane.timers import Timers
     from connector.controlplane.transfer import Transfers
+    from connector.controlplane.usage import Usages
     from connector.controlplane.watch import Watch
     from connector.dsp.tables import Kind
     from connector.strict import Limits
@@ -54,15 +58,21 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     participants, revisions, tokens = ground.participants, ground.revisions, identity.tokens
     peers = Peers(outbound, tokens, clock)
     secrets_ = Secrets(store, ground.key, clock)
-    judge = Judge(known_vocabulary())
+    log = DecisionLog(store.journal, clock)
+    judge = Judge(known_vocabulary(), log.note)
+    reviews = Reviews(store, clock)
+    usages = Usages(store, judge, reviews, clock)
     delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
     store.listen(delivery.woken.set)
     plane = _data_plane(ground)
     offerings = Offerings(store, participants, revisions, plane, secrets_, clock)
     agreements = Agreements(store, participants, clock)
+    records = Records(store, participants, agreements, judge, reviews, clock)
     negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
-    transfers = Transfers(store, participants, offerings, agreements, judge, delivery, outbound, tokens, plane, clock)
-    access = DataAccess(store, participants, offerings, judge, tokens, clock)
+    transfers = Transfers(
+        store, participants, offerings, agreements, judge, delivery, outbound, tokens, plane, usages, reviews, clock
+    )
+    access = DataAccess(store, participants, offerings, judge, usages, tokens, clock)
     catalogs = Catalogs(participants, offerings, judge, peers, clock)
     events = Events(store.feed, clock)
     delivery.announce_to(events.ring)
@@ -70,7 +80,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     await stack.enter_async_context(plane)
     await transfers.take_up()
     workers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_PUSHES)
-    workers.register(PUSH, Pushes(store, offerings, plane, transfers).push, PUSH_PACE)
+    workers.register(PUSH, Pushes(store, offerings, plane, access, transfers).push, PUSH_PACE)
     watch = Watch(store, plane, clock, lease_s=settings.store.lease_s)
 
     callers = Callers(participants, identity.verifier)
@@ -87,6 +97,8 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         agreements=agreements,
         events=events,
         data_plane=plane,
+        access=access,
+        records=records,
     )
 
     def rooms() -> Iterable[APIRouter]:
@@ -98,8 +110,17 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     return Role(
         routes=[*routes.routes(exchange, table), *data.routes(plane)],
         rooms=[rooms],
-        workers={"delivery": delivery.run, "timers": timers.run, "pushes": workers.run, "watch": watch.run},
         leaving=events.close,
+        workers={
+            "delivery": delivery.run,
+            "timers": timers.run,
+            "pushes": workers.run,
+            "watch": watch.run,
+            "usage": usages.run,
+            "reviews": reviews.run,
+            "duties": records.run,
+            "decisions": log.run,
+        },
     )
 
 

@@ -16,6 +16,7 @@ from connector.web.operator import (
     processes,
     secrets,
     transfers,
+    usage,
 )
 from connector.web.operator.parts import Parts
 
@@ -27,6 +28,7 @@ _ROOMS: Final = (
     secrets.routes,
     catalog.routes,
     negotiations.routes,
+    usage.routes,
     agreements.routes,
     transfers.routes,
     processes.routes,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from connector.controlplane.access import DataAccess
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.catalog import Catalogs
 from connector.controlplane.events import Events
 from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
+from connector.controlplane.records import Records
 from connector.controlplane.secrets import Secrets
 from connector.controlplane.transfer import Transfers
 from connector.ports.dataplane import DataPlane
@@ -30,3 +32,5 @@ class Parts:
     agreements: Agreements
     events: Events
     data_plane: DataPlane
+    access: DataAccess
+    records: Records

@@ -83,6 +83,10 @@ def routes(parts: Parts) -> APIRouter:
         found = await _known(parts, participant, pid)
         if found.is_provider or found.address is None:
             raise NotFound("no data address has come for this transfer", where=pid, mend="wait until it is STARTED")
+        # whoever goes there itself cannot be watched: that is a use, and all that we see of it
+        use = await parts.access.may_collect(participant, found)
+        await use.begin()
+        use.end(0)
         return views.address(found.address)
 
     @router.get(
@@ -98,7 +102,8 @@ def routes(parts: Parts) -> APIRouter:
         """The data of a transfer: a pull is fetched from the provider as it flows, a push is what has arrived here."""
         found = await _known(parts, participant, pid)
         headers = {name: value for name, value in request.headers.items() if name in _PASSED_ON}
-        return Flowing(parts.data_plane.collect(found, DataRequest(path=path, headers=headers)))
+        use = await parts.access.may_collect(participant, found) if not found.is_provider else None
+        return Flowing(parts.data_plane.collect(found, DataRequest(path=path, headers=headers), use))
 
     @router.post("/{pid}/{act}")
     async def act_in_transfer(

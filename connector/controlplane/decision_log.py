@@ -1,0 +1,93 @@
+"""The decision log: every decision of the policy engine becomes an entry of the journal's stream `decisions`.
+
+Whoever decides only notes: nothing on the way of a request waits for the disk. A worker takes what was noted meanwhile and
+appends it, as one group a context, some ten times a second. A node that is killed loses what it noted since, at most `_PAUSE_S`
+and one append; a journal that cannot be written to loses what no longer fits into the buffer, and the stream says how many.
+Source of the entries' form: `connector.ports.decisions`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from connector import observe
+from connector.errors import KontorError, StoreUnavailable
+from connector.ports.clock import Clock
+from connector.ports.decisions import STREAM, Made, body
+from connector.ports.journal import Journal, Line
+
+_PAUSE_S = 0.1
+_MOST = 20_000
+_AT_ONCE = 500
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What one context has not written yet."""
+
+    lines: deque[Line] = field(default_factory=deque)
+    lost: int = 0
+
+
+class DecisionLog:
+    """What was decided, on its way into the journal."""
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._waiting: dict[str, _Waiting] = {}
+        self._count = 0
+        self._noted = asyncio.Event()
+
+    def note(self, made: Made) -> None:
+        """Have `made` written soon."""
+        waiting = self._waiting.setdefault(made.subject.participant, _Waiting())
+        if self._count >= _MOST:
+            waiting.lost += 1
+            return
+        waiting.lines.append(Line(at=made.world.now, body=body(made)))
+        self._count += 1
+        self._noted.set()
+
+    async def run(self) -> None:
+        """Write what is noted until cancelled, and what is left then."""
+        try:
+            while True:
+                await self._noted.wait()
+                await asyncio.sleep(_PAUSE_S)
+                try:
+                    await self.flush()
+                except StoreUnavailable as fault:
+                    observe.error("decisions.not_written", waiting=self._count, cause=fault)
+                    self._noted.set()
+        finally:
+            await self._last()
+
+    async def _last(self) -> None:
+        try:
+            await self.flush()
+        except KontorError as fault:
+            observe.error("decisions.lost", count=self._count, cause=fault)
+
+    async def flush(self) -> None:
+        """Write all that was noted.
+
+        Raises: StoreUnavailable; what was not written waits.
+        """
+        self._noted.clear()
+        for participant in tuple(self._waiting):
+            waiting = self._waiting[participant]
+            while waiting.lines or waiting.lost:
+                group = [waiting.lines[n] for n in range(min(_AT_ONCE, len(waiting.lines)))]
+                lost = waiting.lost
+                told = [Line(at=self._clock.now(), body={"lost": lost})] if lost else []
+                await self._journal.append(participant, STREAM, [*group, *told])
+                for _ in group:
+                    waiting.lines.popleft()
+                self._count -= len(group)
+                waiting.lost -= lost
+            # decisions that came while we wrote have set the event again
+            if not waiting.lines and not waiting.lost:
+                self._waiting.pop(participant, None)

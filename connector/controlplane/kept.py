@@ -1,0 +1,102 @@
+"""A policy as the node keeps it for deciding: compiled, with what the use cases want to know of it besides.
+
+What lives here: what a policy asks of the usage ledger, and which rules a permitted act is a use of. Nothing waits here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cached_property
+
+from connector.odrl import canonical
+from connector.odrl.compile import Compiled, CompiledDuty
+from connector.odrl.compile import compile as compile_policy
+from connector.odrl.duties import duties_of, prices, with_consequences
+from connector.odrl.expand import rule_key
+from connector.odrl.model import Policy, PolicyType
+from connector.odrl.premises import Atom, atoms
+from connector.odrl.truth import Decision
+from connector.odrl.vocabulary import SourceKind, Vocabulary
+
+_CONSENT, _TIME = "obtainConsent", "meteredTime"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """One policy, ready to be asked."""
+
+    policy: Policy
+    """As it was written."""
+    compiled: Compiled
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its canonical form, hexadecimal."""
+        return canonical.digest(self.policy)
+
+    @cached_property
+    def rules(self) -> tuple[str, ...]:
+        """The keys under which the use of its permissions and prohibitions is recorded."""
+        return tuple(dict.fromkeys(rule_key(one.atomic.rule) for one in self.compiled.rules))
+
+    @cached_property
+    def duties(self) -> tuple[CompiledDuty, ...]:
+        """Its duties, consequences included."""
+        return tuple(with_consequences(duties_of(self.compiled)))
+
+    @cached_property
+    def prices(self) -> Mapping[str, tuple[tuple[str, Decimal], ...]]:
+        """By duty key: currency and amount that fulfil it."""
+        found = {duty.key: prices(duty, self.compiled.vocabulary) for duty in self.duties}
+        return {key: price for key, price in found.items() if price}
+
+    @cached_property
+    def consents(self) -> frozenset[str]:
+        """Keys of the duties that a consent fulfils."""
+        return frozenset(duty.key for duty in self.duties if any(action.name == _CONSENT for action in duty.duty.actions))
+
+    @cached_property
+    def asks_ledger(self) -> bool:
+        """Whether a decision can depend on what is on record; if not, uses are recorded after the fact."""
+        return bool(self.duties) or any(
+            one.operand is not None and one.operand.sources[0].kind is SourceKind.LEDGER for one in self._atoms
+        )
+
+    @cached_property
+    def asks_time(self) -> bool:
+        """Whether it limits the time of use, so that time has to be watched while data flows."""
+        return any(one.operand is not None and one.operand.name == _TIME for one in self._atoms)
+
+    @property
+    def _atoms(self) -> Iterator[Atom]:
+        for rule in self.compiled.rules:
+            trees = (*rule.trees, *rule.about, *(tree for duty in rule.duties for tree in duty.trees))
+            yield from (atom for tree in trees for atom in atoms(tree))
+        yield from (atom for duty in self.compiled.obligations for tree in duty.trees for atom in atoms(tree))
+
+    def used(self, decision: Decision, action: str) -> tuple[str, ...]:
+        """The keys of the rules that what `decision` permits is a use of: the permission that grants it, and every prohibition
+        of the same action: what is forbidden from the eleventh time on is counted, too."""
+        words = self.compiled.vocabulary
+        known = words.action(action)
+        meeting = words.forbidden_by[known.name] if known is not None else ()
+        return tuple(
+            dict.fromkeys(
+                rule_key(one.atomic.rule)
+                for one in self.compiled.rules
+                if (
+                    one.atomic.rule.where == decision.rule if one.is_permission else one.action is None or one.action in meeting
+                )
+            )
+        )
+
+
+def kept(policy: Policy, vocabulary: Vocabulary) -> Kept:
+    """`policy` as it would be once agreed: an offer grants nothing by itself, and the question is what it would grant.
+
+    Raises: PolicyError when it expands beyond all measure.
+    """
+    agreed = replace(policy, type=PolicyType.AGREEMENT)
+    return Kept(policy=policy, compiled=compile_policy(agreed, vocabulary, has_ledger=True))

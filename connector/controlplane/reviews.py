@@ -1,0 +1,89 @@
+"""Decisions made again: when something was recorded, revoked or ended that can change them, and now and then in any case.
+
+The instant at which the clock alone can change a decision is a persisted due row of its transfer (`transfer_course.py`); nothing
+here waits for that. The sweep is a net below: what nobody told of is found within five minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Protocol
+
+from connector import observe
+from connector.dsp.tables import Kind, State
+from connector.errors import CallerError, KontorError, StoreUnavailable
+from connector.ports.clock import Clock
+from connector.ports.store import Filter, Store
+
+EVERY = timedelta(minutes=5)
+
+
+class Reviewer(Protocol):
+    """Decides about a running transfer again."""
+
+    async def review(self, participant: str, pid: str) -> None:
+        """End the transfer when it is not permitted any more; note when that can change by the clock."""
+        ...
+
+
+class Reviews:
+    """Who is looked at again, and when."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._reviewer: Reviewer | None = None
+
+    def connect(self, reviewer: Reviewer) -> None:
+        """Name the use case that decides."""
+        self._reviewer = reviewer
+
+    async def transfer(self, participant: str, pid: str) -> None:
+        """Decide about one transfer again."""
+        assert self._reviewer is not None
+        try:
+            await self._reviewer.review(participant, pid)
+        except StoreUnavailable:
+            raise
+        except CallerError as fault:
+            # it has ended, or completes, at this moment: nothing is left to decide
+            observe.info("reviews.passed_over", pid=pid, cause=fault)
+
+    async def agreement(self, participant: str, agreement: str) -> int:
+        """Decide about everything again that runs under an agreement; how many transfers there were."""
+        return await self._all(participant, Filter(agreement_id=agreement))
+
+    async def peer(self, participant: str, peer: str) -> int:
+        """Decide about everything again that runs with a peer, of whom something else is known now."""
+        return await self._all(participant, Filter(peer=peer))
+
+    async def _all(self, participant: str, filter_: Filter) -> int:
+        count, cursor = 0, None
+        while True:
+            page = await self._store.processes(Kind.TRANSFER, participant, filter_, cursor=cursor)
+            for process in page.items:
+                if process.state is State.STARTED and process.is_provider:
+                    await self.transfer(participant, process.pid)
+                    count += 1
+            cursor = page.next_cursor
+            if cursor is None:
+                return count
+
+    async def sweep(self) -> None:
+        """Decide about all that runs, once."""
+        for key in await self._store.running(Kind.TRANSFER, (State.STARTED,)):
+            try:
+                await self.transfer(key.participant, key.pid)
+            except StoreUnavailable:
+                raise
+            except KontorError as fault:
+                # such as a participant that is no longer served: no reason to leave the others alone
+                observe.warning("reviews.failed", pid=key.pid, participant=key.participant, cause=fault)
+
+    async def run(self) -> None:
+        """Sweep every five minutes until cancelled."""
+        never = asyncio.Event()
+        while True:
+            await self._clock.wait_until(self._clock.now() + EVERY, never)
+            await self.sweep()

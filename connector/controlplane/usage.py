@@ -1,0 +1,389 @@
+"""Uses of data under agreements: reserved before data flows, begun with it or released, metered while it runs, and ended.
+
+Where the terms ask what is on record, the decision is made inside the posting that reserves the use: of a hundred requests that
+come at once under `count <= 10` ten are granted. Where they do not, a use costs a decision and no write: it is tallied here and
+posted with others some seconds later; a node that is killed loses those seconds of the tally, which no decision depends on.
+What is posted while nobody waits (ends, time of use, tallies) is the worker's: nothing that closes a flow waits for the disk.
+A killed node's running uses are let go after `_LET_GO`; the time since their last metering is lost, at most `_METERED_EVERY`.
+What does not live here: what a posting does to a book (`books.py`), and what people record (`records.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from connector import observe
+from connector.controlplane import books
+from connector.controlplane.kept import Kept
+from connector.controlplane.policy import EMPTY, Answer, Case, Judge, use_of
+from connector.controlplane.process import new_urn
+from connector.controlplane.reviews import Reviews
+from connector.dsp.negotiation import Agreement
+from connector.dsp.tables import State
+from connector.dsp.transfer import Transfer
+from connector.errors import Conflict, Forbidden, PolicyError, StoreUnavailable
+from connector.odrl.truth import Stage
+from connector.ports.clock import Clock
+from connector.ports.ledger import Book, BookChange, PostingKind, Use
+from connector.ports.store import Store
+
+_RESERVED_FOR = timedelta(seconds=60)
+_METERED_EVERY = timedelta(seconds=10)
+_LET_GO = timedelta(seconds=30)
+_TALLIED_EVERY = timedelta(seconds=5)
+_AFTER_A_FAULT = timedelta(seconds=1)
+_REFUSED = "refused"
+Place = tuple[str, str]
+"""Participant and agreement."""
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """One use that was granted; implements the port `Use`."""
+
+    usages: Usages
+    key: str
+    process: Transfer
+    case: Case
+    used: tuple[str, ...]
+    terms: Kept
+    has_begun: bool = False
+    is_over: bool = False
+    metered_at: datetime | None = None
+
+    @property
+    def place(self) -> Place:
+        return self.case.agreement.participant, self.case.agreement.id
+
+    async def begin(self) -> None:
+        """Data is about to flow.
+
+        Raises: Conflict when the reservation was let go meanwhile, StoreUnavailable.
+        """
+        await self.usages.begin(self)
+
+    def end(self, moved_bytes: int) -> None:
+        """It is over, or came to nothing."""
+        if not self.is_over:
+            self.is_over = True
+            self.usages.end(self, moved_bytes)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Uses under one agreement that are not posted yet."""
+
+    uses: dict[tuple[str, ...], Use] = field(default_factory=dict)
+
+
+class Usages:
+    """The uses of this node, for both sides of an agreement."""
+
+    def __init__(self, store: Store, judge: Judge, reviews: Reviews, clock: Clock) -> None:
+        self._store = store
+        self._ledger = store.ledger
+        self._judge = judge
+        self._reviews = reviews
+        self._clock = clock
+        self._woken = asyncio.Event()
+        self._ends: deque[tuple[Running, int, datetime]] = deque()
+        self._watched: dict[Place, dict[str, Running]] = {}
+        """Running uses whose time is limited."""
+        self._flips: dict[Place, datetime] = {}
+        """When the time of use under an agreement runs out as things run now."""
+        self._looks: deque[Place] = deque()
+        """Agreements whose transfers are to be decided about again."""
+        self._tallies: dict[Place, _Tally] = {}
+        self._tallied_at: datetime | None = None
+        self._cut: Callable[[str, str], object] | None = None
+
+    # --- asking
+
+    async def book(self, agreement: Agreement) -> Book:
+        """The agreement's book, as far as its terms ask for it."""
+        try:
+            terms = self._judge.terms_of(agreement)
+        except PolicyError:
+            return EMPTY
+        if not terms.asks_ledger:
+            return EMPTY
+        return await self._ledger.book(agreement.participant, agreement.id) or EMPTY
+
+    async def reserve(self, process: Transfer, case: Case, *, is_push: bool = False) -> Running:
+        """A use, granted; a push is one use for each start, however often it is taken up again.
+
+        Raises: Forbidden, with what the asker may know of the reasons; StoreUnavailable.
+        """
+        agreement, now = case.agreement, self._clock.now()
+        try:
+            terms = self._judge.terms_of(agreement)
+        except PolicyError:
+            terms = None
+        if terms is None or not terms.asks_ledger:
+            answer = self._judge.transfer(process, case, now, Stage.REQUEST)
+            _granted(answer, agreement)
+            assert terms is not None
+            return Running(self, new_urn(), process, case, answer.used, terms)
+        key = push_key(process) if is_push else new_urn()
+        # a push is ended by its transfer, and taken up again by whoever starts next
+        until = None if is_push else now + _RESERVED_FOR
+        answers: list[Answer] = []
+
+        def decide(book: Book) -> BookChange:
+            book = books.swept(book, now)
+            answer = self._judge.transfer(process, replace(case, book=book), now, Stage.REQUEST, also=1)
+            answers.append(answer)
+            if not answer.judgement.is_acceptable:
+                return BookChange(result=_REFUSED)
+            after = books.reserved(book, key, answer.used, process.pid, now, until)
+            return self._change(after, PostingKind.RESERVED, agreement, now, process, result="\n".join(answer.used))
+
+        posted = await self._ledger.post(agreement.participant, agreement.id, key, decide)
+        if answers and not posted.is_repeated:
+            _granted(answers[-1], agreement)
+        return Running(self, key, process, case, tuple(posted.result.split("\n")), terms)
+
+    # --- by the flow
+
+    async def begin(self, use: Running) -> None:
+        """Count `use` for good."""
+        now, agreement, terms = self._clock.now(), use.case.agreement, use.terms
+        if not terms.asks_ledger:
+            self._tally(use, replace(Use(), count=1, first_at=now, last_at=now))
+            use.has_begun = True
+            return
+        before: list[Book] = []
+
+        def decide(book: Book) -> BookChange:
+            before[:] = [book]
+            after = books.begun(book, use.key, now, now + _LET_GO, is_watched=terms.asks_time)
+            if after is None:
+                return BookChange(result="")
+            return self._change(after, PostingKind.BEGUN, agreement, now, use.process, result="begun")
+
+        posted = await self._ledger.post(agreement.participant, agreement.id, f"{use.key}:begin", decide)
+        if not posted.result:
+            raise Conflict("it took too long until data was there", where=use.process.pid, mend="ask again")
+        use.has_begun, use.metered_at = True, now
+        if terms.asks_time:
+            self._watched.setdefault(use.place, {})[use.key] = use
+            self._foresee(use, posted.book)
+        if before and (before[-1].total.first_at is None or self._is_used_up(use, posted.book, now)):
+            # the first use starts clocks, the last one ends what counts
+            self._looks.append(use.place)
+            self._woken.set()
+
+    def _is_used_up(self, use: Running, book: Book, now: datetime) -> bool:
+        agreement = use.case.agreement
+        view = books.world(book, use.terms, now, agreement.signed_at, use.case.claims, also=1)
+        request = use_of(agreement, use.process)
+        return not self._judge.would_permit(use.terms, request, view, use.case.context.duty_mode)
+
+    def end(self, use: Running, moved_bytes: int) -> None:
+        """Have the end of `use` posted."""
+        if use.terms.asks_ledger:
+            self._ends.append((use, moved_bytes, self._clock.now()))
+            self._woken.set()
+        elif use.has_begun:
+            self._tally(use, replace(Use(), moved_bytes=moved_bytes, last_at=self._clock.now()))
+
+    def _tally(self, use: Running, more: Use) -> None:
+        tally = self._tallies.setdefault(use.place, _Tally())
+        known = tally.uses.get(use.used)
+        tally.uses[use.used] = books.added(known, more) if known is not None else more
+        if self._tallied_at is None:
+            self._tallied_at = self._clock.now() + _TALLIED_EVERY
+            self._woken.set()
+
+    async def done(self, process: Transfer, case: Case, moved_bytes: int) -> None:
+        """A push has come to its end: its use counts. Again: nothing happens."""
+        agreement, now = case.agreement, self._clock.now()
+        try:
+            terms = self._judge.terms_of(agreement)
+        except PolicyError:
+            return
+        if not terms.asks_ledger:
+            answer = self._judge.transfer(process, case, now, Stage.ONGOING)
+            use = Running(self, push_key(process), process, case, answer.used, terms)
+            self._tally(use, replace(Use(), count=1, moved_bytes=moved_bytes, first_at=now, last_at=now))
+            return
+        key = push_key(process)
+
+        def decide(book: Book) -> BookChange:
+            rules = book.open[key].rules if key in book.open else ()
+            after = books.begun(book, key, now, None, is_watched=False)
+            if after is None:
+                return BookChange(result="")
+            after = books.ended(after, key, now, moved_bytes, rules)
+            return self._change(after, PostingKind.ENDED, agreement, now, process, moved_bytes=moved_bytes, result="done")
+
+        await self._ledger.post(agreement.participant, agreement.id, f"{key}:end", decide)
+
+    async def let_go(self, process: Transfer) -> None:
+        """A push was stopped: what it had reserved is free again."""
+        agreement = await self._store.agreement(process.participant, process.agreement_id)
+        if agreement is None:
+            return
+        key, now = push_key(process), self._clock.now()
+
+        def decide(book: Book) -> BookChange:
+            if key not in book.open:
+                return BookChange()
+            return self._change(books.released(book, key), PostingKind.RELEASED, agreement, now, process)
+
+        book = await self.book(agreement)
+        if key in book.open:
+            await self._ledger.post(agreement.participant, agreement.id, f"{key}:release", decide)
+
+    # --- the worker
+
+    async def run(self) -> None:
+        """Post what nobody waits for, until cancelled, and the rest then."""
+        try:
+            while True:
+                moment = self._next()
+                try:
+                    await self.work()
+                    moment = self._next()
+                except StoreUnavailable as fault:
+                    observe.error("usage.not_posted", waiting=len(self._ends), cause=fault)
+                    moment = self._clock.now() + _AFTER_A_FAULT
+                await self._clock.wait_until(moment, self._woken)
+        finally:
+            await self._last()
+
+    async def _last(self) -> None:
+        try:
+            self._tallied_at = None if not self._tallies else self._clock.now()
+            await self.work()
+        except StoreUnavailable as fault:
+            observe.error("usage.lost", ends=len(self._ends), tallies=len(self._tallies), cause=fault)
+
+    def _next(self) -> datetime | None:
+        moments = [
+            use.metered_at + _METERED_EVERY for uses in self._watched.values() for use in uses.values() if use.metered_at
+        ]
+        moments += self._flips.values()
+        if self._tallied_at is not None:
+            moments.append(self._tallied_at)
+        return min(moments, default=None)
+
+    async def work(self) -> None:
+        """Everything whose time has come.
+
+        Raises: StoreUnavailable; what was not posted waits.
+        """
+        # 1. ends
+        while self._ends:
+            use, moved_bytes, at = self._ends[0]
+            await self._post_end(use, moved_bytes, at)
+            self._ends.popleft()
+        now = self._clock.now()
+        # 2. time of use that has run out: the transfers are decided about again, and what is our own is cut
+        for place in [place for place, at in self._flips.items() if at <= now]:
+            del self._flips[place]
+            self._looks.append(place)
+            for use in tuple(self._watched.get(place, {}).values()):
+                if not use.process.is_provider and self._cut is not None:
+                    self._cut(use.process.participant, use.process.pid)
+        # 3. decisions made again
+        while self._looks:
+            await self._reviews.agreement(*self._looks[0])
+            self._looks.popleft()
+        # 4. time of use
+        for uses in tuple(self._watched.values()):
+            for use in tuple(uses.values()):
+                if use.metered_at is not None and use.metered_at + _METERED_EVERY <= now:
+                    await self._meter(use, now)
+        # 5. tallies
+        if self._tallied_at is not None and self._tallied_at <= now:
+            while self._tallies:
+                place, tally = next(iter(self._tallies.items()))
+                await self._post_tally(place, tally, now)
+                del self._tallies[place]
+            self._tallied_at = None
+
+    def connect(self, cut: Callable[[str, str], object]) -> None:
+        """Name what cuts a flow of our own: it only has to begin doing so."""
+        self._cut = cut
+
+    async def _post_end(self, use: Running, moved_bytes: int, at: datetime) -> None:
+        agreement = use.case.agreement
+        uses = self._watched.get(use.place, {})
+        uses.pop(use.key, None)
+
+        def decide(book: Book) -> BookChange:
+            if not use.has_begun:
+                if use.key not in book.open:
+                    return BookChange()
+                return self._change(books.released(book, use.key), PostingKind.RELEASED, agreement, at, use.process)
+            after = books.ended(book, use.key, at, moved_bytes, use.used)
+            return self._change(after, PostingKind.ENDED, agreement, at, use.process, moved_bytes=moved_bytes)
+
+        posted = await self._ledger.post(agreement.participant, agreement.id, f"{use.key}:end", decide)
+        if uses:
+            self._foresee(next(iter(uses.values())), posted.book)
+        else:
+            self._watched.pop(use.place, None)
+            self._flips.pop(use.place, None)
+
+    async def _meter(self, use: Running, now: datetime) -> None:
+        agreement = use.case.agreement
+
+        def decide(book: Book) -> BookChange:
+            after = books.metered(book, use.key, now, now + _LET_GO, 0)
+            if after is None:
+                return BookChange()
+            return self._change(after, PostingKind.METERED, agreement, now, use.process)
+
+        posted = await self._ledger.post(agreement.participant, agreement.id, f"{use.key}:{now.isoformat()}", decide)
+        use.metered_at = now
+        self._foresee(use, posted.book)
+
+    def _foresee(self, use: Running, book: Book) -> None:
+        """Note when the time of use under the agreement runs out, if all goes on as it does now."""
+        answer = self._judge.transfer(use.process, replace(use.case, book=book), self._clock.now(), Stage.ONGOING)
+        moment = answer.valid_until if answer.judgement.is_acceptable else self._clock.now()
+        if moment is None:
+            self._flips.pop(use.place, None)
+        else:
+            self._flips[use.place] = moment
+            self._woken.set()
+
+    async def _post_tally(self, place: Place, tally: _Tally, now: datetime) -> None:
+        def decide(book: Book) -> BookChange:
+            after = books.tallied(book, tally.uses)
+            total = {"count": sum(use.count for use in tally.uses.values())}
+            return BookChange(book=after, kind=PostingKind.USED, at=now, facts=total)
+
+        await self._ledger.post(*place, new_urn(), decide)
+
+    def _change(
+        self,
+        book: Book,
+        kind: PostingKind,
+        agreement: Agreement,
+        now: datetime,
+        process: Transfer,
+        *,
+        moved_bytes: int = 0,
+        result: str = "",
+    ) -> BookChange:
+        terms = self._judge.terms_of(agreement)
+        after, next_at = books.settled(book, terms, use_of(agreement, process), now, agreement.signed_at)
+        facts = {"transfer": process.pid} | ({"bytes": moved_bytes} if moved_bytes else {})
+        return BookChange(book=after, kind=kind, at=now, facts=facts, result=result, next_at=next_at)
+
+
+def push_key(process: Transfer) -> str:
+    """The key of the use that a push makes: one for each time it was started."""
+    return f"push:{process.pid}:{process.entries.get(State.STARTED.value, 0)}"
+
+
+def _granted(answer: Answer, agreement: Agreement) -> None:
+    if not answer.judgement.is_acceptable:
+        raise Forbidden("; ".join(answer.judgement.reasons), where=agreement.id)

@@ -1,0 +1,247 @@
+"""Who will see to it: for each clause of a policy, when and by whom it is enforced, before anybody agrees to it.
+
+    now         at each negotiation, before there is an agreement
+    transfer    when a transfer starts
+    running     again with each request for data, and while data flows
+    consumer    by the consumer's connector, or by the consumer itself with a record of it
+    legal-only  agreed, and not technically enforced
+    nobody      nobody knows the value that it asks for: it could never be judged
+
+Pure: who can enforce what is an argument. Judging itself is in `evaluate`; what a policy means in `vocabulary`.
+Source: ODRL Information Model 2.2, section 2.5; the stages are ours (`truth.Stage`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from connector.odrl.model import (
+    ActionRef,
+    AnyConstraint,
+    AssetRef,
+    Constraint,
+    Duty,
+    Operator,
+    PartyRef,
+    Permission,
+    Policy,
+    Prohibition,
+    Rule,
+)
+from connector.odrl.operands import right_side
+from connector.odrl.truth import STAGE_ORDER, Stage, Unknown
+from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType, Vocabulary
+
+SUPPLIED = frozenset({"purpose", "deliveryChannel"})
+"""What a connector knows of a request by itself, besides party, claims, clock and ledger."""
+_USE = "use"
+_BEFORE, _RUNNING = (Stage.CATALOG, Stage.NEGOTIATE, Stage.AGREE), (Stage.ONGOING, Stage.REQUEST)
+
+
+class Enforcement(StrEnum):
+    """When, or by whom, a clause is enforced; the order is the order of the report."""
+
+    NOW = "now"
+    TRANSFER = "transfer"
+    RUNNING = "running"
+    CONSUMER = "consumer"
+    LEGAL_ONLY = "legal-only"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enforcers:
+    """Who can enforce what."""
+
+    request: frozenset[str] = SUPPLIED
+    # operands whose value this node knows of each request
+    consumer: frozenset[str] = frozenset()
+    # operands that the consumers' connectors judge
+    legal_only: frozenset[str] = frozenset()
+    # operands that are left to the law
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """One clause of a policy and who sees to it."""
+
+    where: str
+    kind: str
+    # constraint, refinement, condition (a duty before use), obligation, or rule (what is forbidden by its action)
+    text: str
+    # in the policy's own words, such as `count lteq 10`
+    enforced: tuple[Enforcement, ...]
+    why: str = ""
+    operand: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """True when nobody sees to it, not even the law."""
+        return self.enforced == (Enforcement.NOBODY,)
+
+
+def enforceability(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers) -> tuple[Clause, ...]:
+    """Every clause of `policy` with who sees to it, in written order. Nothing is left out."""
+    return tuple(_clauses(policy, vocabulary, enforcers))
+
+
+def _clauses(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers) -> Iterator[Clause]:
+    rules: list[Permission | Prohibition] = [*policy.permissions, *policy.prohibitions]
+    for rule in rules:
+        if isinstance(rule, Prohibition):
+            yield from _forbidden(rule, policy, vocabulary)
+        yield from (_constraint(one, "constraint", vocabulary, enforcers) for one in _leaves(rule.constraints))
+        yield from (_constraint(one, "refinement", vocabulary, enforcers) for one in _refined(rule))
+        for duty in rule.duties if isinstance(rule, Permission) else rule.remedies:
+            yield _duty(duty, vocabulary, enforcers, Enforcement.TRANSFER, Enforcement.RUNNING)
+    for duty in policy.obligations:
+        yield _duty(duty, vocabulary, enforcers, Enforcement.CONSUMER)
+
+
+def _forbidden(rule: Prohibition, policy: Policy, vocabulary: Vocabulary) -> Iterator[Clause]:
+    """What is forbidden besides the use that the connector serves happens where no connector looks."""
+    for action in rule.actions or policy.actions:
+        known = vocabulary.action(action.name)
+        if known is None:
+            why = f"unknown action `{action.name[:80]}`; {vocabulary.hint_action(action.name)}"
+            yield Clause(where=rule.where, kind="rule", text=f"forbid {action.name}", enforced=(Enforcement.NOBODY,), why=why)
+        elif known.name not in vocabulary.forbidden_by[_USE]:
+            why = "what is done with the data after delivery is a matter of the contract"
+            text = f"forbid {known.name}"
+            yield Clause(where=rule.where, kind="rule", text=text, enforced=(Enforcement.LEGAL_ONLY,), why=why)
+
+
+def _duty(duty: Duty, vocabulary: Vocabulary, enforcers: Enforcers, *when: Enforcement) -> Clause:
+    """A duty: a condition keeps data from flowing until it is on record; an obligation is kept on record with its deadline."""
+    actions = [action.name for action in duty.actions]
+    kind = "obligation" if Enforcement.CONSUMER in when else "condition"
+    text = " and ".join(actions) or "act"
+    unknown = next((name for name in actions if vocabulary.action(name) is None), None)
+    if unknown is not None:
+        why = f"unknown action `{unknown[:80]}`; {vocabulary.hint_action(unknown)}"
+        return Clause(where=duty.where, kind=kind, text=text, enforced=(Enforcement.NOBODY,), why=why)
+    for one in (*_leaves(duty.constraints), *_refined(duty)):
+        found = _constraint(one, kind, vocabulary, enforcers)
+        if found.is_open:
+            return replace(found, text=f"{text}: {found.text}")
+    why = (
+        "kept on record: done, waived, or violated at its deadline" if kind == "obligation" else "until it is on record as done"
+    )
+    return Clause(where=duty.where, kind=kind, text=text, enforced=when, why=why)
+
+
+def _constraint(constraint: Constraint, kind: str, vocabulary: Vocabulary, enforcers: Enforcers) -> Clause:
+    operand = vocabulary.operand(constraint.left)
+    enforced, why = _seen_to(constraint, operand, vocabulary, enforcers)
+    right = ", ".join(value.text for value in constraint.right) or ", ".join(constraint.right_references)
+    name = operand.short if operand is not None else constraint.left
+    text = f"{name} {constraint.operator.value} {right}"
+    return Clause(where=constraint.where, kind=kind, text=text, enforced=enforced, why=why, operand=name)
+
+
+def _seen_to(
+    constraint: Constraint, operand: Operand | None, vocabulary: Vocabulary, enforcers: Enforcers
+) -> tuple[tuple[Enforcement, ...], str]:
+    names = {constraint.left} | ({operand.name, operand.short, *operand.aliases} if operand is not None else set())
+    if names & enforcers.legal_only:
+        return (Enforcement.LEGAL_ONLY,), "marked so"
+    if operand is None:
+        what = f"unknown left operand `{constraint.left[:80]}`; {vocabulary.hint_operand(constraint.left)}"
+        return (Enforcement.NOBODY,), what
+    right = right_side(constraint, operand)
+    if isinstance(right, Unknown):
+        return (Enforcement.NOBODY,), right.detail
+    if operand.is_legal_only:
+        return (Enforcement.LEGAL_ONLY,), "a clause of the contract that no machine judges"
+    if names & enforcers.consumer:
+        return (Enforcement.CONSUMER,), "the consumer's connector knows it"
+    if all(source.kind is SourceKind.REQUEST and not names & enforcers.request for source in operand.sources):
+        why = f"nobody tells the connector `{operand.short}`"
+        return (Enforcement.NOBODY,), why
+    return _stages(operand), f"known from {_SOURCES[operand.sources[0].kind]}"
+
+
+_SOURCES = {
+    SourceKind.CLOCK: "the clock",
+    SourceKind.REQUEST: "the request",
+    SourceKind.PARTY: "who asks",
+    SourceKind.CLAIM: "what is attested about who asks",
+    SourceKind.LEDGER: "the record of use",
+}
+
+
+def _stages(operand: Operand) -> tuple[Enforcement, ...]:
+    groups = ((_BEFORE, Enforcement.NOW), ((Stage.TRANSFER,), Enforcement.TRANSFER), (_RUNNING, Enforcement.RUNNING))
+    found = tuple(when for stages, when in groups if operand.stages.intersection(stages))
+    return found or (Enforcement.CONSUMER,)
+
+
+# --- walking
+
+
+def _leaves(constraints: Iterable[AnyConstraint]) -> Iterator[Constraint]:
+    for one in constraints:
+        if isinstance(one, Constraint):
+            yield one
+        else:
+            yield from _leaves(one.members)
+
+
+def _refined(rule: Rule) -> Iterator[Constraint]:
+    parts: list[ActionRef | AssetRef | PartyRef] = [*rule.actions, *rule.targets, *rule.assigners, *rule.assignees]
+    yield from _leaves(refinement for part in parts for refinement in part.refinements)
+
+
+def operands_of(policy: Policy) -> frozenset[str]:
+    """The left operands of all constraints and refinements of permissions and prohibitions, and of their duties, as they are written."""
+    rules: list[Rule] = [*policy.permissions, *policy.prohibitions, *policy.obligations]
+    for permission in policy.permissions:
+        rules += permission.duties
+    for prohibition in policy.prohibitions:
+        rules += prohibition.remedies
+    return frozenset(one.left for rule in rules for one in (*_leaves(rule.constraints), *_refined(rule)))
+
+
+# --- words under which what is left to others is not judged here
+
+
+def left_to_others(policy: Policy, vocabulary: Vocabulary, known: frozenset[str] = SUPPLIED) -> frozenset[str]:
+    """The operands of `policy` that its consumer does not judge of itself: what is attested about it is the provider's to judge,
+    and what it does not know of its own use (`known`) nobody here can judge."""
+    found: set[str] = set()
+    for name in operands_of(policy):
+        operand = vocabulary.operand(name)
+        if operand is None or operand.is_legal_only:
+            continue
+        is_claim = operand.sources[0].kind is SourceKind.CLAIM
+        is_untold = operand.sources[0].kind is SourceKind.REQUEST and not {operand.name, operand.short, name} & known
+        if is_claim or is_untold:
+            found.add(name)
+    return frozenset(found)
+
+
+def marked(vocabulary: Vocabulary, names: Iterable[str]) -> Vocabulary:
+    """The vocabulary in which the operands `names` are legal only: agreed, listed, and not judged. Unknown ones are known then."""
+    operands: dict[str, Operand] = dict(vocabulary.operands)
+    spellings: dict[str, str] = dict(vocabulary.operand_names)
+    for name in names:
+        found = vocabulary.operand(name) or _strange(name)
+        operands[found.name] = replace(found, is_legal_only=True)
+        spellings.setdefault(found.name, found.name)
+        spellings.setdefault(name, found.name)
+    return replace(vocabulary, operands=MappingProxyType(operands), operand_names=MappingProxyType(spellings))
+
+
+def _strange(name: str) -> Operand:
+    return Operand(
+        name=name,
+        value=ValueType.ANY,
+        operators=frozenset(Operator),
+        sources=(Source(kind=SourceKind.REQUEST),),
+        stages=frozenset(STAGE_ORDER) - {Stage.PUBLISH},
+        label=name,
+        is_many=True,
+    )

@@ -1,0 +1,162 @@
+"""What is kept of a decision: an entry of the journal's stream `decisions`, and what it takes to make the decision again.
+
+The body of an entry is a JSON tree:
+
+    question    catalog | negotiate | transfer | ongoing | request | collect: what was asked
+    role        ours: provider | consumer
+    effect      permit | deny | void
+    policy      SHA-256 of the policy's canonical form, hexadecimal
+    about       id of the offer or of the agreement whose policy it is
+    process     our pid of the negotiation or transfer; absent where there is none
+    peer, dataset
+    inputs      SHA-256, hexadecimal, over `case` as canonical JSON: the same inputs have the same hash, whatever the policy
+    case        the inputs themselves, as a case file spells a case (`policies/README.md`), with the effect as `expect`:
+                {stage, given: {now, claims, agreed_at, duties, duty_mode, ledger}, request: {action, target, party, params}, expect}.
+                `odrl.cases.read(entry.body["case"], where, policy=another)` asks another policy the same.
+                Absent where the participant's `decision_inputs` does not keep it; its hash is there anyway
+    because     [{code, where, operand}] of what failed; empty for a permit
+    deferred    [{code, operand, until}] of what was left for later, or for the law
+    valid_until first instant at which the effect can change by the clock; absent when none
+    micros      how long the engine took, in microseconds
+
+Entries that were made and never written (`lost`) leave one entry in their place: {"lost": N}.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from connector.dsp.tables import Role
+from connector.odrl import explain
+from connector.odrl.truth import Decision, DutyMode, Effect, LedgerView, Request, Usage, World
+from connector.ports.journal import canonical
+
+STREAM: Final = "decisions"
+
+
+class Question(StrEnum):
+    """What was asked."""
+
+    CATALOG = "catalog"
+    NEGOTIATE = "negotiate"
+    TRANSFER = "transfer"
+    ONGOING = "ongoing"
+    REQUEST = "request"
+    COLLECT = "collect"
+    """May our own people have what a provider gave us: asked by a consumer of itself."""
+
+
+class KeptInputs(StrEnum):
+    """Of which decisions the inputs are kept beside their hash."""
+
+    ALL = "all"
+    REFUSALS = "refusals"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a decision was about."""
+
+    participant: str
+    question: Question
+    role: Role
+    about: str
+    peer: str
+    dataset: str
+    process: str | None = None
+    kept: KeptInputs = KeptInputs.ALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A decision with what it was made from."""
+
+    subject: Subject
+    policy: str
+    request: Request
+    world: World
+    decision: Decision
+    duty_mode: DutyMode
+    micros: int
+
+
+def body(made: Made) -> dict[str, Any]:
+    """The entry's body."""
+    subject, decision = made.subject, made.decision
+    case = _case(made)
+    tree: dict[str, Any] = {
+        "question": subject.question.value,
+        "role": subject.role.value,
+        "effect": decision.effect.value,
+        "policy": made.policy,
+        "about": subject.about,
+        "process": subject.process,
+        "peer": subject.peer,
+        "dataset": subject.dataset,
+        "inputs": hashlib.sha256(canonical({k: v for k, v in case.items() if k != "expect"})).hexdigest(),
+        "because": [
+            {name: text for name, text in (("code", one.code.value), ("where", one.where), ("operand", one.operand)) if text}
+            for one in explain.telling(decision)
+        ],
+        "deferred": [
+            {"code": one.code.value, "operand": one.operand, "until": one.until.value if one.until else None}
+            for one in decision.deferred
+        ],
+        "valid_until": _moment(decision.valid_until),
+        "micros": made.micros,
+    }
+    if subject.kept is KeptInputs.ALL or (subject.kept is KeptInputs.REFUSALS and decision.effect is not Effect.PERMIT):
+        tree["case"] = case
+    return {name: value for name, value in tree.items() if value is not None}
+
+
+def _case(made: Made) -> dict[str, Any]:
+    world, request = made.world, made.request
+    given = {
+        "now": _moment(world.now),
+        "claims": dict(world.claims),
+        "agreed_at": _moment(world.agreed_at),
+        "duties": {key: state.value for key, state in world.duties.items()},
+        "duty_mode": made.duty_mode.value,
+        "ledger": _ledger(world.ledger) if world.ledger is not None else None,
+    }
+    asked = {"action": request.action, "target": request.target, "party": request.party, "params": dict(request.params)}
+    return {
+        "stage": made.decision.stage.value,
+        "given": {name: value for name, value in given.items() if value},
+        "request": {name: value for name, value in asked.items() if value},
+        "expect": made.decision.effect.value,
+    }
+
+
+def _ledger(view: LedgerView) -> dict[str, Any]:
+    return {
+        "usages": {key: _usage(usage) for key, usage in view.usages.items()},
+        "total": _usage(view.total) if view.total is not None else {},
+        "events": {
+            name: {side: text for side, text in (("began", _moment(one.began)), ("ended", _moment(one.ended))) if text}
+            for name, one in view.events.items()
+        },
+    }
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    tree: dict[str, Any] = {
+        "count": usage.count,
+        "metered_s": usage.metered / timedelta(seconds=1),
+        "paid": {currency: str(amount) for currency, amount in usage.paid.items()},
+        "first_used_at": _moment(usage.first_used_at),
+        "last_used_at": _moment(usage.last_used_at),
+        "triggered_at": _moment(usage.triggered_at),
+        "running": [_moment(since) for since in usage.running],
+    }
+    return {name: value for name, value in tree.items() if value}
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at is not None else None

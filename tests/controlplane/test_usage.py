@@ -1,0 +1,218 @@
+"""Terms that ask how much was used: counted when data flows, released when none did, metered while it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from connector.dsp.tables import State
+from connector.dsp.transfer import Transfer
+from connector.errors import Forbidden
+from connector.ports.dataplane import Use
+from connector.ports.ledger import PostingKind
+from tests.controlplane.conftest import NewNode
+from tests.controlplane.scene import NOW, PUSH, Node, before, transfer_request
+
+
+def use_when(left: str, operator: str, right: str, **members: Any) -> dict[str, Any]:
+    constraint = {"leftOperand": left, "operator": operator, "rightOperand": right, **members}
+    return {"permission": [{"action": "use", "constraint": [constraint]}]}
+
+
+COUNT_2 = use_when("count", "lteq", "2")
+
+
+async def pulling(node: Node, policy: Mapping[str, Any], consumer_pid: str = "urn:t:1") -> Transfer:
+    await node.publish(policy)
+    agreement = await node.agreed(consumer_pid=f"{consumer_pid}:n", terms=policy)
+    acknowledged = await node.tell(transfer_request(agreement, consumer_pid=consumer_pid))
+    return await node.transfer(acknowledged.provider_pid)
+
+
+async def pull(node: Node, transfer: Transfer) -> Use:
+    use = (await node.access.may_pull("alice", transfer.pid, "token-1")).use
+    assert use is not None
+    return use
+
+
+async def pulled(node: Node, transfer: Transfer, moved_bytes: int = 10) -> None:
+    use = await pull(node, transfer)
+    await use.begin()
+    use.end(moved_bytes)
+    await node.usages.work()
+
+
+async def test_data_is_handed_out_as_often_as_the_terms_allow_and_no_more(node: Node) -> None:
+    transfer = await pulling(node, COUNT_2)
+    for _ in range(2):
+        await pulled(node, transfer)
+    with pytest.raises(Forbidden, match="count has to be at most 2, and is 3"):
+        await pull(node, transfer)
+    book = await node.store.ledger.book("alice", transfer.agreement_id)
+    assert book is not None
+    assert (book.total.count, book.total.moved_bytes, book.total.first_at, book.open) == (2, 20, NOW, {})
+    assert [use.count for use in book.uses.values()] == [2]
+
+
+async def test_of_a_hundred_requests_at_once_exactly_ten_are_granted(new_node: NewNode) -> None:
+    here, there = await new_node("here"), await new_node("there")
+    transfer = await pulling(here, use_when("count", "lteq", "10"))
+    nodes = [here, there] * 50
+    asked = await asyncio.gather(*(pull(node, transfer) for node in nodes), return_exceptions=True)
+    granted = [found for found in asked if not isinstance(found, BaseException)]
+    assert len(granted) == 10
+    assert all(isinstance(found, Forbidden) for found in asked if isinstance(found, BaseException))
+    for use in granted:
+        await use.begin()
+    with pytest.raises(Forbidden):
+        await pull(there, transfer)
+
+
+async def test_a_request_that_hands_nothing_out_is_no_use(node: Node) -> None:
+    transfer = await pulling(node, use_when("count", "lteq", "1"))
+    (await pull(node, transfer)).end(0)
+    await node.usages.work()
+    await node.access.may_pull("alice", transfer.pid, "token-1", is_look=True)
+    await pulled(node, transfer)
+    with pytest.raises(Forbidden):
+        await pull(node, transfer)
+    with pytest.raises(Forbidden):
+        await node.access.may_pull("alice", transfer.pid, "token-1", is_look=True)
+
+
+async def test_what_a_killed_node_had_reserved_is_free_again_after_a_minute(new_node: NewNode) -> None:
+    here = await new_node("here")
+    transfer = await pulling(here, use_when("count", "lteq", "1"))
+    await pull(here, transfer)
+    there = await new_node("there")
+    with pytest.raises(Forbidden):
+        await pull(there, transfer)
+    here.clock.move(seconds=61)
+    await pull(there, transfer)
+
+
+async def test_a_transfer_does_not_start_when_nothing_is_left_to_use(node: Node) -> None:
+    transfer = await pulling(node, use_when("count", "lteq", "1"))
+    await pulled(node, transfer)
+    acknowledged = await node.tell(transfer_request(transfer.agreement_id, consumer_pid="urn:t:2"))
+    second = await node.transfer(acknowledged.provider_pid)
+    assert second.state is State.TERMINATED
+    assert second.reasons == ("count has to be at most 1, and is 2",)
+
+
+async def pushing(node: Node, agreement: str, consumer_pid: str) -> Transfer:
+    acknowledged = await node.tell(transfer_request(agreement, PUSH, consumer_pid=consumer_pid))
+    return await node.transfer(acknowledged.provider_pid)
+
+
+async def test_a_push_counts_from_its_start_on_and_for_good_when_it_is_complete(node: Node) -> None:
+    policy = use_when("count", "lteq", "1")
+    await node.publish(policy)
+    agreement = await node.agreed(terms=policy)
+    first, second = [await pushing(node, agreement, f"urn:t:{n}") for n in range(2)]
+    assert (first.state, second.state) == (State.STARTED, State.TERMINATED)
+    assert second.reasons == ("count has to be at most 1, and is 2",)
+    # taken up again after a restart it is the same use; another that started at the same moment goes no further
+    await node.access.may_send(first)
+    with pytest.raises(Forbidden):
+        await node.access.may_send(replace(first, pid="urn:at-the-same-moment"))
+    for _ in range(2):
+        await node.transfers.completed("alice", first.pid, moved_bytes=7, digest=None)
+    book = await node.store.ledger.book("alice", agreement)
+    assert book is not None
+    assert (book.total.count, book.total.moved_bytes, book.open) == (1, 7, {})
+
+
+async def test_a_push_that_is_stopped_gives_its_use_back(node: Node) -> None:
+    policy = use_when("count", "lteq", "1")
+    await node.publish(policy)
+    agreement = await node.agreed(terms=policy)
+    first = await pushing(node, agreement, "urn:t:1")
+    await node.transfers.act("alice", first.pid, "terminate")
+    assert (await pushing(node, agreement, "urn:t:2")).state is State.STARTED
+
+
+async def test_the_time_since_first_use_ends_a_transfer_to_the_instant(node: Node) -> None:
+    transfer = await pulling(node, use_when("elapsedTime", "lteq", "PT1H"))
+    await node.pass_time(hours=5)
+    await pulled(node, transfer)
+    await node.pass_time(seconds=3599)
+    assert (await node.transfer(transfer.pid)).state is State.STARTED
+    await node.pass_time(seconds=1.001)
+    ended = await node.transfer(transfer.pid)
+    assert ended.state is State.TERMINATED
+    assert "elapsedTime" in ended.reasons[0]
+
+
+async def test_a_first_use_is_no_reason_to_wait_for_the_interval_that_it_begins(node: Node) -> None:
+    transfer = await pulling(node, use_when("timeInterval", "eq", "P7D"))
+    await pulled(node, transfer)
+    assert (await node.transfer(transfer.pid)).state is State.STARTED
+    with pytest.raises(Forbidden, match="timeInterval"):
+        await pull(node, transfer)
+    await node.pass_time(days=7)
+    await pull(node, transfer)
+
+
+async def test_time_of_use_that_runs_out_cuts_the_stream(node: Node) -> None:
+    transfer = await pulling(node, use_when("meteredTime", "lteq", "PT60S"))
+    first = await pull(node, transfer)
+    await first.begin()
+    await node.pass_time(seconds=30)
+    await node.usages.work()
+    second = await pull(node, transfer)
+    await second.begin()
+    # two streams use it up twice as fast
+    await node.pass_time(seconds=14)
+    await node.usages.work()
+    await node.rest()
+    assert (await node.transfer(transfer.pid)).state is State.STARTED
+    await node.pass_time(seconds=1.001)
+    await node.usages.work()
+    await node.rest()
+    assert (await node.transfer(transfer.pid)).state is State.TERMINATED
+    assert ("stop", transfer.pid) in node.plane.told
+
+
+async def test_time_of_use_stands_still_between_uses(node: Node) -> None:
+    transfer = await pulling(node, use_when("meteredTime", "lteq", "PT60S"))
+    for _ in range(2):
+        use = await pull(node, transfer)
+        await use.begin()
+        node.clock.move(seconds=20)
+        use.end(1)
+        await node.usages.work()
+        await node.pass_time(hours=1)
+    book = await node.store.ledger.book("alice", transfer.agreement_id)
+    assert book is not None
+    assert book.total.metered == timedelta(seconds=40)
+    assert (await node.transfer(transfer.pid)).state is State.STARTED
+
+
+async def test_uses_that_no_clause_asks_about_are_tallied_and_posted_together(node: Node) -> None:
+    transfer = await pulling(node, before("2030-01-01T00:00:00Z"))
+    for _ in range(3):
+        await pulled(node, transfer)
+    assert await node.store.ledger.book("alice", transfer.agreement_id) is None
+    await node.pass_time(seconds=5)
+    await node.usages.work()
+    page = await node.store.ledger.postings("alice", transfer.agreement_id)
+    assert [line.kind for line in page.items] == [PostingKind.USED]
+    book = await node.store.ledger.book("alice", transfer.agreement_id)
+    assert book is not None
+    assert (book.total.count, book.total.moved_bytes) == (3, 30)
+
+
+async def test_a_prohibition_from_the_third_time_on_counts_too(node: Node) -> None:
+    forbidden = {"leftOperand": "count", "operator": "gt", "rightOperand": "2"}
+    policy = {"permission": [{"action": "use"}], "prohibition": [{"action": "use", "constraint": [forbidden]}]}
+    transfer = await pulling(node, {**policy, "conflict": "prohibit"})
+    for _ in range(2):
+        await pulled(node, transfer)
+    with pytest.raises(Forbidden):
+        await pull(node, transfer)
