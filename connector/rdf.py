@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -125,6 +126,8 @@ def _turtle(text: str, where: str) -> Graph:
 
     # a date is evidence: `10:20:30.9Z` must not become `10:20:30.900000+00:00`
     rdflib.NORMALIZE_LITERALS = False
+    # whether a lexical form fits its type is judged by whoever reads the graph
+    logging.getLogger("rdflib.term").setLevel(logging.ERROR)
     graph = rdflib.Graph()
     try:
         graph.parse(data=text, format="turtle", publicID=_BASE)
@@ -316,6 +319,8 @@ def _rdflib_graph(triples: Iterable[Triple]) -> Any:
     import rdflib
 
     rdflib.NORMALIZE_LITERALS = False
+    # whether a lexical form fits its type is judged by whoever reads the graph
+    logging.getLogger("rdflib.term").setLevel(logging.ERROR)
     graph = rdflib.Graph(bind_namespaces="none")
 
     def made(term: Term) -> Any:

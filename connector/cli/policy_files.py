@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from connector.odrl.truth import Request
 
 _ODRL = "http://www.w3.org/ns/odrl/2/"
+_XSD = "http://www.w3.org/2001/XMLSchema#"
 _RULES = tuple(_ODRL + name for name in ("permission", "prohibition", "obligation"))
 _KINDS = ("Policy", "Set", "Offer", "Agreement", "Ticket", "Assertion", "Privacy", "Request")
 # what an asset or a party says of a policy, and what the policy then says of it (Information Model 2.2, 2.3)
@@ -155,7 +156,8 @@ def _family(graph: rdf.Graph, where: str, *, is_request: bool) -> Family:
                 if to == node and isinstance(subject, rdf.Iri)
             ]
             if inferred:
-                tree[_ODRL + part] = [*tree.get(_ODRL + part, []), *inferred]
+                stated = tree.get(_ODRL + part, [])
+                tree[_ODRL + part] = [*(stated if isinstance(stated, list) else [stated]), *inferred]
         policies[node] = jsonld.read(tree, "policy" if node == mains[0] else getattr(node, "text", "policy"))
     main = policies.pop(mains[0])
     return Family(policy=main, parents={policy.uid: policy for policy in policies.values() if policy.uid})
@@ -167,12 +169,38 @@ def _named(tree: Any, where: str) -> Any:
         return [_named(item, where) for item in tree]
     if not isinstance(tree, dict):
         return tree
+    if "@value" in tree:
+        return _plain(tree)
     found = {key: _named(value, where) for key, value in tree.items()}
-    names = {name.get("@id", name.get("@value")) for name in found.pop(f"{_ODRL}uid", [])} | {found.get("@id")}
+    names = {name.get("@id") if isinstance(name, dict) else name for name in found.pop(f"{_ODRL}uid", [])} | {found.get("@id")}
     names -= {None}
     if len(names) > 1:
         raise PolicyError(f"a node with {len(names)} identifiers", where=where, mend="keep one, as node or as odrl:uid")
-    return {"@id": names.pop(), **found} if names and "@id" not in found else found
+    if names and "@id" not in found:
+        found = {"@id": names.pop(), **found}
+    # one value as a value, so that a property is kept as JSON-LD writes it
+    return {
+        key: value[0] if isinstance(value, list) and len(value) == 1 and key[0] != "@" else value
+        for key, value in found.items()
+    }
+
+
+def _plain(literal: Mapping[str, str]) -> Any:
+    """A literal as JSON has it, where that has its type by itself."""
+    text, kind = literal["@value"], literal.get("@type", "")
+    if set(literal) == {"@value"}:
+        return text
+    if kind == f"{_XSD}boolean" and text in ("true", "false"):
+        return text == "true"
+    if (
+        kind == f"{_XSD}integer"
+        and text.isascii()
+        and text.removeprefix("-").isdigit()
+        and len(text) < 16
+        and str(int(text)) == text
+    ):
+        return int(text)
+    return dict(literal)
 
 
 # --- requests

@@ -23,6 +23,7 @@ from connector.odrl.model import (
     Diagnostic,
     Duty,
     Extra,
+    LogicalOperand,
     PartyRef,
     Permission,
     Policy,
@@ -214,6 +215,9 @@ class _Writer:
         tree: dict[str, Any] = {"@id": constraint.uid} if constraint.uid else {}
         if not isinstance(constraint, Constraint):
             members: Any = [self.constraint(member) for member in constraint.members]
+            if constraint.operand is LogicalOperand.AND_SEQUENCE and not self.is_dsp:
+                # Information Model 2.5.2: in JSON-LD, the @list keyword MUST be used to represent an ordered collection
+                members = {"@list": members}
             tree[constraint.operand.value] = members
             return tree | _extra(constraint.extra)
         tree["leftOperand"] = constraint.left
