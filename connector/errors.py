@@ -175,7 +175,7 @@ class Overloaded(CallerError):
     code = "overloaded"
 
 
-class NotSupported(KontorError):
+class NotSupported(CallerError):
     """The request is lawful and asks for something optional that this product does not do."""
 
     status = 501

@@ -23,9 +23,10 @@ MEMBER = "MembershipCredential"
 
 @dataclass
 class Issuer:
-    """An issuer below `host`, at `/issuer`."""
+    """An issuer below `host`, at `/NAME`."""
 
     host: Host
+    name: str = "issuer"
     key: jose.SigningKey = field(init=False)
     types: tuple[str, ...] = (MEMBER,)
     life: timedelta = timedelta(days=90)
@@ -37,11 +38,15 @@ class Issuer:
     next_index: int = 7
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
+    def publish(self, *uses: Relationship) -> None:
+        """Publish the DID document, with the key for `uses`, all that an issuer needs if none is given."""
+        needed = uses or (Relationship.INVOCATION, Relationship.ASSERTION)
+        document = dids.write(self.did, [(self.key.id, self.key.public, needed)], {"IssuerService": self.url})
+        self.host.pages[f"/{self.name}/did.json"] = json.dumps(document).encode()
+
     def __post_init__(self) -> None:
         self.key = jose.generate(f"{self.did}#key-1")
-        uses = [Relationship.INVOCATION, Relationship.ASSERTION]
-        services = {"IssuerService": self.url}
-        document = dids.write(self.did, [(self.key.id, self.key.public, uses)], services)
+        self.publish()
         metadata = {
             "@context": [DCP_CONTEXT],
             "type": "IssuerMetadata",
@@ -52,19 +57,18 @@ class Issuer:
             ],
         }
         self.host.pages |= {
-            "/issuer/did.json": json.dumps(document).encode(),
-            "/issuer/metadata": json.dumps(metadata).encode(),
-            "/issuer/credentials": self._asked,
-            "/issuer/status": lambda _head, _body: self.status_list(),
+            f"/{self.name}/metadata": json.dumps(metadata).encode(),
+            f"/{self.name}/credentials": self._asked,
+            f"/{self.name}/status": lambda _head, _body: self.status_list(),
         }
 
     @property
     def did(self) -> str:
-        return f"{self.host.did}:issuer"
+        return f"{self.host.did}:{self.name}"
 
     @property
     def url(self) -> str:
-        return f"{self.host.url}/issuer"
+        return f"{self.host.url}/{self.name}"
 
     def _asked(self, head: str, body: bytes) -> bytes:
         """A request: remembered, and delivered a moment later."""
@@ -76,23 +80,25 @@ class Issuer:
         self.tasks.append(asyncio.create_task(self.deliver(request["holder"], request["holderPid"], token=request["token"])))
         return b""
 
-    async def deliver(self, holder: str, holder_pid: str, **changes: Any) -> httpx.Response:
-        """Deliver one credential of each type to `holder`; `changes` replace parts of the delivery."""
-        credentials = changes.pop("credentials", None) or [
-            {"credentialType": type_, "format": "vc11-sl2021/jwt", "payload": self.credential(holder, type_)}
-            for type_ in self.types
-        ]
-        token, echoed = changes.pop("authorization", None), changes.pop("token", None)
+    def delivery(self, holder: str, holder_pid: str | None, **changes: Any) -> dict[str, Any]:
+        """A delivery of one credential of each type to `holder`; `changes` replace parts of it."""
         message = {
             "@context": [DCP_CONTEXT],
             "type": "CredentialMessage",
             "issuerPid": "issuer-pid",
             "holderPid": holder_pid,
             "status": "ISSUED",
-            "credentials": credentials,
+            "credentials": [
+                {"credentialType": type_, "format": "vc11-sl2021/jwt", "payload": self.credential(holder, type_)}
+                for type_ in self.types
+            ],
             **changes,
         }
-        return await self.post(holder, "credentials", message, token or self.token(holder, token=echoed))
+        return {name: value for name, value in message.items() if value is not None}
+
+    async def deliver(self, holder: str, holder_pid: str, token: str | None = None) -> httpx.Response:
+        """Deliver what `holder` asked for, giving back the access token of its request."""
+        return await self.post(holder, "credentials", self.delivery(holder, holder_pid), self.token(holder, token=token))
 
     async def post(self, holder: str, path: str, message: Any, authorization: str | None) -> httpx.Response:
         """A message to the holder's service at the address that its identifier means."""
