@@ -28,10 +28,16 @@ format: $(READY)  ## mend what ruff can mend
 	@$(VENV)/bin/ruff check --fix-only -q .
 	@$(VENV)/bin/ruff format -q .
 
-lock: $(READY)  ## resolve the dependencies anew into requirements.lock
+# what an image runs with: every extra but the tests', and what builds the package
+RUNTIME := catalog events objects otel parquet postgres shacl sparql vault
+
+lock: $(READY)  ## resolve the dependencies anew into requirements.lock, and what an image needs of them into deploy/
 	@$(RUN) -m pip install -q uv
 	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+	@grep -E '^[a-z0-9._-]+==' requirements.lock | sed 's/ .*//' > $(VENV)/.versions
+	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 $(RUNTIME:%=--extra %) --generate-hashes --constraint $(VENV)/.versions \
+		--no-header --no-emit-index-url --no-emit-find-links --no-annotate --output-file deploy/requirements.lock pyproject.toml deploy/build.in
 
 clean:  ## remove the environment and everything that was built
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build target kontor-demo

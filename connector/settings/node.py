@@ -41,8 +41,10 @@ class Public(Listener):
 class Node(Section):
     """The process itself."""
 
-    id: str = Field(
-        "node-1", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Id among the nodes that share a store; differs per replica."
+    id: Secret = Field(
+        "node-1",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description='Id among the nodes that share a store; differs per replica, such as `{ env = "HOSTNAME" }`.',
     )
     roles: tuple[Literal["connector", "authority", "catalog"], ...] = Field(
         ("connector",), description="What this process plays, one or several."

@@ -1,0 +1,60 @@
+{{/* What all objects of a release have in common. */}}
+{{- define "kontor.name" -}}
+{{- printf "%s-kontor" .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "kontor.selector" -}}
+app.kubernetes.io/name: kontor
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "kontor.labels" -}}
+{{ include "kontor.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{/* The container, for the node and for the migration; `arguments` is what the program is told. */}}
+{{- define "kontor.container" -}}
+image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: { drop: [ALL] }
+env:
+  - name: KONTOR_NODE
+    valueFrom: { fieldRef: { fieldPath: metadata.name } }
+  - name: KONTOR_STORE_URL
+    valueFrom: { secretKeyRef: { name: {{ .Values.store.urlSecret.name | quote }}, key: {{ .Values.store.urlSecret.key | quote }} } }
+  - name: KONTOR_SECRETS_KEY
+    valueFrom: { secretKeyRef: { name: {{ .Values.secretsKey.name | quote }}, key: {{ .Values.secretsKey.key | quote }} } }
+  {{- with .Values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+volumeMounts:
+  - { name: config, mountPath: /etc/kontor, readOnly: true }
+  - { name: data, mountPath: /data }
+resources: {{- toYaml .Values.resources | nindent 2 }}
+{{- end -}}
+
+{{- define "kontor.pod" -}}
+serviceAccountName: {{ include "kontor.name" . }}
+automountServiceAccountToken: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile: { type: RuntimeDefault }
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

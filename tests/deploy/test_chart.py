@@ -1,0 +1,97 @@
+"""The Helm chart, by the real Helm: linted, rendered with several values, and what it renders is what a node reads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from connector.settings import read
+from tests.deploy.conftest import KEY
+from tests.servers import tools
+
+SECURE = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+
+
+@pytest.fixture
+def helm(deployment: None) -> str:
+    return tools.helm()
+
+
+def helped(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+
+
+def rendered(program: str, chart: Path, folder: Path, **values: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """The objects that the chart makes of its own values and `values`, by kind and name."""
+    given = folder / "values.json"
+    given.write_text(json.dumps(values))
+    done = helped(program, "template", "here", str(chart), "--kube-version", "1.33.0", "--values", str(given))
+    assert done.returncode == 0, done.stderr
+    found = [one for one in yaml.safe_load_all(done.stdout) if one]
+    return {(one["kind"], one["metadata"]["name"]): one for one in found}
+
+
+def test_helm_finds_nothing_wrong(helm: str, deploy: Path) -> None:
+    done = helped(helm, "lint", "--strict", str(deploy / "helm" / "kontor"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_wrong_values_are_refused_by_their_schema(helm: str, deploy: Path) -> None:
+    done = helped(helm, "template", "here", str(deploy / "helm" / "kontor"), "--set", "replicas=none")
+    assert done.returncode != 0
+    assert "replicas" in done.stderr
+
+
+def test_the_configuration_it_makes_is_one(helm: str, deploy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {
+        "participants": {"a.b": {"id": "did:web:a"}, "acme": {"id": "did:web:b", "title": "Acme", "approval": "manual"}},
+        "extraConfig": "[delivery]\nattempts = 3\n",
+        "trustedProxies": ["10.0.0.0/8"],
+    }
+    objects = rendered(helm, deploy / "helm" / "kontor", tmp_path, **values)
+    path = tmp_path / "kontor.toml"
+    path.write_text(objects["ConfigMap", "here-kontor"]["data"]["kontor.toml"])
+    store = "postgresql://kontor:x@database/kontor"
+    for name, value in {"KONTOR_NODE": "here-kontor-1", "KONTOR_STORE_URL": store, "KONTOR_SECRETS_KEY": KEY}.items():
+        monkeypatch.setenv(name, value)
+    settings = read(path)
+    assert (settings.node.id, settings.store.url, settings.delivery.attempts) == ("here-kontor-1", store, 3)
+    assert {name: one.approval for name, one in settings.participants.items()} == {"a.b": "auto", "acme": "manual"}
+    # each variable that the configuration names is given to the container, from a secret where it is one
+    container = objects["Deployment", "here-kontor"]["spec"]["template"]["spec"]["containers"][0]
+    given = {one["name"]: set(one["valueFrom"]) for one in container["env"]}
+    assert given == {
+        "KONTOR_NODE": {"fieldRef"}, "KONTOR_STORE_URL": {"secretKeyRef"}, "KONTOR_SECRETS_KEY": {"secretKeyRef"},
+    }  # fmt: skip
+
+
+def test_nodes_and_migrations_may_do_little_and_are_watched(helm: str, deploy: Path, tmp_path: Path) -> None:
+    objects = rendered(helm, deploy / "helm" / "kontor", tmp_path)
+    for kind, name in (("Deployment", "here-kontor"), ("Job", "here-kontor-migrate")):
+        pod = objects[kind, name]["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["containers"][0]["securityContext"] == SECURE
+    node = objects["Deployment", "here-kontor"]["spec"]["template"]["spec"]["containers"][0]
+    probes = {word: node[f"{word}Probe"]["httpGet"]["path"] for word in ("startup", "liveness", "readiness")}
+    assert probes == {"startup": "/health", "liveness": "/health", "readiness": "/ready"}
+    hooks = objects["Job", "here-kontor-migrate"]["metadata"]["annotations"]["helm.sh/hook"]
+    assert hooks == "pre-install,pre-upgrade"
+    policy = objects["NetworkPolicy", "here-kontor"]["spec"]
+    assert policy["ingress"] == [{"ports": [{"port": "public", "protocol": "TCP"}]}]
+    assert objects["Deployment", "here-kontor"]["spec"]["replicas"] == 2
+
+
+def test_what_is_turned_off_is_not_there(helm: str, deploy: Path, tmp_path: Path) -> None:
+    off = {
+        name: {"enabled": False} for name in ("migrations", "persistence", "ingress", "networkPolicy", "podDisruptionBudget")
+    }
+    objects = rendered(helm, deploy / "helm" / "kontor", tmp_path, **off, autoscaling={"enabled": True})
+    kinds = {kind for kind, _ in objects}
+    assert kinds == {"ConfigMap", "ServiceAccount", "Service", "Deployment", "HorizontalPodAutoscaler"}
+    assert "replicas" not in objects["Deployment", "here-kontor"]["spec"]
