@@ -27,6 +27,7 @@ from connector.dsp import catalog as shapes
 from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.errors import BadMessage, NotFound, PeerAnswer, PeerMessage, TooLarge, UnsupportedFilter
+from connector.outbound.links import next_link
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
 
@@ -196,7 +197,7 @@ class Catalogs:
             tree = tree or dict(view.tree)
             datasets += [dataset.tree for dataset in view.datasets]
             warnings += view.warnings
-            following = _next_link(answer.headers.get("link", ""))
+            following = next_link(answer.headers.get("link", ""))
             if following is None or (limit is not None and len(datasets) >= limit):
                 break
             if pages >= _MOST_PAGES or size >= _MOST_BYTES:
@@ -231,33 +232,6 @@ class Catalogs:
         if view.id != id_:
             raise PeerMessage(f"the peer answered with the dataset `{view.id}`", where=url, mend="tell the peer")
         return PeerDataset(tree=view.tree, base=base)
-
-
-def _next_link(header: str) -> str | None:
-    """The target of the link `rel="next"` in a `Link` header; None without one.
-
-    Read from left to right in one pass, whatever a peer writes there.
-    Source: RFC 8288, section 3.
-    """
-    at = 0
-    while (start := header.find("<", at)) >= 0 and (end := header.find(">", start)) >= 0:
-        at, words, is_quoted = end + 1, [""], False
-        while at < len(header) and (is_quoted or header[at] != ","):
-            char = header[at]
-            if char == "\\" and is_quoted:
-                at += 1
-            elif char == '"':
-                is_quoted = not is_quoted
-            elif char == ";" and not is_quoted:
-                words.append("")
-            else:
-                words[-1] += char
-            at += 1
-        for word in words:
-            name, _, value = word.partition("=")
-            if name.strip().lower() == "rel" and "next" in value.lower().split():
-                return header[start + 1 : end].strip()
-    return None
 
 
 async def _read(body: bytes, url: str, what: str, read: Callable[[bytes], V], read_foreign: Callable[[bytes], V]) -> V:

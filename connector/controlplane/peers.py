@@ -6,6 +6,7 @@ Source: Dataspace Protocol 2025-1, "Exposure of Versions" and "Version Endpoint"
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -87,19 +88,30 @@ class Peers:
         except (BadMessage, TooLarge):
             return None
 
-    async def ask(self, method: str, url: str, body: bytes | None, *, participant: str, peer: str | None) -> Answer:
-        """The answer of `peer` to a request of `participant`.
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        *,
+        participant: str,
+        peer: str | None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int | None = None,
+    ) -> Answer:
+        """The answer of `peer` to a request of `participant`; `headers` are sent besides, `max_bytes` lowers what is taken of it.
 
-        Raises: PeerAnswer for an answer that is no success, Unreachable, AddressRefused, ConfigurationError.
+        Raises: PeerAnswer for an answer that is no success (304 is one), Unreachable, PeerMessage for one that is too large,
+        AddressRefused, ConfigurationError.
         """
         authorization = await self._tokens.authorization(participant, peer or "", url)
-        headers = {"accept": "application/json"}
+        sent = {"accept": "application/json", **(headers or {})}
         if authorization is not None:
-            headers["authorization"] = authorization
+            sent["authorization"] = authorization
         if body is None or method == "GET":
-            answer = await self._outbound.get(url, headers)
+            answer = await self._outbound.get(url, sent, max_bytes=max_bytes)
         else:
-            answer = await self._outbound.post(url, body, {**headers, "content-type": "application/json"})
+            answer = await self._outbound.post(url, body, {**sent, "content-type": "application/json"}, max_bytes=max_bytes)
         if not answer.is_success:
             said = " ".join(answer.body[:300].decode("utf-8", "replace").split())
             raise PeerAnswer(

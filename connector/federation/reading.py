@@ -92,9 +92,23 @@ def _rules(tree: Tree) -> list[Any]:
     found = {}
     for offer in several(tree.get("hasPolicy")):
         if isinstance(offer, Mapping):
-            rules = {name: value for name, value in offer.items() if name not in _NOT_RULES}
+            rules = {name: _untargeted(value, tree.get("@id")) for name, value in offer.items() if name not in _NOT_RULES}
             found[orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)] = rules
     return [found[key] for key in sorted(found)]
+
+
+def _untargeted(rules: Any, id_: Any) -> Any:
+    """Rules without the target that each of them may name again: the dataset itself."""
+    return (
+        [
+            {name: value for name, value in rule.items() if name != "target" or value != id_}
+            if isinstance(rule, Mapping)
+            else rule
+            for rule in rules
+        ]
+        if isinstance(rules, list)
+        else rules
+    )
 
 
 def document_of(product: Product, *, space: str, publisher: str = "") -> Document:

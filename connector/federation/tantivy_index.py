@@ -88,6 +88,14 @@ class TantivyIndex:
         except (OSError, ValueError):
             return None
 
+    def clear(self) -> None:
+        import tantivy
+
+        with self._one:
+            self.close()
+            self._clear()
+            self._opened(tantivy)
+
     def _clear(self) -> None:
         shutil.rmtree(self._folder / "tantivy", ignore_errors=True)
         (self._folder / "applied.json").unlink(missing_ok=True)

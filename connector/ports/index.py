@@ -112,6 +112,10 @@ class Index(Protocol):
 
     def close(self) -> None: ...
 
+    def clear(self) -> None:
+        """Throw everything away; `open` would begin at 0."""
+        ...
+
     def apply(self, documents: Sequence[Document], gone: Sequence[int], sequence: int) -> None:
         """Take over changes up to `sequence`; when this returns, they are found, here and after a restart."""
         ...

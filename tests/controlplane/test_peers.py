@@ -9,10 +9,11 @@ import orjson
 import pytest
 
 from connector.controlplane import catalog as catalogs
-from connector.controlplane.catalog import PeerCatalog, _next_link
+from connector.controlplane.catalog import PeerCatalog
 from connector.dsp import catalog as shapes
 from connector.errors import AddressRefused, ConfigurationError, NotFound, PeerAnswer, PeerMessage, Unreachable
 from connector.outbound.client import Answer
+from connector.outbound.links import next_link
 from tests.controlplane.scene import BASE, BOB, USE, Node, answer
 
 WELL_KNOWN = "/.well-known/dspace-version"
@@ -173,13 +174,13 @@ async def test_what_is_gathered_is_bounded_and_says_so(node: Node, monkeypatch: 
     ],
 )
 def test_the_next_page_is_found_in_a_link_header(header: str, expected: str | None) -> None:
-    assert _next_link(header) == expected
+    assert next_link(header) == expected
 
 
 @pytest.mark.parametrize("piece", [";a====", ';a="', "<", "<x>", "<x>;", ",", ';a=="b"'])
 def test_no_link_header_takes_long_to_read(piece: str) -> None:
     before = time.process_time()
-    _next_link("<x>" + piece * 20_000)
+    next_link("<x>" + piece * 20_000)
     assert time.process_time() - before < 2
 
 

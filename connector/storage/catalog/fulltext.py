@@ -75,6 +75,13 @@ class FullText:
         self._every.clear()
         self._local = threading.local()
 
+    def clear(self) -> None:
+        connection = self._connection()
+        tables = ("text", "facet", "word", "doc")
+        connection.executescript(
+            f"BEGIN;{''.join(f'DELETE FROM {name};' for name in tables)}UPDATE applied SET sequence = 0;COMMIT"
+        )
+
     def size_bytes(self) -> int:
         return sum(path.stat().st_size for path in self._folder.glob("fulltext.db*"))
 

@@ -1,0 +1,213 @@
+"""When each member is looked at, by how many at once, and what comes of it.
+
+What lives here: `Crawler` with its two workers, one that keeps up the list of members, one that looks at those who are due. What does
+not: a look itself (`looking.py`, `feed.py`).
+
+A member is due when it is new, when it announced a change, and again after the interval, which is the safety net. So many members are
+looked at at once, and so many of one host. One that fails waits twice as long each time, and harms nobody else. What good looks bring
+is taken over in batches, many members in one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from connector import observe
+from connector.errors import KontorError, PeerAnswer
+from connector.federation.feed import Following
+from connector.federation.looking import Looked, Looking
+from connector.ports.catalog import MemberKind, MemberRow, Records, Report, Snapshot
+from connector.ports.clock import Clock
+from connector.ports.members import Members
+
+_TAKEN_AT_ONCE: Final = 256
+_QUEUED: Final = 512
+_FIRST_DELAY: Final = timedelta(seconds=30)
+_LIST_AGAIN: Final = timedelta(seconds=60)
+_FORGET_AFTER: Final = timedelta(days=30)
+_LOOK_AGAIN: Final = timedelta(seconds=1)
+"""Another replica may have made a member due, which nobody tells us."""
+_MOST_NAMED: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often, and how much at once."""
+
+    interval: timedelta
+    parallel: int
+    per_host: int
+    within: timedelta
+    """Longest time for one look."""
+
+
+class Crawler:
+    """Keeps the record as the members' catalogues are."""
+
+    def __init__(
+        self, records: Records, members: Members, looking: Looking, following: Following, clock: Clock, pace: Pace
+    ) -> None:
+        self._records = records
+        self._members = members
+        self._looking = looking
+        self._following = following
+        self._clock = clock
+        self._pace = pace
+        self._woken = asyncio.Event()
+        self._list_woken = asyncio.Event()
+        self._slots = asyncio.Semaphore(pace.parallel)
+        self._hosts: dict[str, tuple[asyncio.Semaphore, int]] = {}
+        self._named: dict[str, set[str] | None] = {}
+        self._under_way = 0
+        self._done: asyncio.Queue[Snapshot] = asyncio.Queue(_QUEUED)
+        self.changed: Callable[[], None] = lambda: None
+        """Called when the record has changed."""
+
+    # --- what wakes it
+
+    async def announced(self, member: str, ids: tuple[str, ...]) -> bool:
+        """A member says that these of its datasets have changed, or without any that something has; False when it is not listed."""
+        known = self._named.get(member, set())
+        if not ids or known is None or len(known) + len(ids) > _MOST_NAMED:
+            self._named[member] = None
+        else:
+            self._named[member] = known | set(ids)
+        if not await self._records.hasten(member, self._clock.now()):
+            self._named.pop(member, None)
+            return False
+        self._woken.set()
+        return True
+
+    def list_anew(self) -> None:
+        """The list of members has changed: look at it now."""
+        self._list_woken.set()
+
+    # --- the list of members
+
+    async def keep_list(self) -> None:
+        """Keep up with the list of members, for ever."""
+        is_anew = False
+        while True:
+            is_anew = await self._list_once(is_anew=is_anew)
+
+    async def _list_once(self, *, is_anew: bool) -> bool:
+        now = self._clock.now()
+        try:
+            listed = await self._members.listed(anew=is_anew)
+        except KontorError as fault:
+            # stale, rolled back or forged: the members that we know stay, whatever a wrong list says
+            observe.warning("catalog.list_refused", cause=str(fault), mend="nothing changes until there is a good list")
+        else:
+            before = await self._records.sequence()
+            fresh = await self._records.list_members(listed, now)
+            if fresh:
+                observe.info("catalog.members", fresh=len(fresh), listed=len(listed))
+                self._woken.set()
+            if await self._records.sequence() != before:
+                self.changed()
+        await self._records.forget(now - _FORGET_AFTER)
+        await self._clock.wait_until(now + _LIST_AGAIN, self._list_woken)
+        return self._clock.now() < now + _LIST_AGAIN
+
+    # --- looks
+
+    async def run(self) -> None:
+        """Look at whoever is due, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take_over())
+            while True:
+                free = self._pace.parallel * 4 - self._under_way
+                now = self._clock.now()
+                rows = await self._records.claim_due(now, now + 2 * self._pace.within, free) if free > 0 else ()
+                for row in rows:
+                    self._under_way += 1
+                    tasks.create_task(self._see_to(row))
+                if not rows:
+                    until = await self._records.next_due() if free > 0 else None
+                    soon = now + _LOOK_AGAIN
+                    await self._clock.wait_until(min(until, soon) if until else soon, self._woken)
+
+    async def _see_to(self, row: MemberRow) -> None:
+        host = urlsplit(row.address).netloc
+        gate, users = self._hosts.get(host) or (asyncio.Semaphore(self._pace.per_host), 0)
+        self._hosts[host] = (gate, users + 1)
+        try:
+            async with gate, self._slots:
+                await self._look(row)
+        finally:
+            gate, users = self._hosts.pop(host)
+            if users > 1:
+                self._hosts[host] = (gate, users - 1)
+            self._under_way -= 1
+            self._woken.set()
+
+    async def _look(self, row: MemberRow) -> None:
+        named = self._named.pop(row.id, None)
+        begun = self._clock.now()
+        try:
+            async with asyncio.timeout(self._pace.within.total_seconds()):
+                found = await self._looked(row, named, begun)
+        except TimeoutError:
+            await self._failed(row, begun, f"it took longer than {self._pace.within.total_seconds():.0f} s")
+        except KontorError as fault:
+            await self._failed(row, begun, str(fault))
+        except Exception as fault:  # noqa: BLE001 - one broken member never harms the rest
+            observe.error("catalog.look_broke", member=row.id, fault=fault)
+            await self._failed(
+                row, begun, f"it broke our reading ({type(fault).__name__}); the operator of the catalogue is told"
+            )
+        else:
+            next_at = begun + self._pace.interval * random.uniform(0.9, 1.1)
+            if found is None:
+                before = row.report or Report(at=begun, is_good=True)
+                report = Report(at=begun, is_good=True, entries=row.entries, left_out=before.left_out, notes=before.notes)
+                await self._records.confirm(row.id, report, next_at)
+            else:
+                await self._done.put(
+                    Snapshot(
+                        member=row.id,
+                        entries=found.entries,
+                        report=found.report,
+                        validators=found.validators,
+                        next_at=next_at,
+                        is_partial=found.is_partial,
+                        gone=found.gone,
+                    )
+                )
+
+    async def _looked(self, row: MemberRow, named: set[str] | None, now: datetime) -> Looked | None:
+        if row.kind is MemberKind.CATALOG:
+            try:
+                return await self._following.look(row, now)
+            except PeerAnswer as fault:
+                if fault.answer_status != 404:
+                    raise
+        elif named and row.generation:
+            return await self._looking.look_at(row, sorted(named), now)
+        return await self._looking.look(row, now)
+
+    async def _failed(self, row: MemberRow, begun: datetime, cause: str) -> None:
+        pause = min(self._pace.interval, _FIRST_DELAY * 2 ** min(row.failures, 20)) * random.uniform(0.8, 1.2)
+        observe.warning("catalog.look_failed", member=row.id, failures=row.failures + 1, cause=cause)
+        before = row.report
+        report = Report(at=begun, is_good=False, cause=cause, entries=row.entries, left_out=before.left_out if before else ())
+        await self._records.failed(row.id, report, self._clock.now() + pause)
+
+    async def _take_over(self) -> None:
+        """Take good looks over into the record, as many as there are in one transaction."""
+        while True:
+            batch = [await self._done.get()]
+            while len(batch) < _TAKEN_AT_ONCE and not self._done.empty():
+                batch.append(self._done.get_nowait())
+            # of two looks at one member in a batch the later one follows in a transaction of its own
+            last = {snapshot.member: snapshot for snapshot in batch}
+            parts = [batch] if len(last) == len(batch) else [[snapshot] for snapshot in batch]
+            for part in parts:
+                if await self._records.swap(part, self._clock.now()):
+                    self.changed()

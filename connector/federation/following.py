@@ -1,0 +1,96 @@
+"""The index follows the record: whatever changes is found a moment later, on every replica.
+
+What lives here: `Indexer`, its worker. What does not: the index (`tantivy_index`, or SQLite's), which runs in a thread here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from connector import observe
+from connector.errors import Gone
+from connector.federation.reading import document_of
+from connector.ports.catalog import Records
+from connector.ports.clock import Clock
+from connector.ports.index import Document, Index
+
+_AT_ONCE: Final = 4_000
+_LOOK_AGAIN: Final = timedelta(seconds=0.5)
+"""Another replica may have changed the record."""
+_NAMES: Final = 50_000
+
+
+class Indexer:
+    """Keeps an index as the record is."""
+
+    def __init__(self, records: Records, index: Index, clock: Clock, *, space: str) -> None:
+        self._records = records
+        self._index = index
+        self._clock = clock
+        self._space = space
+        self._names: dict[str, str] = {}
+        self._applied = 0
+        self.woken = asyncio.Event()
+        self.generation = 0
+        """Grows with each change that is found: what was asked before may have another answer."""
+
+    @property
+    def sequence(self) -> int:
+        """The number of the last change that is found."""
+        return self._applied
+
+    async def open(self) -> None:
+        """Open the index; when it was lost, it is made anew by `run`."""
+        self._applied = await asyncio.to_thread(self._index.open)
+        if self._applied > await self._records.sequence():
+            # the record was thrown away since: numbers mean other products now
+            await self._anew()
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._index.close)
+
+    async def run(self) -> None:
+        """Follow, for ever."""
+        while True:
+            if not await self.catch_up():
+                await self._clock.wait_until(self._clock.now() + _LOOK_AGAIN, self.woken)
+
+    async def catch_up(self) -> bool:
+        """Take over what has changed, as much as one commit takes; whether there may be more."""
+        try:
+            changes = await self._records.changes(self._applied, _AT_ONCE)
+        except Gone:
+            observe.warning("catalog.index_behind", mend="it is made anew")
+            await self._anew()
+            return True
+        if not changes:
+            return False
+        names = await self._publishers({c.key[0] for c in changes if c.product is not None})
+        last = changes[-1].sequence
+
+        def applied() -> None:
+            documents: list[Document] = []
+            for change in changes:
+                if change.product is not None:
+                    documents.append(document_of(change.product, space=self._space, publisher=names.get(change.key[0], "")))
+            self._index.apply(documents, [c.number for c in changes if c.product is None], last)
+
+        await asyncio.to_thread(applied)
+        self._applied = last
+        self.generation += 1
+        return len(changes) == _AT_ONCE
+
+    async def _anew(self) -> None:
+        await asyncio.to_thread(self._index.clear)
+        self._applied = 0
+
+    async def _publishers(self, origins: set[str]) -> dict[str, str]:
+        """The names of these participants, as the list of members has them."""
+        if len(self._names) > _NAMES:
+            self._names.clear()
+        for origin in origins - set(self._names):
+            member = await self._records.member(origin)
+            self._names[origin] = member.title if member is not None else ""
+        return self._names

@@ -1,0 +1,340 @@
+"""The ledger of data products: the questions that people and programs ask of it, each with who asks.
+
+What lives here: `Ledger`. What does not: how members are looked at (`crawl.py`), the spelling of answers (`web/catalog`).
+
+INVARIANT: the ledger shows nothing that its viewer could not see at the source. The record holds what sources showed to the
+catalogue's own participant. Of that, `members` shows to proven members only, and of whom nothing is proven sees nothing; `everybody` is
+for a catalogue whose own participant is told no more than a stranger is. An offer that names its assignee is shown to that one alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+
+from connector import strict
+from connector.errors import BadMessage, NotFound, Unauthenticated
+from connector.federation import feed
+from connector.federation.following import Indexer
+from connector.federation.permitted import Permitted, Question
+from connector.ports.catalog import MemberRow, MemberState, Product, Records, Totals
+from connector.ports.clock import Clock
+from connector.ports.identity import Caller
+from connector.ports.index import FACETS, Index, Sort, Wanted
+
+MOST_PER_PAGE: Final = 100
+POLICY_FACETS: Final = ("action", "purpose")
+"""What the policies allow this viewer: counted by asking the engine."""
+_TOTALS_FOR: Final = timedelta(seconds=10)
+_IN_A_THREAD: Final = 50
+
+
+class Audience(StrEnum):
+    """Who may ask the ledger."""
+
+    MEMBERS = "members"
+    EVERYBODY = "everybody"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is looked for."""
+
+    text: str = ""
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    action: str | None = None
+    purpose: str | None = None
+    modified_after: datetime | None = None
+    price_at_most_cents: int | None = None
+    sort: Sort = Sort.RELEVANCE
+    size: int = 20
+    cursor: str | None = None
+    facets: tuple[str, ...] = ()
+
+    def key(self) -> str:
+        """What a cursor belongs to."""
+        parts = [self.text, sorted(self.chosen.items()), self.action, self.purpose, str(self.modified_after)]
+        return hashlib.sha256(orjson.dumps([*parts, self.price_at_most_cents, self.sort])).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A page of the ledger."""
+
+    total: int
+    products: tuple[Product, ...]
+    facets: Mapping[str, tuple[tuple[str, int], ...]]
+    cursor: str | None
+    is_relaxed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """The ledger in numbers."""
+
+    totals: Totals
+    facets: Mapping[str, tuple[tuple[str, int], ...]]
+
+
+class Ledger:
+    """Answers questions about all products."""
+
+    def __init__(
+        self,
+        records: Records,
+        index: Index,
+        indexer: Indexer,
+        permitted: Permitted,
+        clock: Clock,
+        *,
+        audience: Audience,
+        own_id: str,
+    ) -> None:
+        self._records = records
+        self._index = index
+        self._indexer = indexer
+        self._permitted = permitted
+        self._clock = clock
+        self.audience = audience
+        self.own_id = own_id
+        self._terms_at = -1
+        self._terms_one = asyncio.Lock()
+        self._totals: tuple[datetime, int, Totals] | None = None
+
+    def admit(self, viewer: Caller | None) -> None:
+        """Nothing, when `viewer` may ask at all.
+
+        Raises: Unauthenticated.
+        """
+        if viewer is None and self.audience is Audience.MEMBERS:
+            raise Unauthenticated(
+                "this catalogue answers members only", where="Authorization", mend="ask with the token of a member's connector"
+            )
+
+    # --- searching
+
+    async def search(self, query: Query, viewer: Caller | None) -> Answer:
+        """A page of what is found.
+
+        Raises: Unauthenticated; BadMessage for an unknown facet or a cursor of another query.
+        """
+        self.admit(viewer)
+        now = self._clock.now()
+        await self._know_terms()
+        terms = self._visible(viewer)
+        if query.action is not None or query.purpose is not None:
+            question = Question(action=query.action or "use", purpose=query.purpose)
+            terms = terms & await self._digests(question, viewer, now)
+        wanted = _wanted(query, now, None if len(terms) == self._permitted.count else terms)
+        found = await asyncio.to_thread(self._index.search, wanted)
+        shown = await self._records.products([hit.number for hit in found.hits])
+        counts = dict(found.counts)
+        by_terms = counts.pop("terms", ())
+        facets = {name: counts[name] for name in query.facets if name in counts}
+        for name in POLICY_FACETS:
+            if name in query.facets:
+                facets[name] = await self._allowed(name, dict(by_terms), query, viewer, now)
+        last = found.hits[-1] if found.hits else None
+        cursor = None
+        if found.has_more and last is not None:
+            cursor = _cursor(query, last.value, last.number, wanted.skip + len(found.hits))
+        return Answer(
+            total=found.total,
+            products=tuple(shown[hit.number] for hit in found.hits if hit.number in shown),
+            facets=facets,
+            cursor=cursor,
+            is_relaxed=found.is_relaxed,
+        )
+
+    async def suggest(self, beginning: str, limit: int, viewer: Caller | None) -> tuple[str, ...]:
+        """Words that begin so.
+
+        Raises: Unauthenticated.
+        """
+        self.admit(viewer)
+        return await asyncio.to_thread(self._index.suggest, beginning[:100], max(1, min(limit, 20)))
+
+    async def _know_terms(self) -> None:
+        """Have the engine know the terms that the index may name."""
+        async with self._terms_one:
+            if self._terms_at != self._indexer.generation:
+                at = self._indexer.generation
+                terms = await self._records.terms()
+                await asyncio.to_thread(self._permitted.know, terms)
+                self._terms_at = at
+
+    def _visible(self, viewer: Caller | None) -> frozenset[str]:
+        """The terms of what `viewer` sees at all: an offer to somebody else is none of theirs."""
+        return self._permitted.addressed_to(viewer.id if viewer is not None else None)
+
+    async def _digests(self, question: Question, viewer: Caller | None, now: datetime) -> frozenset[str]:
+        if self._permitted.count < _IN_A_THREAD:
+            return self._permitted.digests(question, viewer, now)
+        return await asyncio.to_thread(self._permitted.digests, question, viewer, now)
+
+    async def _allowed(
+        self, name: str, counts: Mapping[str, int], query: Query, viewer: Caller | None, now: datetime
+    ) -> tuple[tuple[str, int], ...]:
+        """How many of the products found would be allowed for each action, or for each purpose."""
+        actions, purposes = self._permitted.words()
+        rows: list[tuple[str, int]] = []
+        for word in actions if name == "action" else purposes:
+            if name == "action":
+                question = Question(action=word, purpose=query.purpose)
+            else:
+                question = Question(action=query.action or "use", purpose=word)
+            digests = await self._digests(question, viewer, now)
+            count = sum(number for digest, number in counts.items() if digest in digests)
+            if count:
+                rows.append((word, count))
+        return tuple(sorted(rows, key=lambda row: (-row[1], row[0])))
+
+    # --- one thing
+
+    async def product(self, number: int, viewer: Caller | None) -> Product:
+        """One product.
+
+        Raises: Unauthenticated, NotFound.
+        """
+        self.admit(viewer)
+        await self._know_terms()
+        found = (await self._records.products([number])).get(number)
+        if found is None or found.entry.terms not in self._visible(viewer):
+            raise NotFound("there is no such product", where=str(number), mend="it may have left; search again")
+        return found
+
+    async def named(self, id_: str, viewer: Caller | None) -> Sequence[Product]:
+        """The products whose dataset has this id.
+
+        Raises: Unauthenticated.
+        """
+        self.admit(viewer)
+        await self._know_terms()
+        visible = self._visible(viewer)
+        return [found for found in await self._records.named(id_) if found.entry.terms in visible]
+
+    def offers(self, product: Product) -> Sequence[Any]:
+        """The policies of a product's offers."""
+        return self._permitted.offers(product.entry.terms)
+
+    async def allowed_actions(self, product: Product, viewer: Caller | None) -> tuple[str, ...]:
+        """What `viewer` could do with a product, once agreed, as far as the engine can say beforehand."""
+        now = self._clock.now()
+        actions, _ = self._permitted.words()
+        found = []
+        for action in actions:
+            if product.entry.terms in await self._digests(Question(action=action), viewer, now):
+                found.append(action)
+        return tuple(found)
+
+    async def participant(
+        self, id_: str, after: int, limit: int, viewer: Caller | None
+    ) -> tuple[MemberRow | None, Sequence[Product]]:
+        """A participant as the list of members has it, None when it is known through others only, and a page of its products.
+
+        Raises: Unauthenticated, NotFound.
+        """
+        self.admit(viewer)
+        await self._know_terms()
+        visible = self._visible(viewer)
+        member = await self._records.member(id_)
+        found = await self._records.of_origin(id_, after, limit)
+        if not found and (member is None or member.state is not MemberState.LISTED):
+            raise NotFound("there is no such participant", where=id_[:200], mend="search for its products")
+        return member, [one for one in found if one.entry.terms in visible]
+
+    async def report(self, id_: str) -> MemberRow:
+        """How the last looks at a member went: for the member, and for everybody, because it says nothing about its products.
+
+        Raises: NotFound.
+        """
+        member = await self._records.member(id_)
+        if member is None:
+            raise NotFound("there is no such member", where=id_[:200], mend="name it by its participant id")
+        return member
+
+    async def members(self, after: str | None, limit: int) -> Sequence[MemberRow]:
+        """Listed members by id."""
+        return await self._records.members(after, limit)
+
+    async def statistics(self, viewer: Caller | None) -> Statistics:
+        """The ledger in numbers.
+
+        Raises: Unauthenticated.
+        """
+        self.admit(viewer)
+        now, generation = self._clock.now(), self._indexer.generation
+        if self._totals is None or self._totals[1] != generation or now - self._totals[0] > _TOTALS_FOR:
+            self._totals = (now, generation, await self._records.totals(now))
+        query = Query(size=1, facets=tuple(name for name in FACETS if name != "origin"))
+        answer = await self.search(query, viewer)
+        return Statistics(totals=self._totals[2], facets=answer.facets)
+
+    async def feed(self, after: int, limit: int, viewer: Caller | None) -> bytes:
+        """A page of the change feed, for other catalogues.
+
+        Raises: Unauthenticated, Gone.
+        """
+        self.admit(viewer)
+        await self._know_terms()
+        visible = self._visible(viewer)
+        limit = max(1, min(limit, feed.PAGE))
+        changes = [
+            change if change.product is None or change.product.entry.terms in visible else replace(change, product=None)
+            for change in await self._records.changes(after, limit)
+        ]
+        return await asyncio.to_thread(feed.page, self.own_id, changes, limit, after)
+
+
+def _wanted(query: Query, now: datetime, terms: frozenset[str] | None) -> Wanted:
+    for name in (*query.facets, *query.chosen):
+        if name not in FACETS and (name not in POLICY_FACETS or name in query.chosen):
+            known = ", ".join((*FACETS, *POLICY_FACETS))
+            raise BadMessage(f"unknown facet `{name[:60]}`", where="facets", mend=f"known: {known}")
+    after, skip = _opened(query)
+    counted = tuple(name for name in query.facets if name in FACETS)
+    if set(query.facets) & set(POLICY_FACETS):
+        counted = (*counted, "terms")
+    return Wanted(
+        text=query.text[:1_000],
+        chosen={name: values for name, values in query.chosen.items() if values},
+        terms=terms,
+        modified_after_s=int(query.modified_after.timestamp()) if query.modified_after else None,
+        price_at_most_cents=query.price_at_most_cents,
+        sort=query.sort,
+        size=max(1, min(query.size, MOST_PER_PAGE)),
+        now_s=int(now.timestamp()),
+        after=after,
+        skip=skip,
+        counted=counted,
+    )
+
+
+def _cursor(query: Query, value: float, number: int, skip: int) -> str:
+    text = orjson.dumps([query.key(), repr(value), number, skip])
+    return base64.urlsafe_b64encode(text).decode().rstrip("=")
+
+
+def _opened(query: Query) -> tuple[tuple[float, int] | None, int]:
+    if query.cursor is None:
+        return None, 0
+    cursor = query.cursor
+    try:
+        tree = strict.scan(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        key, value, number, skip = tree
+        is_ours = key == query.key() and type(number) is int and type(skip) is int and skip >= 0
+        found: float = float(value) if "." in value or "e" in value else int(value)
+    except (binascii.Error, BadMessage, ValueError, TypeError):
+        is_ours, found, number, skip = False, 0, 0, 0
+    if not is_ours:
+        raise BadMessage("this cursor is none of this search", where="cursor", mend="begin again without it")
+    return (found, number), skip

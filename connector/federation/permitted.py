@@ -1,0 +1,161 @@
+"""What a viewer may do with what is offered: the policy engine, asked once for all products under equal terms.
+
+What lives here: `Permitted`, which keeps the compiled terms, and answers by digests of terms, which the index filters by. What does
+not: the engine (`connector.odrl`), and whether a viewer sees a product at all (`ledger.py`).
+
+An offer grants nothing by itself: the question is what it would grant once agreed, at the moment of negotiating. Conditions that are
+only looked at later (how often, until when) are no reason to hide it; a condition on what is proven of the viewer is. What the engine
+does not know it does not allow.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from connector import strict
+from connector.errors import BadMessage, PolicyError, TooLarge
+from connector.federation.reading import last_part
+from connector.odrl import jsonld
+from connector.odrl.compile import Compiled
+from connector.odrl.compile import compile as compile_policy
+from connector.odrl.evaluate import decide
+from connector.odrl.model import Constraint, LogicalConstraint, Policy, PolicyType
+from connector.odrl.truth import Decision, Request, Stage, World
+from connector.odrl.vocabulary import Vocabulary
+from connector.ports.identity import Caller
+
+_KEPT_ANSWERS: Final = 1_024
+_ASKED_AGAIN: Final = timedelta(minutes=5)
+"""How long an answer is kept that the clock alone does not change."""
+_MOST_WORDS: Final = 200
+TARGET: Final = "urn:kontor:product"
+"""What the offers of equal terms are asked about: their own targets differ, and are left out of the terms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What somebody wants to do."""
+
+    action: str = "use"
+    purpose: str | None = None
+
+
+class Permitted:
+    """Answers for terms, by their digest."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._terms: dict[str, tuple[Compiled, ...]] = {}
+        self._answers: OrderedDict[tuple[object, ...], tuple[frozenset[str], datetime]] = OrderedDict()
+        self._named: dict[str, frozenset[str]] = {}
+        """Of terms without an offer for everybody: whom their offers name."""
+        self._actions: dict[str, None] = {}
+        self._purposes: dict[str, None] = {}
+
+    def know(self, terms: Mapping[str, bytes]) -> None:
+        """Take in the terms that there are now: compile what is new, forget what is not in use any more."""
+        fresh = terms.keys() - self._terms.keys()
+        gone = self._terms.keys() - terms.keys()
+        for digest in gone:
+            del self._terms[digest]
+            self._named.pop(digest, None)
+        for digest in fresh:
+            offers = self._terms[digest] = tuple(self._compiled(terms[digest]))
+            named = [_assignees(offer.policy) for offer in offers]
+            if named and all(named):
+                self._named[digest] = frozenset().union(*named)
+        if fresh or gone:
+            self._answers.clear()
+
+    @property
+    def count(self) -> int:
+        """How many different terms there are."""
+        return len(self._terms)
+
+    def offers(self, digest: str) -> tuple[Policy, ...]:
+        """The offers behind terms."""
+        return tuple(compiled.policy for compiled in self._terms.get(digest, ()))
+
+    def addressed_to(self, viewer: str | None) -> frozenset[str]:
+        """The terms that have an offer for everybody or for `viewer`; those whose offers all name somebody else are left out."""
+        if not self._named:
+            return frozenset(self._terms)
+        return frozenset(d for d in self._terms if d not in self._named or viewer in self._named[d])
+
+    def words(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The actions and the purposes that any of the offers names."""
+        return tuple(self._actions), tuple(self._purposes)
+
+    def digests(self, question: Question, viewer: Caller | None, now: datetime) -> frozenset[str]:
+        """The terms under which `viewer` may do it; None stands for somebody of whom nothing is proven."""
+        claims = viewer.claims if viewer is not None else {}
+        key = (question, viewer.id if viewer else "", orjson.dumps(dict(claims), option=orjson.OPT_SORT_KEYS, default=str))
+        known = self._answers.get(key)
+        if known is not None and now < known[1]:
+            return known[0]
+        until = now + _ASKED_AGAIN
+        found: list[str] = []
+        for digest, offers in list(self._terms.items()):
+            for offer in offers:
+                decision = self._decided(offer, question, viewer, now)
+                if decision.valid_until is not None and now < decision.valid_until < until:
+                    until = decision.valid_until
+                if decision.is_permitted:
+                    found.append(digest)
+                    break
+        answer = frozenset(found)
+        self._answers[key] = (answer, until)
+        while len(self._answers) > _KEPT_ANSWERS:
+            self._answers.popitem(last=False)
+        return answer
+
+    def _decided(self, offer: Compiled, question: Question, viewer: Caller | None, now: datetime) -> Decision:
+        params = {"purpose": question.purpose} if question.purpose is not None else {}
+        party = viewer.id if viewer is not None else "urn:kontor:anybody"
+        request = Request(action=question.action, target=TARGET, party=party, params=params)
+        world = World(now=now, claims=viewer.claims if viewer is not None else {})
+        return decide(offer, request, world, stage=Stage.NEGOTIATE)
+
+    def _compiled(self, offers: bytes) -> Iterator[Compiled]:
+        try:
+            trees = strict.scan(offers, strict.Limits(max_bytes=1 << 20))
+        except (BadMessage, TooLarge):
+            # beyond what the engine may be asked: such an offer allows nothing here, and its product is still found
+            return
+        for number, tree in enumerate(trees):
+            try:
+                policy = jsonld.read({"@type": "Offer", "@id": f"urn:kontor:offer:{number}", "target": TARGET, **tree}, "offer")
+                yield compile_policy(replace(policy, type=PolicyType.AGREEMENT), self._vocabulary)
+            except PolicyError:
+                continue
+            self._note(policy)
+
+    def _note(self, policy: Policy) -> None:
+        if len(self._actions) + len(self._purposes) > 2 * _MOST_WORDS:
+            return
+        for rule in policy.permissions:
+            self._actions |= dict.fromkeys(action.name for action in rule.actions)
+            self._purposes |= dict.fromkeys(_purposes(rule.constraints))
+
+
+def _assignees(policy: Policy) -> frozenset[str]:
+    """Whom an offer names as its assignee; empty when it is for everybody."""
+    named = [party.uid for party in policy.assignees]
+    rules = [[party.uid for party in rule.assignees] for rule in policy.permissions]
+    if not named and rules and all(rules):
+        named = [uid for rule in rules for uid in rule]
+    return frozenset(uid for uid in named if uid)
+
+
+def _purposes(constraints: Iterable[Any]) -> Iterator[str]:
+    for one in constraints:
+        if isinstance(one, LogicalConstraint):
+            yield from _purposes(one.members)
+        elif isinstance(one, Constraint) and last_part(one.left) == "purpose":
+            yield from (value.text for value in one.right)

@@ -1,0 +1,20 @@
+"""Who belongs to the alliance: the seam behind which the settings and the authority's signed list stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from connector.ports.catalog import Listed
+
+
+class Members(Protocol):
+    """The members whose catalogues are gathered."""
+
+    async def listed(self, *, anew: bool = False) -> Sequence[Listed]:
+        """All members; with `anew` as the list is at this moment.
+
+        Raises: KontorError when there is no list that can be believed (stale, rolled back, forged, not to be had): whoever asks goes
+        on with the members it knows.
+        """
+        ...
