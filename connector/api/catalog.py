@@ -1,4 +1,4 @@
-"""The catalogue of a peer, asked for through this node."""
+"""The catalogue of a peer, and the ledger of data products, asked for through this node."""
 
 from __future__ import annotations
 
@@ -42,3 +42,43 @@ class PeerCatalog(Shown):
     base: str = Field("", description="Base address that answered: what a negotiation about it goes to.")
     pages: int = Field(description="How many pages were read.")
     warnings: list[str] = Field(default_factory=list, description="What could not be read or was left out, and why.")
+
+
+class LedgerReport(Asked):
+    """Whose report to ask for."""
+
+    member: Id = Field(description="The member's participant id.")
+    catalog: Address | None = Field(None, description="The ledger's address; without it the participant's first catalogue.")
+    peer: Id | None = Field(None, description="The ledger's participant id, where its token depends on it.")
+
+
+class LedgerSearch(Asked):
+    """What to look for in a ledger of data products."""
+
+    text: str = Field("", max_length=1000, description="Words, in any of the ledger's languages.")
+    chosen: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Values by facet, such as `theme`, `publisher`, `region`, `format`, `license`, `grade`.",
+    )
+    action: str | None = Field(None, description="Only what the policies let us do this with.")
+    purpose: str | None = Field(None, description="Only what the policies let us use for this purpose.")
+    price_at_most: str | None = Field(None, description="Highest price, such as `10.50`.")
+    modified: str | None = Field(None, description="Only data that changed on this day or later, such as `2026-01-31`.")
+    sort: str = Field("relevance", description="`relevance`, `modified`, `added`, `cheapest`.")
+    size: int = Field(20, ge=1, le=100, description="How many at most.")
+    cursor: str | None = Field(None, max_length=1000, description="`next` of the page before.")
+    facets: tuple[str, ...] = Field((), description="Facets to count, `action` and `purpose` among them.")
+    language: str | None = Field(None, max_length=20, description="Language of titles, where there is a choice.")
+    catalog: Address | None = Field(None, description="The ledger's address; without it the participant's first catalogue.")
+    peer: Id | None = Field(None, description="The ledger's participant id, where its token depends on it.")
+
+    def fields(self) -> dict[str, list[str]]:
+        """The same as fields of the ledger's address."""
+        one = {
+            "q": self.text, "action": self.action, "purpose": self.purpose, "price_at_most": self.price_at_most,
+            "modified": self.modified, "sort": self.sort, "size": str(self.size), "cursor": self.cursor,
+            "language": self.language,
+        }  # fmt: skip
+        found = {name: [value] for name, value in one.items() if value}
+        found |= {name: list(values) for name, values in self.chosen.items()}
+        return found | ({"facets": list(self.facets)} if self.facets else {})

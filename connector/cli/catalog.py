@@ -1,4 +1,4 @@
-"""`kontor catalog`: what a peer offers us, or what we offer."""
+"""`kontor catalog`: what a peer offers us, what we offer, and how a ledger's last look at a member went."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from connector.cli.access import Access
 from connector.cli.command import command
 from connector.cli.output import Output, note
+from connector.errors import CallerError
 
 
 def register(app: typer.Typer) -> None:
@@ -20,12 +21,17 @@ def catalog(
     access: Access,
     out: Output,
     address: Annotated[
-        str | None, typer.Argument(help="Address of the peer's connector; our own catalogue when left out.")
+        str | None, typer.Argument(help="Address of the peer's connector, or `report`; our own catalogue when left out.")
     ] = None,
+    member: Annotated[str | None, typer.Argument(help="With `report`: the member's participant id.")] = None,
+    ledger: Annotated[str | None, typer.Option("--catalog", help="With `report`: the ledger's address.")] = None,
     peer: Annotated[str | None, typer.Option(help="The peer's participant id, where its token depends on it.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many datasets.")] = None,
 ) -> None:
-    """Show the datasets and offers of a peer, or our own."""
+    """Show the datasets and offers of a peer, or our own; with `report MEMBER` how a ledger's last look at a member went."""
+    if address == "report" or member is not None:
+        _report(access, out, address, member, ledger, peer)
+        return
     from connector.api.catalog import CatalogRequest
     from connector.cli.offers import datasets, terms
 
@@ -44,3 +50,23 @@ def catalog(
     ]
     head = ("DATASET", "TITLE", "KEYWORDS", "FORMATS", "OFFER", "TERMS")
     out.rows(tree, head, rows, empty="nothing is offered here" if address else "nothing is offered yet; see `kontor publish`")
+
+
+def _report(access: Access, out: Output, word: str | None, member: str | None, ledger: str | None, peer: str | None) -> None:
+    from connector.api.catalog import LedgerReport
+
+    if word != "report" or member is None:
+        raise CallerError("a report is one of a member", where="catalog", mend="write `kontor catalog report MEMBER`")
+    with access.open() as (node, me):
+        found = node.send(me.report(LedgerReport(member=member, catalog=ledger, peer=peer)))
+    report = found["report"] or {"at": None, "isGood": None, "cause": "nobody has looked yet", "leftOut": [], "notes": []}
+    rows = [
+        ("member", f"{found['id']} ({found['state']})"),
+        ("address", found["address"]),
+        ("shown", f"{found['entries']} datasets, last confirmed {found['crawledAt'] or 'never'}"),
+        ("last look", f"{report['at']}: {'good' if report['isGood'] else report['cause']}"),
+        ("next look", found["nextAt"] or "none"),
+        *(("left out", text) for text in report["leftOut"]),
+        *(("note", text) for text in report["notes"]),
+    ]
+    out.rows(found, ("WHAT", "HOW IT STANDS"), rows, empty="")

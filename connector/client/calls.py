@@ -14,7 +14,7 @@ from urllib.parse import quote
 from connector.api.access import ApiKey, CreatedKey, NewKey
 from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
 from connector.api.audit import AuditEntry, AuditVerdict
-from connector.api.catalog import CatalogRequest, DatasetRequest, PeerCatalog, PeerDataset
+from connector.api.catalog import CatalogRequest, DatasetRequest, LedgerReport, LedgerSearch, PeerCatalog, PeerDataset
 from connector.api.common import Asked, Listing
 from connector.api.events import EventPage
 from connector.api.identity import Credential, CredentialRequest, IdentityKey, NewIdentityKey, Requested
@@ -186,6 +186,16 @@ class Calls:
     def catalog(self) -> Call[dict[str, Any]]:
         """Our own catalogue, with all that we offer to anybody."""
         return Call(method="GET", path=_join(*self._path("catalog")), read=json.loads)
+
+    def search(self, wanted: LedgerSearch) -> Call[dict[str, Any]]:
+        """A page of what the participant's ledger of data products finds."""
+        body = wanted.model_dump_json(exclude_defaults=True).encode()
+        return Call(method="POST", path=_join(*self._path("catalog", "search")), read=json.loads, body=body)
+
+    def report(self, wanted: LedgerReport) -> Call[dict[str, Any]]:
+        """How the ledger's last look at a member went."""
+        body = wanted.model_dump_json(exclude_defaults=True).encode()
+        return Call(method="POST", path=_join(*self._path("catalog", "report")), read=json.loads, body=body)
 
     def catalog_of(self, wanted: CatalogRequest) -> Call[PeerCatalog]:
         """The catalogue of a peer, all pages put together."""

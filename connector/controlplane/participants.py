@@ -5,7 +5,7 @@ A context is the frame of everything: no document, process, address or log line 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -66,6 +66,8 @@ class Revisions:
         self._store = store
         self._clock = clock
         self._known: dict[str, tuple[int, float]] = {}
+        self.written: Callable[[], None] = lambda: None
+        """Called when something was written here."""
 
     async def of(self, participant: str) -> int:
         """The revision to compare with the one a cached value was built from."""
@@ -83,6 +85,7 @@ class Revisions:
     def forget(self, participant: str) -> None:
         """Look again at the next question: something was written here."""
         self._known.pop(participant, None)
+        self.written()
 
 
 class Participants:

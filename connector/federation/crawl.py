@@ -41,6 +41,8 @@ class Pace:
     """How often, and how much at once."""
 
     interval: timedelta
+    follow: timedelta
+    """Between two questions to a member that is a catalogue: its feed tells what has changed since the last one."""
     parallel: int
     per_host: int
     within: timedelta
@@ -163,7 +165,8 @@ class Crawler:
                 row, begun, f"it broke our reading ({type(fault).__name__}); the operator of the catalogue is told"
             )
         else:
-            next_at = begun + self._pace.interval * random.uniform(0.9, 1.1)
+            pause = self._pace.follow if "sequence" in (found.validators if found else row.validators) else self._pace.interval
+            next_at = begun + pause * random.uniform(0.9, 1.1)
             if found is None:
                 before = row.report or Report(at=begun, is_good=True)
                 report = Report(at=begun, is_good=True, entries=row.entries, left_out=before.left_out, notes=before.notes)
@@ -193,7 +196,8 @@ class Crawler:
         return await self._looking.look(row, now)
 
     async def _failed(self, row: MemberRow, begun: datetime, cause: str) -> None:
-        pause = min(self._pace.interval, _FIRST_DELAY * 2 ** min(row.failures, 20)) * random.uniform(0.8, 1.2)
+        first = self._pace.follow if row.kind is MemberKind.CATALOG else _FIRST_DELAY
+        pause = min(self._pace.interval, first * 2 ** min(row.failures, 20)) * random.uniform(0.8, 1.2)
         observe.warning("catalog.look_failed", member=row.id, failures=row.failures + 1, cause=cause)
         before = row.report
         report = Report(at=begun, is_good=False, cause=cause, entries=row.entries, left_out=before.left_out if before else ())

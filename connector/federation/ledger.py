@@ -13,7 +13,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -163,10 +163,11 @@ class Ledger:
         self.admit(viewer)
         return await asyncio.to_thread(self._index.suggest, beginning[:100], max(1, min(limit, 20)))
 
-    async def _know_terms(self) -> None:
-        """Have the engine know the terms that the index may name."""
+    async def _know_terms(self, products: Iterable[Product] = ()) -> None:
+        """Have the engine know the terms that the index may name, and those of `products`, which may be newer than the index."""
         async with self._terms_one:
-            if self._terms_at != self._indexer.generation:
+            is_newer = any(not self._permitted.knows(one.entry.terms) for one in products)
+            if is_newer or self._terms_at != self._indexer.generation:
                 at = self._indexer.generation
                 terms = await self._records.terms()
                 await asyncio.to_thread(self._permitted.know, terms)
@@ -206,8 +207,8 @@ class Ledger:
         Raises: Unauthenticated, NotFound.
         """
         self.admit(viewer)
-        await self._know_terms()
         found = (await self._records.products([number])).get(number)
+        await self._know_terms([found] if found else ())
         if found is None or found.entry.terms not in self._visible(viewer):
             raise NotFound("there is no such product", where=str(number), mend="it may have left; search again")
         return found
@@ -218,9 +219,10 @@ class Ledger:
         Raises: Unauthenticated.
         """
         self.admit(viewer)
-        await self._know_terms()
+        every = await self._records.named(id_)
+        await self._know_terms(every)
         visible = self._visible(viewer)
-        return [found for found in await self._records.named(id_) if found.entry.terms in visible]
+        return [found for found in every if found.entry.terms in visible]
 
     def offers(self, product: Product) -> Sequence[Any]:
         """The policies of a product's offers."""
@@ -244,10 +246,10 @@ class Ledger:
         Raises: Unauthenticated, NotFound.
         """
         self.admit(viewer)
-        await self._know_terms()
-        visible = self._visible(viewer)
         member = await self._records.member(id_)
         found = await self._records.of_origin(id_, after, limit)
+        await self._know_terms(found)
+        visible = self._visible(viewer)
         if not found and (member is None or member.state is not MemberState.LISTED):
             raise NotFound("there is no such participant", where=id_[:200], mend="search for its products")
         return member, [one for one in found if one.entry.terms in visible]
@@ -285,12 +287,13 @@ class Ledger:
         Raises: Unauthenticated, Gone.
         """
         self.admit(viewer)
-        await self._know_terms()
-        visible = self._visible(viewer)
         limit = max(1, min(limit, feed.PAGE))
+        every = await self._records.changes(after, limit)
+        await self._know_terms(change.product for change in every if change.product is not None)
+        visible = self._visible(viewer)
         changes = [
             change if change.product is None or change.product.entry.terms in visible else replace(change, product=None)
-            for change in await self._records.changes(after, limit)
+            for change in every
         ]
         return await asyncio.to_thread(feed.page, self.own_id, changes, limit, after)
 

@@ -73,6 +73,10 @@ class Permitted:
         if fresh or gone:
             self._answers.clear()
 
+    def knows(self, digest: str) -> bool:
+        """Whether these terms were taken in."""
+        return digest in self._terms
+
     @property
     def count(self) -> int:
         """How many different terms there are."""

@@ -120,21 +120,21 @@ def document_of(product: Product, *, space: str, publisher: str = "") -> Documen
     keywords = tuple((lang, text[:200]) for lang, text in texts(tree, "keyword")[:200])
     price = price_cents(members)
     modified = moment(members.get("modified"))
-    named = publisher_of(members) or publisher or product.entry.origin
+    shown = publisher_of(members) or publisher or product.entry.origin
     facets: dict[str, tuple[str, ...]] = {
         "theme": tuple(themes(members)),
-        "publisher": (named,),
+        "publisher": (shown,),
         "space": (product.entry.via[0] if product.entry.via else space,) if (product.entry.via or space) else (),
-        "region": tuple(last_part(value) for value in _ids(members.get("spatial"))),
+        "region": tuple(last_part(value) for value in named(members.get("spatial"))),
         "format": tuple(dict.fromkeys(media_types(tree))),
-        "license": tuple(_ids(members.get("license"))),
+        "license": tuple(named(members.get("license"))),
         "grade": tuple(_texts_in(members.get("grade"))),
         "price": (price_word(price),),
         "origin": (product.entry.origin,),
         "language": tuple(dict.fromkeys(lang[:2].lower() for lang, _ in (*titles, *described) if lang)),
         "form": tuple(_WORD_OF_FORM.get(code, code) for code in _texts_in(members.get("form"))),
     }
-    more = [("", column) for column in columns(members)] + [("", named), ("", last_part(product.entry.id))]
+    more = [("", column) for column in columns(members)] + [("", shown), ("", last_part(product.entry.id))]
     return Document(
         number=product.number,
         titles=titles[:20],
@@ -189,7 +189,8 @@ def texts(tree: Tree, name: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _ids(value: Any) -> Iterator[str]:
+def named(value: Any) -> Iterator[str]:
+    """What is named by ids, or by texts that stand for them."""
     for one in several(value):
         found = one.get("@id") if isinstance(one, Mapping) else one
         if isinstance(found, str) and found:
@@ -205,7 +206,7 @@ def _texts_in(value: Any) -> Iterator[str]:
 
 def themes(members: Tree) -> Iterator[str]:
     """The themes, known ones by their word."""
-    for iri in _ids(members.get("theme")):
+    for iri in named(members.get("theme")):
         yield _WORD_OF_THEME.get(iri, iri)
 
 
@@ -224,7 +225,7 @@ def media_types(tree: Tree) -> Iterator[str]:
     """The media types of the distributions, short."""
     for one in several(by_name(tree).get("distribution")):
         if isinstance(one, Mapping):
-            for value in _ids(by_name(one).get("mediaType")):
+            for value in named(by_name(one).get("mediaType")):
                 yield value.removeprefix(MEDIA_TYPES)
 
 

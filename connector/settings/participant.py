@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from connector.settings.catalog import KnownCatalog
 from connector.settings.fields import MOST_WAIT_S, ParticipantId, Secret, Section
 from connector.settings.identity import Membership
 from connector.settings.oauth2 import OAuth2Membership
@@ -78,6 +79,10 @@ class Participant(Section):
         False, description="Whether the journal also tells, for each offer with an access policy, who may see it."
     )
     page_size: int = Field(1000, ge=1, le=100_000, description="Datasets on one page of the catalogue.")
+    catalogs: tuple[KnownCatalog, ...] = Field(
+        (),
+        description="Catalogues that are told when something changes here, and that `kontor search` asks; the first by default.",
+    )
     approval: Literal["auto", "manual"] = Field("auto", description="`manual` holds every request for a human.")
     longest_wait_s: float = Field(
         30 * 86_400,

@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import Field, field_validator
 
 from connector.settings.authority import Authority
+from connector.settings.catalog import Catalog
 from connector.settings.fields import Secret, Section
 from connector.settings.identity import Identity
 from connector.settings.node import Data, Delivery, Node, Outbound, Public, StoreSettings
@@ -31,6 +32,7 @@ class Settings(Section):
     data: Data = Data()
     identity: Identity = Identity()
     authority: Authority = Authority()
+    catalog: Catalog = Catalog()
     oauth2: OAuth2Provider | None = Field(
         None, description="The OAuth2 provider of a space, run by this node; none by default."
     )

@@ -118,7 +118,7 @@ class PeerHost:
     def vet(self, url: str) -> Target:
         return vetted(url, OutboundRules())
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, max_bytes: int | None = None) -> Answer:
         sent = Sent("POST", url, headers, body)
         self.sent.append(sent)
         reply = self.always(sent) or (self.replies.popleft() if self.replies else None)
@@ -129,7 +129,7 @@ class PeerHost:
             raise reply
         return reply if reply is not None else self.good(sent)
 
-    async def get(self, url: str, headers: Mapping[str, str]) -> Answer:
+    async def get(self, url: str, headers: Mapping[str, str], *, max_bytes: int | None = None) -> Answer:
         self.sent.append(Sent("GET", url, headers, b""))
         found = self.documents.get(url)
         if isinstance(found, Exception):

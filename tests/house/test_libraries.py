@@ -21,6 +21,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "uvloop": ("app",),
     "pydantic": ("api", "settings", "client", "controlplane/offerings", "cli/config"),  # who reads or shows the models
     "msgspec": ("dsp", "storage"),
+    "jinja2": ("web",),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
-from connector.app.assembly.ground import Ground, Role
+from connector.app.assembly.ground import Ground, Role, Worker
 from connector.app.assembly.identity import Identity
 from connector.app.parts import known_vocabulary
 
@@ -33,6 +33,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.delivery import Delivery
     from connector.controlplane.events import Events
     from connector.controlplane.jobs import Workers
+    from connector.controlplane.ledgers import Ledgers
     from connector.controlplane.negotiation import Negotiations
     from connector.controlplane.offerings import Offerings
     from connector.controlplane.peers import Peers
@@ -76,6 +77,16 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     catalogs = Catalogs(participants, offerings, judge, peers, clock)
     events = Events(store.feed, clock)
     delivery.announce_to(events.ring)
+    catalogs_of = {name: one.catalogs for name, one in settings.participants.items() if one.catalogs}
+    ledgers = Ledgers(participants, peers, catalogs_of)
+    more: dict[str, Worker] = {}
+    if catalogs_of:
+        from connector.controlplane import announcing
+
+        announcer = announcing.Announcer(store.jobs, offerings, revisions, peers, clock, catalogs_of)
+        ground.jobs.register(announcing.KIND, announcer.tell, announcing.PACE)
+        revisions.written = announcer.woken.set
+        more["announcer"] = announcer.run
     plane.connect(access, transfers)
     await stack.enter_async_context(plane)
     await transfers.take_up()
@@ -92,6 +103,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         offerings=offerings,
         secrets=secrets_,
         catalogs=catalogs,
+        ledgers=ledgers,
         negotiations=negotiations,
         transfers=transfers,
         agreements=agreements,
@@ -120,6 +132,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
             "reviews": reviews.run,
             "duties": records.run,
             "decisions": log.run,
+            **more,
         },
     )
 

@@ -49,6 +49,10 @@ async def opened(
 
         # its addresses come first: no participant may stand in their way
         roles.insert(0, await opened_authority(ground, identity))
+    if "catalog" in settings.node.roles:
+        from connector.app.assembly.catalog import opened_catalog
+
+        roles.insert(0, await opened_catalog(ground, identity, stack))
     if "connector" in settings.node.roles:
         from connector.app.assembly.connector import opened_connector
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from connector.api.catalog import CatalogRequest, DatasetRequest, PeerCatalog, PeerDataset
+from connector.api.catalog import CatalogRequest, DatasetRequest, LedgerReport, LedgerSearch, PeerCatalog, PeerDataset
 from connector.web.operator import views
 from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
@@ -35,5 +35,17 @@ def routes(parts: Parts) -> APIRouter:
         """One dataset of a peer, asked for by its id: quicker than the whole catalogue."""
         found = await parts.catalogs.dataset_of_peer(participant, address=wanted.address, peer=wanted.peer, id_=wanted.dataset)
         return views.peer_dataset(found)
+
+    @router.post("/search")
+    async def search_ledger(participant: Participant, wanted: LedgerSearch) -> dict[str, Any]:
+        """A page of what the ledger of data products finds that the participant belongs to, as the ledger spells it."""
+        found = await parts.ledgers.search(participant, wanted.fields(), address=wanted.catalog, peer=wanted.peer)
+        return dict(found)
+
+    @router.post("/report")
+    async def report_of_ledger(participant: Participant, wanted: LedgerReport) -> dict[str, Any]:
+        """How the ledger's last look at a member's catalogue went, and what it left out."""
+        found = await parts.ledgers.report(participant, wanted.member, address=wanted.catalog, peer=wanted.peer)
+        return dict(found)
 
     return router

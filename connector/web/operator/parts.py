@@ -8,6 +8,7 @@ from connector.controlplane.access import DataAccess
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.catalog import Catalogs
 from connector.controlplane.events import Events
+from connector.controlplane.ledgers import Ledgers
 from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
@@ -27,6 +28,7 @@ class Parts:
     offerings: Offerings
     secrets: Secrets
     catalogs: Catalogs
+    ledgers: Ledgers
     negotiations: Negotiations
     transfers: Transfers
     agreements: Agreements

@@ -43,7 +43,7 @@ SELECT id, address, kind, title, state, entries, generation, crawled_at, failure
 FROM catalog_member WHERE id = $1
 
 -- name: members
-SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, NULL
+SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators
 FROM catalog_member WHERE id > $1 AND state = 'listed' ORDER BY id LIMIT $2
 
 -- name: entries_of

@@ -1,0 +1,104 @@
+"""The role `catalog`: the ledger of data products, its crawler and its index, its addresses on the public listener."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from connector import observe
+from connector.app.assembly.ground import Ground, Role
+from connector.app.assembly.identity import Identity
+from connector.app.parts import known_vocabulary
+from connector.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from connector.ports.index import Index
+    from connector.settings.catalog import Catalog
+
+
+async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitStack) -> Role:
+    """The catalogue's part of a node, for as long as `stack` is open.
+
+    Raises: ConfigurationError, StoreUnavailable.
+    """
+    from connector.controlplane.peers import Peers
+    from connector.federation.crawl import Crawler, Pace
+    from connector.federation.feed import Following
+    from connector.federation.following import Indexer
+    from connector.federation.ledger import Audience, Ledger
+    from connector.federation.looking import Bounds, Looking
+    from connector.federation.permitted import Permitted
+    from connector.federation.roster import MembersOfSettings
+    from connector.storage.catalog import open_records
+    from connector.strict import Limits
+    from connector.web.catalog import api, pages, protocol
+    from connector.web.catalog.viewers import Viewers
+
+    whole, clock = ground.settings, ground.clock
+    settings = whole.catalog
+    own = whole.participants.get(settings.participant)
+    if own is None:
+        raise ConfigurationError(
+            f"the role `catalog` speaks as a participant, and there is none named `{settings.participant}`",
+            where="catalog.participant",
+            mend="name one of `participants`",
+        )
+    address = f"{ground.public_url}/catalog"
+    peers = Peers(ground.outbound, identity.tokens, clock)
+    records = open_records(whole.store.url, folder=whole.node.data_dir, connections=whole.store.connections)
+    await records.open()
+    stack.push_async_callback(records.close)
+    index = _index(settings, ground)
+    indexer = Indexer(records, index, clock, space=settings.space)
+    await indexer.open()
+    stack.push_async_callback(indexer.close)
+    as_whom = {"participant": settings.participant, "own_id": own.id}
+    crawler = Crawler(
+        records,
+        MembersOfSettings(settings.members),
+        Looking(peers, bounds=Bounds(page_bytes=whole.outbound.max_answer_bytes), **as_whom),
+        Following(peers, **as_whom),
+        clock,
+        Pace(
+            interval=timedelta(seconds=settings.interval_s),
+            follow=timedelta(seconds=settings.follow_s),
+            parallel=settings.parallel,
+            per_host=settings.parallel_per_host,
+            within=timedelta(seconds=settings.look_within_s),
+        ),
+    )
+    crawler.changed = indexer.woken.set
+    permitted = Permitted(known_vocabulary())
+    ledger = Ledger(records, index, indexer, permitted, clock, audience=Audience(settings.viewers), own_id=own.id)
+    viewers = Viewers(ground.participants, identity.verifier, ledger, settings.participant)
+    limits = Limits(max_bytes=whole.public.max_body_bytes)
+    return Role(
+        routes=[
+            *api.routes(ledger, viewers, crawler, address),
+            *protocol.routes(ledger, viewers, address, limits),
+            *pages.routes(ledger, viewers, settings.space or own.title),
+        ],
+        workers={"catalog-list": crawler.keep_list, "catalog-crawl": crawler.run, "catalog-index": indexer.run},
+    )
+
+
+def _index(settings: Catalog, ground: Ground) -> Index:
+    """The search index that the settings name, or the best that is installed.
+
+    Raises: ConfigurationError.
+    """
+    folder = ground.settings.node.data_dir / "catalog-index"
+    if settings.index != "fts5":
+        try:
+            from connector.federation.tantivy_index import TantivyIndex
+
+            return TantivyIndex(folder)
+        except ModuleNotFoundError as fault:
+            mend = "install the extra: `kontor-connector[catalog]`"
+            if settings.index == "tantivy":
+                raise ConfigurationError("tantivy is not installed", where="catalog.index", mend=mend) from fault
+            observe.warning("catalog.without_tantivy", mend=mend)
+    from connector.storage.catalog.fulltext import FullText
+
+    return FullText(folder)

@@ -1,0 +1,20 @@
+"""The members of the alliance as the settings list them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connector.ports.catalog import Listed, MemberKind
+from connector.settings.catalog import CatalogMember
+
+
+class MembersOfSettings:
+    """The port `Members` over `catalog.members`."""
+
+    def __init__(self, members: Sequence[CatalogMember]) -> None:
+        self._listed = tuple(
+            Listed(id=one.id, address=one.address, kind=MemberKind(one.kind), title=one.title) for one in members
+        )
+
+    async def listed(self, *, anew: bool = False) -> Sequence[Listed]:
+        return self._listed

@@ -1,0 +1,223 @@
+"""The ledger for programs: JSON below `/catalog/api`, the change feed, and announcements of members."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from connector import strict
+from connector.errors import BadMessage, Forbidden, MethodNotAllowed
+from connector.federation import reading
+from connector.federation.crawl import Crawler
+from connector.federation.feed import PAGE
+from connector.federation.ledger import MOST_PER_PAGE, Ledger
+from connector.ports.catalog import MemberRow, Product
+from connector.web import edge
+from connector.web.catalog import asked
+from connector.web.catalog.viewers import Viewers
+
+Tree = dict[str, Any]
+_MAX_BODY: Final = 64 << 10
+_MOST_SAID: Final = 400
+_FILL_NUMBER: Final = 1 << 62
+
+
+def routes(ledger: Ledger, viewers: Viewers, crawler: Crawler, address: str) -> list[BaseRoute]:
+    """The addresses; `address` is the ledger's own, such as `https://ledger.example.org/catalog`."""
+    api = Api(ledger, viewers, crawler, address)
+    return [
+        Route("/catalog/api/search", Reading(api.search)),
+        Route("/catalog/api/suggest", Reading(api.suggest)),
+        Route("/catalog/api/products/{number:int}", Reading(api.product)),
+        Route("/catalog/api/participants/{id:path}", Reading(api.participant)),
+        Route("/catalog/api/statistics", Reading(api.statistics)),
+        Route("/catalog/api/reports/{id:path}", Reading(api.report)),
+        Route("/catalog/feed", Reading(api.feed)),
+        Route("/catalog/announcements", Announcements(viewers, crawler)),
+    ]
+
+
+class Reading:
+    """An address that is read and gives a body in JSON."""
+
+    def __init__(self, read: Callable[[Scope], Awaitable[bytes]]) -> None:
+        self._read = read
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            raise MethodNotAllowed(f"{scope['method']} is not for this address", allowed=("GET", "HEAD"))
+        await edge.reply(send, 200, await self._read(scope), ((b"cache-control", b"no-store"), (b"vary", b"authorization")))
+
+
+class Api:
+    """What can be asked."""
+
+    def __init__(self, ledger: Ledger, viewers: Viewers, crawler: Crawler, address: str) -> None:
+        self._ledger = ledger
+        self._viewers = viewers
+        self._crawler = crawler
+        self._address = address
+
+    async def search(self, scope: Scope) -> bytes:
+        found = asked.fields(scope)
+        viewer = await self._viewers.viewer(scope)
+        return orjson.dumps(await search(self._ledger, found, viewer, self._address))
+
+    async def suggest(self, scope: Scope) -> bytes:
+        found = asked.fields(scope)
+        viewer = await self._viewers.viewer(scope)
+        words = await self._ledger.suggest(asked.first(found, "q"), asked.count(found, "size", 10, 20), viewer)
+        return orjson.dumps({"suggestions": words})
+
+    async def product(self, scope: Scope) -> bytes:
+        viewer = await self._viewers.viewer(scope)
+        product = await self._ledger.product(scope["path_params"]["number"], viewer)
+        actions = await self._ledger.allowed_actions(product, viewer)
+        tree = short(product, self._address, "")
+        return orjson.dumps({**tree, "allowedActions": actions, "dataset": reading.tree_of(product)})
+
+    async def participant(self, scope: Scope) -> bytes:
+        found = asked.fields(scope)
+        viewer = await self._viewers.viewer(scope)
+        after, limit = asked.count(found, "after", 0, _FILL_NUMBER), asked.count(found, "size", 50, MOST_PER_PAGE)
+        id_ = scope["path_params"]["id"]
+        member, products = await self._ledger.participant(id_, after, limit, viewer)
+        return orjson.dumps(
+            {
+                "id": id_,
+                "member": member_tree(member) if member else None,
+                "items": [short(one, self._address, asked.first(found, "language")) for one in products],
+                "next": products[-1].number if len(products) == limit else None,
+            }
+        )
+
+    async def statistics(self, scope: Scope) -> bytes:
+        found = await self._ledger.statistics(await self._viewers.viewer(scope))
+        totals = found.totals
+        return orjson.dumps(
+            {
+                "products": totals.products,
+                "participants": totals.participants,
+                "members": dict(totals.members),
+                "sequence": totals.sequence,
+                "growth": [{"day": day, "added": count} for day, count in totals.growth],
+                "facets": facet_tree(found.facets),
+            }
+        )
+
+    async def report(self, scope: Scope) -> bytes:
+        return orjson.dumps(member_tree(await self._ledger.report(scope["path_params"]["id"])))
+
+    async def feed(self, scope: Scope) -> bytes:
+        found = asked.fields(scope)
+        viewer = await self._viewers.viewer(scope)
+        after, limit = asked.count(found, "after", 0, _FILL_NUMBER), asked.count(found, "limit", PAGE, PAGE)
+        return await self._ledger.feed(after, limit, viewer)
+
+
+async def search(ledger: Ledger, found: asked.Fields, viewer: Any, address: str) -> Tree:
+    """A page of the ledger as a JSON tree.
+
+    Raises: Unauthenticated, BadMessage.
+    """
+    query = asked.query(found)
+    answer = await ledger.search(query, viewer)
+    language = asked.first(found, "language")[:2].lower()
+    return {
+        "total": answer.total,
+        "isRelaxed": answer.is_relaxed,
+        "items": [short(product, address, language) for product in answer.products],
+        "facets": facet_tree(answer.facets),
+        "next": answer.cursor,
+    }
+
+
+def facet_tree(facets: Any) -> Tree:
+    return {name: [{"value": value, "count": count} for value, count in rows] for name, rows in facets.items()}
+
+
+def short(product: Product, address: str, language: str) -> Tree:
+    """A product in a list, its provenance and age among it."""
+    tree = reading.tree_of(product)
+    members = reading.by_name(tree)
+    entry = product.entry
+    modified = reading.moment(members.get("modified"))
+    cents = reading.price_cents(members)
+    return {
+        "number": product.number,
+        "address": f"{address}/products/{product.number}",
+        "id": entry.id,
+        "origin": entry.origin,
+        "title": reading.best_text(reading.texts(tree, "title"), language) or entry.id,
+        "description": reading.best_text(reading.texts(tree, "description"), language)[:_MOST_SAID],
+        "keywords": [text for _, text in reading.texts(tree, "keyword")[:20]],
+        "themes": list(reading.themes(members)),
+        "publisher": reading.publisher_of(members) or None,
+        "formats": reading.formats(tree),
+        "mediaTypes": list(dict.fromkeys(reading.media_types(tree))),
+        "price": cents / 100 if cents is not None else None,
+        "modified": modified.isoformat() if modified else None,
+        "endpoint": entry.endpoint,
+        "via": entry.via,
+        "member": product.member,
+        "addedAt": product.added_at.isoformat(),
+        "changedAt": product.changed_at.isoformat(),
+        "seenAt": (entry.origin_seen_at or product.seen_at).isoformat(),
+    }
+
+
+def member_tree(row: MemberRow) -> Tree:
+    """A member and how the last look at it went."""
+    report = row.report
+    return {
+        "id": row.id,
+        "title": row.title,
+        "kind": row.kind,
+        "state": row.state,
+        "address": row.address,
+        "entries": row.entries,
+        "crawledAt": row.crawled_at.isoformat() if row.crawled_at else None,
+        "failures": row.failures,
+        "nextAt": row.next_at.isoformat() if row.next_at else None,
+        "report": {
+            "at": report.at.isoformat(),
+            "isGood": report.is_good,
+            "cause": report.cause or None,
+            "leftOut": report.left_out,
+            "notes": report.notes,
+        }
+        if report
+        else None,
+    }
+
+
+def report_address(address: str, member: str) -> str:
+    """Where everybody can read how the last look at a member went."""
+    return f"{address}/reports/{quote(member, safe='')}"
+
+
+class Announcements:
+    """Members say here that something has changed: `{"changed": [ID, ...]}`, or `{}` for everything."""
+
+    def __init__(self, viewers: Viewers, crawler: Crawler) -> None:
+        self._viewers = viewers
+        self._crawler = crawler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(f"{scope['method']} is not for this address", allowed=("POST",))
+        viewer = await self._viewers.viewer(scope)
+        if viewer is None:
+            raise Forbidden("only members announce changes", where="Authorization")
+        tree = strict.scan(await edge.read_body(scope, receive, _MAX_BODY))
+        changed = tree.get("changed", []) if isinstance(tree, dict) else None
+        if not isinstance(changed, list) or not all(isinstance(one, str) and one for one in changed):
+            raise BadMessage("`changed` is no list of ids", where="changed", mend='send {"changed": ["..."]}')
+        if not await self._crawler.announced(viewer.id, tuple(changed)):
+            raise Forbidden("only members announce changes", where="Authorization")
+        await edge.reply(send, 202, b"{}")

@@ -1,0 +1,342 @@
+"""The ledger for people: pages without scripts, made on the server, that read well and work for everybody.
+
+What lives here: which page shows what. What does not: the templates (`templates/`, where every text is escaped), and sentences about
+policies (`words.py`).
+
+Everything that comes from members is text. The answer's policy lets a browser load nothing but our own style sheet, so that even a
+mistake here would run nothing.
+Source: WCAG 2.2 (landmarks, labels, contrast, focus); Content Security Policy Level 3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from http import HTTPStatus
+from importlib import resources
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from connector.errors import KontorError, MethodNotAllowed, Unauthenticated
+from connector.federation import reading
+from connector.federation.ledger import Ledger
+from connector.ports.catalog import MemberRow, Product
+from connector.ports.index import FACETS, Sort
+from connector.web import edge, errors
+from connector.web.catalog import asked, words
+from connector.web.catalog.viewers import Viewers
+
+Values = dict[str, Any]
+_HEADERS: Final = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+    (b"vary", b"authorization"),
+)
+_HTML: Final = b"text/html; charset=utf-8"
+_COUNTED: Final = (
+    "purpose", "theme", "publisher", "space", "region", "format", "license", "grade", "price", "freshness", "language", "form", "action",
+)  # fmt: skip
+_OPEN: Final = ("theme", "purpose", "publisher", "format")
+_MOST_VALUES: Final = 12
+_SORTS: Final = {
+    Sort.RELEVANCE: "best first", Sort.MODIFIED: "latest data first", Sort.ADDED: "latest products first", Sort.CHEAPEST: "cheapest first",
+}  # fmt: skip
+_CHARTED: Final = ("theme", "region", "publisher", "format", "freshness", "license", "price", "language")
+_CHART_WIDTH: Final = 1_000
+_CHART_HEIGHT: Final = 140
+_FILL_NUMBER: Final = 1 << 62
+
+
+def routes(ledger: Ledger, viewers: Viewers, space: str) -> list[BaseRoute]:
+    """The addresses of the pages."""
+    pages = Pages(ledger, viewers, space)
+    return [
+        Route("/catalog", Page(pages.search, space)),
+        Route("/catalog/", Page(pages.search, space)),
+        Route("/catalog/products/{number:int}", Page(pages.product, space)),
+        Route("/catalog/participants/{id:path}", Page(pages.participant, space)),
+        Route("/catalog/reports/{id:path}", Page(pages.report, space)),
+        Route("/catalog/statistics", Page(pages.statistics, space)),
+        Route("/catalog/style.css", _style),
+    ]
+
+
+async def _style(request: Any) -> Any:
+    from starlette.responses import Response
+
+    text = (resources.files(__package__) / "templates" / "style.css").read_bytes()
+    return Response(text, media_type="text/css", headers={"cache-control": "max-age=3600", "x-content-type-options": "nosniff"})
+
+
+@cache
+def _templates() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("connector.web.catalog"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+
+
+class Page:
+    """An address that shows a page, also when it cannot."""
+
+    def __init__(self, show: Callable[[Scope], Awaitable[tuple[str, Values]]], space: str) -> None:
+        self._show = show
+        self._space = space
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status = 200
+        headers: tuple[tuple[bytes, bytes], ...] = _HEADERS
+        try:
+            if scope["method"] not in ("GET", "HEAD"):
+                raise MethodNotAllowed(f"{scope['method']} is not for this address", allowed=("GET", "HEAD"))
+            name, values = await self._show(scope)
+        except KontorError as fault:
+            verdict = errors.judge(fault)
+            edge.note(scope, error_id=verdict.error_id, cause=verdict.text)
+            status, headers = verdict.status, (*_HEADERS, *verdict.headers)
+            phrase = "Members only" if isinstance(fault, Unauthenticated) else HTTPStatus(status).phrase
+            name, values = "fault.html", {"title": phrase, "name": phrase, "what": verdict.what, "mend": verdict.mend}
+        shown: Values = {"space": self._space, "here": "", "next": None, **values}
+        text = await asyncio.to_thread(lambda: _templates().get_template(name).render(shown))
+        await edge.reply(send, status, text.encode("utf-8", "replace"), headers, _HTML)
+
+
+class Pages:
+    """What each page shows."""
+
+    def __init__(self, ledger: Ledger, viewers: Viewers, space: str) -> None:
+        self._ledger = ledger
+        self._viewers = viewers
+        self._space = space
+
+    async def search(self, scope: Scope) -> tuple[str, Values]:
+        found = asked.fields(scope)
+        viewer = await self._viewers.viewer(scope)
+        query = asked.query({name: values for name, values in found.items() if name != "facets"}, facets=_COUNTED)
+        answer = await self._ledger.search(query, viewer)
+        plain = {name: values for name, values in found.items() if name not in ("cursor", "facets")}
+        picked = [(name, value) for name in FACETS for value in found.get(name, ())]
+        purposes = sorted(
+            {*(value for value, _ in answer.facets.get("purpose", ())), *([query.purpose] if query.purpose else [])}
+        )
+        language = asked.first(found, "language")
+        return "search.html", {
+            "title": query.text or "Search",
+            "here": "search",
+            "q": query.text,
+            "purpose": query.purpose or "",
+            "purposes": [{"value": one, "name": words.facet_value("purpose", one)} for one in purposes],
+            "sort": query.sort.value,
+            "sorts": [{"value": one.value, "name": name} for one, name in _SORTS.items()],
+            "suggestions": (await self._ledger.suggest(query.text, 8, viewer)) if query.text else (),
+            "kept": [{"name": name, "value": value} for name, value in picked],
+            "total": f"{answer.total:,}",
+            "is_relaxed": answer.is_relaxed,
+            "facets": [facet for name in _COUNTED if (facet := _facet(name, answer.facets.get(name, ()), plain))["values"]],
+            "chosen": [{"name": words.facet_value(n, v), "href": _href(_without(plain, n, v))} for n, v in picked],
+            "items": [_item(one, language) for one in answer.products],
+            "next": _href({**plain, "cursor": [answer.cursor]}) if answer.cursor else None,
+        }
+
+    async def product(self, scope: Scope) -> tuple[str, Values]:
+        viewer = await self._viewers.viewer(scope)
+        product = await self._ledger.product(scope["path_params"]["number"], viewer)
+        actions = await self._ledger.allowed_actions(product, viewer)
+        tree = reading.tree_of(product)
+        members = reading.by_name(tree)
+        titles, entry = reading.texts(tree, "title"), product.entry
+        name = reading.best_text(titles, "") or entry.id
+        keywords = list(dict.fromkeys(text for _, text in reading.texts(tree, "keyword")))[:40]
+        return "product.html", {
+            "title": name,
+            "name": name,
+            "lang": next((lang for lang, text in titles if text == name), ""),
+            "others": [{"lang": lang, "text": text} for lang, text in titles if text != name][:10],
+            "texts": [{"lang": lang, "text": text} for lang, text in reading.texts(tree, "description")[:10]],
+            "publisher": reading.publisher_of(members) or entry.origin,
+            "participant": _participant(entry.origin),
+            "themes": [words.facet_value("theme", one) for one in reading.themes(members)][:8],
+            "offers": [list(words.sentences(offer)) for offer in self._ledger.offers(product)],
+            "actions": ", ".join(words.facet_value("action", one) for one in actions),
+            "json": f"/catalog/api/products/{product.number}",
+            "columns": list(reading.columns(members)),
+            "keywords": [{"name": one, "href": _href({"q": [one]})} for one in keywords],
+            "facts": _facts(product, tree, members),
+            "way": _way(product),
+            "command": f"kontor get {entry.endpoint} {entry.id}",
+        }
+
+    async def participant(self, scope: Scope) -> tuple[str, Values]:
+        found = asked.fields(scope)
+        viewer = await self._viewers.viewer(scope)
+        id_, after = scope["path_params"]["id"], asked.count(found, "after", 0, _FILL_NUMBER)
+        member, products = await self._ledger.participant(id_, after, 50, viewer)
+        name = (member.title if member else "") or id_
+        return "participant.html", {
+            "title": name,
+            "name": name,
+            "id": id_,
+            "member": _standing(member) if member else None,
+            "report": f"/catalog/reports/{quote(id_, safe='')}",
+            "items": [_item(one, asked.first(found, "language")) for one in products],
+            "next": f"{_participant(id_)}?after={products[-1].number}" if len(products) == 50 else None,
+        }
+
+    async def report(self, scope: Scope) -> tuple[str, Values]:
+        member = await self._ledger.report(scope["path_params"]["id"])
+        report = member.report
+        return "report.html", {
+            "title": f"Report for {member.title or member.id}",
+            "name": member.title or member.id,
+            "facts": _standing(member),
+            "cause": report.cause if report else "nobody has looked yet",
+            "left_out": report.left_out if report else (),
+            "notes": report.notes if report else (),
+        }
+
+    async def statistics(self, scope: Scope) -> tuple[str, Values]:
+        found = await self._ledger.statistics(await self._viewers.viewer(scope))
+        totals = found.totals
+        numbers = [
+            {"name": "Products", "value": f"{totals.products:,}"},
+            {"name": "Participants who offer", "value": f"{totals.participants:,}"},
+            {"name": "Members", "value": f"{totals.members.get('listed', 0):,}"},
+            {"name": "Themes", "value": f"{len(found.facets.get('theme', ())):,}"},
+        ]
+        charts = [chart for name in _CHARTED if (chart := _chart(name, found.facets.get(name, ())))["rows"]]
+        return "statistics.html", {
+            "title": "Statistics",
+            "here": "statistics",
+            "numbers": numbers,
+            "growth": _growth(totals.growth),
+            "charts": charts,
+        }
+
+
+def _href(fields: dict[str, list[str]]) -> str:
+    text = urlencode(fields, doseq=True)
+    return f"/catalog/?{text}" if text else "/catalog/"
+
+
+def _participant(id_: str) -> str:
+    return f"/catalog/participants/{quote(id_, safe='')}"
+
+
+def _without(fields: dict[str, list[str]], name: str, value: str) -> dict[str, list[str]]:
+    left = [one for one in fields.get(name, ()) if one != value]
+    return {key: values for key, values in fields.items() if key != name} | ({name: left} if left else {})
+
+
+def _facet(name: str, counts: Sequence[tuple[str, int]], fields: dict[str, list[str]]) -> Values:
+    chosen = fields.get(name, [])
+    values: list[Values] = []
+    for value, count in counts[:_MOST_VALUES]:
+        is_chosen = value in chosen
+        if is_chosen:
+            href = _href(_without(fields, name, value))
+        else:
+            href = _href({**fields, name: [value] if name in ("action", "purpose") else [*chosen, value]})
+        shown = words.facet_value(name, value)
+        values.append({"name": shown, "count": f"{count:,}", "href": href, "is_chosen": is_chosen})
+    return {"name": words.FACET_NAMES[name], "values": values, "is_open": name in _OPEN or bool(chosen)}
+
+
+def _item(product: Product, language: str) -> Values:
+    tree = reading.tree_of(product)
+    members = reading.by_name(tree)
+    entry = product.entry
+    text = reading.best_text(reading.texts(tree, "description"), language)
+    modified = reading.moment(members.get("modified"))
+    seen = entry.origin_seen_at or product.seen_at
+    price = reading.price_cents(members)
+    return {
+        "href": f"/catalog/products/{product.number}",
+        "title": reading.best_text(reading.texts(tree, "title"), language) or entry.id,
+        "publisher": reading.publisher_of(members) or entry.origin,
+        "participant": _participant(entry.origin),
+        "description": text[:280] + ("..." if len(text) > 280 else ""),
+        "themes": [words.facet_value("theme", one) for one in reading.themes(members)][:4],
+        "types": list(dict.fromkeys(reading.media_types(tree)))[:3],
+        "modified": modified.date().isoformat() if modified else "",
+        "price": "Free of charge" if price == 0 else f"Costs {price / 100:,.2f}" if price else "",
+        "seen": seen.strftime("%Y-%m-%d %H:%M UTC"),
+        "via": ", ".join(entry.via),
+    }
+
+
+def _facts(product: Product, tree: Values, members: Values) -> list[Values]:
+    modified = reading.moment(members.get("modified"))
+    price = reading.price_cents(members)
+    facts = {
+        "Dataset": product.entry.id,
+        "Data changed": modified.date().isoformat() if modified else "",
+        "Format": ", ".join(dict.fromkeys(reading.media_types(tree))),
+        "Ways of transfer": ", ".join(reading.formats(tree)),
+        "Price": f"{price / 100:,.2f}" if price is not None else "",
+        "Licence": ", ".join(reading.named(members.get("license"))),
+        "Region": ", ".join(reading.last_part(one) for one in reading.named(members.get("spatial"))),
+        "In this ledger since": product.added_at.date().isoformat(),
+    }
+    return [{"name": name, "value": value} for name, value in facts.items() if value]
+
+
+def _way(product: Product) -> list[str]:
+    entry, seen = product.entry, product.seen_at.strftime("%Y-%m-%d %H:%M UTC")
+    if not entry.via:
+        return [f"Read from {entry.origin} itself, last confirmed {seen}"]
+    first = entry.origin_seen_at.strftime("%Y-%m-%d %H:%M UTC") if entry.origin_seen_at else "at an unknown time"
+    steps = [f"{entry.via[0]} read it from {entry.origin}, {first}"]
+    steps += [f"{to} had it from {before}" for before, to in zip(entry.via, entry.via[1:], strict=False)]
+    return [*steps, f"We had it from {product.member}, last confirmed {seen}"]
+
+
+def _standing(member: MemberRow) -> list[Values]:
+    confirmed = member.crawled_at.strftime("%Y-%m-%d %H:%M UTC") if member.crawled_at else "never"
+    facts = {"State": member.state, "Kind": member.kind, "Products shown": f"{member.entries:,}", "Last confirmed": confirmed}
+    return [{"name": name, "value": value} for name, value in facts.items()]
+
+
+def _chart(name: str, counts: Sequence[tuple[str, int]]) -> Values:
+    most = max((count for _, count in counts), default=1)
+    rows = [
+        {
+            "name": words.facet_value(name, value),
+            "count": f"{count:,}",
+            "width": round(100 * count / most, 2),
+            "href": _href({name: [value]}),
+        }
+        for value, count in counts[:10]
+    ]
+    return {"name": words.FACET_NAMES[name], "rows": rows}
+
+
+def _growth(days: Sequence[tuple[str, int]]) -> Values | None:
+    if not days:
+        return None
+    most = max(count for _, count in days)
+    step = _CHART_WIDTH / max(len(days), 30)
+    bars = [
+        {
+            "x": round(place * step, 1),
+            "y": round(160 - _CHART_HEIGHT * count / most, 1),
+            "width": round(step * 0.8, 1),
+            "height": round(_CHART_HEIGHT * count / most, 1),
+            "day": day,
+            "count": f"{count:,}",
+        }
+        for place, (day, count) in enumerate(days)
+    ]
+    total = sum(count for _, count in days)
+    said = f"{total:,} products were added from {days[0][0]} to {days[-1][0]}, at most {most:,} in a day"
+    return {"width": _CHART_WIDTH, "bars": bars, "first": days[0][0], "last": days[-1][0], "most": f"{most:,}", "said": said}
