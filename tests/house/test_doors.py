@@ -57,6 +57,7 @@ JSON_DOORS: dict[str, str] = {
     "describe/table": "data files of the operator",
     "odrl/wire": "texts that the decoder itself wrote",
     "odrl/yamlwrite": "texts that the decoder itself wrote",
+    "odrl/tds/writing": "texts that the decoder itself wrote",
     "odrl/yamlline": "one quoted text in a line of the operator's file",
     "odrl/yamltree": "one word of the operator's file",
     "dsp/process": "states that this product wrote",
