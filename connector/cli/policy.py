@@ -20,14 +20,14 @@ from connector.cli.output import Output
 from connector.cli.policy_conformance import conformance
 
 if TYPE_CHECKING:
-    from connector.cli.policy_files import Asking
+    from connector.cli.policy_request import Asking
     from connector.cli.policy_state import State
     from connector.odrl.model import AnyConstraint, Constraint, Duty, Permission, Policy, Prohibition
     from connector.odrl.truth import Decision, World
     from connector.odrl.vocabulary import Operand, Vocabulary
 
 Named = Annotated[str, typer.Option("--policy", help="A policy of the library by name, or a file (YAML, JSON, Turtle).")]
-_FORMATS = ("text", "json", "turtle")
+_FORMATS = ("text", "json", "turtle", "draft")
 
 _SOURCES = {
     "clock": "the clock",
@@ -75,12 +75,12 @@ def evaluate(
         str, typer.Option(help="A duty blocks until it is fulfilled (require-fulfilled), or once it is violated (unless-violated).")
     ] = "require-fulfilled",
     shape: Annotated[
-        str | None, typer.Option("--format", help="text, json, or turtle: a compliance report as RDF.")
+        str | None, typer.Option("--format", help="text, json, turtle (a compliance report), or draft (the same as W3C's draft has it).")
     ] = None,
     language: Annotated[str, typer.Option(help="Of the sentence: en, de or zh.")] = "en",
 ) -> None:  # fmt: skip
     """Say whether a policy permits a request, and why. An agreement is supposed: an offer alone permits nothing."""
-    from connector.cli.policy_files import narrowed
+    from connector.cli.policy_request import narrowed
     from connector.cli.policy_state import state_in
     from connector.cli.terms import load, vocabulary
     from connector.odrl.compile import compile
@@ -103,13 +103,16 @@ def evaluate(
     asking = narrowed(_asking(request), action, purpose, party)
     known = state_in(state, words_known) if state is not None else None
     world = _world(asking, known, claim or [], at)
-    judged = replace(loaded.policy, type=PolicyType.AGREEMENT)
+    if known is not None:
+        asking = replace(asking, rules=tuple(replace(one, request=known.asked(one.request)) for one in asking.rules))
+    judged = replace(known.told(loaded.policy) if known is not None else loaded.policy, type=PolicyType.AGREEMENT)
     compiled = compile(judged, words_known, parents=loaded.parents, has_ledger=world.ledger is not None)
-    if shape == "turtle":
-        from connector.cli.policy_report import turtle
+    if shape in ("turtle", "draft"):
+        from connector.cli import policy_report, policy_report_draft
         from connector.odrl.compliance import comply
 
-        print(turtle(comply(compiled, asking.uid, asking.rules, world, duty_mode=DutyMode(duty_mode)), known))
+        found = comply(compiled, asking.uid, asking.rules, world, duty_mode=DutyMode(duty_mode))
+        print((policy_report if shape == "turtle" else policy_report_draft).turtle(found, known))
         return
     decisions = [
         decide(compiled, one.request, world, stage=Stage(stage), duty_mode=DutyMode(duty_mode), trace=True)
@@ -141,7 +144,7 @@ def explain(out: Output, policy: Named) -> None:
 
 def _asking(request: Path | None) -> Asking:
     """What is asked, from the file."""
-    from connector.cli.policy_files import Asking, request_in
+    from connector.cli.policy_request import Asking, request_in
     from connector.odrl.compliance import Asked
     from connector.odrl.truth import Request
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connector.cli.policy_files import policy_of, request_of
+from connector.cli.policy_files import policy_of
+from connector.cli.policy_request import request_of
 from connector.cli.policy_state import state_of
 from connector.cli.texts import json_object, read
 from connector.errors import ConfigurationError, KontorError, PolicyError
@@ -102,7 +103,8 @@ def case_in(path: Path, vocabulary: Vocabulary) -> Case:
         from connector import rdf
 
         state = state_of(rdf.parse(texts["state"], where), vocabulary, where)
-        case = replace(case, world=replace(state.about((case.request,)), claims=case.world.claims))
+        world = replace(state.about((case.request,)), claims=case.world.claims)
+        case = replace(case, policy=state.told(case.policy), request=state.asked(case.request), world=world)
     return case
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,7 +33,8 @@ import typer
 
 from connector.cli import policy_cases, policy_matrix
 from connector.cli.output import Output
-from connector.cli.policy_files import Asking, Family, policy_in, request_in
+from connector.cli.policy_files import Family, policy_in
+from connector.cli.policy_request import Asking, request_in
 from connector.cli.policy_state import REPORT, State, state_in
 from connector.cli.terms import vocabulary
 from connector.cli.texts import json_object, read
@@ -41,6 +42,7 @@ from connector.errors import ConfigurationError, KontorError
 
 if TYPE_CHECKING:
     from connector import rdf
+    from connector.odrl.compile import Compiled
     from connector.odrl.vocabulary import Vocabulary
 
 _MOST_LINES = 12
@@ -149,7 +151,8 @@ class _Bench:
         self.duty_mode = duty_mode
         words = vocabulary()
         self.words: Vocabulary = words
-        self.policy = functools.cache(lambda name: _compiled(policy_in(folder / name), words))
+        self.family = functools.cache(lambda name: policy_in(folder / name))
+        self.plain = functools.cache(lambda name: _compiled(self.family(name), words))
         self.request = functools.cache(lambda name: request_in(folder / name))
         self.state = functools.cache(lambda name: state_in(folder / name, words))
 
@@ -183,11 +186,22 @@ class _Bench:
         asking: Asking = self.request(case["request"])
         state: State = self.state(case["state"])
         world = state.about(one.request for one in asking.rules)
+        asked = tuple(replace(one, request=state.asked(one.request)) for one in asking.rules)
         mode = DutyMode(case.get("duty_mode", self.duty_mode))
-        return graph(comply(self.policy(case["policy"]), asking.uid, asking.rules, world, duty_mode=mode), state)
+        return graph(comply(self.compiled(case["policy"], state), asking.uid, asked, world, duty_mode=mode), state)
+
+    def compiled(self, name: str, state: State) -> Compiled:
+        """A policy ready to be asked; one that a state of the world adds nothing to is compiled once for all cases."""
+        from connector.odrl.compile import compile
+
+        family = self.family(name)
+        told = state.told(family.policy)
+        if told == family.policy:
+            return self.plain(name)
+        return compile(told, self.words, parents=family.parents, has_ledger=True)
 
 
-def _compiled(family: Family, words: Vocabulary) -> Any:
+def _compiled(family: Family, words: Vocabulary) -> Compiled:
     from connector.odrl.compile import compile
 
     return compile(family.policy, words, parents=family.parents, has_ledger=True)

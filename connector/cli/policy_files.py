@@ -8,8 +8,7 @@ Source: ODRL Information Model 2.2, sections 2.1 to 2.3; ODRL Vocabulary & Expre
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,7 @@ from connector.errors import BadMessage, PolicyError
 
 if TYPE_CHECKING:
     from connector import rdf
-    from connector.odrl.compliance import Asked
-    from connector.odrl.model import AnyConstraint, Policy, Value
-    from connector.odrl.truth import Request
+    from connector.odrl.model import Policy
 
 _ODRL = "http://www.w3.org/ns/odrl/2/"
 _XSD = "http://www.w3.org/2001/XMLSchema#"
@@ -41,20 +38,6 @@ class Family:
     parents: Mapping[str, Policy] = field(default_factory=lambda: _NO_PARENTS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """A request: what is asked, by rule; and what a file of our own shape says besides."""
-
-    uid: str | None = None
-    rules: tuple[Asked, ...]
-    besides: Mapping[str, Any] = field(default_factory=dict)
-
-
-def is_turtle(path: Path) -> bool:
-    """Whether a file is Turtle by its name."""
-    return path.suffix in (".ttl", ".turtle", ".nt")
-
-
 def policy_in(path: Path) -> Family:
     """The policy in a file of Turtle or JSON-LD; where there are several, the one that no other refers to.
 
@@ -67,42 +50,13 @@ def policy_of(text: str, where: str) -> Family:
     """The policy in a text of Turtle or JSON-LD, see `policy_in`."""
     from connector.odrl import jsonld
 
-    graph = _graph(text, where)
+    graph = graph_of(text, where)
     if graph is None:
         return Family(policy=jsonld.read(json_object(text, Path(where)), where))
-    return _family(graph, where, is_request=False)
+    return family_in(graph, where, is_request=False)
 
 
-def request_in(path: Path) -> Asking:
-    """The request in a file: an odrl:Request in Turtle or JSON-LD, or a JSON object of our own shape.
-
-    Raises: PolicyError or BadMessage naming the file and what is wrong in it.
-    """
-    return request_of(read(path), str(path))
-
-
-def request_of(text: str, where: str) -> Asking:
-    """The request in a text of Turtle, JSON-LD or JSON of our own shape, see `request_in`."""
-    from connector.odrl import jsonld
-    from connector.odrl.compliance import Asked
-    from connector.odrl.truth import Request
-
-    graph = _graph(text, where)
-    if graph is not None:
-        return _asking(_family(graph, where, is_request=True).policy)
-    tree = json_object(text, Path(where))
-    if not tree.keys() <= _OWN_KEYS:
-        return _asking(jsonld.read(tree, where))
-    request = Request(
-        action=tree.get("action", "use"),
-        target=tree.get("target"),
-        party=tree.get("party"),
-        params=dict(tree.get("params", {})),
-    )
-    return Asking(rules=(Asked(uid=None, request=request),), besides=tree)
-
-
-def _graph(text: str, where: str) -> rdf.Graph | None:
+def graph_of(text: str, where: str) -> rdf.Graph | None:
     """The triples of a text; None for a JSON object that can be read as it stands."""
     from connector import rdf
 
@@ -125,7 +79,7 @@ def _graph(text: str, where: str) -> rdf.Graph | None:
 # --- from a graph
 
 
-def _family(graph: rdf.Graph, where: str, *, is_request: bool) -> Family:
+def family_in(graph: rdf.Graph, where: str, *, is_request: bool) -> Family:
     from connector import rdf
     from connector.odrl import jsonld
 
@@ -201,58 +155,3 @@ def _plain(literal: Mapping[str, str]) -> Any:
     ):
         return int(text)
     return dict(literal)
-
-
-# --- requests
-
-
-def _asking(policy: Policy) -> Asking:
-    from connector.odrl.compliance import Asked
-    from connector.odrl.expand import atomic
-    from connector.odrl.truth import Request
-
-    rules = []
-    for one in atomic(policy.permissions, policy):
-        request = Request(
-            action=one.action.name if one.action else "use",
-            target=(one.target.uid or one.target.source) if one.target else None,
-            party=(one.assignee.uid or one.assignee.source) if one.assignee else None,
-            params=_params((*one.rule.constraints, *(one.action.refinements if one.action else ()))),
-        )
-        rules.append(Asked(uid=one.rule.uid, request=request))
-    if not rules:
-        raise PolicyError("a request without a permission", where=policy.where, mend="name action, target and assignee in one")
-    return Asking(uid=policy.uid, rules=tuple(rules))
-
-
-def _params(constraints: tuple[AnyConstraint, ...]) -> dict[str, object]:
-    """What a request says of itself: its constraints with `eq`."""
-    from connector.odrl.model import Constraint, Operator
-
-    found: dict[str, object] = {}
-    for one in constraints:
-        if not isinstance(one, Constraint) or one.operator is not Operator.EQ or not one.right:
-            raise PolicyError(
-                "a request that is not exact", where=one.where, mend="say what is so: one operand, `eq`, its value"
-            )
-        values = tuple(_fact(value, one.unit) for value in one.right)
-        found[one.left] = values[0] if len(values) == 1 else values
-    return found
-
-
-def _fact(value: Value, unit: Value | None) -> object:
-    from connector.odrl.truth import Quantity
-    from connector.odrl.values import parse_decimal
-
-    number: Decimal | None = parse_decimal(value.text) if unit is not None else None
-    return value.text if number is None or unit is None else Quantity(amount=number, unit=unit.text)
-
-
-def narrowed(asking: Asking, action: str | None, purpose: str | None, party: str | None) -> Asking:
-    """The request with what the command line says instead."""
-
-    def one(request: Request) -> Request:
-        params = {**request.params, "purpose": purpose} if purpose is not None else request.params
-        return replace(request, action=action or request.action, party=party or request.party, params=params)
-
-    return replace(asking, rules=tuple(replace(each, request=one(each.request)) for each in asking.rules))

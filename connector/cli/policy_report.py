@@ -46,12 +46,14 @@ def graph(report: PolicyReport, state: State | None) -> rdf.Graph:
     """The report as triples; `state` gives the time and earlier reports on duties as its file spells them."""
     from connector import rdf
 
-    writer = _Writer(report, state)
+    writer = Writer(report, state)
     writer.policy(report)
     return rdf.Graph(tuple(writer.triples))
 
 
-class _Writer:
+class Writer:
+    """Makes triples of a report; what is written of each part is the model's business."""
+
     def __init__(self, report: PolicyReport, state: State | None) -> None:
         from connector import rdf
 

@@ -2,43 +2,55 @@
 
 | what | how the file says it |
 | --- | --- |
-| the present time | `dct:issued` of `<http://example.com/request/currentTime>`, or else the only `dct:issued` in the file |
+| the present time | `dct:issued` of `<http://example.com/request/currentTime>`, or else the only `dct:issued` in the file, or |
+| | `currentTime` of the state; a day is its first moment; where the file tells none, it is now |
 | membership | `member odrl:partOf collection`, to any depth; whoever is not named as a member is none |
 | what lies in what | `odrl:partOf`, `skos:broader`, `rdfs:subClassOf`, `rdf:type`: for isPartOf, hasPart, isA |
+| collections | what the file types as odrl:AssetCollection or odrl:PartyCollection is one in the policy too |
+| what is so | `odrl:purpose` and any other left operand of the node of class `Sotw` or `SotW`, `currentLocation` as spatial |
+| payments | a `pay:Payment` of the state's context with `conditionId`: that duty is fulfilled once it was paid |
 | properties | any other property of an asset or party: claims and refinements are judged by them |
 | how a duty stands | a `report:DutyReport` with `report:rule` and `report:deonticState` or `report:performanceState`; the latest counts |
 | past use | a `kontor:Usage` with `kontor:rule` (without: of all rules), `kontor:count`, `kontor:meteredTime`, `kontor:firstUse`, |
 | | `kontor:lastUse`, `kontor:trigger`, `kontor:paid [ kontor:amount 5 ; kontor:currency "EUR" ]` |
 | events | `kontor:began` and `kontor:ended` of the event; an event with neither but of type `kontor:Event` is still to come |
 | order | `kontor:becameTrue` of a constraint: when it first held |
+
+The formal semantics' own words (`currentTime`, `currentLocation`, `count`, `accumulatedTime`, `conditionId`) are read in both
+namespaces that the group has used.
 Source: README of the public ODRL test cases; Compliance Report Model; for the record of use, our own terms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from connector.cli.texts import read
 from connector.errors import PolicyError
 
 if TYPE_CHECKING:
     from connector import rdf
+    from connector.odrl.model import AssetRef, PartyRef, Policy, Shared
     from connector.odrl.truth import DutyState, LedgerView, Period, Request, Taxonomy, Usage, World
     from connector.odrl.vocabulary import Vocabulary
 
 REPORT = "https://w3id.org/force/compliance-report#"
 DCT = "http://purl.org/dc/terms/"
+_Holder = TypeVar("_Holder", bound="Shared")
+_Reference = TypeVar("_Reference", "AssetRef", "PartyRef")
 _KONTOR = "https://w3id.org/kontor/ns/"
 _ODRL = "http://www.w3.org/ns/odrl/2/"
 _RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 _SKOS = "http://www.w3.org/2004/02/skos/core#"
 _NOW = "http://example.com/request/currentTime"
 _PART_OF = f"{_ODRL}partOf"
+_PAY = "https://www.epimorphics.com/guide-to-the-payments-ontology/"
+DRAFT_NAMESPACES = ("https://w3id.org/force/sotw#", "https://w3id.org/odrl-fs#")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +61,23 @@ class State:
     created: rdf.Literal
     reports: Mapping[str, rdf.Iri]
     # the report on each duty, by the duty's key
+    collections: frozenset[str] = frozenset()
+    facts: Mapping[str, object] = field(default_factory=dict)
+    # what is so, by left operand, whoever asks
+
+    def asked(self, request: Request) -> Request:
+        """The request with what is so besides; what it says itself goes first."""
+        return replace(request, params={**self.facts, **request.params}) if self.facts else request
+
+    def told(self, policy: Policy) -> Policy:
+        """The policy with what the state knows of its assets and parties: which of them are collections."""
+        if not self.collections:
+            return policy
+        return replace(
+            _collected(policy, self.collections),
+            permissions=tuple(_collected(rule, self.collections) for rule in policy.permissions),
+            prohibitions=tuple(_collected(rule, self.collections) for rule in policy.prohibitions),
+        )
 
     def about(self, requests: Iterable[Request]) -> World:
         """The world for these requests: who is named in no collection is in none, since the file names all members."""
@@ -57,8 +86,15 @@ class State:
         return replace(self.world, memberships={**dict.fromkeys(named, none), **self.world.memberships})
 
 
+def _collected(holder: _Holder, names: frozenset[str]) -> _Holder:
+    def one(reference: _Reference) -> _Reference:
+        return replace(reference, is_collection=True) if reference.uid in names else reference
+
+    return replace(holder, targets=tuple(map(one, holder.targets)), assignees=tuple(map(one, holder.assignees)))
+
+
 def state_in(path: Path, words: Vocabulary) -> State:
-    """The state of the world in a file.
+    """The state of the world in a file. Where it tells no time, it is the present one.
 
     Raises: PolicyError naming what is missing or is of the wrong type; BadMessage when the file is no graph.
     """
@@ -69,27 +105,40 @@ def state_in(path: Path, words: Vocabulary) -> State:
 
 def state_of(graph: rdf.Graph, words: Vocabulary, where: str) -> State:
     """The state of the world that a graph tells, see `state_in`."""
-    from connector.odrl.truth import World
+    from connector import rdf
+    from connector.odrl.truth import DutyState, World
 
     created = _present(graph, where)
     taxonomy = _taxonomy(graph)
     duties, reports = _duties(graph)
+    now = _moment(created, where)
+    duties |= dict.fromkeys(_paid_for(graph, now, where), DutyState.FULFILLED)
     world = World(
-        now=_moment(created, where),
+        now=now,
         memberships=_memberships(graph),
         taxonomies=dict.fromkeys(words.operands, taxonomy) if taxonomy.parents else {},
         duties=duties,
         properties=_properties(graph),
         ledger=_ledger(graph, where),
     )
-    return State(world=world, created=created, reports=reports)
+    collections = graph.typed(f"{_ODRL}AssetCollection", f"{_ODRL}PartyCollection")
+    return State(
+        world=world,
+        created=created,
+        reports=reports,
+        collections=frozenset(node.text for node in collections if isinstance(node, rdf.Iri)),
+        facts=_facts(graph, words),
+    )
 
 
 def _present(graph: rdf.Graph, where: str) -> rdf.Literal:
     from connector import rdf
 
     named = graph.values(rdf.Iri(_NOW), f"{DCT}issued")
+    named = named or tuple(value for name in _drafted("currentTime") for _, value in graph.pairs(name))
     found = [value for value in named or (value for _, value in graph.pairs(f"{DCT}issued")) if isinstance(value, rdf.Literal)]
+    if not found and not graph.rows.get(rdf.Iri(_NOW)):
+        return rdf.Literal(datetime.now(UTC).isoformat().replace("+00:00", "Z"), f"{rdf.XSD}dateTime")
     if len(found) != 1:
         raise PolicyError(f"{len(found)} present times", where=where, mend=f"state one: <{_NOW}> dct:issued")
     return found[0]
@@ -100,7 +149,7 @@ def _moment(value: rdf.Term, where: str) -> datetime:
     from connector.odrl.values import parse_moment
 
     span = parse_moment(value.text) if isinstance(value, rdf.Literal) else None
-    if span is None or not span.is_moment:
+    if span is None:
         raise PolicyError(f"`{_text(value)}` is no moment", where=where, mend="write it as 2027-01-31T12:00:00Z")
     return span.start
 
@@ -111,7 +160,40 @@ def _text(term: rdf.Term) -> str:
     return f"_:{term.label}" if isinstance(term, rdf.Blank) else term.text
 
 
-# --- what is part of what, and properties
+def _drafted(name: str) -> tuple[str, ...]:
+    """A word of the formal semantics, in each namespace that the group has used."""
+    return tuple(space + name for space in DRAFT_NAMESPACES)
+
+
+# --- what is so, what is part of what, and properties
+
+
+def _facts(graph: rdf.Graph, words: Vocabulary) -> dict[str, object]:
+    """Left operands of the state itself: what is so for whoever asks."""
+    from connector import rdf
+    from connector.odrl.terms import term
+
+    found: dict[str, object] = {}
+    location = [value for name in _drafted("currentLocation") for _, value in graph.pairs(name)]
+    if len(location) == 1:
+        found["spatial"] = term(_text(location[0]))
+    for node, row in graph.rows.items():
+        kinds = {_text(kind).rpartition("/")[2].rpartition("#")[2].casefold() for kind in row.get(rdf.TYPE, ())}
+        for name, values in row.items() if "sotw" in kinds else ():
+            operand = words.operand(term(name))
+            if operand is not None and term(name) in (operand.name, *operand.aliases):
+                texts = tuple(term(_text(value)) for value in values if node != value)
+                found[operand.name] = texts[0] if len(texts) == 1 else texts
+    return found
+
+
+def _paid_for(graph: rdf.Graph, now: datetime, where: str) -> Iterator[str]:
+    """The duties that a payment in the state's context has fulfilled by now."""
+    for name in (*_drafted("conditionId"), *_drafted("conditionID")):
+        for payment, duty in graph.pairs(name):
+            dates = graph.values(payment, f"{_PAY}paymentDate")
+            if all(_moment(date, where) <= now for date in dates):
+                yield _text(duty)
 
 
 def _memberships(graph: rdf.Graph) -> dict[str, frozenset[str]]:
@@ -216,9 +298,31 @@ def _ledger(graph: rdf.Graph, where: str) -> LedgerView | None:
     became = {
         _text(node): _moment(value, where) for node, value in graph.pairs(f"{_KONTOR}becameTrue") if isinstance(node, rdf.Iri)
     }
+    drafted = _drafted_usage(graph, where)
+    total = total if total is not None or drafted is None else drafted
     if not (usages or total or events or became):
         return None
     return LedgerView(usages=usages, total=total, events=events, became_true=became)
+
+
+def _drafted_usage(graph: rdf.Graph, where: str) -> Usage | None:
+    """The use that the formal semantics' own words tell of a whole state."""
+    from connector.odrl.truth import Usage
+    from connector.odrl.values import parse_duration
+
+    counts = [value for name in _drafted("count") for _, value in graph.pairs(name)]
+    times = [value for name in _drafted("accumulatedTime") for _, value in graph.pairs(name)]
+    if len(counts) + len(times) == 0:
+        return None
+    if len(counts) > 1 or len(times) > 1:
+        raise PolicyError("several counts or times of one state", where=where, mend="write a kontor:Usage for each rule")
+    spent = parse_duration(_text(times[0])) if times else None
+    if times and (spent is None or spent.months):
+        raise PolicyError(f"`{_text(times[0])}` is no time of use", where=where, mend="write it in days or seconds, as PT90M")
+    return Usage(
+        count=int(_number(_text(counts[0]), where)) if counts else 0,
+        metered=timedelta(seconds=float(spent.seconds)) if spent else timedelta(0),
+    )
 
 
 def _usage(graph: rdf.Graph, node: rdf.Node, where: str) -> Usage:

@@ -41,6 +41,8 @@ class PremiseReport:
 
     kind: Kind
     is_satisfied: bool
+    is_alike: bool = True
+    # of an action, target or party: whether it is the rule's, refinements aside
     constraint: AnyConstraint | None = None
     left: tuple[str, ...] = ()
     # what the left operand was
@@ -71,6 +73,9 @@ class RuleReport:
     asked: str | None
     # identifier of the request's rule
     is_active: bool
+    # by the older model: everything that the rule restricts is as it says, and no condition blocks
+    is_open: bool
+    # by the draft: its constraints hold, and no condition blocks; whether the action is the rule's is another matter
     premises: tuple[PremiseReport, ...] = ()
     conditions: tuple[DutyReport, ...] = ()
 
@@ -126,13 +131,16 @@ def _rule(compiled: Compiled, group: list[CompiledRule], asked: Asked, world: Wo
     constraints = first.trees[: len(rule.constraints)]
     told = tuple(premise for premise in premises if premise is not None)
     told += tuple(_premise(tree, frame, is_permission=is_permission) for tree in constraints)
-    is_active = compiled.fault is None if is_permission else True
-    is_active = is_active and all(premise.is_satisfied for premise in told) and not blocks(first.duties, frame, duty_mode)
+    # a policy that cannot be judged as a whole grants nothing, and what it forbids it forbids
+    is_open = (compiled.fault is None or not is_permission) and not blocks(first.duties, frame, duty_mode)
+    is_open = is_open and all(premise.is_satisfied for premise in told if premise.kind is Kind.CONSTRAINT)
+    is_active = is_open and all(premise.is_satisfied for premise in told)
     return RuleReport(
         kind=Kind.PERMISSION if is_permission else Kind.PROHIBITION,
         rule=rule,
         asked=asked.uid,
         is_active=is_active,
+        is_open=is_open,
         premises=told,
         conditions=tuple(_duty(duty, Kind.DUTY, frame) for duty in first.duties),
     )
@@ -215,7 +223,8 @@ def _distinct(group: list[CompiledRule], part: str) -> list[CompiledRule]:
 def _any_of(kind: Kind, rows: list[tuple[bool, tuple[PremiseReport, ...]]], doubt: str) -> PremiseReport:
     satisfied = next((row for row in rows if row[0] and all(member.is_satisfied for member in row[1])), None)
     members = satisfied[1] if satisfied else tuple(member for row in rows for member in row[1])
-    return PremiseReport(kind=kind, is_satisfied=satisfied is not None, members=members, doubt=doubt)
+    is_alike = any(row[0] for row in rows)
+    return PremiseReport(kind=kind, is_satisfied=satisfied is not None, is_alike=is_alike, members=members, doubt=doubt)
 
 
 def _premise(tree: Tree, frame: Frame, *, is_permission: bool) -> PremiseReport:

@@ -171,7 +171,7 @@ def test_events_payments_and_properties_are_read(files: Files) -> None:
         ("policy", "ex:p a ex:Thing .", "no policy"),
         ("policy", "ex:p a odrl:Set ; odrl:uid ex:q .", "2 identifiers"),
         ("request", "ex:p a odrl:Set .", "a request without a permission"),
-        ("state", "ex:p a ex:Thing .", "0 present times"),
+        ("state", "ex:p dct:issued '2026-01-01' . ex:q dct:issued '2027-01-01' .", "2 present times"),
         ("state", "ex:p dct:issued 'yesterday' .", "`yesterday` is no moment"),
         ("state", STATE.replace("count 9", "count 'many'"), "`many` is no amount"),
         ("state", "ex:p dct:issued", "no Turtle"),
