@@ -8,7 +8,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from connector.errors import ConfigurationError
 from connector.settings import Settings
 
 if TYPE_CHECKING:
+    from connector.identity.framework import Framework
     from connector.odrl.vocabulary import Vocabulary
     from connector.outbound.client import OutboundClient
     from connector.ports.store import Store
@@ -152,3 +153,29 @@ def _kept_key(path: Path) -> str:
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         observe.warning("node.key_is_readable", file=str(path), mend="take the rights of others away: chmod 600")
     return path.read_text(encoding="utf-8").strip()
+
+
+def trust_frameworks(settings: Settings) -> Mapping[str, Framework]:
+    """The trust frameworks that the settings name, by id; those that participants name are among them.
+
+    Raises: ConfigurationError with file and line.
+    """
+    from connector.identity.framework_file import read, together
+
+    found = []
+    for path in settings.identity.trust_frameworks:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as fault:
+            what = f"the trust framework cannot be read: {getattr(fault, 'strerror', None) or fault}"
+            raise ConfigurationError(what, where=str(path), mend="see `identity.trust_frameworks`") from fault
+        found.append(read(text, path.name))
+    known = together(found)
+    parts = [("identity.membership", settings.identity.membership)]
+    parts += [(f"participants.{n}.identity", p.identity) for n, p in settings.participants.items() if p.identity is not None]
+    for where, part in parts:
+        for id_ in part.spaces:
+            if id_ not in known:
+                mend = "add its file to `identity.trust_frameworks`"
+                raise ConfigurationError(f"no file defines the space `{id_}`", where=f"{where}.spaces", mend=mend)
+    return known

@@ -37,11 +37,19 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Governed:
+    """A data space that a node is the authority of."""
+
+    space: str | None
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewNode:
     """What a new configuration says."""
 
     name: str
-    """Local name of the participant, as in addresses."""
+    """Local name of the participant, as in addresses; empty for a node without one."""
     id: str
     title: str
     public_url: str
@@ -50,6 +58,8 @@ class NewNode:
     is_local: bool = False
     """Plain http and loopback are allowed: everything runs on one machine."""
     peers: tuple[Peer, ...] = ()
+    governs: Governed | None = None
+    """The data space whose authority the node is; None for a connector."""
 
 
 def register(app: typer.Typer) -> None:
@@ -140,6 +150,7 @@ def settings_text(wanted: NewNode, key_sha256: str) -> str:
         if wanted.is_local
         else "# unsafe_allow_private = true     # for data spaces inside one private network\n"
     )
+    roles = 'roles = ["authority"]    # it governs a data space\n' if wanted.governs else ""
     return f"""\
 # A Kontor node. `kontor config explain` tells every setting with its default; `kontor config check` reads this file.
 # Relative paths are relative to this file.
@@ -147,7 +158,7 @@ def settings_text(wanted: NewNode, key_sha256: str) -> str:
 [node]
 public_url = {_quoted(wanted.public_url)}    # what peers reach, directly or through your reverse proxy
 data_dir = "data"    # the store, received data and the key that seals secrets: back it up
-
+{roles}
 [public]
 port = {wanted.port}
 # host = "0.0.0.0"    # where peers reach this machine without a reverse proxy on it
@@ -161,6 +172,28 @@ api_keys = [{{ name = "operator", role = "admin", sha256 = "{key_sha256}" }}]
 
 [outbound]
 {local}
+{_governed_text(wanted.governs) if wanted.governs else _connector_text(wanted)}"""
+
+
+def _governed_text(governs: Governed) -> str:
+    space = f"space = {_quoted(governs.space)}" if governs.space else '# space = "urn:space:example"'
+    return f"""\
+[authority]
+{space}    # the space's id; the authority's own DID if left out
+title = {_quoted(governs.title)}
+# approval = "automatic"    # take in whoever controls its DID
+# plain_status_lists = true    # for spaces with connectors of the Eclipse family
+
+# What is issued; without any block a MembershipCredential. The first is membership.
+# [[authority.credentials]]
+# type = "MembershipCredential"
+# claims = {{ memberOf = "urn:space:example" }}
+# schema_file = "membership.schema.json"
+"""
+
+
+def _connector_text(wanted: NewNode) -> str:
+    return f"""\
 {participant_text(wanted.name, wanted.id, wanted.title)}# approval = "manual"    # every request waits for `kontor approve`
 
 # Peers that prove themselves by a fixed text, for closed networks and development: one such block for each.

@@ -23,6 +23,7 @@ from connector.api.offerings import Asset, ContractDefinition, Policy
 from connector.api.participants import NewParticipant, Participant, Rules
 from connector.api.processes import Timeline
 from connector.api.secrets import NewSecret, SecretName
+from connector.api.spaces import JoinedSpace, SpaceWish
 from connector.api.transfers import DataAddress, NewTransfer, Transfer, TransferAct, TransferStep
 
 T = TypeVar("T")
@@ -53,22 +54,22 @@ class Call(Generic[T]):
 
 def participants() -> Call[Listing[Participant]]:
     """The participant contexts that the key is good for."""
-    return _get(Listing[Participant], "participants")
+    return get(Listing[Participant], "participants")
 
 
 def add_participant(wanted: NewParticipant) -> Call[Participant]:
     """A participant context, added to the node."""
-    return _write("POST", Participant, "participants", body=wanted)
+    return written("POST", Participant, "participants", body=wanted)
 
 
 def api_keys() -> Call[Listing[ApiKey]]:
     """The keys of the contexts that our key administers."""
-    return _get(Listing[ApiKey], "keys")
+    return get(Listing[ApiKey], "keys")
 
 
 def create_api_key(wanted: NewKey) -> Call[CreatedKey]:
     """A key, good from now on; the result alone shows it."""
-    return _write("POST", CreatedKey, "keys", body=wanted)
+    return written("POST", CreatedKey, "keys", body=wanted)
 
 
 def revoke_api_key(name: str) -> Call[None]:
@@ -82,13 +83,13 @@ def audit(
 ) -> Call[Listing[AuditEntry]]:  # fmt: skip
     """The audit trail of a participant, or of the node itself, newest first."""
     where = ("audit",) if participant is None else ("participants", participant, "audit")
-    return _get(Listing[AuditEntry], *where, since=since, until=until, cursor=cursor, limit=limit)
+    return get(Listing[AuditEntry], *where, since=since, until=until, cursor=cursor, limit=limit)
 
 
 def verify_audit(participant: str | None = None, *, number: int | None = None, sha256: str | None = None) -> Call[AuditVerdict]:
     """Whether a trail is whole, and still holds the entry that was noted earlier."""
     where = ("audit",) if participant is None else ("participants", participant, "audit")
-    return _get(AuditVerdict, *where, "verification", number=number, sha256=sha256)
+    return get(AuditVerdict, *where, "verification", number=number, sha256=sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Calls:
 
     def context(self) -> Call[Participant]:
         """The participant itself: id, address, rules."""
-        return _get(Participant, *self._path())
+        return get(Participant, *self._path())
 
     def set_rules(self, rules: Rules) -> Call[None]:
         """All automation rules, in order, instead of those there were."""
@@ -109,19 +110,19 @@ class Calls:
 
     def assets(self, *, cursor: str | None = None, limit: int | None = None) -> Call[Listing[Asset]]:
         """Assets by id."""
-        return _get(Listing[Asset], *self._path("assets"), cursor=cursor, limit=limit)
+        return get(Listing[Asset], *self._path("assets"), cursor=cursor, limit=limit)
 
     def asset(self, id_: str) -> Call[Asset]:
         """One asset, with digest and size where they are known."""
-        return _get(Asset, *self._path("assets", id_))
+        return get(Asset, *self._path("assets", id_))
 
     def add_asset(self, asset: Asset) -> Call[Asset]:
         """A new asset; the node measures and digests a file."""
-        return _write("POST", Asset, *self._path("assets"), body=asset)
+        return written("POST", Asset, *self._path("assets"), body=asset)
 
     def put_asset(self, asset: Asset) -> Call[Asset]:
         """An asset, new or instead of the one with its id."""
-        return _write("PUT", Asset, *self._path("assets", asset.id), body=asset)
+        return written("PUT", Asset, *self._path("assets", asset.id), body=asset)
 
     def delete_asset(self, id_: str) -> Call[None]:
         """Take an asset away."""
@@ -129,19 +130,19 @@ class Calls:
 
     def policies(self, *, cursor: str | None = None, limit: int | None = None) -> Call[Listing[Policy]]:
         """Policies by id."""
-        return _get(Listing[Policy], *self._path("policies"), cursor=cursor, limit=limit)
+        return get(Listing[Policy], *self._path("policies"), cursor=cursor, limit=limit)
 
     def policy(self, id_: str) -> Call[Policy]:
         """One policy."""
-        return _get(Policy, *self._path("policies", id_))
+        return get(Policy, *self._path("policies", id_))
 
     def add_policy(self, policy: Policy) -> Call[Policy]:
         """A new policy."""
-        return _write("POST", Policy, *self._path("policies"), body=policy)
+        return written("POST", Policy, *self._path("policies"), body=policy)
 
     def put_policy(self, policy: Policy) -> Call[Policy]:
         """A policy, new or instead of the one with its id."""
-        return _write("PUT", Policy, *self._path("policies", policy.id), body=policy)
+        return written("PUT", Policy, *self._path("policies", policy.id), body=policy)
 
     def delete_policy(self, id_: str) -> Call[None]:
         """Take a policy away."""
@@ -149,19 +150,19 @@ class Calls:
 
     def definitions(self, *, cursor: str | None = None, limit: int | None = None) -> Call[Listing[ContractDefinition]]:
         """Contract definitions by id."""
-        return _get(Listing[ContractDefinition], *self._path("contract-definitions"), cursor=cursor, limit=limit)
+        return get(Listing[ContractDefinition], *self._path("contract-definitions"), cursor=cursor, limit=limit)
 
     def definition(self, id_: str) -> Call[ContractDefinition]:
         """One contract definition."""
-        return _get(ContractDefinition, *self._path("contract-definitions", id_))
+        return get(ContractDefinition, *self._path("contract-definitions", id_))
 
     def add_definition(self, definition: ContractDefinition) -> Call[ContractDefinition]:
         """A new contract definition: from now on its assets are offered."""
-        return _write("POST", ContractDefinition, *self._path("contract-definitions"), body=definition)
+        return written("POST", ContractDefinition, *self._path("contract-definitions"), body=definition)
 
     def put_definition(self, definition: ContractDefinition) -> Call[ContractDefinition]:
         """A contract definition, new or instead of the one with its id."""
-        return _write("PUT", ContractDefinition, *self._path("contract-definitions", definition.id), body=definition)
+        return written("PUT", ContractDefinition, *self._path("contract-definitions", definition.id), body=definition)
 
     def delete_definition(self, id_: str) -> Call[None]:
         """Offer its assets no longer."""
@@ -169,7 +170,7 @@ class Calls:
 
     def secrets(self) -> Call[Listing[SecretName]]:
         """The names of the stored secrets; their values are never given back."""
-        return _get(Listing[SecretName], *self._path("secrets"))
+        return get(Listing[SecretName], *self._path("secrets"))
 
     def put_secret(self, name: str, value: str) -> Call[None]:
         """Store a secret under a name, new or instead of the old one."""
@@ -199,17 +200,17 @@ class Calls:
 
     def catalog_of(self, wanted: CatalogRequest) -> Call[PeerCatalog]:
         """The catalogue of a peer, all pages put together."""
-        return _write("POST", PeerCatalog, *self._path("catalog", "request"), body=wanted)
+        return written("POST", PeerCatalog, *self._path("catalog", "request"), body=wanted)
 
     def dataset_of(self, wanted: DatasetRequest) -> Call[PeerDataset]:
         """One dataset of a peer."""
-        return _write("POST", PeerDataset, *self._path("catalog", "dataset"), body=wanted)
+        return written("POST", PeerDataset, *self._path("catalog", "dataset"), body=wanted)
 
     # --- negotiations and agreements
 
     def negotiate(self, wanted: NewNegotiation) -> Call[Negotiation]:
         """A negotiation, begun."""
-        return _write("POST", Negotiation, *self._path("negotiations"), body=wanted)
+        return written("POST", Negotiation, *self._path("negotiations"), body=wanted)
 
     def negotiations(
         self, *, state: str | None = None, role: str | None = None, peer: str | None = None, is_held: bool | None = None,
@@ -218,15 +219,15 @@ class Calls:
         """Negotiations that fit, newest first; `is_held` picks those that wait for a person."""
         held = None if is_held is None else str(is_held).lower()
         narrowed = {"state": state, "role": role, "peer": peer, "held": held, "cursor": cursor, "limit": limit}
-        return _get(Listing[Negotiation], *self._path("negotiations"), **narrowed)
+        return get(Listing[Negotiation], *self._path("negotiations"), **narrowed)
 
     def negotiation(self, pid: str) -> Call[Negotiation]:
         """One negotiation."""
-        return _get(Negotiation, *self._path("negotiations", pid))
+        return get(Negotiation, *self._path("negotiations", pid))
 
     def act_in_negotiation(self, pid: str, act: NegotiationAct, step: NegotiationStep | None = None) -> Call[Negotiation]:
         """A negotiation after an act of ours, which may still be on its way to the peer."""
-        return _write("POST", Negotiation, *self._path("negotiations", pid, act), body=step or NegotiationStep())
+        return written("POST", Negotiation, *self._path("negotiations", pid, act), body=step or NegotiationStep())
 
     def agreements(
         self, *, role: str | None = None, peer: str | None = None, dataset: str | None = None,
@@ -234,29 +235,29 @@ class Calls:
     ) -> Call[Listing[Agreement]]:  # fmt: skip
         """Agreements that fit, newest first."""
         narrowed = {"role": role, "peer": peer, "dataset": dataset, "cursor": cursor, "limit": limit}
-        return _get(Listing[Agreement], *self._path("agreements"), **narrowed)
+        return get(Listing[Agreement], *self._path("agreements"), **narrowed)
 
     def agreement(self, id_: str) -> Call[Agreement]:
         """One agreement."""
-        return _get(Agreement, *self._path("agreements", id_))
+        return get(Agreement, *self._path("agreements", id_))
 
     def import_agreement(self, agreement: ImportedAgreement) -> Call[Agreement]:
         """An agreement that was reached elsewhere, to be used here."""
-        return _write("POST", Agreement, *self._path("agreements"), body=agreement)
+        return written("POST", Agreement, *self._path("agreements"), body=agreement)
 
     def end_agreement(self, id_: str, reason: str) -> Call[Agreement]:
         """An agreement, ended now on this side."""
-        return _write("POST", Agreement, *self._path("agreements", id_, "end"), body=AgreementEnd(reason=reason))
+        return written("POST", Agreement, *self._path("agreements", id_, "end"), body=AgreementEnd(reason=reason))
 
     # --- transfers
 
     def transfer(self, pid: str) -> Call[Transfer]:
         """One transfer."""
-        return _get(Transfer, *self._path("transfers", pid))
+        return get(Transfer, *self._path("transfers", pid))
 
     def begin_transfer(self, wanted: NewTransfer) -> Call[Transfer]:
         """A transfer, asked for."""
-        return _write("POST", Transfer, *self._path("transfers"), body=wanted)
+        return written("POST", Transfer, *self._path("transfers"), body=wanted)
 
     def transfers(
         self, *, state: str | None = None, role: str | None = None, peer: str | None = None, agreement: str | None = None,
@@ -264,11 +265,11 @@ class Calls:
     ) -> Call[Listing[Transfer]]:  # fmt: skip
         """Transfers that fit, newest first."""
         narrowed = {"state": state, "role": role, "peer": peer, "agreement": agreement, "cursor": cursor, "limit": limit}
-        return _get(Listing[Transfer], *self._path("transfers"), **narrowed)
+        return get(Listing[Transfer], *self._path("transfers"), **narrowed)
 
     def act_in_transfer(self, pid: str, act: TransferAct, step: TransferStep | None = None) -> Call[Transfer]:
         """A transfer after an act of ours, which may still be on its way to the peer."""
-        return _write("POST", Transfer, *self._path("transfers", pid, act), body=step or TransferStep())
+        return written("POST", Transfer, *self._path("transfers", pid, act), body=step or TransferStep())
 
     def data(self, pid: str, path: str = "") -> Call[bytes]:
         """The data of a transfer: what a pull fetches through our node, or what a push has delivered to it.
@@ -280,7 +281,7 @@ class Calls:
 
     def data_address(self, pid: str) -> Call[DataAddress]:
         """Where the data of a transfer is fetched, for a program that goes there itself."""
-        return _get(DataAddress, *self._path("transfers", pid, "data-address"))
+        return get(DataAddress, *self._path("transfers", pid, "data-address"))
 
     # --- identity
 
@@ -290,11 +291,11 @@ class Calls:
 
     def keys(self) -> Call[Listing[IdentityKey]]:
         """All keys, in the order in which they begin to sign."""
-        return _get(Listing[IdentityKey], *self._path("keys"))
+        return get(Listing[IdentityKey], *self._path("keys"))
 
     def rotate_key(self, wanted: NewIdentityKey) -> Call[IdentityKey]:
         """A new key, in place of the one that is there for its purpose."""
-        return _write("POST", IdentityKey, *self._path("keys"), body=wanted)
+        return written("POST", IdentityKey, *self._path("keys"), body=wanted)
 
     def revoke_key(self, name: str) -> Call[None]:
         """Take a key out of the document: what it signed counts no more."""
@@ -302,7 +303,7 @@ class Calls:
 
     def credentials(self) -> Call[Listing[Credential]]:
         """The credentials that are held."""
-        return _get(Listing[Credential], *self._path("credentials"))
+        return get(Listing[Credential], *self._path("credentials"))
 
     def drop_credential(self, name: str) -> Call[None]:
         """Forget a credential."""
@@ -310,11 +311,23 @@ class Calls:
 
     def credential_requests(self) -> Call[Listing[Requested]]:
         """The requests for credentials."""
-        return _get(Listing[Requested], *self._path("credential-requests"))
+        return get(Listing[Requested], *self._path("credential-requests"))
 
     def request_credentials(self, wanted: CredentialRequest) -> Call[Requested]:
         """Credentials, asked for."""
-        return _write("POST", Requested, *self._path("credential-requests"), body=wanted)
+        return written("POST", Requested, *self._path("credential-requests"), body=wanted)
+
+    def spaces(self) -> Call[Listing[JoinedSpace]]:
+        """The data spaces, and how the participant stands in each."""
+        return get(Listing[JoinedSpace], *self._path("spaces"))
+
+    def join_space(self, wanted: SpaceWish) -> Call[JoinedSpace]:
+        """A data space, applied for."""
+        return written("POST", JoinedSpace, *self._path("spaces"), body=wanted)
+
+    def leave_space(self, space: str) -> Call[None]:
+        """Take no part in a data space any more."""
+        return Call(method="DELETE", path=_join(*self._path("spaces")), read=_ignore, query={"space": space})
 
     def end_credential_request(self, name: str) -> Call[None]:
         """End a request for credentials."""
@@ -324,24 +337,31 @@ class Calls:
 
     def timeline(self, pid: str) -> Call[Timeline]:
         """Everything kept about one process, oldest first."""
-        return _get(Timeline, *self._path("processes", pid))
+        return get(Timeline, *self._path("processes", pid))
 
     def events(self, *, after: str | None = None, limit: int | None = None, wait_s: float | None = None) -> Call[EventPage]:
         """What happened behind a position, oldest first; `wait_s` waits for what happens next, at most 30 s."""
-        return _get(EventPage, *self._path("events"), after=after, limit=limit, wait_s=wait_s)
+        return get(EventPage, *self._path("events"), after=after, limit=limit, wait_s=wait_s)
 
     def _path(self, *parts: str) -> tuple[str, ...]:
         return ("participants", self.participant, *parts)
 
 
-def _get(model: type[M], *parts: str, **query: object) -> Call[M]:
+def get(model: type[M], *parts: str, **query: object) -> Call[M]:
+    """A call that reads a `model` below the API's address."""
     given = {key: str(value) for key, value in query.items() if value is not None}
     return Call(method="GET", path=_join(*parts), read=model.model_validate_json, query=given)
 
 
-def _write(method: str, model: type[M], *parts: str, body: Asked) -> Call[M]:
+def written(method: str, model: type[M], *parts: str, body: Asked) -> Call[M]:
+    """A call that writes `body` and reads a `model`."""
     data = body.model_dump_json(exclude_none=True).encode()
     return Call(method=method, path=_join(*parts), read=model.model_validate_json, body=data)
+
+
+def sent(method: str, *parts: str, body: Asked) -> Call[None]:
+    """A call that writes `body`, and whose answer has nothing to read."""
+    return Call(method=method, path=_join(*parts), read=_ignore, body=body.model_dump_json(exclude_none=True).encode())
 
 
 def _delete(*parts: str) -> Call[None]:

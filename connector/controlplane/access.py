@@ -21,7 +21,7 @@ from connector.errors import Conflict, Forbidden, Gone, Unauthenticated
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Grant, Use
-from connector.ports.identity import TokenSource
+from connector.ports.identity import ACTIVE, STANDING, TokenSource
 from connector.ports.store import Change, Key, Snapshot, Store
 
 
@@ -80,6 +80,9 @@ class DataAccess:
         agreement = await self._store.agreement(transfer.participant, transfer.agreement_id)
         if agreement is None:
             raise Forbidden("the agreement is gone", where=transfer.agreement_id)
+        # whatever the terms say: who may do nothing in the space gets no data in it
+        if claims.get(STANDING, ACTIVE) != ACTIVE:
+            raise Forbidden(f"the peer is {claims[STANDING]} in its data space", where=transfer.peer)
         context = await self._participants.context(transfer.participant)
         return Case(context=context, agreement=agreement, claims=claims)
 

@@ -52,6 +52,8 @@ class Asked:
     holder: str
     """The proven sender of the message."""
     scopes: tuple[Scope, ...]
+    instead: Mapping[str, tuple[Scope, ...]] = field(default_factory=dict)
+    """By the text of a scope, others that do as well: what a space recognises under another name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +223,12 @@ def prove(opened: Opened, evidence: Evidence) -> Proven | Failure:
         except Unproven as fault:
             refused.append(Failure(check=fault.check, words=fault.words, is_passing=fault.check == _UNREACHABLE))
     # 1. what was asked for is there; nothing asked for would be proven by nothing
-    lacking = [one.text for one in opened.asked.scopes if not any(one.matches(held_.types, held_.id) for held_ in held)]
+    asked = opened.asked
+    lacking = [
+        one.text
+        for one in asked.scopes
+        if not any(way.matches(held_.types, held_.id) for way in (one, *asked.instead.get(one.text, ())) for held_ in held)
+    ]
     if lacking or not opened.asked.scopes:
         if refused:
             return next((one for one in refused if one.is_passing), refused[0])

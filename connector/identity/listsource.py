@@ -3,7 +3,8 @@
 What lives here: `ListSource`. The newest version seen of each list is kept in the store, so that no restart lets an older one pass.
 What does not: the form of lists and what makes one lawful (`trustlists.py`).
 
-A list that cannot be fetched counts on until it is over by its own `exp`; then the asker gets an error, never an old list.
+A list that cannot be fetched counts on until it is over by its own `exp`, and a time of grace where a framework gives one; then the asker
+gets an error, never an old list.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ class ListAddress:
     listing: Listing
     governance: str
     """The DID that must have signed it."""
-    space: str
+    space: str = ""
+    """The id of its space; empty takes a list of whichever space its governance has."""
+    grace: timedelta = timedelta(0)
+    """How long a list counts after its end when no newer one can be had."""
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class ListSource:
     """How long nobody is asked again after a failure."""
     _kept: dict[ListAddress, TrustList] = field(default_factory=dict, repr=False)
     _look_at: dict[ListAddress, datetime] = field(default_factory=dict, repr=False)
+    _failed: dict[ListAddress, KontorError] = field(default_factory=dict, repr=False)
     _locks: dict[ListAddress, asyncio.Lock] = field(default_factory=dict, repr=False)
 
     async def get(self, address: ListAddress, *, anew: bool = False) -> TrustList:
@@ -63,19 +68,23 @@ class ListSource:
         `OutboundClient.get` and `Resolver.resolve` when it cannot be had.
         """
         kept, now = self._kept.get(address), self.clock.now()
-        if kept is not None and not anew and now < self._look_at[address] and now < kept.valid_until:
-            return kept
+        if not anew and now < self._look_at.get(address, now):
+            if kept is not None and now < kept.valid_until + address.grace:
+                return kept
+            if address in self._failed:
+                raise self._failed[address].with_traceback(None)
         async with self._locks.setdefault(address, asyncio.Lock()):
             again = self._kept.get(address)
-            if again is not None and again is not kept and now < again.valid_until:
+            if again is not None and again is not kept and now < again.valid_until + address.grace:
                 return again  # somebody else has just looked
             try:
                 found = await self._fetch(address, now)
             except KontorError as fault:
                 words = fault.words if isinstance(fault, Unproven) else str(fault)
-                last = again or await self._last(address, now)
+                last = again or await self._last(address)
                 observe.warning("trust.list_refused", url=address.url, space=address.space, words=words)
-                if last is None or now >= last.valid_until:
+                if last is None or now >= last.valid_until + address.grace:
+                    self._failed[address], self._look_at[address] = fault, now + self.keep_failure
                     raise
                 self._keep(address, last, now + self.keep_failure)
                 return last
@@ -86,11 +95,11 @@ class ListSource:
     def peek(self, address: ListAddress) -> TrustList | None:
         """What is kept and not over, without asking."""
         kept = self._kept.get(address)
-        return kept if kept is not None and self.clock.now() < kept.valid_until else None
+        return kept if kept is not None and self.clock.now() < kept.valid_until + address.grace else None
 
-    def forget(self, space: str) -> None:
-        """Have the lists of `space` looked up by the next asker: when something in it has changed."""
-        for address in [one for one in self._look_at if one.space == space]:
+    def forget(self, governance: str) -> None:
+        """Have the lists of `governance` looked up by the next asker: when something in its space has changed."""
+        for address in [one for one in self._look_at if one.governance == governance]:
             self._look_at[address] = datetime.min.replace(tzinfo=self.clock.now().tzinfo)
 
     async def _fetch(self, address: ListAddress, now: datetime) -> TrustList:
@@ -118,11 +127,11 @@ class ListSource:
         kept = await self.store.document(CONTEXT, KIND, _id(address))
         return None if kept is None else Version(seq=kept.body["seq"], digest=kept.body["digest"])
 
-    async def _last(self, address: ListAddress, now: datetime) -> TrustList | None:
-        """The list of an earlier run, which was proven then."""
+    async def _last(self, address: ListAddress) -> TrustList | None:
+        """The list of an earlier run, which was proven then; perhaps it is over."""
         kept = await self.store.document(CONTEXT, KIND, _id(address))
         try:
-            return None if kept is None else self._open(kept.body["raw"], address, now)
+            return None if kept is None else self._open(kept.body["raw"], address, kept.updated_at)
         except Unproven:
             return None
 
@@ -151,6 +160,7 @@ class ListSource:
     def _keep(self, address: ListAddress, found: TrustList, look_at: datetime) -> None:
         self._kept[address] = found
         self._look_at[address] = look_at
+        self._failed.pop(address, None)
 
 
 def _id(address: ListAddress) -> str:

@@ -32,18 +32,21 @@ def self_issued(
     jti: str,
     token: str | None = None,
     code: str | None = None,
+    nonce: str | None = None,
     life: timedelta = LIFE,
 ) -> str:
     """The token with which `sender` proves itself to `receiver` once.
 
     `token` is what the receiver may ask the sender's credential service with, or, in a question to a credential service, what
-    the other side gave; `code` is a pre-authorized code of an offer.
+    the other side gave; `code` is a pre-authorized code of an offer, `nonce` what an authority wants named.
     """
     claims = {**_claims(sender, sender, receiver, now, jti, life)}
     if token is not None:
         claims["token"] = token
     if code is not None:
         claims["pre-authorized_code"] = code
+    if nonce is not None:
+        claims["nonce"] = nonce
     # no `typ`: as all known wallets write it
     return jose.sign(key, claims)
 

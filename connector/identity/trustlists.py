@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -123,10 +123,12 @@ class TrustList:
     participants: tuple[ListedParticipant, ...] = ()
     issuers: tuple[ListedIssuer, ...] = ()
     token: Token
+    by_id: Mapping[str, ListedParticipant] = field(default_factory=dict, repr=False)
+    """The participants by DID: verifiers look one up for each message."""
 
     def participant(self, did: str) -> ListedParticipant | None:
         """The entry of `did`, or None."""
-        return next((one for one in self.participants if one.id == did), None)
+        return self.by_id.get(did)
 
 
 def write(
@@ -150,11 +152,13 @@ def write(
 def open_(raw: str, listing: Listing, *, governance: str, space: str, now: datetime) -> TrustList:
     """The list in `raw`, lawful in everything that needs no key. Nothing of it is proven before `prove`.
 
+    An empty `space` takes the list of any space that `governance` has.
+
     Raises: Unproven, with the check `expired` for one that is stale.
     """
     token = VERIFIERS[listing].open(raw, now=now, issuer=governance)
     claims = token.claims
-    if claims["sub"] != space:
+    if space and claims["sub"] != space:
         raise _refused("space", f"the list is of the space {strict.shown(claims['sub'])}, expected `{space}`")
     if token.key_id is None or token.key_id.partition("#")[0] != governance:
         raise _refused("issuer", f"the list names the key {strict.shown(token.key_id)}, which is not of `{governance}`")
@@ -169,13 +173,14 @@ def open_(raw: str, listing: Listing, *, governance: str, space: str, now: datet
     return TrustList(
         listing=listing,
         governance=governance,
-        space=space,
+        space=claims["sub"],
         version=Version(seq=seq, digest=digest(entries)),
         issued_at=datetime.fromtimestamp(claims["iat"], now.tzinfo),
         valid_until=datetime.fromtimestamp(claims["exp"], now.tzinfo),
         participants=tuple(found) if listing is Listing.PARTICIPANTS else (),
         issuers=tuple(found) if listing is Listing.ISSUERS else (),
         token=token,
+        by_id={one.id: one for one in found} if listing is Listing.PARTICIPANTS else {},
     )
 
 

@@ -1,7 +1,7 @@
 """Peers proven by what they hold: the port `Verifier` over self-issued tokens and presentations.
 
 What lives here: `WalletVerifier`, which gathers (the sender's document, its presentations, what these rest on) and lets pure
-functions decide, and `claims_of`, what policies get to see.
+functions decide.
 What does not: the decisions (`tokens.py`, `credentials.py`), and how we prove ourselves to others.
 Source: DCP 1.0, sections 4.3.3 and 5.4.
 
@@ -12,6 +12,7 @@ a 401 ends a negotiation with connectors of the Eclipse family.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from typing import Any
 from connector import observe
 from connector.errors import KontorError, Overloaded, PeerAnswer, Unproven
 from connector.identity import credentials, messages, tokens
+from connector.identity.admission import Spaces
 from connector.identity.credentials import Asked, Failure, Proven, Trust
 from connector.identity.did import Document
 from connector.identity.evidence import EvidenceSource
@@ -43,6 +45,8 @@ class Membership:
     """What every sender must hold, as the space spells it."""
     trust: Trust
     aliases: Mapping[str, By] = field(default_factory=lambda: ALIASES)
+    spaces: Spaces = field(default_factory=Spaces)
+    """The data spaces that it takes part in, besides what `trust` says of itself."""
 
 
 Memberships = Callable[[str], Awaitable[Membership | None]]
@@ -78,31 +82,36 @@ class WalletVerifier:
         """
         try:
             async with asyncio.timeout(self._most_s):
-                proven = await self._proven(participant, authorization)
+                proven, claims = await self._proven(participant, authorization)
         except (Unproven, TimeoutError, KontorError) as fault:
             raise refusal(participant, fault, "send a token that this participant accepts") from fault
-        return Caller(id=proven.holder, claims=claims_of(proven))
+        return Caller(id=proven.holder, claims=claims)
 
     async def known(self, participant: str, holder: str) -> Mapping[str, Any]:
         """What `holder` has proven to `participant` before, as far as it still holds; nothing when that cannot be told."""
         try:
             async with asyncio.timeout(self._most_s):
                 membership = await self._memberships(participant)
-                proven = None
-                if membership is not None:
-                    asked = _asked(membership, holder)
-                    proven = await self._known.still(participant, asked, membership.trust, self._clock.now())
+                if membership is None:
+                    return {}
+                now, asked = self._clock.now(), _asked(membership, holder)
+                trust = await membership.spaces.trust(membership.trust, now)
+                proven = await self._known.still(participant, asked, trust, now)
+                if proven is not None:
+                    with contextlib.suppress(Unproven):
+                        return await membership.spaces.worth(membership.trust, proven, asked, now)
+                return await membership.spaces.standing(holder)
         except (TimeoutError, KontorError) as fault:
-            observe.warning("identity.unknown", participant=participant, peer=holder, cause=str(fault) or "it took too long")
+            cause = fault.words if isinstance(fault, Unproven) else str(fault) or "it took too long"
+            observe.warning("identity.unknown", participant=participant, peer=holder, cause=cause)
             return {}
-        return claims_of(proven) if proven is not None else {}
 
     def forget(self, holder: str | None = None) -> None:
         """Drops what is kept of `holder`, or of everybody, with all status lists: when something was withdrawn."""
         self._known.forget(holder)
         self._evidence.forget_lists()
 
-    async def _proven(self, participant: str, authorization: str | None) -> Proven:
+    async def _proven(self, participant: str, authorization: str | None) -> tuple[Proven, Mapping[str, Any]]:
         # 1. for whom
         membership = await self._memberships(participant)
         if membership is None:
@@ -118,7 +127,8 @@ class WalletVerifier:
         if proven is None:
             proven = await self._ask(membership, asked, found.document, found.token, now)
             await self._known.put(participant, asked, proven, now)
-        return proven
+        # 4. what that is worth in our spaces, as their lists stand now
+        return proven, await membership.spaces.worth(membership.trust, proven, asked, now)
 
     async def _ask(self, membership: Membership, asked: Asked, document: Document, token: Token, now: datetime) -> Proven:
         holder = document.id
@@ -132,12 +142,14 @@ class WalletVerifier:
             token=str(token.claims["token"]),
         )
         headers = {"Authorization": f"Bearer {ours}", "Content-Type": "application/json", "Accept": "application/json"}
-        body = json.dumps(messages.query(membership.scopes)).encode()
+        besides = [one.text for ways in asked.instead.values() for one in ways]
+        body = json.dumps(messages.query([*membership.scopes, *besides])).encode()
         answer = await self._evidence.outbound.post(url, body, headers, max_bytes=messages.ANSWER_LIMITS.max_bytes)
         if not answer.is_success:
             words = f"the credential service answers {answer.status}"
             raise PeerAnswer(words, answer_status=answer.status, where=url)
-        opened = credentials.open_(messages.read_answer(answer.body), asked=asked, trust=membership.trust, now=now)
+        trust = await membership.spaces.trust(membership.trust, now)
+        opened = credentials.open_(messages.read_answer(answer.body), asked=asked, trust=trust, now=now)
         found = credentials.prove(opened, await self._evidence.gather(opened))
         if isinstance(found, Failure) and found.check in LOOK_AGAIN:
             found = credentials.prove(opened, await self._evidence.gather(opened, anew=True))
@@ -151,34 +163,5 @@ class WalletVerifier:
 
 
 def _asked(membership: Membership, holder: str) -> Asked:
-    return Asked(verifier=membership.did, holder=holder, scopes=parse_all(membership.scopes, membership.aliases))
-
-
-def claims_of(proven: Proven) -> dict[str, Any]:
-    """What policies see: each claim as `Type.claim`, and as `claim` where all credentials that make it agree.
-
-    `credentials` are the types that are held, `issuers` who attests them. Objects and lists of them are left out.
-    """
-    found: dict[str, Any] = {
-        "credentials": sorted({type_ for one in proven.credentials for type_ in one.types}),
-        "issuers": sorted({one.issuer for one in proven.credentials}),
-    }
-    short: dict[str, list[Any]] = {}
-    for one in proven.credentials:
-        for name, value in one.claims.items():
-            if not _is_plain(value):
-                continue
-            for type_ in one.types:
-                found.setdefault(f"{type_}.{name}", value)
-            # INVARIANT: no short name reads as the whole name of a claim of another type
-            if "." not in name:
-                short.setdefault(name, []).append(value)
-    for name, values in short.items():
-        if all(value == values[0] for value in values):
-            found.setdefault(name, values[0])
-    return found
-
-
-def _is_plain(value: object) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return all(isinstance(one, str | int | float | bool) for one in values)
+    scopes = parse_all(membership.scopes, membership.aliases)
+    return Asked(verifier=membership.did, holder=holder, scopes=scopes, instead=membership.spaces.instead(scopes))

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from connector import settings as configured
 from connector.identity import did as dids
+from connector.identity.admission import Spaces
 from connector.identity.credentials import Trust
 from connector.identity.formats import Model
 from connector.identity.held import Held
@@ -54,15 +55,17 @@ class Wallets:
         held: Held,
         clock: Clock,
         services: Callable[[str], Mapping[str, str]],
+        spaces: Callable[[str, configured.Membership], Awaitable[Spaces]],
     ) -> None:
         """`part` tells who takes part, None for who does not; `revision` grows when something of the participant's is written;
-        `services` are those of its DID document, by type."""
+        `services` are those of its DID document, by type; `spaces` are those that it takes part in."""
         self._part = part
         self._revision = revision
         self._keys = keys
         self._held = held
         self._clock = clock
         self._services = services
+        self._spaces = spaces
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._loading: dict[str, asyncio.Lock] = {}
 
@@ -129,7 +132,8 @@ class Wallets:
             models=tuple(_MODELS[name] for name in said.profiles),
             refuses_beyond_grant=said.beyond_grant == "refuse",
         )
-        membership = Membership(did=did, key=token, scopes=said.scopes, trust=trust_of(said), aliases=aliases)
+        spaces = await self._spaces(participant, said)
+        membership = Membership(did=did, key=token, scopes=said.scopes, trust=trust_of(said), aliases=aliases, spaces=spaces)
         until = await self._keys.changes(participant)
         return _Kept(part=part, revision=revision, until=until, wallet=wallet, membership=membership)
 

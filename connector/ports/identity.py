@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+STANDING: Final = "standing"
+"""The claim that says how a peer stands where the spaces of a participant list it: `ACTIVE`, `SUSPENDED` or `REVOKED`."""
+ACTIVE: Final = "ACTIVE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from connector.settings.fields import ParticipantId, Secret, Section
+from connector.settings.fields import File, ParticipantId, Secret, Section
 
 MEMBER = "org.eclipse.dspace.dcp.vc.type:MembershipCredential"
 """What is asked for and shown where nothing else is said."""
@@ -62,6 +62,9 @@ class Membership(Section):
     must_declare: bool = Field(
         False, description="Refuse DID documents that declare no verification relationship; for spaces where all wallets do."
     )
+    spaces: tuple[str, ...] = Field(
+        (), description="Spaces that it takes part in besides those it has joined, by the ids of `identity.trust_frameworks`."
+    )
     clients: tuple[WalletClient, ...] = Field((), description="Programs that may use the participant's token service.")
 
     @field_validator("scopes", "grants")
@@ -98,6 +101,9 @@ class Identity(Section):
     )
     renew_before_s: float = Field(
         7 * 86_400, ge=0, description="How long before its end a credential is asked for anew, at most a quarter of its life."
+    )
+    trust_frameworks: tuple[File, ...] = Field(
+        (), description="Files that say whose credentials count in a space, such as those in `policies/trust`."
     )
     membership: Membership = Field(
         Membership(), description="For participants without a table `identity` of their own, and those added while it runs."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -155,7 +155,7 @@ async def test_a_list_is_kept_a_while_and_looked_up_again(scene: Scene) -> None:
     assert (await scene.source.get(scene.address)).version.seq == 1
     scene.serve(2, ANNA)
     assert (await scene.source.get(scene.address)).version.seq == 1
-    scene.source.forget(SPACE)
+    scene.source.forget(scene.address.governance)
     assert (await scene.source.get(scene.address)).version.seq == 2
     scene.serve(3)
     scene.clock.move(minutes=6)
@@ -184,9 +184,28 @@ async def test_a_list_that_is_over_is_never_used(scene: Scene) -> None:
     with pytest.raises(Unproven) as stale:
         await scene.source.get(scene.address)
     assert stale.value.check == "expired"
+    # and nobody is asked again for a moment
     scene.host.status = 404
+    with pytest.raises(Unproven):
+        await scene.source.get(scene.address)
+    scene.clock.move(seconds=5)
     with pytest.raises(PeerAnswer):
         await scene.source.get(scene.address)
+
+
+async def test_a_time_of_grace_is_given_only_where_a_framework_gives_one(scene: Scene) -> None:
+    patient = replace(scene.address, grace=timedelta(hours=2))
+    scene.serve(1)
+    await scene.source.get(patient)
+    scene.host.status = 503
+    scene.clock.move(hours=25)
+    for source in (scene.source, scene.restarted()):
+        assert (await source.get(patient, anew=True)).version.seq == 1
+        with pytest.raises(PeerAnswer):
+            await source.get(scene.address)
+    scene.clock.move(hours=2)
+    with pytest.raises(PeerAnswer):
+        await scene.source.get(patient)
 
 
 @pytest.mark.parametrize("page", [b"", b"{}", b"\xff", base64.b64encode(b"x" * 99)])

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
+    from connector.identity.admission import Spaces
     from connector.identity.credentials import SchemaCheck
     from connector.identity.deliveries import Deliveries
     from connector.identity.evidence import EvidenceSource
     from connector.identity.held import Held
     from connector.identity.holder import CredentialService
+    from connector.identity.joining import Joining
     from connector.identity.keys import Keys, Safe
+    from connector.identity.listsource import ListSource
     from connector.identity.mixed import Proofs
     from connector.identity.requests import Requests
     from connector.identity.resolver import Resolver
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from connector.identity.verifier import WalletVerifier
     from connector.identity.wallets import Part, Wallets
     from connector.ports.identity import TokenSource, Verifier
+    from connector.ports.jobs import Job
+    from connector.settings import Membership
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,9 @@ class Opened:
     service: CredentialService
     deliveries: Deliveries
     tokens: TokenService
+    lists: ListSource
+    """The signed lists of data spaces, for whoever reads them."""
+    joining: Joining
 
 
 class WalletParts:
@@ -91,13 +99,18 @@ class WalletParts:
         return (await self.opened()).ports if await self.part(participant) is not None else None
 
     def _made(self) -> Opened:
+        from connector.app.parts import trust_frameworks
         from connector.controlplane.secrets import Seal
+        from connector.identity.admission import spaces_of
         from connector.identity.deliveries import Deliveries
         from connector.identity.evidence import EvidenceSource
         from connector.identity.held import Held
         from connector.identity.holder import CredentialService, WalletTokens
+        from connector.identity.joined import joined
+        from connector.identity.joining import Joining
         from connector.identity.keys import Keys
         from connector.identity.known import Known
+        from connector.identity.listsource import ListSource
         from connector.identity.mixed import Proofs
         from connector.identity.resolver import Resolver, ResolverRules
         from connector.identity.senders import Senders
@@ -118,8 +131,20 @@ class WalletParts:
         )
         changed = ground.revisions.forget
         keys, held = Keys(store, _safe(ground), clock, _new_id, changed), Held(store, seal, clock, changed)
+        lists = ListSource(outbound, resolver, store, clock)
+        frameworks = trust_frameworks(settings)
+
+        async def spaces(name: str, membership: Membership) -> Spaces:
+            return spaces_of(await joined(store, name), membership.spaces, known=frameworks, lists=lists)
+
         wallets = Wallets(
-            self.part, ground.revisions.of, keys=keys, held=held, clock=clock, services=lambda name: _services(ground, name)
+            self.part,
+            ground.revisions.of,
+            keys=keys,
+            held=held,
+            clock=clock,
+            services=lambda name: _services(ground, name),
+            spaces=spaces,
         )
         keep = timedelta(seconds=said.keep_presentations_s)
         known = Known(store, seal, evidence, keep=keep, keep_judgement=min(keep, timedelta(seconds=said.keep_status_lists_s)))
@@ -127,6 +152,22 @@ class WalletParts:
             wallets.membership, evidence=evidence, senders=senders, known=known, clock=clock, new_id=_new_id
         )
         tokens = WalletTokens(wallets.wallet, clock=clock, new_id=_new_id, known=verifier.known)
+        joining = Joining(
+            store=store,
+            wallets=wallets.wallet,
+            requests=self._requests,
+            lists=lists,
+            senders=senders,
+            outbound=outbound,
+            jobs=store.jobs,
+            clock=clock,
+            new_id=_new_id,
+            address=lambda name: f"{ground.public_url}/{name}",
+            forget=verifier.forget,
+            changed=changed,
+            wake=self._woken.set,
+            unsafe_local=rules.unsafe_local,
+        )
         return Opened(
             keys=keys,
             held=held,
@@ -148,6 +189,8 @@ class WalletParts:
                 renew_before=timedelta(seconds=said.renew_before_s),
             ),
             tokens=TokenService(parts=self.part, wallets=wallets.wallet, clock=clock, new_id=_new_id),
+            lists=lists,
+            joining=joining,
         )
 
 
@@ -166,6 +209,7 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
 
     Raises: ConfigurationError.
     """
+    from connector.controlplane.jobs import Again, Pace
     from connector.identity.mixed import MixedIdentity
     from connector.identity.requests import Requests
     from connector.identity.static import StaticTokens
@@ -189,14 +233,24 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
     async def doors() -> routes.Wallets:
         found = await parts.opened()
         return routes.Wallets(
-            document=found.wallets.document, service=found.service, deliveries=found.deliveries, tokens=found.tokens
+            document=found.wallets.document,
+            service=found.service,
+            deliveries=found.deliveries,
+            tokens=found.tokens,
+            notices=found.joining,
         )
+
+    async def follow(job: Job) -> Again | None:
+        at = await (await parts.opened()).joining.follow(job)
+        return Again(at=at) if at is not None else None
+
+    ground.jobs.register("space.join", follow, Pace(attempts=1000, first_delay_s=1, max_delay_s=60))
 
     async def renew() -> None:
         await _renew(ground, parts, requests, woken)
 
     def rooms() -> Iterable[APIRouter]:
-        from connector.web.operator import identity
+        from connector.web.operator import identity, spaces
         from connector.web.operator.identity import IdentityParts
 
         found = IdentityParts(
@@ -206,7 +260,7 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
             clock=ground.clock,
             woken=woken,
         )
-        return [identity.routes(found)]
+        return [identity.routes(found), spaces.routes(ground.participants, parts.opened)]
 
     doors_of_all = [*routes.routes(doors, _root(ground)), *oauth2.role().routes]
     role = Role(routes=doors_of_all, rooms=[rooms], workers={"credentials": renew})

@@ -46,6 +46,12 @@ class TokenService(Protocol):
     ) -> dict[str, Any]: ...
 
 
+class Notices(Protocol):
+    """Takes in notices of authorities."""
+
+    async def notice(self, participant: str, body: bytes) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallets:
     """What the routes stand on."""
@@ -54,6 +60,7 @@ class Wallets:
     service: CredentialService
     deliveries: Deliveries
     tokens: TokenService
+    notices: Notices
 
 
 Opened = Callable[[], Awaitable[Wallets]]
@@ -103,6 +110,10 @@ async def _delivery(wallets: Wallets, participant: str, scope: Scope, body: byte
 
 async def _offer(wallets: Wallets, participant: str, scope: Scope, body: bytes) -> None:
     await wallets.deliveries.offer(participant, edge.header(scope, b"authorization"), body)
+
+
+async def _notice(wallets: Wallets, participant: str, scope: Scope, body: bytes) -> None:
+    await wallets.notices.notice(participant, body)
 
 
 class _TokenDoor:
@@ -169,6 +180,7 @@ def routes(opened: Opened, root: str | None) -> list[BaseRoute]:
         Route("/{participant}/dcp/presentations/query", _Door(opened, "POST", _query)),
         Route("/{participant}/dcp/credentials", _Door(opened, "POST", _delivery)),
         Route("/{participant}/dcp/offers", _Door(opened, "POST", _offer)),
+        Route("/{participant}/trust/notices", _Door(opened, "POST", _notice)),
         Route("/{participant}/sts/token", _TokenDoor(opened)),
     ]
     if root is not None:

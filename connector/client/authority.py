@@ -1,0 +1,47 @@
+"""What can be asked of the node of an authority: its register, and the decisions about members."""
+
+from __future__ import annotations
+
+from connector.api.authority import Approval, Decision, Member, NewMember, OfferWish, Reinstatement
+from connector.api.common import Listing
+from connector.client.calls import Call, get, sent, written
+
+
+def applications() -> Call[Listing[Member]]:
+    """Who wants to take part."""
+    return get(Listing[Member], "authority", "applications")
+
+
+def members(state: str | None = None) -> Call[Listing[Member]]:
+    """Every member, by DID."""
+    return get(Listing[Member], "authority", "members", state=state)
+
+
+def member(did: str) -> Call[Member]:
+    """One member, with what it was given."""
+    return get(Member, "authority", "members", did)
+
+
+def enrol(wanted: NewMember) -> Call[Member]:
+    """A member, taken in by the operator's word."""
+    return written("POST", Member, "authority", "members", body=wanted)
+
+
+def approve(did: str, wanted: Approval) -> Call[Member]:
+    """An applicant, taken in."""
+    return written("POST", Member, "authority", "members", did, "approve", body=wanted)
+
+
+def decide(did: str, act: str, wanted: Decision) -> Call[Member]:
+    """A member after `act`: `reject`, `suspend` or `revoke`."""
+    return written("POST", Member, "authority", "members", did, act, body=wanted)
+
+
+def reinstate(did: str, wanted: Reinstatement) -> Call[Member]:
+    """A member whose suspension has ended."""
+    return written("POST", Member, "authority", "members", did, "reinstate", body=wanted)
+
+
+def offer(did: str, wanted: OfferWish) -> Call[None]:
+    """Credentials offered to a member."""
+    return sent("POST", "authority", "members", did, "offer", body=wanted)

@@ -1,0 +1,64 @@
+"""A governed data space: joining with one command, and a suspension that stops a member everywhere at once."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from connector.api.authority import Decision
+from connector.api.spaces import SpaceWish
+from connector.api.transfers import Transfer
+from connector.client import authority as calls
+from connector.errors import KontorError
+from connector.testing.dataspace import Member
+from tests.scenarios.governed import MEMBERS_ONLY, governed
+
+
+async def test_who_joins_gets_the_data_and_who_is_suspended_stops_everywhere_at_once() -> None:
+    async with governed("provider", "member", "member/waiting") as (space, provider, member, waiting):
+        offer = await provider.publish("weather", content=b"sunny", policy=MEMBERS_ONLY)
+        open_offer = await provider.publish("tides", content=b"high")
+        await space.joined(provider, member)
+        assert (await space.apply(waiting)).state == "VERIFIED"
+        transfers = [await member.transfer(await member.negotiate(one)) for one in (offer, open_offer)]
+        assert [await member.get(one) for one in transfers] == [b"sunny", b"high"]
+        # proven, but not taken in
+        assert (await waiting.negotiate(offer)).state == "TERMINATED"
+
+        # what was proven, and every list, is kept for a minute and more: what stops the member is the push
+        begin = time.monotonic()
+        await space.suspend(member)
+
+        async def refused() -> int:
+            return sum([await _is_refused(member, one) for one in transfers])
+
+        await member.until(refused, lambda count: count == 2)
+        assert time.monotonic() - begin < 2
+        assert (await member.negotiate(offer)).state == "TERMINATED"
+
+        await space.reinstate(member)
+
+        async def agreed() -> str:
+            return (await member.negotiate(offer)).state or ""
+
+        assert await member.until(agreed, lambda state: state == "FINALIZED") == "FINALIZED"
+
+
+async def _is_refused(member: Member, transfer: Transfer) -> bool:
+    try:
+        await member.get(transfer)
+    except KontorError:
+        return True
+    return False
+
+
+async def test_a_refused_applicant_is_told_and_an_authority_that_is_none_is_not_believed() -> None:
+    async with governed("anna") as (space, anna):
+        await space.apply(anna)
+        await space.authority.send(calls.decide(anna.id, "reject", Decision(reason="no contract")))
+        found = await space.entered(anna)
+        assert (found.state, found.error) == ("REVOKED", "the authority has refused")
+        for url in (f"{anna.app.public_url}", "http://localhost:1"):
+            with pytest.raises(KontorError):
+                await anna.send(anna.calls.join_space(SpaceWish(authority=url)))
