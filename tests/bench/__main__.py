@@ -21,6 +21,7 @@ from tests.bench import figures
 from tests.bench.asked import Asked
 
 BENCHES = {
+    "crash": "either side killed at random moments: nothing lost, doubled or seen differently",
     "identity": "figure 18: tokens, senders proven cold and warm, replays, bombs",
     "message": "figures 1 and 5: an inbound message, and reading one",
     "negotiation": "figures 2, 3 and 24: whole negotiations between two nodes",
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of both sides (5)")
     parser.add_argument("--small", action="store_true", help="a tenth of the work: to see that it works, not to quote")
+    parser.add_argument("--kills", type=int, default=100, help="`crash`: how often a node is killed (100)")
+    parser.add_argument("--minutes", type=float, default=10.0, help="`soak`: how long (10)")
+    parser.add_argument("--seed", type=int, help="`crash`, `soak`: the dice of an earlier run")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep settings, databases and logs in this folder")
     parser.add_argument(
         "--profile", action="store_true", help="run the nodes under cProfile, results beside their logs (--keep)"
@@ -58,7 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         bench = importlib.import_module(f"tests.bench.{asked.name}")
         found: list[figures.Figure] = bench.run(
-            Asked(folder=folder.resolve(), rounds=asked.rounds, is_small=asked.small, is_profiled=asked.profile)
+            Asked(
+                folder=folder.resolve(),
+                rounds=asked.rounds,
+                is_small=asked.small,
+                is_profiled=asked.profile,
+                kills=asked.kills,
+                minutes=asked.minutes,
+                seed=asked.seed,
+            )
         )
     if asked.json:
         print(figures.as_json(asked.name, found))

@@ -16,6 +16,10 @@ class Asked:
     rounds: int = 5
     is_small: bool = False
     is_profiled: bool = False
+    kills: int = 100
+    minutes: float = 10.0
+    seed: int | None = None
+    """None: a new one."""
 
     def of(self, number: int) -> int:
         """So much work, or a tenth of it in a small run."""

@@ -10,6 +10,7 @@ import secrets
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -110,6 +111,26 @@ claims = {{ membership = "active" }}
         if answer.is_error:
             raise ServerError(f"{method} {path} was answered {answer.status_code}: {answer.text[:800]}")
         return answer.json() if answer.content else None
+
+    @property
+    def store(self) -> Path:
+        """The file with its state."""
+        return self.folder / "data" / "kontor.db"
+
+    def received(self, pid: str) -> Path:
+        """Where the data of a push lies that has arrived."""
+        return self.folder / "data" / "inbox" / PARTICIPANT / quote(pid, safe="").replace(".", "%2E") / "data"
+
+    def read(self, path: str) -> bytes:
+        """The body of an answer of the operator API.
+
+        Raises: ServerError when the node refuses, httpx.HTTPError when it breaks off.
+        """
+        url = f"http://127.0.0.1:{self.port}{self.path(path)}"
+        answer = httpx.get(url, headers={"X-Api-Key": self.key}, timeout=600, trust_env=False)
+        if answer.is_error:
+            raise ServerError(f"GET {path} was answered {answer.status_code}: {answer.text[:800]}")
+        return answer.content
 
     def path(self, path: str) -> str:
         """An address of the operator API, below the participant."""

@@ -59,6 +59,15 @@ class Server:
         self.ready_after_s = time.perf_counter() - begin
         return self
 
+    def start(self) -> None:
+        """Begin again after `kill`."""
+        self.__enter__()
+
+    def kill(self) -> None:
+        """End the process without a warning."""
+        self._process.kill()
+        self._process.wait()
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 

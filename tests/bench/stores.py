@@ -1,0 +1,53 @@
+"""What a node keeps, read from its SQLite file while it runs or lies dead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from connector.dsp.negotiation import Agreement, Negotiation
+from connector.dsp.process import Process
+from connector.dsp.tables import Kind
+from connector.dsp.transfer import Transfer
+from connector.ports.store import Filter
+from connector.storage.sqlite.store import SqliteStore
+from tests.bench.nodes import PARTICIPANT
+
+P = TypeVar("P", bound=Process)
+_ALL = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The processes and agreements of a node."""
+
+    negotiations: tuple[Negotiation, ...]
+    transfers: tuple[Transfer, ...]
+    agreements: tuple[Agreement, ...]
+    is_busy: bool
+    """Whether messages, acts or jobs wait."""
+
+    @property
+    def processes(self) -> tuple[Negotiation | Transfer, ...]:
+        return (*self.negotiations, *self.transfers)
+
+
+async def kept(path: Path) -> Kept:
+    """What the file at `path` holds of the participant."""
+    store = SqliteStore(path=path, node="reader", lease_s=30)
+    await store.open()
+    try:
+        return Kept(
+            negotiations=await _all(store, Kind.NEGOTIATION, Negotiation),
+            transfers=await _all(store, Kind.TRANSFER, Transfer),
+            agreements=(await store.agreements(PARTICIPANT, Filter(), limit=_ALL)).items,
+            is_busy=await store.next_moment() is not None or (await store.jobs.page(PARTICIPANT)).total > 0,
+        )
+    finally:
+        await store.close()
+
+
+async def _all(store: SqliteStore, kind: Kind, type_: type[P]) -> tuple[P, ...]:
+    page = await store.processes(kind, PARTICIPANT, Filter(), limit=_ALL)
+    return tuple(process for process in page.items if isinstance(process, type_))
