@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import orjson
 
@@ -28,6 +28,8 @@ from connector.errors import InternalError, Overloaded, StoreUnavailable
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SYNC_EACH_BYTES: Final = 256 << 20
+_GONE: Final = ".gone"
+"""Ends the name of a folder that is being removed; no id has a point in its folder's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,33 @@ class Inbox:
             fd = os.open(self.folder(participant, pid, item) / "part", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             return Part(fd, os.fstat(fd).st_size, is_hashed=False)
 
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Participant and pid of each transfer of which something lies here."""
+        if not self._folder.is_dir():
+            return ()
+        return tuple(
+            (_from_plain(home.name), _from_plain(place.name))
+            for home in sorted(self._folder.iterdir())
+            if home.is_dir()
+            for place in sorted(home.iterdir())
+            if place.is_dir()
+        )
+
+    def forget(self, participant: str, pid: str, *, is_whole_kept: bool) -> bool:
+        """Remove what lies here of a transfer, or only what has not arrived wholly; True when something was removed."""
+        folder = self.folder(participant, pid)
+        # out of the way by one step first: a removal that is cut short leaves nothing that looks like data
+        gone = folder.with_name(folder.name + _GONE)
+        is_whole = (folder / "data").is_file() or (folder / "folder").is_dir()
+        with mended():
+            if gone.is_dir():
+                shutil.rmtree(gone)
+            if not folder.is_dir() or (is_whole and is_whole_kept):
+                return False
+            folder.rename(gone)
+            shutil.rmtree(gone)
+        return True
+
     def check_room(self, byte_size: int) -> None:
         """Raises: Overloaded when `byte_size` more bytes would not leave the disk what is kept free."""
         free = shutil.disk_usage(self._folder).free - self._keep_free_bytes
@@ -181,6 +210,10 @@ class Inbox:
         if found is None:
             raise InternalError("received data is not where it was put", where=str(folder))
         return found
+
+
+def _from_plain(name: str) -> str:
+    return unquote(name.removesuffix(_GONE))
 
 
 def _plain(name: str) -> str:

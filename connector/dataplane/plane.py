@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from connector.dataplane import upstream
@@ -231,6 +232,14 @@ class BuiltInDataPlane:
             return str(arrived.path)
         folder = self._shelf.arrived(participant, pid)
         return str(folder[0]) if folder is not None else None
+
+    async def received(self) -> tuple[tuple[str, str], ...]:
+        """Participant and pid of each transfer of which something lies in the inbox."""
+        return await self._disk.run(self._inbox.places)
+
+    async def forget(self, participant: str, pid: str, *, is_whole_kept: bool) -> bool:
+        """Remove what a push brought; True when something was removed."""
+        return await self._disk.run(partial(self._inbox.forget, participant, pid, is_whole_kept=is_whole_kept))
 
     # --- called by the routes
 

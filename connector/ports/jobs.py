@@ -110,6 +110,10 @@ class Jobs(Protocol):
         """Let a job that was given up begin anew; False when there is none."""
         ...
 
+    async def forget(self, participant: str, before: datetime) -> int:
+        """How many jobs of a context were forgotten: those that were given up before `before`."""
+        ...
+
     async def drop(self, participant: str, kind: str, id_: str) -> bool:
         """Forget a job whatever it is at; a node that works on it finishes in vain. False when there is none."""
         ...

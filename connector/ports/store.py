@@ -331,6 +331,29 @@ class Store(Protocol):
         """Keys of the processes of all contexts in one of `states`: what a start takes up again."""
         ...
 
+    # --- what is over: across contexts
+
+    async def ended(
+        self, kind: Kind, states: tuple[State, ...], before: datetime, *, after: int = 0, limit: int = 200
+    ) -> tuple[tuple[Process, ...], int]:
+        """Processes in one of the final `states` that were created before `before`, in the order of their creation; and what to pass
+        as `after` for the next of them, 0 when there are no more."""
+        ...
+
+    async def forget(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        """Remove ended processes with these participants and pids, and all that belongs to them; how many there were.
+
+        One that has not ended, or in whose outbox something stands, is passed over.
+        """
+        ...
+
+    async def compact(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        """Remove what is kept of the messages of ended processes: answers for repetitions, and attempts; how many processes had any.
+
+        Their records stay.
+        """
+        ...
+
     # --- agreements
 
     async def agreement(self, participant: str, id_: str) -> Agreement | None:

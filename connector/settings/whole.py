@@ -15,6 +15,7 @@ from connector.settings.node import Data, Delivery, Node, Outbound, Public, Stor
 from connector.settings.oauth2 import OAuth2Provider
 from connector.settings.operator import Operator
 from connector.settings.participant import Participant
+from connector.settings.retention import Retention
 
 _RESERVED: Final = frozenset({"api", "health", "metrics", "authority", "catalog"})
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
@@ -30,6 +31,7 @@ class Settings(Section):
     outbound: Outbound = Outbound()
     delivery: Delivery = Delivery()
     data: Data = Data()
+    retention: Retention = Retention()
     identity: Identity = Identity()
     authority: Authority = Authority()
     catalog: Catalog = Catalog()

@@ -223,6 +223,14 @@ def tree(body: Mapping[str, Any]) -> bytes:
     return encode(dict(body))
 
 
+def ended(kind: Kind, rows: Sequence[tuple[int, bytes]], before: datetime, limit: int) -> tuple[tuple[Process, ...], int]:
+    """What `Store.ended` gives back for rows of number and body, at most `limit`, in the order of their creation."""
+    processes = [decode_process(kind, body) for _, body in rows]
+    found = tuple(process for process in processes if process.created_at < before)
+    # what was created later stands behind: when one is too young, so are all that follow
+    return found, rows[-1][0] if len(rows) == limit and len(found) == limit else 0
+
+
 # --- jobs and journal entries: the rows that SQL adapters select, in this order
 
 

@@ -142,6 +142,13 @@ class MemoryJobs:
         job = NewJob(participant=participant, kind=kind, id=id_, body={}, order_key=row.order_key)
         return self._put(job, row.body, now)
 
+    async def forget(self, participant: str, before: datetime) -> int:
+        rows = self._shared.rows.items()
+        gone = [k for k, r in rows if k[0] == participant and r.given_up_at is not None and r.given_up_at < before]
+        for place in gone:
+            del self._shared.rows[place]
+        return len(gone)
+
     async def drop(self, participant: str, kind: str, id_: str) -> bool:
         row = self._shared.rows.get((participant, kind, id_))
         if row is not None:

@@ -7,9 +7,8 @@ Several nodes share one `Memory`, as replicas share a database.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -31,73 +30,12 @@ from connector.ports.store import (
     Timeline,
 )
 from connector.storage import codec
-from connector.storage.jobs import MemoryJobRows, MemoryJobs
-from connector.storage.journal import MemoryJournal
+from connector.storage.jobs import MemoryJobs
 from connector.storage.memory_feed import MemoryFeed
-from connector.storage.memory_ledger import Books, MemoryLedger
-from connector.storage.replay import MemoryReplay
+from connector.storage.memory_ledger import MemoryLedger
+from connector.storage.memory_rows import KeptProcess, Memory, Waiting
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A row of the outbox, or a due row: what it says, and who may take it when."""
-
-    row: int
-    body: bytes
-    not_before: datetime
-    free_at: datetime
-    node: str | None
-    created_at: datetime
-    tries: int = 0
-
-
-@dataclass(slots=True)
-class _Process:
-    """A process with everything that belongs to it."""
-
-    key: Key
-    peer: str
-    body: bytes
-    state: State | None
-    received: dict[str, bytes] = field(default_factory=dict)
-    records: list[bytes] = field(default_factory=list)
-    attempts: list[bytes] = field(default_factory=list)
-    outbox: dict[str, _Waiting] = field(default_factory=dict)
-    due: dict[int, _Waiting] = field(default_factory=dict)
-
-    def load(self) -> Process:
-        return codec.decode_process(self.key.kind, self.body)
-
-    def message(self, waiting: _Waiting) -> Message:
-        return Message(
-            key=self.key,
-            peer=self.peer,
-            outgoing=codec.decode_outgoing(waiting.body),
-            tries=waiting.tries,
-            created_at=waiting.created_at,
-        )
-
-
-@dataclass(slots=True)
-class Memory:
-    """What the nodes of one memory store share."""
-
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    processes: dict[int, _Process] = field(default_factory=dict)
-    pids: dict[tuple[str, str], int] = field(default_factory=dict)
-    opened: dict[PeerKey, int] = field(default_factory=dict)
-    agreements: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
-    documents: dict[tuple[str, str], dict[str, tuple[Document, bytes]]] = field(default_factory=dict)
-    revisions: dict[str, int] = field(default_factory=dict)
-    journal: MemoryJournal = field(default_factory=MemoryJournal)
-    jobs: MemoryJobRows = field(default_factory=MemoryJobRows)
-    heeding: dict[str, Callable[[Key], None]] = field(default_factory=dict)
-    replay: MemoryReplay = field(default_factory=MemoryReplay)
-    books: Books = field(default_factory=dict)
-    steps: list[tuple[Key, list[bytes]]] = field(default_factory=list)
-    """What each transaction added to a timeline, in order."""
 
 
 class MemoryStore:
@@ -151,8 +89,8 @@ class MemoryStore:
         return row if row is not None and self._memory.processes[row].key.kind is key.kind else None
 
     def _prepared(
-        self, key: Key | PeerKey, kept: _Process | None, found: Process | None, change: Change[Any]
-    ) -> Callable[[], _Process] | None:
+        self, key: Key | PeerKey, kept: KeptProcess | None, found: Process | None, change: Change[Any]
+    ) -> Callable[[], KeptProcess] | None:
         """What writes `change`, with everything that can fail behind it; None when there is no process to write to."""
         process = change.process or found
         if process is None:
@@ -175,12 +113,12 @@ class MemoryStore:
         agreed = codec.encode(agreement) if agreement is not None else b""
         now = codec.moment(change, found)
 
-        def write() -> _Process:
+        def write() -> KeptProcess:
             row = kept or self._insert(key, process, body)
             if change.process is not None:
                 row.body, row.state = body, change.process.state
             for message_id, text in messages.items():
-                row.outbox[message_id] = _Waiting(next(self._memory.numbers), text, now, now + self._lease, self._node, now)
+                row.outbox[message_id] = Waiting(next(self._memory.numbers), text, now, now + self._lease, self._node, now)
             for message_id in change.removed:
                 row.outbox.pop(message_id, None)
             for retry in change.retries:
@@ -196,7 +134,7 @@ class MemoryStore:
                 dues.clear()
             for due, text in dues:
                 number = next(self._memory.numbers)
-                row.due[number] = _Waiting(number, text, due.at, due.at, None, now)
+                row.due[number] = Waiting(number, text, due.at, due.at, None, now)
             self.jobs.put_all(jobs, now)
             if agreement is not None:
                 self._keep(agreement, agreed)
@@ -204,11 +142,11 @@ class MemoryStore:
 
         return write
 
-    def _insert(self, key: Key | PeerKey, process: Process, body: bytes) -> _Process:
+    def _insert(self, key: Key | PeerKey, process: Process, body: bytes) -> KeptProcess:
         number = next(self._memory.numbers)
         own = Key(kind=key.kind, participant=key.participant, pid=process.pid)
         opened = key if isinstance(key, PeerKey) else None
-        row = _Process(own, process.peer, body, process.state)
+        row = KeptProcess(own, process.peer, body, process.state)
         self._memory.processes[number] = row
         self._memory.pids[own.participant, own.pid] = number
         if opened is not None:
@@ -262,7 +200,9 @@ class MemoryStore:
             for row, waiting in self._leased(rows, now, limit)
         )
 
-    def _leased(self, rows: Iterable[tuple[_Process, _Waiting]], now: datetime, limit: int) -> list[tuple[_Process, _Waiting]]:
+    def _leased(
+        self, rows: Iterable[tuple[KeptProcess, Waiting]], now: datetime, limit: int
+    ) -> list[tuple[KeptProcess, Waiting]]:
         free = sorted(((r, w) for r, w in rows if w.free_at <= now), key=lambda pair: (pair[1].free_at, pair[1].row))[:limit]
         for _, waiting in free:
             waiting.node, waiting.free_at = self._node, now + self._lease
@@ -273,7 +213,7 @@ class MemoryStore:
             if waiting.node == self._node:
                 waiting.node, waiting.free_at = None, waiting.not_before
 
-    def _waiting(self) -> Iterator[_Waiting]:
+    def _waiting(self) -> Iterator[Waiting]:
         for row in self._memory.processes.values():
             yield from row.outbox.values()
             yield from row.due.values()
@@ -303,6 +243,47 @@ class MemoryStore:
 
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
         return tuple(row.key for row in self._memory.processes.values() if row.key.kind is kind and row.state in states)
+
+    # --- what is over
+
+    async def ended(
+        self, kind: Kind, states: tuple[State, ...], before: datetime, *, after: int = 0, limit: int = 200
+    ) -> tuple[tuple[Process, ...], int]:
+        rows = [
+            (number, row.load())
+            for number, row in sorted(self._memory.processes.items())
+            if number > after and row.key.kind is kind and row.state in states
+        ][:limit]
+        found = tuple(process for _, process in rows if process.created_at < before)
+        return found, rows[-1][0] if len(rows) == limit and len(found) == limit else 0
+
+    async def forget(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        count = 0
+        for row, kept in self._at(kind, places):
+            if kept.outbox:
+                continue
+            count += 1
+            del self._memory.processes[row]
+            del self._memory.pids[kept.key.participant, kept.key.pid]
+            for opened in [key for key, number in self._memory.opened.items() if number == row]:
+                del self._memory.opened[opened]
+        return count
+
+    async def compact(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        count = 0
+        for _, kept in self._at(kind, places):
+            count += bool(kept.received or kept.attempts)
+            kept.received.clear()
+            kept.attempts.clear()
+        return count
+
+    def _at(self, kind: Kind, places: Sequence[tuple[str, str]]) -> Iterator[tuple[int, KeptProcess]]:
+        """The ended processes at `places`."""
+        for participant, pid in places:
+            row = self._row(Key(kind=kind, participant=participant, pid=pid))
+            kept = self._memory.processes.get(row) if row is not None else None
+            if row is not None and kept is not None and kept.state is not None and kept.state.is_terminal:
+                yield row, kept
 
     # --- agreements
 

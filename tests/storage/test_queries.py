@@ -14,7 +14,18 @@ from connector.storage.queries import migrations, statements
 STATEMENTS = statements("sqlite")
 # the workers' calls go across contexts; `running` is one of them; the others begin at a row that was found within a context
 _BY_ROW = ("steps", "pending", "waiting_due")
-_ACROSS = ("free_messages", "free_due", "next_moment", "running", "free_jobs", "next_job", "due_books", "next_book", "feed_end")
+_ACROSS = (
+    "free_messages",
+    "free_due",
+    "next_moment",
+    "running",
+    "ended",
+    "free_jobs",
+    "next_job",
+    "due_books",
+    "next_book",
+    "feed_end",
+)
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.pushes import PACE as PUSH_PACE
     from connector.controlplane.pushes import PUSH, Pushes
     from connector.controlplane.records import Records
+    from connector.controlplane.retention import Retention
     from connector.controlplane.reviews import Reviews
     from connector.controlplane.secrets import Secrets
     from connector.controlplane.timers import Timers
@@ -92,6 +93,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     await transfers.take_up()
     workers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_PUSHES)
     workers.register(PUSH, Pushes(store, offerings, plane, access, transfers).push, PUSH_PACE)
+    retention = Retention(store, participants, plane, settings.retention, clock)
     watch = Watch(store, plane, clock, lease_s=settings.store.lease_s)
 
     callers = Callers(participants, identity.verifier)
@@ -133,6 +135,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
             "duties": records.run,
             "decisions": log.run,
             **more,
+            "retention": retention.run,
         },
     )
 

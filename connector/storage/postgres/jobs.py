@@ -95,6 +95,9 @@ class PostgresJobs:
             self.has_news(moment)
         return is_new
 
+    async def forget(self, participant: str, before: datetime) -> int:
+        return int(await self._call("forget_jobs", participant, codec.micros(before)))
+
     async def drop(self, participant: str, kind: str, id_: str) -> bool:
         is_gone = bool(await self._call("drop_job", participant, kind, id_))
         if is_gone:

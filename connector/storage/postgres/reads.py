@@ -150,6 +150,13 @@ class Reads:
             rows = await connection.fetch(SQL["several"], kind, participants, pids)
         return tuple(codec.decode_process(kind, body) for (body,) in rows)
 
+    async def ended(
+        self, kind: Kind, states: tuple[State, ...], before: datetime, after: int, limit: int
+    ) -> tuple[tuple[Process, ...], int]:
+        async with self._link.connection() as connection:
+            rows = await connection.fetch(SQL["ended"], states, kind, after, limit)
+        return codec.ended(kind, [(number, body) for number, body in rows], before, limit)
+
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
         async with self._link.connection() as connection:
             rows = await connection.fetch(SQL["running"], states, kind)

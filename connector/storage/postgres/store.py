@@ -161,6 +161,19 @@ class PostgresStore:
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
         return await self._reads.running(kind, states)
 
+    # --- what is over
+
+    async def ended(
+        self, kind: Kind, states: tuple[State, ...], before: datetime, *, after: int = 0, limit: int = 200
+    ) -> tuple[tuple[Process, ...], int]:
+        return await self._reads.ended(kind, states, before, after, limit)
+
+    async def forget(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        return await self._writes.sweep("forget_processes", kind, places)
+
+    async def compact(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        return await self._writes.sweep("compact_steps", kind, places)
+
     # --- agreements
 
     async def agreement(self, participant: str, id_: str) -> Agreement | None:

@@ -202,6 +202,13 @@ class Writes:
         async with self._link.connection() as connection:
             await connection.execute(SQL["drop_due"], ids)
 
+    # --- what is over
+
+    async def sweep(self, name: str, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        participants, pids = [participant for participant, _ in places], [pid for _, pid in places]
+        async with self._link.connection() as connection:
+            return int(await connection.fetchval(SQL[name], kind, participants, pids))
+
     # --- agreements and documents
 
     async def put_agreement(self, agreement: Agreement, is_new: bool) -> None:

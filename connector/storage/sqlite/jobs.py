@@ -87,6 +87,10 @@ class SqliteJobs:
             self.tell()
         return is_new
 
+    async def forget(self, participant: str, before: datetime) -> int:
+        values = (participant, codec.micros(before))
+        return await self._access.write(lambda connection: connection.execute(SQL["forget_jobs"], values).rowcount)
+
     async def drop(self, participant: str, kind: str, id_: str) -> bool:
         def write(connection: sqlite3.Connection) -> bool:
             job = job_at(connection, participant, kind, id_)

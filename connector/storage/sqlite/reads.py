@@ -170,3 +170,13 @@ def running(connection: sqlite3.Connection, kind: Kind, states: tuple[State, ...
             rows = connection.execute(SQL["running"], (state, kind)).fetchall()
             found += (Key(kind=kind, participant=participant, pid=pid) for participant, pid in rows)
     return tuple(found)
+
+
+def ended(
+    connection: sqlite3.Connection, kind: Kind, states: tuple[State, ...], before: datetime, after: int, limit: int
+) -> tuple[tuple[Process, ...], int]:
+    rows: list[tuple[int, bytes]] = []
+    with one_view(connection):
+        for state in dict.fromkeys(states):
+            rows += connection.execute(SQL["ended"], (state, kind, after, limit)).fetchall()
+    return codec.ended(kind, sorted(rows)[:limit], before, limit)

@@ -132,6 +132,19 @@ class SqliteStore:
     async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
         return await self._access.list(reads.running, kind, states)
 
+    # --- what is over
+
+    async def ended(
+        self, kind: Kind, states: tuple[State, ...], before: datetime, *, after: int = 0, limit: int = 200
+    ) -> tuple[tuple[Process, ...], int]:
+        return await self._access.list(reads.ended, kind, states, before, after, limit)
+
+    async def forget(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        return await self._write(lambda writes: writes.forget(kind, places), can_wait=True)
+
+    async def compact(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        return await self._write(lambda writes: writes.compact(kind, places), can_wait=True)
+
     # --- agreements
 
     async def agreement(self, participant: str, id_: str) -> Agreement | None:

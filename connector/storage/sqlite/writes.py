@@ -6,6 +6,7 @@ A transition is one read and about five small statements, each by key. Nothing h
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -171,6 +172,18 @@ class Writes:
 
     def drop_due(self, ids: tuple[int, ...]) -> None:
         self._connection.executemany(SQL["delete_due"], [(id_,) for id_ in ids])
+
+    # --- what is over
+
+    def forget(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        return sum(self._execute(SQL["forget_process"], (participant, pid, kind)).rowcount for participant, pid in places)
+
+    def compact(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
+        count = 0
+        for participant, pid in places:
+            changed = self._execute(SQL["compact_steps"], (participant, pid, kind)).rowcount
+            count += changed > 0
+        return count
 
     # --- agreements and documents
 

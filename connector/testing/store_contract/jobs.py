@@ -263,3 +263,12 @@ class JobsContract:
             await store.advance(place, adding(jobs=(job("d", body={"a": object()}),)))
         assert await store.jobs.job("alice", "webhook", "d") is None
         assert (await store.timeline(place)).pending == ()
+
+    async def test_what_was_given_up_long_ago_can_be_forgotten(self, store: Store) -> None:
+        await store.jobs.put((job("a"), job("b")), NOW)
+        first, _ = await store.jobs.claim(KINDS, NOW)
+        await store.jobs.give_up(first, _failure())
+        assert await store.jobs.forget("alice", NOW) == 0
+        assert await store.jobs.forget("bob", NOW + SECOND) == 0
+        assert await store.jobs.forget("alice", NOW + SECOND) == 1
+        assert (await store.jobs.page("alice")).total == 1

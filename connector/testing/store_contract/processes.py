@@ -11,7 +11,7 @@ import pytest
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, Role, State
 from connector.errors import Conflict, IllegalTransition, InternalError
-from connector.ports.store import Change, Key, Snapshot, Store
+from connector.ports.store import Change, Key, Snapshot, Store, Timeline
 from connector.testing.store_contract.values import (
     LEASE,
     NOW,
@@ -299,3 +299,50 @@ class ProcessContract:
     async def test_a_store_of_this_release_needs_no_migration(self, store: Store) -> None:
         before, after = await store.migrate()
         assert before == after
+
+    async def test_what_has_ended_is_found_in_the_order_of_its_creation(self, store: Store) -> None:
+        final = (State.COMPLETED, State.TERMINATED)
+        for number in range(5):
+            state = State.TERMINATED if number % 2 else State.COMPLETED
+            await put(store, transfer(f"t{number}", participant="carol", state=state, created_at=NOW + number * SECOND))
+        await put(store, transfer("running"))
+        await put(store, negotiation("n", state=State.TERMINATED))
+        first, after = await store.ended(Kind.TRANSFER, final, NOW + 4 * SECOND, limit=3)
+        assert [process.pid for process in first] == ["t0", "t1", "t2"]
+        rest, after = await store.ended(Kind.TRANSFER, final, NOW + 4 * SECOND, after=after, limit=3)
+        assert ([process.pid for process in rest], after) == (["t3"], 0)
+        assert await store.ended(Kind.TRANSFER, final, NOW) == ((), 0)
+
+    async def test_what_has_ended_can_be_forgotten_and_nothing_else(self, store: Store) -> None:
+        await put(store, transfer("done", state=State.COMPLETED), records=(record("r"),))
+        await put(store, transfer("owes", state=State.TERMINATED), outgoing=(outgoing("m"),))
+        await put(store, transfer("runs"))
+        opened = peer_key("theirs")
+        await store.advance(opened, always(Change(process=negotiation("ended", peer_pid="theirs", state=State.TERMINATED))))
+        places = [("alice", name) for name in ("done", "owes", "runs", "ended", "none")]
+        assert await store.forget(Kind.TRANSFER, places) == 1
+        assert await store.forget(Kind.NEGOTIATION, places) == 1
+        assert await store.process(key("done", kind=Kind.TRANSFER)) is None
+        assert await store.timeline(key("done", kind=Kind.TRANSFER)) == Timeline(records=(), attempts=(), pending=(), due=())
+        assert await store.process(key("owes", kind=Kind.TRANSFER)) is not None
+        assert await store.process(key("runs", kind=Kind.TRANSFER)) is not None
+        # the peer's pid is free again, and so is ours
+        change = await store.advance(opened, always(Change(process=negotiation("ended", peer_pid="theirs"))))
+        assert change.process is not None
+        assert await store.forget(Kind.TRANSFER, []) == 0
+
+    async def test_messages_of_what_has_ended_can_be_forgotten_and_its_records_stay(self, store: Store) -> None:
+        ended = transfer("done", state=State.COMPLETED)
+        place = await put(store, transfer("done"), records=(record("r"),))
+        change: Change[Any] = Change(process=ended, answer=b"first", attempts=(attempt("a"),), records=(record("s"),))
+        await store.advance(place, always(change), received="urn:m")
+        assert await store.compact(Kind.TRANSFER, [("alice", "none")]) == 0
+        assert await store.compact(Kind.TRANSFER, [("alice", "done")]) == 1
+        assert await store.compact(Kind.TRANSFER, [("alice", "done")]) == 0
+        timeline = await store.timeline(place)
+        assert ([r.note for r in timeline.records], timeline.attempts) == (["r", "s"], ())
+        seen = Seen(always(Change()))
+        await store.advance(place, seen, received="urn:m")
+        assert seen.last.answer is None
+        await put(store, transfer("runs"), attempts=(attempt("a"),))
+        assert await store.compact(Kind.TRANSFER, [("alice", "runs")]) == 0

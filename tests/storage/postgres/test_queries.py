@@ -15,11 +15,21 @@ from connector.testing.store_contract.values import LEASE_S
 STATEMENTS = statements("postgres")
 # the workers' calls go across contexts; the others begin at a row that was found within a context
 _ACROSS = (
-    *("claim_messages", "claim_due", "release", "next_moment", "running", "drop_due"),
+    *("claim_messages", "claim_due", "release", "next_moment", "running", "ended", "drop_due"),
     *("claim_jobs", "next_job", "release_jobs", "use_token", "forget_tokens"),
     *("due_books", "next_book", "feed_end"),
 )
-_BY_ROW = ("lock_process", "steps", "pending", "waiting_due", "keep_job", "put_off_job", "several")
+_BY_ROW = (
+    "lock_process",
+    "steps",
+    "pending",
+    "waiting_due",
+    "keep_job",
+    "put_off_job",
+    "several",
+    "forget_processes",
+    "compact_steps",
+)
 _CALLS = (
     "pulse",
     *("claim_node_id", "write_change", "keep_agreement", "write_document", "tell"),

@@ -202,3 +202,27 @@ JOIN process AS p ON p.participant = k.participant AND p.pid = k.pid AND p.kind 
 -- name: pulse
 INSERT INTO pulse (node, at, body) VALUES ($1, $2, $3)
 ON CONFLICT (node) DO UPDATE SET at = excluded.at, body = excluded.body
+
+-- name: ended
+SELECT id, body FROM process WHERE state = ANY ($1::text[]) AND kind = $2 AND id > $3 ORDER BY id LIMIT $4
+
+-- name: forget_processes
+WITH gone AS (
+  DELETE FROM process AS p USING unnest($2::text[], $3::text[]) AS k (participant, pid)
+  WHERE p.participant = k.participant AND p.pid = k.pid AND p.kind = $1 AND p.state IN ('FINALIZED', 'COMPLETED', 'TERMINATED')
+  AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.process = p.id) RETURNING 1
+)
+SELECT count(*) FROM gone
+
+-- name: compact_steps
+WITH compacted AS (
+  UPDATE step AS s SET message_id = NULL, answer = NULL, attempts = '[]'
+  FROM unnest($2::text[], $3::text[]) AS k (participant, pid)
+  JOIN process AS p ON p.participant = k.participant AND p.pid = k.pid AND p.kind = $1
+    AND p.state IN ('FINALIZED', 'COMPLETED', 'TERMINATED')
+  WHERE s.process = p.id AND (s.message_id IS NOT NULL OR s.attempts <> '[]') RETURNING s.process
+)
+SELECT count(DISTINCT process) FROM compacted
+
+-- name: forget_jobs
+WITH gone AS (DELETE FROM job WHERE participant = $1 AND given_up_at < $2 RETURNING 1) SELECT count(*) FROM gone

@@ -217,3 +217,19 @@ SELECT coalesce(max(id), 0) FROM step
 
 -- name: pulse
 INSERT INTO pulse (node, at, body) VALUES (?, ?, ?) ON CONFLICT (node) DO UPDATE SET at = excluded.at, body = excluded.body
+
+-- name: ended
+SELECT id, body FROM process WHERE state = ? AND kind = ? AND id > ? ORDER BY id LIMIT ?
+
+-- name: forget_process
+DELETE FROM process WHERE participant = ? AND pid = ? AND kind = ? AND state IN ('FINALIZED', 'COMPLETED', 'TERMINATED')
+AND NOT EXISTS (SELECT 1 FROM outbox WHERE process = process.id)
+
+-- name: compact_steps
+UPDATE step SET message_id = NULL, answer = NULL, attempts = CAST('[]' AS BLOB)
+WHERE (message_id IS NOT NULL OR attempts <> CAST('[]' AS BLOB)) AND process = (
+  SELECT id FROM process WHERE participant = ? AND pid = ? AND kind = ? AND state IN ('FINALIZED', 'COMPLETED', 'TERMINATED')
+)
+
+-- name: forget_jobs
+DELETE FROM job WHERE participant = ? AND given_up_at < ?

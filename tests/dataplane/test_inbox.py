@@ -1,0 +1,56 @@
+"""What lies in the inbox can be listed and forgotten, and nothing is ever there in part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connector.dataplane.inbox import Announced, Inbox
+
+PLACES = (("acme", "urn:uuid:1"), ("b.c", "urn:uuid:2/../x.gone"))
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Inbox:
+    return Inbox(tmp_path / "inbox")
+
+
+def _delivered(inbox: Inbox, participant: str, pid: str) -> None:
+    part = inbox.begin(Announced(), participant, pid)
+    part.write(b"rain")
+    inbox.finish(participant, pid, part, "0" * 64, Announced())
+    part.close()
+
+
+def test_what_lies_there_is_listed_under_its_ids(inbox: Inbox, tmp_path: Path) -> None:
+    assert inbox.places() == ()
+    (tmp_path / "inbox").mkdir()
+    for participant, pid in PLACES:
+        inbox.begin(Announced(), participant, pid).close()
+    assert inbox.places() == PLACES
+
+
+def test_a_part_is_forgotten_and_what_is_whole_stays_until_that_may_go_too(inbox: Inbox, tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    inbox.begin(Announced(), *PLACES[0]).close()
+    _delivered(inbox, *PLACES[1])
+    for place in PLACES:
+        assert inbox.forget(*place, is_whole_kept=True) is (place == PLACES[0])
+    assert inbox.arrived(*PLACES[0]) is None
+    assert inbox.arrived(*PLACES[1]) is not None
+    assert inbox.forget(*PLACES[1], is_whole_kept=False)
+    assert inbox.arrived(*PLACES[1]) is None
+    assert inbox.places() == ()
+    assert not inbox.forget(*PLACES[1], is_whole_kept=False)
+
+
+def test_a_removal_that_was_cut_short_is_finished_by_the_next(inbox: Inbox, tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    _delivered(inbox, *PLACES[0])
+    folder = inbox.folder(*PLACES[0])
+    folder.rename(folder.with_name(folder.name + ".gone"))
+    assert inbox.arrived(*PLACES[0]) is None
+    assert inbox.places() == PLACES[:1]
+    inbox.forget(*PLACES[0], is_whole_kept=True)
+    assert inbox.places() == ()
