@@ -166,10 +166,13 @@ class Records:
 
     async def run(self) -> None:
         """See to what is due in the books, until cancelled."""
-        await self.take_up()
+        is_taken_up = False
         while True:
             now = self._clock.now()
             try:
+                if not is_taken_up:
+                    await self.take_up()
+                    is_taken_up = True
                 await self.work()
                 moment = await self._store.ledger.next_moment()
             except StoreUnavailable as fault:
