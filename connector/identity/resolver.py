@@ -4,7 +4,7 @@ What lives here: `Resolver`. Nothing is asked for an identifier that `did.url_of
 What does not: what a document means (`did.py`).
 
 Bounds, because whoever sends us a token chooses what we fetch: one fetch at a time for one identifier, a number at once for all,
-few failures per host and minute, failures remembered shortly, a cache that forgets what was used longest ago.
+few failures per host and minute and not many of all hosts, failures remembered shortly, a cache that forgets what was used longest ago.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class ResolverRules:
     at_once: int = 64
     failures_per_host: int = 30
     """Within a minute; then the host is left alone for its rest."""
+    failures: int = 600
+    """Of all hosts within a minute; then nobody new is looked up for its rest, and who is known gets through as ever."""
     unsafe_http: bool = False
     """Fetch documents over plain http; for development on one machine."""
     unsafe_local: bool = False
@@ -51,6 +53,12 @@ class _Failures:
     minute: int
     count: int = 0
 
+    def add(self, minute: int) -> None:
+        """One more, in this minute."""
+        if self.minute != minute:
+            self.minute, self.count = minute, 0
+        self.count += 1
+
 
 @dataclass(slots=True)
 class Resolver:
@@ -62,6 +70,7 @@ class Resolver:
     _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict, repr=False)
     _under_way: dict[str, asyncio.Future[dids.Document]] = field(default_factory=dict, repr=False)
     _failures: OrderedDict[str, _Failures] = field(default_factory=OrderedDict, repr=False)
+    _all_failures: _Failures = field(default_factory=lambda: _Failures(minute=-1), repr=False)
 
     async def resolve(self, did: str, *, anew: bool = False) -> dids.Document:
         """The document of `did`; `anew` when the kept one lacks a key or proved a signature wrong, and it may have changed.
@@ -108,6 +117,8 @@ class Resolver:
     def _admit(self, host: str) -> None:
         if len(self._under_way) >= self.rules.at_once:
             raise Overloaded("too many identities are being looked up", mend="try again later")
+        if self._all_failures.minute == self._minute() and self._all_failures.count >= self.rules.failures:
+            raise Overloaded("too many identities could not be looked up", mend="try again later")
         failed = self._failures.get(host)
         if failed is not None and failed.minute == self._minute() and failed.count >= self.rules.failures_per_host:
             raise Overloaded("too many identities of one host could not be looked up", where=host, mend="try again later")
@@ -129,9 +140,8 @@ class Resolver:
             return
         minute = self._minute()
         failures = self._failures.setdefault(host, _Failures(minute=minute))
-        if failures.minute != minute:
-            failures.minute, failures.count = minute, 0
-        failures.count += 1
+        failures.add(minute)
+        self._all_failures.add(minute)
         self._failures.move_to_end(host)
         while len(self._failures) > self.rules.most_kept:
             self._failures.popitem(last=False)

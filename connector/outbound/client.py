@@ -19,6 +19,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -332,10 +333,16 @@ def _words(fault: Exception) -> str:
     return (text or type(fault).__name__)[:300]
 
 
+# threads of their own: a name that never resolves keeps one for long, and nothing else of the node may wait for it
+_RESOLVING = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
+
+
 async def _resolve_by_system(host: str, port: int) -> Sequence[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    return [str(entry[4][0]) for entry in found]
+    def resolved() -> list[str]:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        return [str(entry[4][0]) for entry in found]
+
+    return await asyncio.get_running_loop().run_in_executor(_RESOLVING, resolved)
 
 
 def _vetted_resolver(judge: Judge, resolve: Resolve, timeout_s: float) -> AbstractResolver:
