@@ -11,7 +11,7 @@ from connector import __version__
 
 _SUBJECTS = (
     "init", "serve", "describe", "publish", "catalog", "search", "negotiate", "get", "acts", "processes", "events", "identity",
-    "credentials", "join", "authority", "keys", "audit", "config", "policy", "protocol", "demo",
+    "credentials", "join", "authority", "keys", "audit", "doctor", "config", "policy", "protocol", "demo",
 )  # fmt: skip
 """The modules of this room that have commands, in the order of the help."""
 _ALONE = {"serve": ("serve",), "migrate": ("serve",)}

@@ -16,6 +16,7 @@ from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
 from connector.api.audit import AuditEntry, AuditVerdict
 from connector.api.catalog import CatalogRequest, DatasetRequest, LedgerReport, LedgerSearch, PeerCatalog, PeerDataset
 from connector.api.common import Asked, Listing
+from connector.api.doctor import Examination, Findings
 from connector.api.events import EventPage
 from connector.api.identity import Credential, CredentialRequest, IdentityKey, NewIdentityKey, Requested
 from connector.api.negotiations import Negotiation, NegotiationAct, NegotiationStep, NewNegotiation
@@ -92,6 +93,11 @@ def verify_audit(participant: str | None = None, *, number: int | None = None, s
     return get(AuditVerdict, *where, "verification", number=number, sha256=sha256)
 
 
+def examine_node() -> Call[Findings]:
+    """What the node finds when it looks at itself."""
+    return get(Findings, "doctor")
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
     """The calls of one participant context, by its local name."""
@@ -101,6 +107,10 @@ class Calls:
     def context(self) -> Call[Participant]:
         """The participant itself: id, address, rules."""
         return get(Participant, *self._path())
+
+    def examine(self, subject: str | None = None) -> Call[Findings]:
+        """The participant as others see it, or a peer by its DID or address."""
+        return written("POST", Findings, *self._path("doctor"), body=Examination(subject=subject))
 
     def set_rules(self, rules: Rules) -> Call[None]:
         """All automation rules, in order, instead of those there were."""

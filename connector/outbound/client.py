@@ -218,6 +218,21 @@ class OutboundClient:
         """
         return self._judge.vet(url)
 
+    async def addresses(self, host: str, port: int) -> Sequence[str]:
+        """The IP addresses of `host`, all of them lawful. Raises: AddressRefused, OSError."""
+        found = await self._resolve(host.strip("[]"), port)
+        for text in found:
+            if (reason := self._judge.refusal(ip_address(text))) is not None:
+                raise AddressRefused(f"`{host}` resolves to an address that is refused: {reason[0]}", mend=reason[1])
+        if not found:
+            raise OSError(f"`{host}` has no address")
+        return found
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Whom we believe, and who we are."""
+        self._context = self._context or self._tls.context()
+        return self._context
+
     async def post(self, url: str, body: bytes, headers: Headers, *, max_bytes: int | None = None) -> Answer:
         """The answer to `body`, posted to `url`; any status. `max_bytes` lowers what the rules allow of the answer.
 

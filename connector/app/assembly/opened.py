@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connector.app.assembly.access import opened_access
+from connector.app.assembly.doctor import doctor_role
 from connector.app.assembly.ground import Ground, Role, Worker, opened_ground
 from connector.app.assembly.identity import opened_identity
 from connector.settings import Settings
@@ -43,7 +44,7 @@ async def opened(
     ground = await opened_ground(settings, clock, public_url, faults, stack)
     identity = await opened_identity(ground, stack)
     access = opened_access(ground)
-    roles: list[Role] = [identity.role, access.role]
+    roles: list[Role] = [identity.role, access.role, doctor_role(ground)]
     if "authority" in settings.node.roles:
         from connector.app.assembly.authority import opened_authority
 

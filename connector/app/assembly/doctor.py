@@ -1,0 +1,42 @@
+"""Examinations: what the node finds when it looks at itself and at others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connector.app.assembly.ground import Ground, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastapi import APIRouter
+
+    from connector.api.doctor import Finding
+
+
+def doctor_role(ground: Ground) -> Role:
+    """The routes; everything is loaded when somebody first asks."""
+
+    async def node() -> tuple[Finding, ...]:
+        from connector.controlplane.doctor import node_findings
+
+        return await node_findings(ground.store, ground.settings, ground.faults)
+
+    async def examine(did: str | None, address: str | None) -> tuple[Finding, ...]:
+        from connector.identity.examination import Examiner
+
+        reach = ground.settings.outbound
+        examiner = Examiner(
+            outbound=ground.outbound,
+            clock=ground.clock,
+            unsafe_http=reach.unsafe_allow_http,
+            unsafe_local=reach.unsafe_allow_loopback or reach.unsafe_allow_private,
+        )
+        return await examiner.examine(did, address)
+
+    def rooms() -> Iterable[APIRouter]:
+        from connector.web.operator import doctor
+
+        return [doctor.routes(doctor.Doctor(participants=ground.participants, node=node, examine=examine))]
+
+    return Role(rooms=[rooms])

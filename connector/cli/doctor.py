@@ -1,0 +1,136 @@
+"""`kontor doctor`: what is not well with a node, a participant or a peer, and how to mend it.
+
+1. The settings, where the configuration file is at hand.     2. The node: store, disk, workers.
+3. The participant as others see it.     4. Its keys and credentials.     5. A peer, where one is named.
+Exit code: 0 when nothing is an error, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from connector.cli.access import Access
+from connector.cli.command import command
+from connector.cli.output import Output
+from connector.errors import ConfigurationError, Forbidden, KontorError, NotFound
+
+if TYPE_CHECKING:
+    from connector.api.doctor import Finding
+    from connector.api.identity import Credential, IdentityKey
+    from connector.client import Calls, Client
+
+_SOON = timedelta(days=7)
+_MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
+
+
+def register(app: typer.Typer) -> None:
+    """Add `doctor` to the commands."""
+    command(app, "doctor", doctor, example="kontor doctor\nkontor doctor --peer did:web:connector.example.com:acme --json")
+
+
+def doctor(
+    access: Access,
+    out: Output,
+    peer: Annotated[str | None, typer.Option(help="Look at this peer, too: its DID or the address of its connector.")] = None,
+) -> None:
+    """Look for what is not well, from inside and from outside, and say how to mend it."""
+    found = [*_settings(access)]
+    try:
+        with access.open() as (node, me):
+            found += _node(node)
+            found += _participant(node, me, peer)
+    except KontorError as fault:
+        found.append(_bad("node", fault.what, fault.where, fault.mend or "start it with `kontor serve`"))
+    errors = sum(one.state == "error" for one in found)
+    warnings = sum(one.state == "warning" for one in found)
+    lines = [line for one in found for line in _lines(one)]
+    tree = {"findings": [one.model_dump(mode="json") for one in found], "errors": errors, "warnings": warnings}
+    out.lines(tree, *lines, f"{len(found)} checks, {errors} errors, {warnings} warnings")
+    if errors:
+        raise typer.Exit(1)
+
+
+def _lines(one: Finding) -> Iterator[str]:
+    place = f" ({one.where})" if one.where else ""
+    yield f"{_MARKS[one.state]}  {one.check:<12} {one.what}{place}"
+    if one.mend and one.state != "ok":
+        yield f"{'':24}mend: {one.mend}"
+
+
+def _settings(access: Access) -> Iterator[Finding]:
+    """What the configuration file says, as far as it is at hand."""
+    from connector import app
+    from connector.api.doctor import Finding
+
+    if access.url is not None or not access.config.exists():
+        return
+    try:
+        from connector.settings import read
+
+        app.check(read(access.config))
+    except ConfigurationError as fault:
+        yield _bad("settings", fault.what, fault.where, fault.mend)
+    else:
+        yield Finding(check="settings", state="ok", what="a node can start with them", where=str(access.config))
+
+
+def _node(node: Client) -> Iterator[Finding]:
+    from connector.api.doctor import Finding
+    from connector.client import examine_node
+
+    try:
+        yield from node.send(examine_node()).findings
+    except Forbidden as fault:
+        yield Finding(check="node", state="warning", what="it was not looked at: the key is not for the node", mend=fault.mend)
+
+
+def _participant(node: Client, me: Calls, peer: str | None) -> Iterator[Finding]:
+    yield from node.send(me.examine()).findings
+    try:
+        keys, credentials = node.send(me.keys()).items, node.send(me.credentials()).items
+    except NotFound:
+        pass  # a participant without a wallet: its peers know it by other means
+    else:
+        yield from _keys(keys)
+        yield from _credentials(credentials)
+    if peer is not None:
+        yield from node.send(me.examine(peer)).findings
+
+
+def _keys(keys: list[IdentityKey]) -> Iterator[Finding]:
+    from connector.api.doctor import Finding
+
+    for purpose in ("token", "presentation"):
+        active = [one for one in keys if one.purpose == purpose and one.state == "ACTIVE"]
+        if not active:
+            yield _bad("keys", f"there is no key for `{purpose}`", "", f"make one: `kontor identity rotate {purpose}`")
+        else:
+            yield Finding(check="keys", state="ok", what=f"`{purpose}` is signed by a key of ours", where=active[-1].id)
+
+
+def _credentials(credentials: list[Credential]) -> Iterator[Finding]:
+    from connector.api.doctor import Finding
+
+    now = datetime.now(UTC)
+    mend = "ask for a new one: `kontor credentials request`, or `kontor join`"
+    if not credentials:
+        yield Finding(check="credentials", state="warning", what="none is held: peers that ask for one refuse us", mend=mend)
+    for one in credentials:
+        name = ", ".join(one.types)
+        if not one.is_valid_now:
+            yield _bad("credentials", f"`{name}` of {one.issuer} is over or has not begun", one.id, mend)
+        elif one.valid_until is not None and one.valid_until < now + _SOON:
+            what = f"`{name}` ends on {one.valid_until:%Y-%m-%d %H:%M}"
+            yield Finding(check="credentials", state="warning", what=what, where=one.id, mend=mend)
+        else:
+            yield Finding(check="credentials", state="ok", what=f"`{name}` of {one.issuer} is good", where=one.id)
+
+
+def _bad(check: str, what: str, where: str, mend: str) -> Finding:
+    from connector.api.doctor import Finding
+
+    return Finding(check=check, state="error", what=what, where=where or None, mend=mend or None)
