@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -39,8 +39,6 @@ _LOOK_EVERY: Final = timedelta(minutes=1)
 class Renewal:
     """Sends what is due, for all participants."""
 
-    participants: Callable[[], Awaitable[tuple[str, ...]]]
-    """The names of those that may have a wallet."""
     requests: Requests
     wallets: Wallets
     resolver: Resolver
@@ -59,7 +57,7 @@ class Renewal:
         """Send what is due now; when to look again."""
         now = self.clock.now()
         again = now + _LOOK_EVERY
-        for participant in await self.participants():
+        for participant in await self.requests.participants():
             for request in await self.requests.all(participant):
                 if request.next_at is None:
                     continue

@@ -18,6 +18,8 @@ from connector.ports.clock import Clock
 from connector.ports.store import Document, Store
 
 KIND: Final = "credential-request"
+ASKING: Final = "@asking"
+"""The context that names the participants with requests: whoever looks for work does not go through all there are."""
 
 
 class RequestState(StrEnum):
@@ -75,7 +77,22 @@ class Requests:
         """
         if await self._store.document(participant, KIND, request.id) is not None:
             raise Conflict(f"there is a request `{request.id}`", where=request.id, mend="choose another name, or end that one")
-        return await self.put(participant, replace(request, next_at=self._clock.now(), version=0))
+        now = self._clock.now()
+        await self._store.put_document(
+            Document(participant=ASKING, kind=KIND, id=participant, body={}, created_at=now, updated_at=now)
+        )
+        return await self.put(participant, replace(request, next_at=now, version=0))
+
+    async def participants(self) -> tuple[str, ...]:
+        """The participants that have ever asked for something."""
+        found: list[str] = []
+        cursor: str | None = None
+        while True:
+            page = await self._store.documents(ASKING, KIND, cursor=cursor, limit=1000)
+            found += [one.id for one in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                return tuple(found)
 
     async def put(self, participant: str, request: Request) -> Request:
         """Keep `request` in place of the version that it was read as.

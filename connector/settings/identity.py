@@ -105,6 +105,11 @@ class Identity(Section):
     trust_frameworks: tuple[File, ...] = Field(
         (), description="Files that say whose credentials count in a space, such as those in `policies/trust`."
     )
+    schemas: dict[str, File] = Field(
+        default_factory=dict,
+        description="JSON Schemas by the address that credentials name them by; none is ever fetched, and a credential with another is"
+        " refused. Needs the extra `schemas`.",
+    )
     membership: Membership = Field(
         Membership(), description="For participants without a table `identity` of their own, and those added while it runs."
     )

@@ -24,6 +24,8 @@ class Host:
     status: int = 200
     statuses: dict[str, int] = field(default_factory=dict)
     """By path, instead of `status`."""
+    locations: dict[str, str] = field(default_factory=dict)
+    """A `Location` header, by path."""
     asked: Counter[str] = field(default_factory=Counter)
     connections: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,7 +57,10 @@ class Host:
                 made = page(head.decode(), sent) if callable(page) else page
                 body = await made if isinstance(made, Awaitable) else made
                 status = self.statuses.get(path, 404 if body is None else self.status)
-                writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body or b'')}\r\n\r\n".encode() + (body or b""))
+                more = f"Location: {self.locations[path]}\r\n" if path in self.locations else ""
+                writer.write(
+                    f"HTTP/1.1 {status} X\r\n{more}Content-Length: {len(body or b'')}\r\n\r\n".encode() + (body or b"")
+                )
                 await writer.drain()
         writer.close()
 

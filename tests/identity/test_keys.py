@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator
@@ -118,3 +119,27 @@ async def test_what_is_kept_is_sealed(keys: Keys, store: MemoryStore, clock: Mov
     with pytest.raises(ConfigurationError):
         Keys(store, Sealed(b"short"), clock, lambda: "x")
     assert jose.from_pem(made.id, kept.body["sealed"].encode(), b"a long passphrase").public.jwk() == made.public.jwk()
+
+
+async def test_of_two_replicas_that_begin_together_one_makes_each_key(store: MemoryStore, clock: MovedClock) -> None:
+    ids = itertools.count()
+    replicas = [Keys(store, Sealed(b"a long passphrase"), clock, lambda: str(next(ids))) for _ in range(2)]
+    purposes = (Purpose.TOKEN, Purpose.ACCESS)
+    await asyncio.gather(*(one.ensure("anna", DID, purposes) for one in replicas))
+    assert [one.id for one in await replicas[0].all("anna")] == [f"{DID}#access-1", f"{DID}#token-1"]
+    first, second = [await one.signing("anna", Purpose.TOKEN) for one in replicas]
+    assert first.public.jwk() == second.public.jwk()
+    # the first one was revoked: another takes its place, under a name of its own
+    await replicas[0].revoke("anna", f"{DID}#token-1")
+    await replicas[1].ensure("anna", DID, purposes)
+    assert (await replicas[1].signing("anna", Purpose.TOKEN)).id == f"{DID}#token-0"
+
+
+async def test_when_the_signing_key_is_revoked_the_next_one_signs_at_once(keys: Keys) -> None:
+    old = await keys.create("anna", DID, Purpose.TOKEN)
+    new = await keys.create("anna", DID, Purpose.TOKEN)
+    assert await keys.changes("anna") == NOW + LEAD
+    await keys.revoke("anna", old.id)
+    assert (await keys.signing("anna", Purpose.TOKEN)).id == new.id
+    assert await keys.changes("anna") is None
+    assert set(await keys.proving("anna", Purpose.TOKEN)) == {new.id}

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from connector.app.assembly.ground import Ground, Role
 from connector.app.assembly.oauth2 import OAuth2Parts
-from connector.errors import NotFound
+from connector.errors import ConfigurationError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -272,17 +272,13 @@ async def _renew(ground: Ground, parts: WalletParts, requests: Requests, woken: 
     # whoever waited for the ports has its answer first
     await ground.clock.wait_until(ground.clock.now() + timedelta(seconds=1), woken)
 
-    async def names() -> tuple[str, ...]:
-        return tuple([one.name for one in await ground.participants.all() if one.membership is not None])
-
-    while not any([await requests.all(name) for name in await names()]):
+    while not await requests.participants():
         await ground.clock.wait_until(ground.clock.now() + timedelta(minutes=1), woken)
 
     from connector.identity.renewal import Renewal
 
     opened = await parts.opened()
     await Renewal(
-        participants=names,
         requests=requests,
         wallets=opened.wallets.wallet,
         resolver=opened.resolver,
@@ -320,8 +316,25 @@ def _safe(ground: Ground) -> Safe:
 
 
 def _schemas(ground: Ground) -> Mapping[str, SchemaCheck]:
-    """The JSON Schemas that credentials may name: those that the operator gave; none is ever fetched."""
-    return {}
+    """The JSON Schemas that credentials may name: those that the operator gave; none is ever fetched.
+
+    Raises: ConfigurationError for a file that is none.
+    """
+    files = ground.settings.identity.schemas
+    if not files:
+        return {}
+    from connector.identity.schemas import compiled
+
+    found: dict[str, SchemaCheck] = {}
+    for url, path in files.items():
+        try:
+            found[url] = compiled(path.read_bytes(), str(path))
+        except OSError as fault:
+            mend = "name a file that this process may read"
+            raise ConfigurationError(
+                f"the schema cannot be read: {fault.strerror or fault}", where=f"identity.schemas: {path}", mend=mend
+            ) from fault
+    return found
 
 
 def _new_id() -> str:
