@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from connector.dsp import version
-from connector.errors import BadMessage, PeerAnswer, PeerError, PeerMessage, TooLarge
+from connector.errors import BadMessage, ConfigurationError, Conflict, PeerAnswer, PeerError, PeerMessage, TooLarge
 from connector.outbound.client import Answer, OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.identity import TokenSource
@@ -102,9 +102,13 @@ class Peers:
         """The answer of `peer` to a request of `participant`; `headers` are sent besides, `max_bytes` lowers what is taken of it.
 
         Raises: PeerAnswer for an answer that is no success (304 is one), Unreachable, PeerMessage for one that is too large,
-        AddressRefused, ConfigurationError.
+        AddressRefused, Conflict when nothing is configured that proves us to this peer.
         """
-        authorization = await self._tokens.authorization(participant, peer or "", url)
+        try:
+            authorization = await self._tokens.authorization(participant, peer or "", url)
+        except ConfigurationError as fault:
+            # it is the request that does not fit what is configured, and whoever asks can mend either
+            raise Conflict(fault.what, where=fault.where, mend=fault.mend) from fault
         sent = {"accept": "application/json", **(headers or {})}
         if authorization is not None:
             sent["authorization"] = authorization

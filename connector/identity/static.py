@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from connector.errors import ConfigurationError, Unauthenticated
+from connector.errors import CallerError, ConfigurationError, Unauthenticated
 from connector.ports.identity import Caller
 from connector.settings import Participant, StaticPeer
 
@@ -67,8 +67,10 @@ class StaticTokens:
     async def authorization(self, participant: str, peer: str, address: str) -> str | None:
         """Our text for `peer`, or None when it was given none.
 
-        Raises: ConfigurationError when the peer is not one that `participant` knows.
+        Raises: ConfigurationError when the peer is not one that `participant` knows; CallerError when none is named.
         """
+        if not peer:
+            raise CallerError("whose address this is decides which token we show", where="peer", mend="name the peer's id")
         known = self._peers.get(participant, {}).get(peer)
         if known is None:
             raise ConfigurationError(

@@ -11,7 +11,7 @@ import pytest
 from connector.controlplane import catalog as catalogs
 from connector.controlplane.catalog import PeerCatalog
 from connector.dsp import catalog as shapes
-from connector.errors import AddressRefused, ConfigurationError, NotFound, PeerAnswer, PeerMessage, Unreachable
+from connector.errors import AddressRefused, Conflict, NotFound, PeerAnswer, PeerMessage, Unreachable
 from connector.outbound.client import Answer
 from connector.outbound.links import next_link
 from tests.controlplane.scene import BASE, BOB, USE, Node, answer
@@ -203,7 +203,7 @@ async def test_a_catalogue_that_is_none_is_the_peers_fault_and_says_where(
 
 
 async def test_a_peer_that_is_not_known_here_and_a_participant_that_is_not(node: Node) -> None:
-    with pytest.raises(ConfigurationError, match="no token"):
+    with pytest.raises(Conflict, match="no token"):
         await node.catalogs.of_peer("alice", address=BASE, peer="urn:nobody")
     with pytest.raises(NotFound):
         await node.catalogs.of_peer("nobody", address=BASE, peer=BOB.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connector.errors import ConfigurationError, Unauthenticated
+from connector.errors import CallerError, ConfigurationError, Unauthenticated
 from connector.identity.static import StaticTokens
 from connector.settings import Participant, StaticPeer
 
@@ -80,3 +80,8 @@ def test_a_text_or_id_that_stands_twice_stops_the_start(peers: tuple[StaticPeer,
 
 def test_peers_without_a_text_are_not_the_same() -> None:
     StaticTokens({"alpha": Participant(id="a", unsafe_static_tokens=(StaticPeer(id="b"), StaticPeer(id="c")))})
+
+
+async def test_who_names_no_peer_is_told_to() -> None:
+    with pytest.raises(CallerError, match="name the peer's id"):
+        await TOKENS.authorization("alpha", "", "https://beta.example/dsp")

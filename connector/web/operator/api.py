@@ -45,10 +45,29 @@ def api_app(rooms: Iterable[APIRouter]) -> ASGIApp:
             Exception: _on_fault,
         },
     )
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _with_problems(describe())
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]
     for router in rooms:
         # the routes themselves, not `include_router`: that builds each of them again, and once more at the first request
         app.router.routes.extend(router.routes)
     return app
+
+
+def _with_problems(tree: dict[str, Any]) -> dict[str, Any]:
+    """The description with errors under their own media type: the framework knows none but plain JSON for a model."""
+    for operations in tree["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status[0] in "45":
+                    content = response.get("content", {})
+                    response["content"] = {errors.PROBLEM.decode(): one for one in content.values()}
+    return tree
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -1,0 +1,1 @@
+"""The operator API against its own description: `python -m tests.conformance.api`."""
