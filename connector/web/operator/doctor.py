@@ -9,7 +9,7 @@ from fastapi import APIRouter
 
 from connector.api.doctor import Examination, Finding, Findings
 from connector.controlplane.participants import Participants
-from connector.web.operator.keys import Operated
+from connector.web.operator.keys import Operated, ShownKey
 from connector.web.operator.rooms import room
 
 _FEW_ISSUERS = 8
@@ -29,7 +29,7 @@ def routes(doctor: Doctor) -> APIRouter:
     router = room("doctor")
 
     @router.get("/doctor")
-    async def examine_node() -> Findings:
+    async def examine_node(by: ShownKey) -> Findings:
         """The node itself: store, disk, workers, settings that weaken a check."""
         return Findings(findings=list(await doctor.node()))
 
