@@ -1,4 +1,4 @@
-"""`kontor demo`: a provider and a consumer exchange real data under a contract, and a stranger does not get it.
+"""`kontor demo`: members of a data space exchange real data under a contract, a stranger does not get it, nor who is suspended.
 
 Real processes, real sockets, SQLite and local files. Each step says what it expects; the exit code is 0 only when all of it
 came true. Starting and stopping of the processes is in `nodes.py`; everything else goes through the client, as a user would.
@@ -9,31 +9,29 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import shlex
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from connector.cli.command import command
-from connector.cli.init import CONFIG_FILE, NewNode, Peer, participant_text, write
+from connector.cli.init import CONFIG_FILE, Governed, NewNode, did_web, participant_text, write
 from connector.cli.output import Output
-from connector.errors import ConfigurationError, KontorError, PeerError
+from connector.cli.story import Story, Unexpected, expect
+from connector.errors import ConfigurationError, PeerError
 
 if TYPE_CHECKING:
     from connector.cli.nodes import Running
     from connector.cli.offers import Found
     from connector.client import Calls, Client
-
-T = TypeVar("T")
 
 FOLDER = Path("kontor-demo")
 _MARK = ".kontor-demo"
@@ -50,49 +48,9 @@ _TERMS = {
         }
     ]
 }
+_SPACE = "urn:example:space"
 _WITHIN_S = 20.0
-
-
-class Unexpected(Exception):
-    """An expectation of the demo was not met."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Story:
-    """What happened, step by step, with the time it took."""
-
-    is_told: bool
-    began: float = field(default_factory=time.monotonic)
-    steps: list[dict[str, Any]] = field(default_factory=list)
-
-    def step(self, title: str, work: Callable[[], tuple[T, str]]) -> T:
-        """The result of `work`, told with its time; `work` gives back the result and what there is to say about it.
-
-        Raises: Unexpected, told as well.
-        """
-        begin = time.monotonic()
-        try:
-            result, said = work()
-        except (KontorError, Unexpected) as error:
-            self._tell(title, str(error), begin, is_met=False)
-            raise Unexpected(title) from error
-        self._tell(title, said, begin, is_met=True)
-        return result
-
-    def end(self, out: Output) -> bool:
-        """Tell the sum; True when every step went as expected."""
-        total_ms = round((time.monotonic() - self.began) * 1000)
-        is_met = all(step["is_met"] for step in self.steps)
-        said = f"all {len(self.steps)} steps as expected" if is_met else "not as expected; the steps after it were not tried"
-        out.lines({"steps": self.steps, "total_ms": total_ms, "is_met": is_met}, f"{total_ms:>6} ms  in all; {said}")
-        return is_met
-
-    def _tell(self, title: str, said: str, begin: float, *, is_met: bool) -> None:
-        took_ms = round((time.monotonic() - begin) * 1000)
-        self.steps.append({"step": title, "outcome": said, "ms": took_ms, "is_met": is_met})
-        if self.is_told:
-            indented = said.replace("\n", f"\n{'':11}")
-            print(f"{took_ms:>6} ms  {title if is_met else f'FAILED: {title}'}\n{'':11}{indented}", flush=True)
+_STOPS_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +73,11 @@ class Space:
     provider: Party
     consumer: Party
     stranger: Party
-    """Knows the provider's address; its token is nobody's."""
+    """Knows the provider's address, and takes no part in the space."""
     guest: Party
-    """Has a token that the provider knows, and is no member."""
+    """Takes part in the space as a guest: its membership is not active."""
+    authority: Running
+    authority_url: str
     nodes: list[Running]
 
 
@@ -144,9 +104,11 @@ def demo(
     before = signal.signal(signal.SIGTERM, _stopped)
     with _folder(keep) as folder:
         with contextlib.ExitStack() as stack, contextlib.suppress(Unexpected):
-            space = story.step("start three nodes", lambda: _start(stack, folder))
+            space = story.step("start an authority and three connectors", lambda: _start(stack, folder))
+            story.step("provider, consumer and guest join the data space", lambda: (None, _join(space)))
             found = _exchange(story, space, file, folder)
             _refusals(story, space, found)
+            story.step("the authority suspends the consumer", lambda: (None, _suspension(space, found, keep)))
             if keep:
                 is_met = story.end(out)
                 _stay(space, found)
@@ -161,32 +123,26 @@ def demo(
 
 
 def _start(stack: contextlib.ExitStack, folder: Path) -> tuple[Space, str]:
-    """Three processes: a provider, a consumer, and one that hosts the two who do not get the data."""
+    """Four processes: the authority, a provider, a consumer, and one that hosts the two who do not get the data."""
     from connector.cli.nodes import free_ports, running
     from connector.client import Calls
 
-    hosts = {"provider": ("provider",), "consumer": ("consumer",), "stranger": ("stranger", "guest")}
+    hosts = {"authority": (), "provider": ("provider",), "consumer": ("consumer",), "stranger": ("stranger", "guest")}
     ports = free_ports(2 * len(hosts))
-    bases = {host: f"http://127.0.0.1:{ports[2 * n]}" for n, host in enumerate(hosts)}
-    ids = {name: f"urn:example:{name}" for names in hosts.values() for name in names}
-    # what each says to the provider, and what the provider says to each
-    asks = {name: f"Bearer {secrets.token_urlsafe(16)}" for name in ids}
-    tells = {name: f"Bearer {secrets.token_urlsafe(16)}" for name in ids}
-    provider = {name: (Peer(id=ids["provider"], theirs=tells[name], ours=asks[name], claims={}),) for name in ids}
-    known = tuple(
-        Peer(id=ids[name], theirs=asks[name], ours=tells[name], claims=claims)
-        for name, claims in (("consumer", {"membership": "active"}), ("guest", {}))
-    )
+    # a did:web has a name, not an IP address
+    bases = {host: f"http://localhost:{ports[2 * n]}" for n, host in enumerate(hosts)}
+    ids = {name: did_web(bases[host], name) for host, names in hosts.items() for name in names}
     keys = {}
     for n, (host, names) in enumerate(hosts.items()):
         wanted = NewNode(
-            name=host, id=ids[host], title=f"The {host} of the demo", public_url=bases[host], port=ports[2 * n],
-            operator_port=ports[2 * n + 1], is_local=True, peers=known if host == "provider" else provider[host],
+            name=names[0] if names else "", id=ids[names[0]] if names else "", title=f"The {host} of the demo",
+            public_url=bases[host], port=ports[2 * n], operator_port=ports[2 * n + 1], is_local=True,
+            governs=None if names else Governed(space=_SPACE, title="The data space of the demo"),
         )  # fmt: skip
         keys[host] = write(folder / host, wanted)
         for name in names[1:]:
             with (folder / host / CONFIG_FILE).open("a", encoding="utf-8") as config:
-                config.write("\n" + participant_text(name, ids[name], f"The {name} of the demo", provider[name]))
+                config.write("\n" + participant_text(name, ids[name], f"The {name} of the demo"))
     nodes = stack.enter_context(running([(folder / host, ports[2 * n + 1], keys[host]) for n, host in enumerate(hosts)]))
     parties = {
         name: Party(
@@ -197,7 +153,27 @@ def _start(stack: contextlib.ExitStack, folder: Path) -> tuple[Space, str]:
         for name in names
     }  # fmt: skip
     said = ", ".join(f"{host} on {bases[host]}" for host in hosts)
-    return Space(**parties, nodes=nodes), said
+    return Space(**parties, authority=nodes[0], authority_url=bases["authority"], nodes=nodes), said
+
+
+def _join(space: Space) -> str:
+    """Each applies and proves who it is; the authority takes it in and says what it is; its wallet gets the credential."""
+    from connector.api.authority import Approval
+    from connector.api.spaces import SpaceWish
+    from connector.client import authority
+
+    members = {space.provider: "active", space.consumer: "active", space.guest: "guest"}
+    for party, membership in members.items():
+        applied = party.node.send(party.calls.join_space(SpaceWish(authority=space.authority_url)))
+        expect(applied.state == "VERIFIED", f"{party.name} is {applied.state}")
+        space.authority.client.send(authority.approve(party.id, Approval(attributes={"membership": membership})))
+    for party in members:
+        found = party.node.wait(
+            party.calls.spaces(), lambda all_: all_.items[0].state == "ACTIVE" or bool(all_.items[0].error), within_s=_WITHIN_S
+        ).items[0]
+        expect(found.state == "ACTIVE", f"{party.name} is {found.state}: {found.error}")
+    said = ", ".join(f"{party.name} ({membership})" for party, membership in members.items())
+    return f"proven by their keys, attested by {applied.authority}\n{said}"
 
 
 # --- what is expected to work
@@ -224,12 +200,12 @@ def _exchange(story: Story, space: Space, file: Path, folder: Path) -> Found:
         provider.node.send(provider.calls.add_policy(Policy(id=_POLICY, policy=_TERMS)))
         definition = ContractDefinition(id="demo", assets=(dataset,), policy=_POLICY)
         provider.node.send(provider.calls.add_definition(definition))
-        _expect(kept.digest == sha256, f"the node says the digest is {kept.digest}, the file has {sha256}")
+        expect(kept.digest == sha256, f"the node says the digest is {kept.digest}, the file has {sha256}")
         return None, f"{dataset}, {file.stat().st_size:,} bytes\nsha-256 {sha256}"
 
     def find() -> tuple[Found, str]:
         found = _found(consumer, provider, dataset)
-        _expect(found.dataset.digest == sha256, f"the catalogue says the digest is {found.dataset.digest}")
+        expect(found.dataset.digest == sha256, f"the catalogue says the digest is {found.dataset.digest}")
         from connector.cli.offers import terms
 
         words = ", ".join(found.dataset.keywords)
@@ -245,8 +221,8 @@ def _exchange(story: Story, space: Space, file: Path, folder: Path) -> Found:
         done = get.fetch(
             consumer.node, consumer.calls, found, target, purpose="research", push=push, within_s=_WITHIN_S, is_shown=False
         )
-        _expect(done.is_verified and download.sha256(target) == sha256, f"{target} has the digest {download.sha256(target)}")
-        _expect(done.state == "COMPLETED", f"the transfer {done.transfer} is {done.state}")
+        expect(done.is_verified and download.sha256(target) == sha256, f"{target} has the digest {download.sha256(target)}")
+        expect(done.state == "COMPLETED", f"the transfer {done.transfer} is {done.state}")
         return None, f"{_states(consumer, done.transfer)}\n{done.byte_size:,} bytes, sha-256 as in the catalogue"
 
     story.step("the provider publishes a data set for members, for research", publish)
@@ -261,27 +237,49 @@ def _exchange(story: Story, space: Space, file: Path, folder: Path) -> Found:
 
 
 def _refusals(story: Story, space: Space, found: Found) -> None:
-    """A stranger, someone known who is no member, and a member with another purpose."""
+    """A stranger, a guest of the space, and a member with another purpose."""
 
     def stranger() -> tuple[None, str]:
         try:
             _found(space.stranger, space.provider, found.dataset.id)
         except PeerError as error:
-            _expect("401" in str(error), f"refused, but not for its token: {error}")
+            expect("401" in str(error), f"refused, but not for its token: {error}")
             # the peer's own words stand in the body that our node quotes
             reason = re.search(r'"reason":\["([^"]+)"', error.what)
             return None, f"refused with 401: {reason[1] if reason else error.what}"
         raise Unexpected("the stranger got the catalogue")
 
-    story.step("a stranger whose token nobody knows asks for the catalogue", stranger)
+    story.step("a stranger who takes no part in the space asks for the catalogue", stranger)
     story.step(
-        "a guest who is no member asks for the data, for research",
+        "a guest whose membership is not active asks for the data, for research",
         lambda: (None, _refused(space, space.guest, found.dataset.id, "research", "membership")),
     )
     story.step(
         "the consumer asks for the data, for marketing",
         lambda: (None, _refused(space, space.consumer, found.dataset.id, "marketing", "purpose")),
     )
+
+
+def _suspension(space: Space, found: Found, keep: bool) -> str:
+    """From then on the consumer gets nothing, though everything it ever proved is fresh in the provider's memory."""
+    from connector.api.authority import Decision, Reinstatement
+    from connector.client import authority
+
+    consumer = space.consumer
+    begin = time.monotonic()
+    space.authority.client.send(authority.decide(consumer.id, "suspend", Decision(reason="the demo shows it")))
+    while True:
+        took_s = time.monotonic() - begin
+        try:
+            _found(consumer, space.provider, found.dataset.id)
+        except PeerError as error:
+            expect("401" in str(error), f"refused, but not for its standing: {error}")
+            break
+        expect(took_s < _STOPS_WITHIN_S, f"it still sees the catalogue {took_s:.1f} s later")
+        time.sleep(0.02)
+    if keep:
+        space.authority.client.send(authority.reinstate(consumer.id, Reinstatement()))
+    return f"the consumer is refused with 401, {took_s * 1000:.0f} ms later{'; then it is reinstated' if keep else ''}"
 
 
 def _refused(space: Space, party: Party, dataset: str, purpose: str, word: str) -> str:
@@ -291,8 +289,8 @@ def _refused(space: Space, party: Party, dataset: str, purpose: str, word: str) 
     found = _found(party, space.provider, dataset)
     process = negotiate.begin(party.node, party.calls, found, purpose=purpose, within_s=_WITHIN_S)
     why = "; ".join(process.reasons)
-    _expect(process.state == "TERMINATED", f"the negotiation is {process.state}: {process.hold or process.error or why}")
-    _expect(word in why, f"refused, but the reason does not name {word}: {why or 'none'}")
+    expect(process.state == "TERMINATED", f"the negotiation is {process.state}: {process.hold or process.error or why}")
+    expect(word in why, f"refused, but the reason does not name {word}: {why or 'none'}")
     return f"refused: {why}\n{_states(party, process.pid)}"
 
 
@@ -306,11 +304,6 @@ def _states(party: Party, pid: str) -> str:
     """The states that a process went through, as its timeline has them."""
     states = [record.state for record in party.node.send(party.calls.timeline(pid)).records if record.state]
     return " > ".join(state for n, state in enumerate(states) if n == 0 or states[n - 1] != state)
-
-
-def _expect(is_met: bool, otherwise: str) -> None:
-    if not is_met:
-        raise Unexpected(otherwise)
 
 
 # --- folders, and leaving it running
@@ -365,6 +358,7 @@ def _stay(space: Space, found: Found) -> None:
     consumer, provider = (
         f"--config {shlex.quote(os.path.relpath(p.folder / CONFIG_FILE))}" for p in (space.consumer, space.provider)
     )
+    authority = f"--config {shlex.quote(os.path.relpath(space.authority.folder / CONFIG_FILE))}"
     peer = f"--peer {shlex.quote(space.provider.id)}"
     commands = (
         ("what the provider offers", f"catalog {found.address} {peer} {consumer}"),
@@ -374,6 +368,7 @@ def _stay(space: Space, found: Found) -> None:
         ),
         ("the negotiations as the provider saw them", f"negotiations {provider}"),
         ("the agreements of the consumer", f"agreements {consumer}"),
+        ("the members, as the authority sees them", f"authority participants {authority}"),
         ("every setting, explained", "config explain"),
     )
     print("\nThe nodes go on running; in another terminal, in this folder, try:\n")

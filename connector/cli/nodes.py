@@ -108,12 +108,12 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _wait_until_ready(node: Running) -> None:
-    from connector.client import participants
+    from connector.client import api_keys
 
     until = time.monotonic() + _READY_S
     while True:
         try:
-            node.client.send(participants())
+            node.client.send(api_keys())
         except Unreachable as error:
             if node.process.poll() is not None or time.monotonic() > until:
                 raise ConfigurationError(
