@@ -7,6 +7,7 @@ Source: ODRL Information Model 2.2, section 2; ODRL Vocabulary & Expression 2.2,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 PREFIXES = {name: _KNOWN[name] for name in ("odrl", "xsd", "rdf", "dct", "cc", "kontor")}
 _REPLACED_BY = "http://purl.org/dc/terms/isReplacedBy"
+_NO_IRI = re.compile(r"""[\x00-\x20<>"{}|^`\\]""")
 _TIMESTAMP = "https://w3id.org/dspace/2025/1/timestamp"
 
 
@@ -71,7 +73,7 @@ class _Writer:
         return rdf.Blank(f"p{self.count}")
 
     def say(self, node: Node, name: str, value: Term) -> None:
-        self.triples[node, name if ":" in name else ODRL + name, value] = None
+        self.triples[node, _term(name).text, value] = None
 
     def node(self, part: _Named) -> Node:
         """The node of a part of the policy: what has one name is one thing in a graph, so it may say one thing only."""
@@ -247,13 +249,20 @@ class _Writer:
 
 
 def _term(name: str) -> Iri:
-    return rdf.Iri(name if ":" in name else ODRL + name)
+    return _written(name if ":" in name else ODRL + name)
 
 
 def _identifier(name: str) -> Iri:
     if ":" not in name:
         raise PolicyError(f"`{name[:80]}` is a relative name", where="policy", mend="write the whole IRI")
-    return rdf.Iri(name)
+    return _written(name)
+
+
+def _written(iri: str) -> Iri:
+    # RDF 1.1 Turtle, section 6.5, IRIREF
+    if _NO_IRI.search(iri):
+        raise PolicyError(f"`{iri[:80]}` is no IRI", where="policy", mend="percent-encode what an IRI cannot hold")
+    return rdf.Iri(iri)
 
 
 def _value(value: Value) -> Iri | Literal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,17 @@ def read(path: Path) -> str:
         ) from fault
 
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _is_broken(tree: object) -> bool:
+    try:
+        json.dumps(tree, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def json_object(text: str, path: Path) -> dict[str, Any]:
     """The JSON object in `text`.
 
@@ -30,8 +42,10 @@ def json_object(text: str, path: Path) -> dict[str, Any]:
     """
     try:
         tree = json.loads(text)
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise PolicyError(f"this is no JSON: {fault}", where=str(path), mend="mend it, or write it as YAML") from fault
+    if _SURROGATE.search(text) and _is_broken(tree):
+        raise PolicyError("a text with half a character (a lone surrogate)", where=str(path), mend="write the whole character")
     if not isinstance(tree, dict):
         raise PolicyError("this is no JSON object", where=str(path), mend="begin it with `{`")
     return tree

@@ -74,7 +74,7 @@ def digest(policy: Policy | object, ignore: frozenset[Part] = frozenset()) -> st
 
     Raises: PolicyError when a tree is no policy.
     """
-    return "sha256:" + hashlib.sha256(canonical(policy, ignore).encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(canonical(policy, ignore).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def same(a: Policy | object, b: Policy | object, ignore: frozenset[Part] = OFFER_TO_AGREEMENT) -> bool:

@@ -75,14 +75,14 @@ class TreeReader:
         if value is None:
             return []
         if isinstance(value, dict) and len(value) == 1:
-            inner = value.get("@list", value.get("@set", _LEFT_OUT))
+            inner = _listed(value, where)
             value = value if inner is _LEFT_OUT else inner
         if not isinstance(value, list):
             return [(value, where)] if value is not None else []
         items: list[tuple[Any, str]] = []
         for number, item in enumerate(value):
             if isinstance(item, dict) and len(item) == 1 and ("@list" in item or "@set" in item):
-                inner = item.get("@list", item.get("@set"))
+                inner = _listed(item, where)
                 items += [(part, f"{where}[{number}]") for part in (inner if isinstance(inner, list) else [inner])]
             else:
                 items.append((item, f"{where}[{number}]"))
@@ -172,6 +172,14 @@ class TreeReader:
 
     def warn(self, code: str, where: str, what: str, mend: str) -> None:
         self.warnings.append(Diagnostic(code=code, severity=Severity.WARNING, where=where, what=what, mend=mend))
+
+
+def _listed(item: Mapping[str, Any], where: str) -> Any:
+    """What a list or a set holds, or a mark that the item is neither."""
+    if item.get("@list", _LEFT_OUT) in ([], None):
+        # JSON-LD 1.1, 9.7: an empty set says nothing, but an empty list is something, though nothing that a policy knows
+        raise PolicyError("an empty list", where=where, mend="leave it out, or name what belongs into it")
+    return item.get("@list", item.get("@set", _LEFT_OUT))
 
 
 def _prefixes(tree: object, where: str) -> Mapping[str, str]:
