@@ -88,7 +88,8 @@ def init(
             raise typer.BadParameter(
                 "the address that peers reach; or `--unsafe-local` to try it here", param_hint="--public-url"
             )
-        public_url = f"http://127.0.0.1:{port}"
+        # a did:web has the name of a host in it, never an IP address
+        public_url = f"http://{'127.0.0.1' if id else 'localhost'}:{port}"
     wanted = NewNode(
         name=name, id=id or did_web(public_url, name), title=title, public_url=public_url.rstrip("/"),
         port=port, operator_port=operator_port, is_local=unsafe_local,

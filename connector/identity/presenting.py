@@ -21,11 +21,12 @@ LIFE: Final = timedelta(minutes=1)
 
 
 def choose(held: Iterable[Credential], scopes: Collection[Scope], now: datetime) -> tuple[Credential, ...]:
-    """Those that a scope means and that are good now."""
+    """Those that a scope means, that are good now, and that say something: one with a bare subject makes EDC refuse the whole."""
     return tuple(
         one
         for one in held
         if one.token is not None
+        and one.claims
         and any(scope.matches(one.types, one.id) for scope in scopes)
         and (one.valid_from is None or one.valid_from <= now)
         and (one.valid_until is None or one.valid_until > now)

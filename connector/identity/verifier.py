@@ -146,7 +146,10 @@ class WalletVerifier:
         body = json.dumps(messages.query([*membership.scopes, *besides])).encode()
         answer = await self._evidence.outbound.post(url, body, headers, max_bytes=messages.ANSWER_LIMITS.max_bytes)
         if not answer.is_success:
-            words = f"the credential service answers {answer.status}"
+            # why, as it says itself: for our log alone, where the operators of both sides look for the cause
+            said = answer.body[:300].decode("utf-8", "replace")
+            shown = "".join(one if one.isprintable() else " " for one in said)
+            words = f"the credential service answers {answer.status}: {shown}"
             raise PeerAnswer(words, answer_status=answer.status, where=url)
         trust = await membership.spaces.trust(membership.trust, now)
         opened = credentials.open_(messages.read_answer(answer.body), asked=asked, trust=trust, now=now)

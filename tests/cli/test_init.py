@@ -58,7 +58,9 @@ def test_what_is_unsafe_is_asked_for(run: Run, tmp_path: Path) -> None:
     assert run("init", "acme", "--folder", tmp_path).code == 2
     assert run("init", "acme", "--unsafe-local", "--port", 9001, "--folder", tmp_path).code == 0
     settings = read(tmp_path / "kontor.toml")
-    assert settings.node.public_url == "http://127.0.0.1:9001"
+    # the participant's did:web is one that its wallet can prove itself with: it has no IP address in it
+    assert settings.node.public_url == "http://localhost:9001"
+    assert settings.participants["acme"].id == "did:web:localhost%3A9001:acme"
     assert settings.unsafe() == ("outbound.unsafe_allow_http", "outbound.unsafe_allow_loopback")
 
 

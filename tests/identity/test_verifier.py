@@ -222,6 +222,16 @@ async def test_what_may_pass_is_another_answer(space: Space, page: str, status: 
     assert await space.verifier.verify("us", space.token())
 
 
+async def test_why_a_wallet_refused_us_is_in_our_log(space: Space, caplog: pytest.LogCaptureFixture) -> None:
+    space.served.statuses[QUERY] = 403
+    space.served.pages[QUERY] = b'[{"message": "not granted",\n"type": "NotAuthorized", "path": null}]'
+    with pytest.raises(Unauthenticated) as caught:
+        await space.verifier.verify("us", space.token())
+    assert "not granted" not in str(caught.value)
+    said = caplog.records[-1].__dict__["fields"]["words"]
+    assert 'the credential service answers 403: [{"message": "not granted", "type": "NotAuthorized"' in said
+
+
 async def test_an_answer_that_is_garbage_is_no_proof(space: Space) -> None:
     for body in (b"", b"<html>", b"[]", json.dumps(messages.answer([])).encode(), json.dumps(messages.answer(["x"])).encode()):
         space.served.pages[QUERY] = body

@@ -46,26 +46,15 @@ async def joined(member: Member, issuer: Issuer) -> None:
     await member.until(standing, lambda state: state.startswith("ISSUED"))
 
 
-async def test_members_with_wallets_negotiate_and_transfer(issuer: Issuer) -> None:
-    async with space_of(issuer) as space:
-        provider, member = space.join("provider"), space.join("member")
-        offer = await provider.publish("weather", content=b"sunny", policy=GOLD)
-        await joined(provider, issuer)
-        await joined(member, issuer)
-        agreed = await member.negotiate(offer)
-        assert agreed.state == "FINALIZED"
-        assert await member.get(agreed) == b"sunny"
-        (held,) = (await member.send(member.calls.credentials())).items
-        assert (held.types, held.claims["level"], held.is_valid_now) == ([MEMBER], "gold", True)
-
-
-async def test_who_holds_nothing_gets_nothing_and_a_revoked_member_no_longer(issuer: Issuer) -> None:
+async def test_members_get_the_data_who_holds_nothing_does_not_and_a_revoked_one_no_longer(issuer: Issuer) -> None:
     # nothing shown is kept: each message is judged by what the list says now
     async with space_of(issuer, keep_presentations_s=0) as space:
         provider, member, nobody = space.join("provider"), space.join("member"), space.join("nobody")
         offer = await provider.publish("weather", content=b"sunny", policy=GOLD)
         await joined(provider, issuer)
         await joined(member, issuer)
+        (held,) = (await member.send(member.calls.credentials())).items
+        assert (held.types, held.claims["level"], held.is_valid_now) == ([MEMBER], "gold", True)
         assert (await nobody.negotiate(offer)).state == "TERMINATED"
         agreed = await member.negotiate(offer)
         transfer = await member.transfer(agreed)
