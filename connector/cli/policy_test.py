@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from connector.cli.command import command
 from connector.cli.output import Output
@@ -128,6 +127,8 @@ def _tried(name: str, path: Path | None, words: Vocabulary, *, mutate: bool) -> 
 
 
 def _trees(path: Path) -> Sequence[Any]:
+    import yaml
+
     try:
         found = yaml.safe_load(read(path))
     except yaml.YAMLError as fault:

@@ -130,16 +130,19 @@ def test_the_whole_language_maps_one_to_one(vocabulary: Vocabulary) -> None:
         {"leftOperand": "language", "operator": "eq", "rightOperand": {"@value": "de", "@language": "en"}},
         {"leftOperand": "spatial", "operator": "eq", "rightOperand": {"@id": "https://example.org/places/oslo"}},
         {"leftOperand": "version", "operator": "eq", "rightOperandReference": "https://example.org/versions/latest"},
+        # members in their order: in JSON-LD that is a list (Information Model 2.2, section 2.5.2)
         {
-            "andSequence": [
-                {"leftOperand": "event", "operator": "gt", "rightOperand": {"@id": "urn:example:opening"}},
-                {
-                    "xone": [
-                        {"leftOperand": "product", "operator": "eq", "rightOperand": {"@id": name}}
-                        for name in ("urn:a", "urn:b")
-                    ]
-                },
-            ]
+            "andSequence": {
+                "@list": [
+                    {"leftOperand": "event", "operator": "gt", "rightOperand": {"@id": "urn:example:opening"}},
+                    {
+                        "xone": [
+                            {"leftOperand": "product", "operator": "eq", "rightOperand": {"@id": name}}
+                            for name in ("urn:a", "urn:b")
+                        ]
+                    },
+                ]
+            }
         },
     ]
     assert read["duty"][0]["compensatedParty"] == ["did:web:provider.example"]

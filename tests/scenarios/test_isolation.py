@@ -10,9 +10,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from connector.api.access import NewKey
 from connector.api.agreements import Agreement
 from connector.api.negotiations import Negotiation
 from connector.api.transfers import Transfer
+from connector.client import create_api_key
 from connector.testing.dataspace import DataSpace, Member, Offer, api_key
 from connector.web.protocol import routes
 from tests.scenarios.wire import FAMILY_ERROR, Wire, example, filled, first
@@ -171,8 +173,11 @@ async def test_the_neighbours_things_are_404_on_every_operator_address(scene: Sc
     ids = {
         "assets": "urn:alpha:weather", "policies": "weather-terms", "contract-definitions": "weather",
         "negotiations": scene.negotiation.peer_pid, "agreements": scene.agreement.id, "transfers": scene.transfer.peer_pid,
-        "processes": scene.negotiation.peer_pid, "secrets": "upstream",
+        "processes": scene.negotiation.peer_pid, "secrets": "upstream", "keys": "of-alpha",
+        # nobody here has a wallet: what is not there is 404 as well
+        "credentials": "none", "credential-requests": "none",
     }  # fmt: skip
+    await scene.alpha.send(create_api_key(NewKey(name="of-alpha", role="read", participants=("alpha",))))
     await scene.alpha.send(scene.alpha.calls.put_secret("upstream", "hush"))
     async with _operator(scene, "*") as http:
         seen = 0
@@ -183,7 +188,10 @@ async def test_the_neighbours_things_are_404_on_every_operator_address(scene: Sc
             address = path.replace("{participant}", "beta").replace("{act}", "terminate")
             for name in ("{id}", "{pid}", "{name}"):
                 address = address.replace(name, str(ids[subject]))
-            answer = await http.request(method, address, json={"reason": "none of yours"} if method == "post" else None)
+            body = (
+                {"kind": "event", "event": "urn:none:of-yours"} if path.endswith("/postings") else {"reason": "none of yours"}
+            )
+            answer = await http.request(method, address, json=body if method == "post" else None)
             assert answer.status_code == 404, (method, address, answer.text)
             seen += 1
         assert seen >= 14
