@@ -215,10 +215,12 @@ def reason(answer: httpx.Response) -> Any:
 
 
 @asynccontextmanager
-async def opened(store: str = "memory:", **sections: dict[str, Any]) -> AsyncIterator[Stage]:
-    """The stage; `sections` change the node's settings."""
+async def opened(
+    store: str = "memory:", clients: list[dict[str, Any]] | None = None, **sections: dict[str, Any]
+) -> AsyncIterator[Stage]:
+    """The stage; `clients` are programs that may use the participants' token services, `sections` change the node's settings."""
     async with host() as served, host() as canary, httpx.AsyncClient(trust_env=False, timeout=30) as http:
-        membership = {"trusted_issuers": [{"id": f"{served.did}:issuer"}], "scopes": [SCOPE]}
+        membership = {"trusted_issuers": [{"id": f"{served.did}:issuer"}], "scopes": [SCOPE], "clients": clients or []}
         settings: dict[str, Any] = {
             "identity": {"membership": membership, "keep_status_lists_s": 0, "keep_presentations_s": 0},
             **sections,
