@@ -73,6 +73,15 @@ class DueAct(Shown):
     reason: str = ""
 
 
+class RefusedRequest(Shown):
+    """A request about the process whose sender could not be proven. The sender was told no more than that."""
+
+    at: datetime
+    source: str = Field(description="The machine that it came from.")
+    check: str = Field(description="The check that failed, such as `audience`, `signature`, `replay` or `revocation`.")
+    words: str
+
+
 class Timeline(Shown):
     """Everything kept about one process, oldest first."""
 
@@ -81,3 +90,6 @@ class Timeline(Shown):
     attempts: list[DeliveryAttempt]
     pending: list[PendingMessage]
     due: list[DueAct]
+    refused: list[RefusedRequest] = Field(
+        default_factory=list, description="The last requests that were refused, as far as this node remembers since its start."
+    )

@@ -145,6 +145,7 @@ def _steps(story: Timeline) -> list[tuple[str, ...]]:
         outcome = f"{try_.status}" if try_.status is not None else "no answer"
         again = "" if try_.is_final else "; it is tried again"
         lines.append((try_.at, ("delivery", f"post {try_.event}", "", f"{try_.url}: {try_.cause or outcome}{again}")))
+    lines += [(one.at, ("stranger", "refused", "", f"{one.check}: {one.words} (from {one.source})")) for one in story.refused]
     lines.sort(key=lambda line: line[0])
     shown = [(_moment(at), *cells) for at, cells in lines]
     shown += [("waits", "delivery", f"post {one.event}", "", f"{one.url}: tried {one.tries} times") for one in story.pending]

@@ -113,6 +113,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         data_plane=plane,
         access=access,
         records=records,
+        refusals=exchange.refusals,
     )
 
     def rooms() -> Iterable[APIRouter]:

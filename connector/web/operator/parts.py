@@ -17,6 +17,7 @@ from connector.controlplane.secrets import Secrets
 from connector.controlplane.transfer import Transfers
 from connector.ports.dataplane import DataPlane
 from connector.ports.store import Store
+from connector.web.refusals import Refusals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +37,4 @@ class Parts:
     data_plane: DataPlane
     access: DataAccess
     records: Records
+    refusals: Refusals

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from connector.api import agreements, catalog, negotiations, participants, processes, transfers
@@ -14,6 +14,7 @@ from connector.dsp.negotiation import Agreement, Negotiation
 from connector.dsp.process import Process
 from connector.dsp.transfer import Transfer
 from connector.ports.store import Page, Timeline
+from connector.web.refusals import Refusal
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -121,7 +122,7 @@ def _common(found: Process) -> dict[str, Any]:
     }
 
 
-def timeline(found: Process, kept: Timeline) -> processes.Timeline:
+def timeline(found: Process, kept: Timeline, refused: Sequence[Refusal] = ()) -> processes.Timeline:
     """A process and everything kept about it; of messages their outside only."""
     return processes.Timeline(
         process=process(found),
@@ -154,6 +155,7 @@ def timeline(found: Process, kept: Timeline) -> processes.Timeline:
             for p in kept.pending
         ],
         due=[processes.DueAct(at=d.at, act=d.act, state=d.state.value if d.state else None, reason=d.reason) for d in kept.due],
+        refused=[processes.RefusedRequest(at=r.at, source=r.source, check=r.check, words=r.words) for r in refused],
     )
 
 

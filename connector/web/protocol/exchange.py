@@ -18,12 +18,13 @@ from starlette.types import Receive, Scope, Send
 from connector import observe
 from connector.dsp import wire
 from connector.dsp.tables import Role
-from connector.errors import MethodNotAllowed, UnsupportedMediaType
+from connector.errors import MethodNotAllowed, Overloaded, Unauthenticated, UnsupportedMediaType
 from connector.ports.identity import Caller
 from connector.strict import Limits
 from connector.web import edge, errors
 from connector.web.callers import Callers
 from connector.web.errors import Family
+from connector.web.refusals import Refusals
 
 _MEDIA_TYPES: Final = frozenset({"application/json", "application/ld+json"})
 _FOREIGN_AT_ONCE: Final = 4
@@ -87,6 +88,7 @@ class Exchange:
 
     callers: Callers
     limits: Limits
+    refusals: Refusals = field(default_factory=Refusals)
     foreign: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_FOREIGN_AT_ONCE))
 
     async def run(self, address: Address, participant: str, id_: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,6 +106,9 @@ class Exchange:
         except ClientDisconnect:
             raise
         except Exception as fault:  # noqa: BLE001 - the door of the protocol: every fault has a body of the right type
+            if isinstance(fault, Unauthenticated | Overloaded):
+                client = scope.get("client")
+                self.refusals.note(participant, id_, fault, source=client[0] if client else "")
             verdict = errors.judge(fault)
             edge.note(scope, error_id=verdict.error_id, cause=verdict.text)
             observe.count("messages_received", kind=kind, outcome=verdict.code)
