@@ -22,7 +22,7 @@ from tests.bench.asked import Asked
 
 BENCHES = {
     "crash": "either side killed at random moments: nothing lost, doubled or seen differently",
-    "identity": "figure 18: tokens, senders proven cold and warm, replays, bombs",
+    "identity": "figure 18: tokens, senders proven cold and warm, replays, bombs, onboarding",
     "message": "figures 1 and 5: an inbound message, and reading one",
     "negotiation": "figures 2, 3 and 24: whole negotiations between two nodes",
     "store": "figure 4: durable transitions of the SQLite store",

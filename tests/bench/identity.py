@@ -3,7 +3,8 @@
 Cold: self-issued token, presentation and one credential are judged, and looked up in a status list; documents and the list, which
 the members of a space share, are at hand: what is measured is judging one more sender, not the network. Warm: the sender is known,
 each message costs one token. CPU time, both sides in turn, in this process.
-Beside it: tokens issued and verified per CPU second, 50 copies of one token at once, and a status list that is a bomb.
+Beside it: tokens issued and verified per CPU second, 50 copies of one token at once, a status list that is a bomb, and the onboarding of
+1,000 members into one authority.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from connector.outbound.client import Answer
 from connector.outbound.rules import OutboundRules, Target, vet
 from connector.storage.memory import Memory, MemoryStore
 from connector.storage.replay import MemoryReplay
-from tests.bench import figures
+from tests.bench import figures, onboarding
 from tests.bench.asked import Asked
 from tests.bench.load import on_loop
 from tests.identity.registry import registry
@@ -58,7 +59,13 @@ _RULES = OutboundRules()
 def run(asked: Asked) -> list[figures.Figure]:
     """The figures."""
     observe.configure(format_="text", level="error")
-    return [*_tokens(asked), *on_loop(lambda: _verifications(asked)), on_loop(lambda: _replays(asked)), *_bombs(asked)]
+    return [
+        *_tokens(asked),
+        *on_loop(lambda: _verifications(asked)),
+        on_loop(lambda: _replays(asked)),
+        *_bombs(asked),
+        *on_loop(lambda: onboarding.measured(asked)),
+    ]
 
 
 # --- tokens
@@ -193,7 +200,7 @@ async def _verifications(asked: Asked) -> list[figures.Figure]:
         begin = time.process_time()
         for one in messages_:
             if is_cold:
-                verifier._kept.clear()
+                verifier._known.forget()
             await verifier.verify("us", one)
         return (time.process_time() - begin) / count * 1e6
 

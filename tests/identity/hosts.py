@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from connector.outbound.rules import OutboundRules
 
 LOCAL = OutboundRules(allow_http=True, allow_loopback=True, connect_s=1.0, read_s=0.5, total_s=1.0)
+PATIENT = OutboundRules(allow_http=True, allow_loopback=True, connect_s=20, read_s=20, total_s=30)
+"""For whoever does not test the limits: a slow machine is no silent host."""
 
 
 @dataclass

@@ -20,7 +20,7 @@ from connector.identity.did import Relationship
 from connector.identity.examination import Examiner, _clock
 from connector.outbound.client import Answer, OutboundClient
 from connector.testing.clock import MovedClock
-from tests.identity.hosts import LOCAL, Host, host
+from tests.identity.hosts import PATIENT, Host, host
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ALL = [Relationship.INVOCATION, Relationship.AUTHENTICATION]
@@ -58,7 +58,7 @@ class Scene:
 
 @pytest_asyncio.fixture
 async def scene() -> AsyncIterator[Scene]:
-    async with host() as at, OutboundClient(LOCAL) as outbound:
+    async with host() as at, OutboundClient(PATIENT) as outbound:
         found = Scene(at, Examiner(outbound=outbound, clock=MovedClock(NOW), unsafe_http=True, unsafe_local=True))
         found.publish(*ALL)
         yield found

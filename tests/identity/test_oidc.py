@@ -18,7 +18,7 @@ from connector.outbound.client import OutboundClient
 from connector.ports.operators import OperatorRole
 from connector.settings import Oidc
 from connector.testing.clock import MovedClock
-from tests.identity.hosts import LOCAL, Host, host
+from tests.identity.hosts import PATIENT, Host, host
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT = int(NOW.timestamp())
@@ -59,7 +59,7 @@ def publish(at: Host, *keys: jose.SigningKey, **metadata: Any) -> None:
 
 @pytest_asyncio.fixture
 async def provider() -> AsyncIterator[Provider]:
-    async with host() as at, OutboundClient(LOCAL) as outbound:
+    async with host() as at, OutboundClient(PATIENT) as outbound:
         publish(at, KEY)
         yield Provider(at, OidcOperators(settings(at), outbound, MovedClock(NOW)))
 
@@ -207,7 +207,7 @@ async def test_metadata_that_is_not_the_providers_own_leads_nowhere(provider: Pr
 
 
 async def test_audiences_may_be_shared_where_the_settings_say_so(provider: Provider) -> None:
-    async with OutboundClient(LOCAL) as outbound:
+    async with OutboundClient(PATIENT) as outbound:
         shared = OidcOperators(settings(provider.at, is_audience_shared=True), outbound, MovedClock(NOW))
         assert (await shared.operator(provider.token(aud=["account", "kontor"]))).name == "anna"
         with pytest.raises(Unproven):

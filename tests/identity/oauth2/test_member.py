@@ -24,7 +24,7 @@ from connector.outbound.client import OutboundClient
 from connector.settings.oauth2 import OAuth2Membership
 from connector.storage import open_store
 from connector.testing.clock import MovedClock
-from tests.identity.hosts import LOCAL, Host, host
+from tests.identity.hosts import PATIENT, Host, host
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT = int(NOW.timestamp())
@@ -69,7 +69,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene_with(**changes: Any) -> AsyncIterator[Scene]:
-    async with host() as at, OutboundClient(LOCAL) as outbound:
+    async with host() as at, OutboundClient(PATIENT) as outbound:
         base = f"{at.url}{REALM}"
         at.pages[f"{REALM}/.well-known/openid-configuration"] = json.dumps(
             {

@@ -25,7 +25,7 @@ from connector.identity.resolver import Resolver, ResolverRules
 from connector.outbound.client import OutboundClient
 from connector.storage import open_store
 from connector.testing.clock import MovedClock
-from tests.identity.hosts import LOCAL, Host, host
+from tests.identity.hosts import PATIENT, Host, host
 from tests.identity.oauth2.conftest import ISSUER, NOW
 
 
@@ -65,7 +65,7 @@ class Space:
 
 @pytest_asyncio.fixture
 async def space() -> AsyncIterator[Space]:
-    async with host() as at, OutboundClient(LOCAL) as outbound:
+    async with host() as at, OutboundClient(PATIENT) as outbound:
         clock, ids = MovedClock(NOW), itertools.count()
         store = open_store("memory:", node="n", lease_s=30)
         await store.open()
