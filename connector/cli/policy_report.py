@@ -60,6 +60,7 @@ class Writer:
         self.rdf = rdf
         self.triples: list[rdf.Triple] = []
         self.count = 0
+        self.is_asked = report.request is not None
         now = report.created.isoformat()
         self.now = now
         # the time as the state spells it, unless the question was about another one
@@ -102,7 +103,7 @@ class Writer:
         node = self.node(report.kind)
         self.tell(node, "attemptState", "Attempted")
         self.say(node, f"{REPORT}rule", self.named(report.rule.uid))
-        if report.asked is not None:
+        if report.asked is not None or self.is_asked:
             self.say(node, f"{REPORT}ruleRequest", self.named(report.asked))
         for premise in report.premises:
             self.say(node, f"{REPORT}premiseReport", self.premise(premise))

@@ -115,7 +115,13 @@ def _decided(
     missing: tuple[Missing, ...] = ()
     if is_full or outcome.effect is not Effect.PERMIT:
         where = outcome.rule.atomic.rule.where if outcome.rule else ""
-        reasons, missing = tracing.explained(compiled, frame, candidates, outcome.conflict, where, is_full=is_full)
+
+        def is_in_the_way(duty: CompiledDuty) -> bool:
+            return _is_blocking(duty, frame, duty_mode)
+
+        reasons, missing = tracing.explained(
+            compiled, frame, candidates, outcome.conflict, where, is_in_the_way, is_full=is_full
+        )
     goes_along = reasons or outcome.is_soft or not compiled.is_plain or (outcome.rule is not None and outcome.rule.duties)
     return Decision(
         effect=outcome.effect,

@@ -7,8 +7,10 @@ Source: ODRL Formal Semantics (draft), "Evaluation Report".
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from connector.odrl.closures import Frame
-from connector.odrl.compile import Compiled, CompiledRule
+from connector.odrl.compile import Compiled, CompiledDuty, CompiledRule
 from connector.odrl.premises import Atom, Group, Tree, parts
 from connector.odrl.truth import (
     Code,
@@ -47,10 +49,12 @@ def explained(
     candidates: tuple[CompiledRule, ...],
     conflict: Code | None,
     decisive: str,
+    blocks: Callable[[CompiledDuty], bool],
     *,
     is_full: bool,
 ) -> tuple[tuple[Reason, ...], tuple[Missing, ...]]:
-    """The reasons of a decision and what is missing; `decisive` is the path of the rule that grants or refuses, if one does.
+    """The reasons of a decision and what is missing; `decisive` is the path of the rule that grants or refuses, if one does,
+    and `blocks` says of a condition whether it keeps its permission from granting.
 
     Unless `is_full`, a long list of times is told as one reason.
     """
@@ -65,7 +69,7 @@ def explained(
         )
     for rule in candidates[:_MOST_RULES]:
         truth = rule.test(frame)
-        reasons += _rule_reasons(rule, truth, frame, is_full)
+        reasons += _rule_reasons(rule, truth, frame, blocks, is_full)
         for unknown in _doubts(rule, frame) if truth is not True or not rule.is_flat else ():
             if unknown.needs and not unknown.is_soft:
                 missing.setdefault(unknown.needs, _missing(unknown, compiled.vocabulary))
@@ -111,7 +115,9 @@ def _near_misses(compiled: Compiled, frame: Frame) -> list[Reason]:
     return reasons
 
 
-def _rule_reasons(rule: CompiledRule, truth: Truth, frame: Frame, is_full: bool) -> list[Reason]:
+def _rule_reasons(
+    rule: CompiledRule, truth: Truth, frame: Frame, blocks: Callable[[CompiledDuty], bool], is_full: bool
+) -> list[Reason]:
     where = rule.atomic.rule.where
     applies = truth is True or (isinstance(truth, Unknown) and truth.is_soft is rule.is_permission)
     code = truth.code if isinstance(truth, Unknown) else Code.UNSATISFIED
@@ -134,10 +140,11 @@ def _rule_reasons(rule: CompiledRule, truth: Truth, frame: Frame, is_full: bool)
         if duty.test(frame) is False:
             continue
         state = frame.world.duties.get(duty.key, DutyState.PENDING)
+        code = Code.DUTY_OPEN if state is DutyState.PENDING or blocks(duty) else Code.SATISFIED
         reasons.append(
             Reason(
-                code={DutyState.PENDING: Code.DUTY_OPEN, DutyState.VIOLATED: Code.DUTY_VIOLATED}.get(state, Code.SATISFIED),
-                state=State.SATISFIED if state in (DutyState.FULFILLED, DutyState.WAIVED) else State.UNSATISFIED,
+                code=Code.DUTY_VIOLATED if state is DutyState.VIOLATED else code,
+                state=State.UNSATISFIED if blocks(duty) else State.SATISFIED,
                 where=duty.duty.where,
                 rule=where,
                 part="duty",
