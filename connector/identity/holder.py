@@ -17,6 +17,7 @@ from connector import observe
 from connector.errors import BeyondGrant, ConfigurationError, KontorError, NotFound, NotSupported, Unproven
 from connector.identity import messages, presenting, tokens
 from connector.identity.formats import Credential, Model
+from connector.identity.remote import Remote
 from connector.identity.scopes import ALIASES, By, covered, parse_all
 from connector.identity.senders import Senders, refusal
 from connector.jose import PublicKey, SigningKey
@@ -54,6 +55,8 @@ class Wallet:
 
 Wallets = Callable[[str], Awaitable[Wallet | None]]
 """The wallet of a participant of this node, None for who has none."""
+Remotes = Callable[[str], Awaitable[tuple[Remote, tuple[str, ...]] | None]]
+"""The wallet elsewhere of a participant, and what its peers may ask there; None for who has none."""
 Claims = Callable[[str, str], Awaitable[Mapping[str, Any]]]
 """What a participant of ours knows of a peer."""
 
@@ -68,31 +71,41 @@ class WalletTokens:
         clock: Clock,
         new_id: Callable[[], str],
         known: Claims | None = None,
+        remote: Remotes | None = None,
     ) -> None:
         self._wallets = wallets
         self._clock = clock
         self._new_id = new_id
         self._known = known
+        self._remote = remote
 
     async def authorization(self, participant: str, peer: str, address: str) -> str | None:
         """`Bearer` and a token for `peer` alone, holding an access token for what every peer may ask us for.
 
         Raises: ConfigurationError when `participant` has no wallet, or `peer` is no DID, which the token must name.
         """
+        elsewhere = await self._remote(participant) if self._remote is not None else None
+        if elsewhere is not None:
+            return f"Bearer {await elsewhere[0].issue(_did(peer), scopes=elsewhere[1])}"
         wallet = await self._wallets(participant)
         if wallet is None:
             mend = "give it an identity"
             raise ConfigurationError(
                 f"participant `{participant}` has no wallet", where=f"participants.{participant}", mend=mend
             )
-        if not peer.startswith("did:"):
-            mend = "name the peer by its DID, as the other participants of the space do"
-            raise ConfigurationError(f"`{peer}` is no DID, and its credentials could not be asked for", where="peer", mend=mend)
-        return f"Bearer {issued(wallet, peer, wallet.grants, now=self._clock.now(), new_id=self._new_id)}"
+        return f"Bearer {issued(wallet, _did(peer), wallet.grants, now=self._clock.now(), new_id=self._new_id)}"
 
     async def claims_of(self, participant: str, peer: str) -> Mapping[str, Any]:
         """What the verifier has proven of `peer`, as far as it still holds; nothing otherwise."""
         return await self._known(participant, peer) if self._known is not None else _NOTHING
+
+
+def _did(peer: str) -> str:
+    """`peer`, which a token must name. Raises: ConfigurationError when it is no DID."""
+    if not peer.startswith("did:"):
+        mend = "name the peer by its DID, as the other participants of the space do"
+        raise ConfigurationError(f"`{peer}` is no DID, and its credentials could not be asked for", where="peer", mend=mend)
+    return peer
 
 
 def issued(wallet: Wallet, receiver: str, scopes: Sequence[str], *, now: datetime, new_id: Callable[[], str]) -> str:

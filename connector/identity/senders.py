@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from connector import observe
-from connector.errors import KontorError, Overloaded, Unauthenticated, Unproven
+from connector.errors import ConfigurationError, KontorError, Overloaded, Unauthenticated, Unproven
 from connector.identity import profiles, tokens
 from connector.identity.did import Document
 from connector.identity.evidence import is_passing
@@ -33,7 +33,8 @@ def refusal(participant: str, fault: KontorError | TimeoutError, mend: str) -> K
     check = fault.check if isinstance(fault, Unproven) else "unreachable"
     words = fault.words if isinstance(fault, Unproven) else str(fault) or "it took too long"
     observe.warning("identity.refused", participant=participant, check=check, words=words)
-    if isinstance(fault, TimeoutError) or is_passing(fault) or fault.status == Overloaded.status:
+    # what is wrong with our own configuration is no fault of the sender's, and may be mended
+    if isinstance(fault, TimeoutError | ConfigurationError) or is_passing(fault) or fault.status == Overloaded.status:
         return Overloaded("the sender cannot be proven at the moment", mend="try again later")
     return Unauthenticated("no valid token", where="Authorization", mend=mend)
 

@@ -27,6 +27,7 @@ from connector.identity.credentials import Asked, Failure, Proven, Trust
 from connector.identity.did import Document
 from connector.identity.evidence import EvidenceSource
 from connector.identity.known import Known
+from connector.identity.remote import Remote
 from connector.identity.scopes import ALIASES, By, parse_all
 from connector.identity.senders import LOOK_AGAIN, Senders, refusal
 from connector.jose import SigningKey, Token
@@ -39,8 +40,8 @@ class Membership:
     """How one of our participants proves others."""
 
     did: str
-    key: SigningKey
-    """Signs what we ask credential services with."""
+    key: SigningKey | Remote
+    """Signs what we ask credential services with: a key of ours, or the wallet that somebody else runs for it."""
     scopes: tuple[str, ...]
     """What every sender must hold, as the space spells it."""
     trust: Trust
@@ -133,14 +134,13 @@ class WalletVerifier:
     async def _ask(self, membership: Membership, asked: Asked, document: Document, token: Token, now: datetime) -> Proven:
         holder = document.id
         url = messages.query_address(document.endpoint("CredentialService"))
-        ours = tokens.self_issued(
-            membership.key,
-            sender=membership.did,
-            receiver=holder,
-            now=now,
-            jti=self._new_id(),
-            token=str(token.claims["token"]),
-        )
+        theirs = str(token.claims["token"])
+        if isinstance(membership.key, Remote):
+            ours = await membership.key.issue(holder, token=theirs)
+        else:
+            ours = tokens.self_issued(
+                membership.key, sender=membership.did, receiver=holder, now=now, jti=self._new_id(), token=theirs
+            )
         headers = {"Authorization": f"Bearer {ours}", "Content-Type": "application/json", "Accept": "application/json"}
         besides = [one.text for ways in asked.instead.values() for one in ways]
         body = json.dumps(messages.query([*membership.scopes, *besides])).encode()

@@ -22,8 +22,11 @@ from connector.identity.formats import Model
 from connector.identity.held import Held
 from connector.identity.holder import Wallet
 from connector.identity.keys import Keys, Purpose
+from connector.identity.remote import Remote
 from connector.identity.scopes import ALIASES, By
 from connector.identity.verifier import Membership
+from connector.jose import SigningKey
+from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 
 Part = tuple[str, configured.Membership]
@@ -39,7 +42,8 @@ class _Kept:
     part: Part
     revision: int
     until: datetime | None
-    wallet: Wallet
+    wallet: Wallet | None
+    """None where somebody else runs it."""
     membership: Membership
 
 
@@ -56,9 +60,11 @@ class Wallets:
         clock: Clock,
         services: Callable[[str], Mapping[str, str]],
         spaces: Callable[[str, configured.Membership], Awaitable[Spaces]],
+        upstreams: OutboundClient,
     ) -> None:
         """`part` tells who takes part, None for who does not; `revision` grows when something of the participant's is written;
-        `services` are those of its DID document, by type; `spaces` are those that it takes part in."""
+        `services` are those of its DID document, by type; `spaces` are those that it takes part in; `upstreams` is the way to
+        wallets that somebody else runs."""
         self._part = part
         self._revision = revision
         self._keys = keys
@@ -66,6 +72,7 @@ class Wallets:
         self._clock = clock
         self._services = services
         self._spaces = spaces
+        self._upstreams = upstreams
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._loading: dict[str, asyncio.Lock] = {}
 
@@ -86,10 +93,17 @@ class Wallets:
         kept = await self._current(participant)
         return kept.membership if kept is not None else None
 
+    async def remote(self, participant: str) -> tuple[Remote, tuple[str, ...]] | None:
+        """The wallet that somebody else runs for `participant`, and what its peers may ask there; None where it is here."""
+        part = await self._part(participant)
+        if part is None or part[1].remote is None:
+            return None
+        return Remote(settings=part[1].remote, outbound=self._upstreams), part[1].grants or part[1].scopes
+
     async def document(self, participant: str) -> dict[str, Any] | None:
-        """The DID document of `participant`; None when it has no wallet."""
+        """The DID document of `participant`; None when it has no wallet, or one elsewhere."""
         kept = await self._current(participant)
-        if kept is None:
+        if kept is None or kept.wallet is None:
             return None
         return dids.write(kept.wallet.did, await self._keys.published(participant), self._services(participant))
 
@@ -115,14 +129,29 @@ class Wallets:
 
     async def _load(self, participant: str, part: Part) -> _Kept:
         did, said = part
-        await self._keys.ensure(participant, did, PURPOSES)
+        if said.remote is None:
+            await self._keys.ensure(participant, did, PURPOSES)
         # before what it is compared with later: what is written meanwhile makes it load again
         revision = await self._revision(participant)
-        token = await self._keys.signing(participant, Purpose.TOKEN)
         aliases = {**ALIASES, **{name: By(by) for name, by in said.aliases.items()}}
-        wallet = Wallet(
+        wallet: Wallet | None = None
+        key: SigningKey | Remote
+        if said.remote is None:
+            wallet = await self._opened(participant, part, aliases)
+            key = wallet.token_key
+        else:
+            key = Remote(settings=said.remote, outbound=self._upstreams)
+        spaces = await self._spaces(participant, said)
+        membership = Membership(did=did, key=key, scopes=said.scopes, trust=trust_of(said), aliases=aliases, spaces=spaces)
+        until = await self._keys.changes(participant)
+        return _Kept(part=part, revision=revision, until=until, wallet=wallet, membership=membership)
+
+    async def _opened(self, participant: str, part: Part, aliases: Mapping[str, By]) -> Wallet:
+        """The wallet of `participant`, with its keys and what it holds."""
+        did, said = part
+        return Wallet(
             did=did,
-            token_key=token,
+            token_key=await self._keys.signing(participant, Purpose.TOKEN),
             presentation_key=await self._keys.signing(participant, Purpose.PRESENTATION),
             access_key=await self._keys.signing(participant, Purpose.ACCESS),
             former_access_keys=await self._keys.proving(participant, Purpose.ACCESS),
@@ -132,10 +161,6 @@ class Wallets:
             models=tuple(_MODELS[name] for name in said.profiles),
             refuses_beyond_grant=said.beyond_grant == "refuse",
         )
-        spaces = await self._spaces(participant, said)
-        membership = Membership(did=did, key=token, scopes=said.scopes, trust=trust_of(said), aliases=aliases, spaces=spaces)
-        until = await self._keys.changes(participant)
-        return _Kept(part=part, revision=revision, until=until, wallet=wallet, membership=membership)
 
 
 def trust_of(said: configured.Membership) -> Trust:

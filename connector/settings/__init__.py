@@ -12,7 +12,7 @@ reading       from the file, with errors that name file, line, setting and mend
 """
 
 from connector.settings.authority import Authority, IssuedCredential, OtherIssuer
-from connector.settings.identity import Identity, Membership, TrustedIssuer, Vault, WalletClient
+from connector.settings.identity import Identity, Membership, RemoteWallet, TrustedIssuer, Vault, WalletClient
 from connector.settings.node import Data, Delivery, Listener, Node, Outbound, Public, StoreSettings
 from connector.settings.oauth2 import OAuth2Client, OAuth2Membership, OAuth2Provider
 from connector.settings.operator import ApiKey, Oidc, OidcGrant, Operator
@@ -40,6 +40,7 @@ __all__ = [
     "Outbound",
     "Participant",
     "Public",
+    "RemoteWallet",
     "Rule",
     "Settings",
     "StaticPeer",

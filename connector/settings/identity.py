@@ -37,6 +37,17 @@ class WalletClient(Section):
     scopes: tuple[str, ...] = Field((), description="The scopes that it may grant; empty: those of `grants`.")
 
 
+class RemoteWallet(Section):
+    """A wallet that somebody else runs for a participant, such as an IdentityHub: its tokens come from there."""
+
+    token_url: str = Field(
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="Address of its token service, such as `https://wallet.example.org/api/sts/token`.",
+    )
+    client_id: str = Field(min_length=1, max_length=512, description="What we are called there; often the participant's DID.")
+    client_secret: Secret = Field(repr=False, description="The secret that we were given there.")
+
+
 class Membership(Section):
     """The part that a participant takes in a data space with wallets."""
 
@@ -64,6 +75,9 @@ class Membership(Section):
     )
     spaces: tuple[str, ...] = Field(
         (), description="Spaces that it takes part in besides those it has joined, by the ids of `identity.trust_frameworks`."
+    )
+    remote: RemoteWallet | None = Field(
+        None, description="The wallet of the participant, where it is not this node's: no keys and credentials are kept here."
     )
     clients: tuple[WalletClient, ...] = Field((), description="Programs that may use the participant's token service.")
 

@@ -15,13 +15,17 @@ from typing import Any
 
 import pytest
 
-from connector.errors import BadMessage, Unproven
+from connector.errors import BadMessage, ConfigurationError, Unproven
 from connector.identity import credentials, messages, profiles, status, tokens
 from connector.identity import did as dids
 from connector.identity.credentials import Failure, Proven
 from connector.identity.did import Relationship
 from connector.identity.formats import Model, read_credential
+from connector.identity.remote import Remote
 from connector.identity.scopes import covered, parse, parse_all
+from connector.outbound.client import OutboundClient
+from connector.settings import RemoteWallet
+from tests.identity.hosts import LOCAL, host
 
 Json = dict[str, Any]
 CONSUMER, PROVIDER = "did:web:localhost%3A37113:consumer", "did:web:localhost%3A37113:provider"
@@ -214,6 +218,39 @@ def test_every_answer_of_a_wallet_is_read(official: pathlib.Path) -> None:
     assert messages.answer(["x"]) == {
         "@context": ["https://w3id.org/dspace-dcp/v1.0/dcp.jsonld"], "type": "PresentationResponseMessage", "presentation": ["x"],
     }  # fmt: skip
+
+
+async def test_the_recorded_token_service_is_asked_as_their_connector_asks_it(
+    official: pathlib.Path, exchanges: dict[str, Json]
+) -> None:
+    # 11: one request with these members, escaped once more; 13: errors as OAuth has them
+    recorded = [one for name, one in exchanges.items() if one["to"] == "sts"]
+    async with host() as served, OutboundClient(LOCAL) as client:
+        sent: list[bytes] = []
+        answer = recorded[0]
+
+        def page(_head: str, form: bytes) -> bytes:
+            sent.append(form)
+            return body(answer["response"])
+
+        served.pages["/sts/token"] = page
+        for answer in recorded:
+            form = answer["request_form"]
+            settings = RemoteWallet(
+                token_url=f"{served.url}/sts/token", client_id=form["client_id"], client_secret=form["client_secret"]
+            )
+            remote = Remote(settings=settings, outbound=client)
+            scopes = form.get("bearer_access_scope", "").split()
+            issued = await remote.issue(form["audience"], scopes=scopes, token=form.get("token"))
+            assert issued == answer["response"]["access_token"]
+            assert sorted(sent[-1].split(b"&")) == sorted(answer["request"].encode().split(b"&"))
+        for name, answer in loaded(official, "wallet/sts-*.json").items():
+            served.statuses["/sts/token"] = answer["status"]
+            if answer["status"] == 200:
+                assert await remote.issue("did:web:x.example", scopes=["a:b"]) == answer["response"]["access_token"], name
+            else:
+                with pytest.raises(ConfigurationError, match=answer["response"]["error"]):
+                    await remote.issue("did:web:x.example", scopes=["a:b"])
 
 
 def test_scopes_are_read_in_their_spelling_and_ours() -> None:

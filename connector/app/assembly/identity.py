@@ -145,13 +145,14 @@ class WalletParts:
             clock=clock,
             services=lambda name: _services(ground, name),
             spaces=spaces,
+            upstreams=ground.upstreams,
         )
         keep = timedelta(seconds=said.keep_presentations_s)
         known = Known(store, seal, evidence, keep=keep, keep_judgement=min(keep, timedelta(seconds=said.keep_status_lists_s)))
         verifier = WalletVerifier(
             wallets.membership, evidence=evidence, senders=senders, known=known, clock=clock, new_id=_new_id
         )
-        tokens = WalletTokens(wallets.wallet, clock=clock, new_id=_new_id, known=verifier.known)
+        tokens = WalletTokens(wallets.wallet, clock=clock, new_id=_new_id, known=verifier.known, remote=wallets.remote)
         joining = Joining(
             store=store,
             wallets=wallets.wallet,

@@ -69,7 +69,10 @@ def routes(parts: IdentityParts) -> APIRouter:
     async def get_did_document(participant: Participant) -> Tree:
         """The participant's DID document, to be published where its DID says when that is not this node."""
         await parts.did(participant)
-        found: Tree = await (await parts.opened()).wallets.document(participant)
+        found: Tree | None = await (await parts.opened()).wallets.document(participant)
+        if found is None:
+            mend = "see the wallet that `identity.remote` names"
+            raise NotFound("the document is kept where the wallet is", where=participant, mend=mend)
         return found
 
     @router.get("/keys")
