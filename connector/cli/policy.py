@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connector.cli import policy_compare, policy_test
+from connector.cli import policy_compare, policy_convert, policy_test
 from connector.cli.command import command
 from connector.cli.output import Output
 from connector.cli.policy_conformance import conformance
+from connector.cli.texts import moment
+from connector.errors import PolicyError
 
 if TYPE_CHECKING:
     from connector.cli.policy_request import Asking
@@ -47,6 +49,7 @@ def register(app: typer.Typer) -> None:
     command(group, "conformance", conformance, example="kontor policy conformance odrl-tests")
     policy_compare.register(group)
     policy_test.register(group)
+    policy_convert.register(group)
     app.add_typer(group, name="policy")
 
 
@@ -166,9 +169,9 @@ def _world(asking: Asking, state: State | None, claims: list[str], at: str | Non
     world = state.about(one.request for one in asking.rules) if state is not None else World(now=datetime.now(UTC))
     return replace(
         world,
-        now=_moment(stated, "--at") if stated else world.now,
+        now=_stated(stated) if stated else world.now,
         claims=attested,
-        agreed_at=_moment(agreed, "agreed_at") if agreed else None,
+        agreed_at=moment(agreed, "agreed_at") if agreed else None,
     )
 
 
@@ -176,12 +179,11 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _moment(text: str, where: str) -> datetime:
+def _stated(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError) as fault:
-        raise typer.BadParameter(f"`{text}` is no moment; write it as 2027-01-31T12:00:00Z", param_hint=where) from fault
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment(text, "--at")
+    except PolicyError as fault:
+        raise typer.BadParameter(f"{fault.what}; {fault.mend}", param_hint="--at") from fault
 
 
 def _premises(decision: Decision) -> Iterator[str]:

@@ -17,6 +17,7 @@ from connector.errors import ConfigurationError
 if TYPE_CHECKING:
     from connector.odrl.model import Policy
     from connector.odrl.profile import Profile
+    from connector.odrl.tds import Dictionary
     from connector.odrl.vocabulary import Vocabulary
 
 _GRAPHS = (".ttl", ".turtle", ".nt")
@@ -66,6 +67,15 @@ def profile(named: str, words: Vocabulary) -> Profile:
     return loaded(json_object(read(path), path), words)
 
 
+def contract_dictionary(words: Vocabulary) -> Dictionary:
+    """The names and codes of digital contracts."""
+    from connector.odrl import tds
+    from connector.packaged import vocab_file
+
+    path = vocab_file("profiles/tds.json")
+    return tds.load(json_object(read(path), path), words)
+
+
 def load(named: str) -> Loaded:
     """The policy in the file `named`, or of that name in the library.
 
@@ -89,6 +99,12 @@ def load(named: str) -> Loaded:
         policy = yamlfmt.read(text, vocabulary(), str(path))
         return Loaded(name=path.stem, policy=policy, tree=_tree(policy))
     tree = json_object(text, path)
+    if "contractId" in tree:
+        # a digital contract of the trusted data space
+        from connector.odrl import tds
+
+        policy = tds.read(tree, contract_dictionary(vocabulary()), str(path))
+        return Loaded(name=path.stem, policy=policy, tree=_tree(policy))
     family = policy_in(path)
     return Loaded(name=path.stem, policy=family.policy, tree=tree, parents=family.parents)
 

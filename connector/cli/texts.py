@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +51,35 @@ def json_object(text: str, path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise PolicyError("this is no JSON object", where=str(path), mend="begin it with `{`")
     return tree
+
+
+def json_objects(text: str, path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """The JSON objects in `text`, each with its place: one a line, or those of one array, or of `items` as the operator API lists.
+
+    Raises: PolicyError when one is none.
+    """
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.strip():
+                yield json_object(line, Path(f"{path}:{number}")), f"{path}:{number}"
+        return
+    items = whole.get("items", [whole]) if isinstance(whole, dict) else whole
+    for number, item in enumerate(items if isinstance(items, list) else [items], start=1):
+        where = f"{path} entry {number}"
+        if not isinstance(item, dict):
+            raise PolicyError("this is no JSON object", where=where, mend="write one object a line")
+        yield item, where
+
+
+def moment(text: object, where: str) -> datetime:
+    """The moment that a text of the operator spells; without a zone it is universal time.
+
+    Raises: PolicyError when it is none.
+    """
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError as fault:
+        raise PolicyError(f"`{str(text)[:40]}` is no moment", where=where, mend="write it as 2027-01-31T12:00:00Z") from fault
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

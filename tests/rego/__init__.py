@@ -1,0 +1,1 @@
+"""Exported Rego, tried by an engine of that language."""
