@@ -108,16 +108,28 @@ def vet_providers(settings: Settings) -> None:
             )
 
 
-def known_vocabulary() -> Vocabulary:
+def known_vocabulary(profiles: tuple[Path, ...] = (), names: tuple[str, ...] = ()) -> Vocabulary:
+    """What the words of policies mean: ODRL, the profiles that ship with the product, `profiles` of the operator, and the
+    functions behind the entry points `names`.
+
+    Raises: ConfigurationError when a profile or an entry point is not there, or means nothing.
+    """
     import orjson
 
+    from connector import plugins
     from connector.odrl import vocabulary
     from connector.packaged import folder
 
     root = folder("vocab")
-    profiles = sorted((root / "profiles").glob("*.json"))
-    read = [orjson.loads(path.read_bytes()) for path in (root / "odrl.json", *profiles)]
-    return vocabulary.load(read[0], *read[1:])
+    shipped = sorted((root / "profiles").glob("*.json"))
+    read = [orjson.loads(path.read_bytes()) for path in (root / "odrl.json", *shipped)]
+    for path in profiles:
+        try:
+            read.append(orjson.loads(path.read_bytes()))
+        except (OSError, ValueError) as fault:
+            mend = "name a JSON file as those in `vocab/profiles`"
+            raise ConfigurationError(f"the profile cannot be read: {fault}", where=f"profiles, {path}", mend=mend) from fault
+    return vocabulary.load(read[0], *read[1:], functions=plugins.load(names)[plugins.OPERANDS])
 
 
 def secrets_key(settings: Settings) -> bytes:

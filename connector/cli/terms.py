@@ -5,8 +5,8 @@ What lives here: finding and opening the file. What its words mean is the policy
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from connector.odrl.vocabulary import Vocabulary
 
 _GRAPHS = (".ttl", ".turtle", ".nt")
+OWN: ContextVar[Path | None] = ContextVar("kontor.policy.config", default=None)
+"""The configuration whose profiles and entry points count besides what ships with the product; each command line sets it."""
 _SUFFIXES = (".yaml", ".yml", ".json", ".jsonld", *_GRAPHS)
 
 
@@ -43,12 +45,25 @@ def is_file(named: str) -> bool:
 
 
 def vocabulary() -> Vocabulary:
-    """What the words of policies mean: ODRL and the profiles that ship with the product."""
+    """What the words of policies mean: ODRL, the profiles that ship with the product, and those of the configuration that
+    `kontor policy --config` names.
+
+    Raises: ConfigurationError when a profile or an entry point of it is not there, or means nothing.
+    """
+    from connector import plugins
     from connector.odrl.vocabulary import load as loaded
     from connector.packaged import folder, vocab_file
 
-    profiles = sorted((folder("vocab") / "profiles").glob("*.json"))
-    return loaded(*(json.loads(path.read_text(encoding="utf-8")) for path in (vocab_file("odrl.json"), *profiles)))
+    own = OWN.get()
+    paths = [vocab_file("odrl.json"), *sorted((folder("vocab") / "profiles").glob("*.json"))]
+    names: tuple[str, ...] = ()
+    if own is not None:
+        from connector.settings import read as configured
+
+        settings = configured(own)
+        paths += settings.profiles
+        names = settings.plugins
+    return loaded(*(json_object(read(path), path) for path in paths), functions=plugins.load(names)[plugins.OPERANDS])
 
 
 def profile(named: str, words: Vocabulary) -> Profile:

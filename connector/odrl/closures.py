@@ -206,6 +206,9 @@ def _look(source: Source, operand: Operand) -> Callable[[Frame], object]:
         return lambda frame: frame.now
     if source.kind is SourceKind.PARTY:
         return lambda frame: frame.request.party
+    if source.compute is not None:
+        compute = source.compute
+        return lambda frame: compute(frame.request, frame.world)
     if source.kind is SourceKind.CLAIM:
         claim, proven = source.name, _property_reader(operand, is_party=True)
 

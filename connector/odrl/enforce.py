@@ -170,6 +170,7 @@ _SOURCES = {
     SourceKind.PARTY: "who asks",
     SourceKind.CLAIM: "what is attested about who asks",
     SourceKind.LEDGER: "the record of use",
+    SourceKind.COMPUTED: "a part that the settings name",
 }
 
 

@@ -9,7 +9,7 @@ Policies are kept, compared for equality and sent as they were written; what is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +34,7 @@ from connector.odrl.vocabulary import Vocabulary
 
 def standing(policy: Policy, vocabulary: Vocabulary) -> Policy:
     """The policy with each constraint in place that another one stands for; the policy itself when there is none."""
-    if not any(operand.stands_for for operand in vocabulary.operands.values()):
+    if vocabulary.standing.isdisjoint(_lefts(policy)):
         return policy
     reading = _Reading(vocabulary)
     changed = replace(
@@ -44,6 +44,31 @@ def standing(policy: Policy, vocabulary: Vocabulary) -> Policy:
         obligations=tuple(map(reading.duty, policy.obligations)),
     )
     return changed if reading.is_changed else policy
+
+
+def _lefts(policy: Policy) -> Iterator[str]:
+    """The left operands of all conditions and refinements of actions."""
+    waiting: list[Rule] = [*policy.permissions, *policy.prohibitions, *policy.obligations]
+    while waiting:
+        rule = waiting.pop()
+        yield from _leaves(rule.constraints)
+        for action in rule.actions:
+            yield from _leaves(action.refinements)
+        waiting += (
+            rule.duties
+            if isinstance(rule, Permission)
+            else rule.remedies
+            if isinstance(rule, Prohibition)
+            else rule.consequences
+        )
+
+
+def _leaves(constraints: tuple[AnyConstraint, ...]) -> Iterator[str]:
+    for one in constraints:
+        if isinstance(one, LogicalConstraint):
+            yield from _leaves(one.members)
+        else:
+            yield one.left
 
 
 class _Reading:

@@ -5,7 +5,8 @@ A vocabulary is made by `load` from parsed data: the file `vocab/odrl.json` (ODR
 
     operands.<IRI>: label, text{language}, aliases[], exact, value (a `ValueType`), operators[], unit, range[low, high],
                     list (name of a code list) or values[], closed (values outside the list are errors), many,
-                    source[] (clock | request | request:NAME | party | claim:NAME | ledger), stages[], legal_only, relative,
+                    source[] (clock | request | request:NAME | party | claim:NAME | ledger | computed:NAME), stages[],
+                    legal_only, relative,
                     pattern (of a whole value), stands_for{operator} (see `standing`)
     actions.<IRI>:  label, in[] (includedIn), implies[], exact, aliases[], deprecated
     lists.<name>.<value>: aliases[], in[] (what it is part of)
@@ -19,7 +20,7 @@ Source: ODRL Information Model 2.2, section 3 (profiles); ODRL Vocabulary & Expr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -28,7 +29,7 @@ from typing import Any
 from connector.errors import ConfigurationError
 from connector.odrl.model import Operator
 from connector.odrl.terms import nearest, term
-from connector.odrl.truth import STAGE_ORDER, Stage, Taxonomy
+from connector.odrl.truth import STAGE_ORDER, Request, Stage, Taxonomy, World
 
 
 class ValueType(StrEnum):
@@ -55,12 +56,21 @@ class SourceKind(StrEnum):
     PARTY = "party"
     CLAIM = "claim"
     LEDGER = "ledger"
+    COMPUTED = "computed"
+    # a function that the operator lets compute it
+
+
+Compute = Callable[[Request, World], object]
+"""What computes the value of a left operand from what is asked and what is known; None when it cannot."""
+NO_FUNCTIONS: Mapping[str, Compute] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     kind: SourceKind
     name: str = ""
+    compute: Compute | None = field(default=None, compare=False)
+    # of a computed value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +150,8 @@ class Vocabulary:
     forbidden_by: Mapping[str, tuple[str, ...]]
     # action -> `covering`, and the same of every action that it implies: a prohibition of any of these meets it
     claim_prefixes: tuple[str, ...]
+    standing: frozenset[str] = frozenset()
+    # every spelling of an operand whose constraints stand for others
 
     def action(self, name: str) -> Action | None:
         """The action that a term stands for; None when it is unknown."""
@@ -180,8 +192,9 @@ def _any_claim(name: str, claim: str) -> Operand:
     )
 
 
-def load(tree: Mapping[str, Any], *profiles: Mapping[str, Any]) -> Vocabulary:
-    """The vocabulary of parsed `vocab/odrl.json` and of the profiles that widen it, in this order.
+def load(tree: Mapping[str, Any], *profiles: Mapping[str, Any], functions: Mapping[str, Compute] = NO_FUNCTIONS) -> Vocabulary:
+    """The vocabulary of parsed `vocab/odrl.json` and of the profiles that widen it, in this order; `functions` by the names
+    with which operands ask for them.
 
     Raises: ConfigurationError naming the entry that means nothing: unknown operators, stages, sources, lists, or a cycle.
     """
@@ -193,7 +206,7 @@ def load(tree: Mapping[str, Any], *profiles: Mapping[str, Any]) -> Vocabulary:
                 entries.setdefault(term(name), {}).update(_mapping(entry, f"{section}.{name}"))
     lists = {name: _code_list(name, entries) for name, entries in merged["lists"].items()}
     actions, action_names = _actions(merged["actions"])
-    operands, operand_names = _operands(merged["operands"], lists)
+    operands, operand_names = _operands(merged["operands"], lists, functions)
     covering = {name: _closure(name, actions, ()) for name in actions}
     return Vocabulary(
         profiles=frozenset(str(profile) for file in files for profile in file.get("profiles", ())),
@@ -204,6 +217,7 @@ def load(tree: Mapping[str, Any], *profiles: Mapping[str, Any]) -> Vocabulary:
         covering=MappingProxyType(covering),
         forbidden_by=MappingProxyType({name: _implied(name, actions, covering) for name in actions}),
         claim_prefixes=tuple(str(prefix) for file in files for prefix in file.get("claim_prefixes", ())),
+        standing=frozenset(spelling for spelling, name in operand_names.items() if operands[name].stands_for),
     )
 
 
@@ -276,7 +290,7 @@ def _implied(name: str, actions: Mapping[str, Action], covering: Mapping[str, tu
 
 
 def _operands(
-    entries: Mapping[str, Mapping[str, Any]], lists: Mapping[str, CodeList]
+    entries: Mapping[str, Mapping[str, Any]], lists: Mapping[str, CodeList], functions: Mapping[str, Compute]
 ) -> tuple[dict[str, Operand], dict[str, str]]:
     operands: dict[str, Operand] = {}
     names: dict[str, str] = {}
@@ -289,17 +303,23 @@ def _operands(
             if names.setdefault(spelling, exact) != exact:
                 raise ConfigurationError(f"`{spelling}` spells two operands", where=f"operands.{name}")
         if exact == name:
-            operands[name] = _operand(name, row, aliases, lists)
+            operands[name] = _operand(name, row, aliases, lists, functions)
     return operands, names
 
 
-def _operand(name: str, row: Mapping[str, Any], aliases: tuple[str, ...], lists: Mapping[str, CodeList]) -> Operand:
+def _operand(
+    name: str,
+    row: Mapping[str, Any],
+    aliases: tuple[str, ...],
+    lists: Mapping[str, CodeList],
+    functions: Mapping[str, Compute],
+) -> Operand:
     where = f"operands.{name}"
     try:
         value = ValueType(row.get("value", "string"))
         operators = frozenset(Operator(operator) for operator in row["operators"])
         stages = frozenset(Stage(stage) for stage in row["stages"])
-        sources = tuple(_source(source) for source in row["source"])
+        sources = tuple(_source(source, functions) for source in row["source"])
     except (KeyError, ValueError) as error:
         raise ConfigurationError(f"an operand needs value, operators, stages and source: {error}", where=where) from None
     if not operators or not stages or not sources:
@@ -344,9 +364,12 @@ def _pattern(row: Mapping[str, Any], where: str) -> str | None:
         ) from None
 
 
-def _source(text: object) -> Source:
+def _source(text: object, functions: Mapping[str, Compute]) -> Source:
     kind, _, name = str(text).partition(":")
-    source = Source(kind=SourceKind(kind), name=name)
-    if (source.kind is SourceKind.CLAIM) != bool(name) and source.kind is not SourceKind.REQUEST:
-        raise ValueError(f"source `{text}`: write clock, party, ledger, request, request:NAME or claim:NAME")
+    source = Source(kind=SourceKind(kind), name=name, compute=functions.get(name) if kind == SourceKind.COMPUTED else None)
+    is_named = source.kind in (SourceKind.CLAIM, SourceKind.COMPUTED)
+    if is_named != bool(name) and source.kind is not SourceKind.REQUEST:
+        raise ValueError(f"source `{text}`: write clock, party, ledger, request, request:NAME, claim:NAME or computed:NAME")
+    if source.kind is SourceKind.COMPUTED and source.compute is None:
+        raise ValueError(f"nobody computes `{name}`: install its entry point and name it in `plugins`")
     return source

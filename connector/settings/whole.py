@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from connector.settings.authority import Authority
 from connector.settings.catalog import Catalog
-from connector.settings.fields import Secret, Section
+from connector.settings.fields import File, Secret, Section
 from connector.settings.identity import Identity
 from connector.settings.node import Data, Delivery, Node, Outbound, Public, StoreSettings
 from connector.settings.oauth2 import OAuth2Provider
@@ -43,6 +43,10 @@ class Settings(Section):
         None,
         repr=False,
         description="Key that seals stored secrets (32 bytes, base64); `kontor init` writes one to `data_dir/secrets.key`.",
+    )
+    profiles: tuple[File, ...] = Field(
+        (),
+        description="Profiles of your own (JSON, as in `vocab/profiles`): words that policies may use, and how they are judged.",
     )
     plugins: tuple[str, ...] = Field((), description="Entry points that may be loaded; being installed is not consent.")
 

@@ -45,6 +45,21 @@ def test_a_claim_may_have_several_values(run: Run, tmp_path: Path) -> None:
     assert run(*asked, "--claim", "role=auditor", "--json").tree["effect"] == "permit"
 
 
+def test_the_tree_is_shown_with_its_values(run: Run, tmp_path: Path) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text("permit: [{action: use, when: [membership == active, any: [region within EU, dateTime < 2027-01-01Z]]}]")
+    told = run(
+        "policy", "explain", "--policy", policy, "--claim", "membership=active", "--claim", "region=CH", "--at", "2026-06-01"
+    )
+    lines = told.out.splitlines()
+    assert lines[0] == "p: permit"
+    assert "    Membership eq active   [satisfied: it is active]" in lines
+    assert "    at least one of   [satisfied]" in lines
+    assert "      Region isPartOf EU   [unsatisfied: it is CH]" in lines
+    tree = run("policy", "explain", "--policy", policy, "--claim", "membership=none", "--json").tree
+    assert (tree["effect"], tree["rules"][1]["value"]) == ("deny", "unsatisfied: it is none")
+
+
 def test_a_policy_is_explained_with_who_knows_what(run: Run) -> None:
     told = run("policy", "explain", "--policy", "members-only")
     assert told.code == 0

@@ -49,7 +49,6 @@ _DECODERS = ("msgspec.json.decode", "msgspec.json.Decoder")
 JSON_DOORS: dict[str, str] = {
     "strict": "the one strict scan",
     "app/parts": "vocabularies that ship with the product",
-    "cli/terms": "vocabularies that ship with the product",
     "describe/check": "rules that ship with the product",
     "jsonld": "contexts that ship with the product",
     "rdf": "policy and description files of the operator",

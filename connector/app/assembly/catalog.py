@@ -69,7 +69,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
         ),
     )
     crawler.changed = indexer.woken.set
-    permitted = Permitted(known_vocabulary())
+    permitted = Permitted(known_vocabulary(whole.profiles, whole.plugins))
     ledger = Ledger(records, index, indexer, permitted, clock, audience=Audience(settings.viewers), own_id=own.id)
     viewers = Viewers(ground.participants, identity.verifier, ledger, settings.participant)
     limits = Limits(max_bytes=whole.public.max_body_bytes)

@@ -61,7 +61,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     peers = Peers(outbound, tokens, clock)
     secrets_ = Secrets(store, ground.key, clock)
     log = DecisionLog(store.journal, clock)
-    judge = Judge(known_vocabulary(), log.note)
+    judge = Judge(known_vocabulary(settings.profiles, settings.plugins), log.note)
     reviews = Reviews(store, clock)
     usages = Usages(store, judge, reviews, clock)
     delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
