@@ -9,7 +9,7 @@ Policies are kept, compared for equality and sent as they were written; what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,14 +36,35 @@ def standing(policy: Policy, vocabulary: Vocabulary) -> Policy:
     """The policy with each constraint in place that another one stands for; the policy itself when there is none."""
     if vocabulary.standing.isdisjoint(_lefts(policy)):
         return policy
-    reading = _Reading(vocabulary)
-    changed = replace(
-        policy,
-        permissions=tuple(map(reading.permission, policy.permissions)),
-        prohibitions=tuple(map(reading.prohibition, policy.prohibitions)),
-        obligations=tuple(map(reading.duty, policy.obligations)),
-    )
-    return changed if reading.is_changed else policy
+    return _Walk(lambda one: _stood_for(one, vocabulary)).policy(policy)
+
+
+def restored(policy: Policy, written: Iterable[Policy], vocabulary: Vocabulary) -> Policy:
+    """A policy put together from what `written` policies stand for, with their own constraints in place again: what goes to a
+    peer is in the words that it used."""
+    table: dict[AnyConstraint, AnyConstraint] = {}
+
+    def note(one: AnyConstraint) -> AnyConstraint:
+        found = _stood_for(one, vocabulary)
+        if found is not one:
+            table[found] = one
+        return one
+
+    for each in written:
+        if not vocabulary.standing.isdisjoint(_lefts(each)):
+            _Walk(note).policy(each)
+    return _Walk(lambda one: table.get(one, one)).policy(policy) if table else policy
+
+
+def _stood_for(one: AnyConstraint, vocabulary: Vocabulary) -> AnyConstraint:
+    operand = vocabulary.operand(one.left) if isinstance(one, Constraint) else None
+    if operand is None or not isinstance(one, Constraint):
+        return one
+    template = operand.stands_for.get(one.operator)
+    # what its own profile does not allow stands for nothing: it stays, and is judged as what it is
+    if template is None or len(one.right) != 1 or isinstance(right_side(one, operand), Unknown):
+        return one
+    return _filled(template, one)
 
 
 def _lefts(policy: Policy) -> Iterator[str]:
@@ -71,10 +92,19 @@ def _leaves(constraints: tuple[AnyConstraint, ...]) -> Iterator[str]:
             yield one.left
 
 
-class _Reading:
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
-        self.is_changed = False
+class _Walk:
+    """Puts another constraint in the place of each one that `change` changes; a join that it keeps is walked into."""
+
+    def __init__(self, change: Callable[[AnyConstraint], AnyConstraint]) -> None:
+        self.change = change
+
+    def policy(self, policy: Policy) -> Policy:
+        return replace(
+            policy,
+            permissions=tuple(map(self.permission, policy.permissions)),
+            prohibitions=tuple(map(self.prohibition, policy.prohibitions)),
+            obligations=tuple(map(self.duty, policy.obligations)),
+        )
 
     def permission(self, rule: Permission) -> Permission:
         return replace(rule, **self.common(rule), duties=tuple(map(self.duty, rule.duties)))
@@ -97,15 +127,10 @@ class _Reading:
         return replace(action, refinements=tuple(map(self.constraint, action.refinements)))
 
     def constraint(self, one: AnyConstraint) -> AnyConstraint:
-        if isinstance(one, LogicalConstraint):
+        found = self.change(one)
+        if found is one and isinstance(one, LogicalConstraint):
             return replace(one, members=tuple(map(self.constraint, one.members)))
-        operand = self.vocabulary.operand(one.left)
-        template = operand.stands_for.get(one.operator) if operand is not None and operand.stands_for else None
-        # what its own profile does not allow stands for nothing: it stays, and is judged as what it is
-        if operand is None or template is None or len(one.right) != 1 or isinstance(right_side(one, operand), Unknown):
-            return one
-        self.is_changed = True
-        return _filled(template, one)
+        return found
 
 
 def _filled(template: Mapping[str, Any], one: Constraint) -> AnyConstraint:

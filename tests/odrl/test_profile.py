@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from connector.errors import ConfigurationError
-from connector.odrl import jsonld, profile, wire
+from connector.odrl import compare, jsonld, profile, wire
 from connector.odrl.analyse.contain import Answer, contains
 from connector.odrl.cases import NOON
 from connector.odrl.compile import compile
 from connector.odrl.evaluate import decide
-from connector.odrl.model import Policy
+from connector.odrl.model import Constraint, Policy
 from connector.odrl.profile import Profile
 from connector.odrl.truth import Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
@@ -162,6 +162,19 @@ def test_what_a_constraint_stands_for_is_compared(words: Vocabulary) -> None:
 
     assert contains(until("2027-01-01"), until("2026-12-01"), words).answer is Answer.YES
     assert contains(until("2026-12-01"), until("2027-01-01"), words).answer is Answer.NO
+
+
+def test_a_counter_offer_is_in_the_words_that_were_used(words: Vocabulary) -> None:
+    def days(number: str) -> Policy:
+        end = said("DataUsageEndDurationDays", "eq", number)
+        return jsonld.read({**usage(FRAMEWORK, PURPOSE, end), "@type": "Offer"})
+
+    verdict = compare.within(days("365"), days("500"), words)
+    assert verdict.kind is compare.VerdictKind.NEAR
+    assert verdict.counter is not None
+    catena = profile.load(tree("catena-x"), words)
+    assert [one for one in profile.check(verdict.counter, catena, words) if one.severity == "error"] == []
+    assert "365" in [one.right[0].text for one in verdict.counter.permissions[0].constraints if isinstance(one, Constraint)]
 
 
 @given(policy=whole.policies())

@@ -19,6 +19,7 @@ from connector.odrl.canonical import constraint_text, rule_text
 from connector.odrl.expand import conjunction
 from connector.odrl.model import ActionRef, AnyConstraint, AssetRef, Conflict, Constraint, PartyRef, Permission, Policy
 from connector.odrl.operands import right_side
+from connector.odrl.standing import restored
 from connector.odrl.truth import Stage, Unknown
 from connector.odrl.vocabulary import Vocabulary
 
@@ -53,7 +54,7 @@ def meet(a: Policy, b: Policy, vocabulary: Vocabulary) -> Meet:
             return Meet(policy=None, reasons=("what both permit cannot be written as one policy",))
     except Beyond as beyond:
         return Meet(policy=None, reasons=(str(beyond),))
-    return Meet(policy=found)
+    return Meet(policy=restored(found, (a, b), vocabulary))
 
 
 def _is_exact(a: Policy, b: Policy, found: Policy, vocabulary: Vocabulary) -> bool:

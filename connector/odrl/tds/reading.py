@@ -219,7 +219,9 @@ class _Reader:
         if texts is None:
             text = str(value) if isinstance(value, int) and not isinstance(value, bool) else self.text(value, path)
             texts = values.split(text) or [text]
-            yield from self.said(name, operator, texts, path, is_list=values.split(text) is not None)
+            # one value that has brackets itself stands in quotes: it is no list
+            is_list = values.split(text) is not None and not (len(texts) == 1 and text.lstrip("[ ").startswith('"'))
+            yield from self.said(name, operator, texts, path, is_list=is_list)
         else:
             yield from self.said(name, operator, texts, path, is_list=True)
 
