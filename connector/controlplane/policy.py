@@ -171,7 +171,7 @@ class Judge:
             dataset=terms.dataset,
             kept=context.kept_inputs,
         )
-        request = Request(action="use", target=terms.dataset, party=party)
+        request = Request(action=_seen_by(access), target=terms.dataset, party=party)
         found = self._compiled(terms.access_key, access)
         # an access policy is about this very moment: nothing of it is left for a later stage
         decision = self._decide(
@@ -288,6 +288,12 @@ def use_of(
     if process is not None:
         params["deliveryChannel"] = process.format
     return Request(action="use", target=agreement.dataset, party=agreement.consumer, params=params)
+
+
+def _seen_by(access: Policy) -> str:
+    """The action that an access policy is asked about: its own where it speaks of one, as Catena-X's do of `access`; else `use`."""
+    names = {action.name for rule in access.permissions for action in rule.actions or access.actions}
+    return names.pop() if len(names) == 1 else "use"
 
 
 def _counter(terms: Terms, meet: Policy | None) -> dict[str, Any]:

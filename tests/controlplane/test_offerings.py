@@ -156,6 +156,17 @@ async def test_each_caller_sees_what_the_access_policy_lets_them_see(node: Node)
     assert [d["@id"] for d in (await node.catalogs.own("alice"))["dataset"]] == ["urn:d:1", "urn:d:2"]
 
 
+async def test_an_access_policy_is_asked_about_the_action_that_it_speaks_of(node: Node) -> None:
+    access = members_only()
+    access["permission"] = [{**access["permission"][0], "action": "https://w3id.org/catenax/2025/9/policy/access"}]
+    await node.publish()
+    await node.offerings.put("alice", POLICY, "members", {"id": "members", "policy": access})
+    body = {"id": "def", "assets": ["*"], "policy": "def-terms", "access_policy": "members"}
+    await node.offerings.put("alice", DEFINITION, "def", body)
+    assert (await seen(node, BOB))[0] == ["urn:d:1"]
+    assert (await seen(node, EVE))[0] == []
+
+
 async def test_pages_go_both_ways_and_stay_what_they_are(new_node: NewNode) -> None:
     node = await new_node(alice={"page_size": 2})
     await many(node, 5)
