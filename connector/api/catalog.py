@@ -28,6 +28,26 @@ class DatasetRequest(Asked):
     dataset: Id = Field(description="Id of the dataset, as in the catalogue.")
 
 
+class OfferVisibility(Shown):
+    """Whether somebody sees one of our offers."""
+
+    offer: str = Field(description="Id of the offer.")
+    definition: str = Field(description="The contract definition that makes it.")
+    access_policy: str | None = Field(
+        None, description="Id of the policy that decides; null: every proven caller sees the offer."
+    )
+    is_visible: bool
+    reasons: list[str] = Field(default_factory=list, description="Why not, with the rule.")
+
+
+class Visibility(Shown):
+    """What somebody sees of one of our datasets, by what is known of it now."""
+
+    dataset: str
+    party: str
+    offers: list[OfferVisibility]
+
+
 class PeerDataset(Shown):
     """One dataset of a peer."""
 

@@ -14,7 +14,15 @@ from urllib.parse import quote
 from connector.api.access import ApiKey, CreatedKey, NewKey
 from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
 from connector.api.audit import AuditEntry, AuditVerdict
-from connector.api.catalog import CatalogRequest, DatasetRequest, LedgerReport, LedgerSearch, PeerCatalog, PeerDataset
+from connector.api.catalog import (
+    CatalogRequest,
+    DatasetRequest,
+    LedgerReport,
+    LedgerSearch,
+    PeerCatalog,
+    PeerDataset,
+    Visibility,
+)
 from connector.api.common import Asked, Listing
 from connector.api.doctor import Examination, Findings
 from connector.api.events import EventPage
@@ -207,6 +215,10 @@ class Calls:
         """How the ledger's last look at a member went."""
         body = wanted.model_dump_json(exclude_defaults=True).encode()
         return Call(method="POST", path=_join(*self._path("catalog", "report")), read=json.loads, body=body)
+
+    def visibility(self, dataset: str, party: str) -> Call[Visibility]:
+        """Why `party` sees the offers of a dataset of ours, or does not."""
+        return get(Visibility, *self._path("catalog", "visibility"), dataset=dataset, party=party)
 
     def catalog_of(self, wanted: CatalogRequest) -> Call[PeerCatalog]:
         """The catalogue of a peer, all pages put together."""

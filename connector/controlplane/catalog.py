@@ -27,6 +27,7 @@ from connector.dsp import catalog as shapes
 from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.errors import BadMessage, NotFound, PeerAnswer, PeerMessage, TooLarge, UnsupportedFilter
+from connector.odrl import explain
 from connector.outbound.links import next_link
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
@@ -70,6 +71,18 @@ class PeerDataset:
     """The description as the peer wrote it."""
     base: str
     """The base address that answered: what a negotiation goes to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visibility:
+    """Whether somebody would see an offer, and why not."""
+
+    offer: str
+    definition: str
+    access_policy: str | None
+    """None: every proven caller sees it."""
+    is_visible: bool
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +177,36 @@ class Catalogs:
         shelf = await self._offerings.shelf(participant)
         datasets = [_described(item, terms) for _, item, terms in self._visible(context, shelf, None)]
         return shapes.catalog(_service(context), datasets)
+
+    async def visibility(self, participant: str, dataset: str, party: str) -> tuple[Visibility, ...]:
+        """For each offer of a dataset: whether `party` would see it now, by what is known of it, and the reasons where not.
+
+        Raises: NotFound, with what keeps the dataset from being offered where that is the reason.
+        """
+        context = await self._participants.context(participant)
+        shelf = await self._offerings.shelf(participant)
+        item = shelf.items.get(dataset)
+        if item is None:
+            named = [fault for fault in shelf.faults if f"`{dataset}`" in fault]
+            known = "no contract definition offers it" if dataset in shelf.assets else "there is no asset of this id"
+            raise NotFound("; ".join(named) or known, where=dataset, mend="see the asset and the contract definitions")
+        claims, now = await self._peers.claims_of(participant, party), self._clock.now()
+        found: list[Visibility] = []
+        for terms in item.terms:
+            decision = self._judge.access(terms, party, claims, now, context, is_logged=False)
+            is_visible = decision is None or decision.is_permitted
+            reasons = explain.reasons(decision) if decision is not None and not is_visible else ()
+            definition = terms.definition
+            found.append(
+                Visibility(
+                    offer=terms.offer_id,
+                    definition=definition.id,
+                    access_policy=definition.access_policy,
+                    is_visible=is_visible,
+                    reasons=reasons,
+                )
+            )
+        return tuple(found)
 
     # --- theirs
 

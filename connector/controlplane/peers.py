@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from connector.dsp import version
@@ -87,6 +88,10 @@ class Peers:
             return version.base_address(root, answer.body)
         except (BadMessage, TooLarge):
             return None
+
+    async def claims_of(self, participant: str, peer: str) -> Mapping[str, Any]:
+        """What is attested about `peer`, as far as `participant` knows without asking it."""
+        return await self._tokens.claims_of(participant, peer)
 
     async def ask(
         self,

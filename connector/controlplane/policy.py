@@ -159,9 +159,16 @@ class Judge:
 
     def may_see(self, terms: Terms, party: str, claims: Mapping[str, Any], now: datetime, context: Context) -> bool:
         """True when `party` may see an offer at all; without an access policy every proven caller may."""
+        decision = self.access(terms, party, claims, now, context, is_logged=context.is_catalog_logged)
+        return decision is None or decision.is_permitted
+
+    def access(
+        self, terms: Terms, party: str, claims: Mapping[str, Any], now: datetime, context: Context, *, is_logged: bool
+    ) -> Decision | None:
+        """What the access policy of an offer says about `party`; None without one."""
         access = terms.access
         if access is None:
-            return True
+            return None
         subject = Subject(
             participant=context.name,
             question=Question.CATALOG,
@@ -174,15 +181,14 @@ class Judge:
         request = Request(action=_seen_by(access), target=terms.dataset, party=party)
         found = self._compiled(terms.access_key, access)
         # an access policy is about this very moment: nothing of it is left for a later stage
-        decision = self._decide(
+        return self._decide(
             found,
             request,
             World(now=now, claims=claims),
             Stage.REQUEST,
-            subject if context.is_catalog_logged else None,
+            subject if is_logged else None,
             context.duty_mode,
         )
-        return decision.is_permitted
 
     # --- data
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
-from connector.api.catalog import CatalogRequest, DatasetRequest, LedgerReport, LedgerSearch, PeerCatalog, PeerDataset
+from connector.api.catalog import (
+    CatalogRequest,
+    DatasetRequest,
+    LedgerReport,
+    LedgerSearch,
+    PeerCatalog,
+    PeerDataset,
+    Visibility,
+)
 from connector.web.operator import views
 from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.rooms import room
+
+DatasetId = Annotated[str, Query(min_length=1, max_length=512, description="Id of the dataset.")]
+PartyId = Annotated[str, Query(min_length=1, max_length=512, description="Participant id of whoever asks for the catalogue.")]
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -21,6 +32,12 @@ def routes(parts: Parts) -> APIRouter:
     async def own_catalog(participant: Participant) -> dict[str, Any]:
         """Our own catalogue with all that we offer to anybody, as the Dataspace Protocol spells it."""
         return dict(await parts.catalogs.own(participant))
+
+    @router.get("/visibility")
+    async def explain_visibility(participant: Participant, dataset: DatasetId, party: PartyId) -> Visibility:
+        """Why somebody sees an offer of ours, or does not, judged by what is known of it now."""
+        found = await parts.catalogs.visibility(participant, dataset, party)
+        return views.visibility(dataset, party, found)
 
     @router.post("/request")
     async def request_catalog(participant: Participant, wanted: CatalogRequest) -> PeerCatalog:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from connector.api import agreements, catalog, negotiations, participants, processes, transfers
 from connector.api.common import Listing
-from connector.controlplane.catalog import PeerCatalog, PeerDataset
+from connector.controlplane.catalog import PeerCatalog, PeerDataset, Visibility
 from connector.controlplane.participants import Context
 from connector.dsp.messages import DataAddress, EndpointProperty
 from connector.dsp.negotiation import Agreement, Negotiation
@@ -40,6 +40,21 @@ def participant(context: Context) -> participants.Participant:
 def peer_catalog(found: PeerCatalog) -> catalog.PeerCatalog:
     """A peer's catalogue."""
     return catalog.PeerCatalog(catalog=dict(found.tree), base=found.base, pages=found.pages, warnings=list(found.warnings))
+
+
+def visibility(dataset: str, party: str, found: tuple[Visibility, ...]) -> catalog.Visibility:
+    """What somebody sees of a dataset."""
+    offers = [
+        catalog.OfferVisibility(
+            offer=one.offer,
+            definition=one.definition,
+            access_policy=one.access_policy,
+            is_visible=one.is_visible,
+            reasons=list(one.reasons),
+        )
+        for one in found
+    ]
+    return catalog.Visibility(dataset=dataset, party=party, offers=offers)
 
 
 def peer_dataset(found: PeerDataset) -> catalog.PeerDataset:
