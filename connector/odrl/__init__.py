@@ -10,7 +10,7 @@
     canonical    equality beyond spelling               compare      does one policy lie within another
     analyse      policies taken together: containment, conflicts, change, meet, counter-offer
     explain      a decision for people and for peers    phrases      its words in three languages
-    cases        questions with the answers to expect
+    cases        questions and their answers             remarks      what a policy leaves out
 
 Source: ODRL Information Model 2.2 and ODRL Vocabulary & Expression 2.2 (W3C Recommendations, 15 February 2018).
 """

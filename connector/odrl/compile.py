@@ -34,6 +34,7 @@ from connector.odrl.model import (
     Prohibition,
 )
 from connector.odrl.premises import Atom, Premises, Ticks, Tree, parts
+from connector.odrl.remarks import remarks
 from connector.odrl.standing import standing
 from connector.odrl.truth import Code, Decision, Truth, Unknown
 from connector.odrl.vocabulary import Vocabulary
@@ -147,7 +148,7 @@ def compile(
         is_plain=not obligations and not any(rule.remedies for rule in rules),
         conflict=strategies[0] if len(set(strategies)) == 1 else None,
         grants_access=whole.type not in (PolicyType.OFFER, PolicyType.REQUEST),
-        warnings=(*whole.warnings, *builder.premises.warnings),
+        warnings=(*whole.warnings, *remarks(whole, vocabulary), *builder.premises.warnings),
     )
 
 

@@ -33,8 +33,9 @@ from connector.odrl.expand import constraint_key
 from connector.odrl.ledger import counted
 from connector.odrl.model import AnyConstraint, Constraint, Diagnostic, LogicalConstraint, LogicalOperand, Operator, Severity
 from connector.odrl.operands import ORDERED, measured, right_side
+from connector.odrl.remarks import is_months_for_minutes
 from connector.odrl.truth import Code, Stage, Unknown
-from connector.odrl.values import Relative, Span, Typed, has_zone
+from connector.odrl.values import Duration, Relative, Span, Typed, has_zone
 from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType, Vocabulary
 from connector.odrl.windows import Times, intersection, union, within
 
@@ -145,6 +146,8 @@ class Premises:
         operand = measured(constraint, operand)
         if isinstance(right, Unknown):
             return Atom(constraint=constraint, operand=operand, test=self.never(right, constraint.where), part=part)
+        if operand.value is ValueType.DURATION:
+            self.months(constraint, right)
         if operand.is_legal_only:
             unknown = Unknown(
                 code=Code.LEGAL_ONLY, detail=f"`{operand.short}` is agreed, not technically enforced", needs=operand.name
@@ -191,6 +194,13 @@ class Premises:
 
     def say(self, code: str, where: str, what: str, mend: str) -> None:
         self.warnings.append(Diagnostic(code=code, severity=Severity.WARNING, where=where, what=what, mend=mend))
+
+    def months(self, constraint: Constraint, right: tuple[Typed, ...]) -> None:
+        for written, value in zip(constraint.right, right, strict=False):
+            if is_months_for_minutes(written.text, value) and isinstance(value, Duration):
+                minutes = written.text.strip().replace("P", "PT", 1)
+                what = f"`{written.text[:40]}` is {value.months} months"
+                self.say("W-MONTHS", constraint.where, what, f"did you mean `{minutes[:40]}`, which is minutes")
 
     def zones(self, constraint: Constraint) -> None:
         for value in constraint.right:

@@ -91,6 +91,7 @@ def test_compiling_says_what_can_never_be_judged(vocabulary: Vocabulary) -> None
         "permission": [
             {
                 "action": "urn:acme:frobnicate",
+                "target": "urn:t",
                 "constraint": [
                     {"leftOperand": "urn:acme:x", "operator": "eq", "rightOperand": "1"},
                     {"leftOperand": "dateTime", "operator": "lt", "rightOperand": "2027-01-01"},
