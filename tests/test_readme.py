@@ -8,10 +8,12 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from connector.cli.nodes import free_ports
 from connector.dsp.tables import Kind, diagram
+from connector.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,6 +32,12 @@ def test_the_two_commands_are_targets_of_the_makefile() -> None:
     assert named == ["demo", "test"]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(re.search(rf"^{target}: ", makefile, re.MULTILINE) for target in named)
+
+
+def test_the_settings_it_shows_are_settings() -> None:
+    for block in blocks("toml"):
+        tree = tomllib.loads(block)
+        assert Settings.model_validate({"node": {"public_url": "https://data.example.org"}, **tree})
 
 
 def test_every_command_of_the_tour_does_what_it_says(tmp_path: Path) -> None:
