@@ -13,6 +13,7 @@ import pytest
 _NOT_GIVEN = "official files not given"
 _NO_POSTGRES = "PostgreSQL server not given"
 _NO_S3 = "S3 server not given"
+_NO_CHROMIUM = "browser not given"
 _NO_DEPLOYMENT = "deployment proofs not asked for"
 
 # a slow machine is no fault of the property
@@ -63,6 +64,15 @@ def s3() -> str:
 
 
 @pytest.fixture
+def chromium() -> str:
+    """The path of the browser that `KONTOR_CHROMIUM` names; without it the check is not run and is counted."""
+    path = os.environ.get("KONTOR_CHROMIUM")
+    if not path:
+        pytest.skip(_NO_CHROMIUM)
+    return path
+
+
+@pytest.fixture
 def deployment() -> None:
     """For proofs that install programs: run when `KONTOR_DEPLOYMENT` is set; without it they are counted."""
     if not os.environ.get("KONTOR_DEPLOYMENT"):
@@ -71,7 +81,7 @@ def deployment() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Prints one line for all checks of a kind that were not run."""
-    for reason in (_NOT_GIVEN, _NO_POSTGRES, _NO_S3, _NO_DEPLOYMENT):
+    for reason in (_NOT_GIVEN, _NO_POSTGRES, _NO_S3, _NO_CHROMIUM, _NO_DEPLOYMENT):
         skipped = [report for report in terminalreporter.stats.get("skipped", []) if reason in str(report.longrepr)]
         if skipped:
             terminalreporter.write_line(f"{reason}: {len(skipped)} checks not run")

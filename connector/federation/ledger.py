@@ -228,15 +228,19 @@ class Ledger:
         """The policies of a product's offers."""
         return self._permitted.offers(product.entry.terms)
 
-    async def allowed_actions(self, product: Product, viewer: Caller | None) -> tuple[str, ...]:
-        """What `viewer` could do with a product, once agreed, as far as the engine can say beforehand."""
+    async def allowed(self, product: Product, viewer: Caller | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The actions that `viewer` could agree to, and the purposes it could name for a use, as far as the engine knows beforehand."""
         now = self._clock.now()
-        actions, _ = self._permitted.words()
-        found = []
-        for action in actions:
+        words, purposes = self._permitted.words()
+        actions: list[str] = []
+        for action in words:
             if product.entry.terms in await self._digests(Question(action=action), viewer, now):
-                found.append(action)
-        return tuple(found)
+                actions.append(action)
+        named: list[str] = []
+        for purpose in purposes:
+            if product.entry.terms in await self._digests(Question(purpose=purpose), viewer, now):
+                named.append(purpose)
+        return tuple(actions), tuple(named)
 
     async def participant(
         self, id_: str, after: int, limit: int, viewer: Caller | None

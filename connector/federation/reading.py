@@ -34,6 +34,7 @@ _MOST_FACET: Final = 300
 _WORD_OF_THEME: Final = {iri: word for word, iri in THEMES.items()}
 _WORD_OF_FORM: Final = {code: word for word, code in FORMS.items()}
 _MARKUP: Final = re.compile(r"<\s*/?\s*[a-zA-Z!]|javascript:", re.IGNORECASE)
+_LANGUAGE: Final = re.compile("[a-zA-Z]{2}(-|$)")
 _PRICES: Final = ((0, "free"), (1_000, "up to 10"), (10_000, "up to 100"), (100_000, "up to 1000"))
 _NOT_RULES: Final = frozenset({"@id", "@type", "target", "assigner", "uid", "@context"})
 
@@ -131,7 +132,7 @@ def document_of(product: Product, *, space: str, publisher: str = "") -> Documen
         "grade": tuple(_texts_in(members.get("grade"))),
         "price": (price_word(price),),
         "origin": (product.entry.origin,),
-        "language": tuple(dict.fromkeys(lang[:2].lower() for lang, _ in (*titles, *described) if lang)),
+        "language": tuple(dict.fromkeys(lang[:2].lower() for lang, _ in (*titles, *described) if _LANGUAGE.match(lang))),
         "form": tuple(_WORD_OF_FORM.get(code, code) for code in _texts_in(members.get("form"))),
     }
     more = [("", column) for column in columns(members)] + [("", shown), ("", last_part(product.entry.id))]

@@ -29,6 +29,7 @@ BENCHES = {
     "pull": "figure 10: memory while data flows",
     "policy": "figures 16 and 17: policy decisions, reports, comparisons",
     "replicas": "figure 15: what a killed replica had not sent, on PostgreSQL",
+    "catalog": "figures 20 to 23: the ledger of data products; --products N --participants N",
     "startup": "figure 13: start to ready, idle memory",
 }
 
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--profile", action="store_true", help="run the nodes under cProfile, results beside their logs (--keep)"
     )
+    parser.add_argument("--products", type=int, help="of `catalog` (38,000)")
+    parser.add_argument("--participants", type=int, help="of `catalog` (19,000)")
     asked = parser.parse_args(arguments)
     if asked.name is None:
         print("\n".join(f"{name:12} {what}" for name, what in BENCHES.items()))
@@ -70,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 kills=asked.kills,
                 minutes=asked.minutes,
                 seed=asked.seed,
+                products=asked.products,
+                participants=asked.participants,
             )
         )
     if asked.json:

@@ -20,6 +20,9 @@ class Asked:
     minutes: float = 10.0
     seed: int | None = None
     """None: a new one."""
+    products: int | None = None
+    participants: int | None = None
+    """Of the catalogue's benchmark; None: as many as its figures say."""
 
     def of(self, number: int) -> int:
         """So much work, or a tenth of it in a small run."""

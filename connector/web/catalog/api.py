@@ -77,9 +77,11 @@ class Api:
     async def product(self, scope: Scope) -> bytes:
         viewer = await self._viewers.viewer(scope)
         product = await self._ledger.product(scope["path_params"]["number"], viewer)
-        actions = await self._ledger.allowed_actions(product, viewer)
+        actions, purposes = await self._ledger.allowed(product, viewer)
         tree = short(product, self._address, "")
-        return orjson.dumps({**tree, "allowedActions": actions, "dataset": reading.tree_of(product)})
+        return orjson.dumps(
+            {**tree, "allowedActions": actions, "allowedPurposes": purposes, "dataset": reading.tree_of(product)}
+        )
 
     async def participant(self, scope: Scope) -> bytes:
         found = asked.fields(scope)

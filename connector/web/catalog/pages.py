@@ -143,7 +143,7 @@ class Pages:
             "kept": [{"name": name, "value": value} for name, value in picked],
             "total": f"{answer.total:,}",
             "is_relaxed": answer.is_relaxed,
-            "facets": [facet for name in _COUNTED if (facet := _facet(name, answer.facets.get(name, ()), plain))["values"]],
+            "facets": [facet for name in _COUNTED if (facet := _facet(name, answer.facets.get(name, ()), plain))["options"]],
             "chosen": [{"name": words.facet_value(n, v), "href": _href(_without(plain, n, v))} for n, v in picked],
             "items": [_item(one, language) for one in answer.products],
             "next": _href({**plain, "cursor": [answer.cursor]}) if answer.cursor else None,
@@ -152,7 +152,7 @@ class Pages:
     async def product(self, scope: Scope) -> tuple[str, Values]:
         viewer = await self._viewers.viewer(scope)
         product = await self._ledger.product(scope["path_params"]["number"], viewer)
-        actions = await self._ledger.allowed_actions(product, viewer)
+        actions, purposes = await self._ledger.allowed(product, viewer)
         tree = reading.tree_of(product)
         members = reading.by_name(tree)
         titles, entry = reading.texts(tree, "title"), product.entry
@@ -169,6 +169,7 @@ class Pages:
             "themes": [words.facet_value("theme", one) for one in reading.themes(members)][:8],
             "offers": [list(words.sentences(offer)) for offer in self._ledger.offers(product)],
             "actions": ", ".join(words.facet_value("action", one) for one in actions),
+            "purposes": ", ".join(words.facet_value("purpose", one) for one in purposes[:20]),
             "json": f"/catalog/api/products/{product.number}",
             "columns": list(reading.columns(members)),
             "keywords": [{"name": one, "href": _href({"q": [one]})} for one in keywords],
@@ -249,7 +250,7 @@ def _facet(name: str, counts: Sequence[tuple[str, int]], fields: dict[str, list[
             href = _href({**fields, name: [value] if name in ("action", "purpose") else [*chosen, value]})
         shown = words.facet_value(name, value)
         values.append({"name": shown, "count": f"{count:,}", "href": href, "is_chosen": is_chosen})
-    return {"name": words.FACET_NAMES[name], "values": values, "is_open": name in _OPEN or bool(chosen)}
+    return {"name": words.FACET_NAMES[name], "options": values, "is_open": name in _OPEN or bool(chosen)}
 
 
 def _item(product: Product, language: str) -> Values:

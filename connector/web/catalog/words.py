@@ -39,6 +39,7 @@ _ACTIONS: Final = {"use": "use it", "read": "read it", "distribute": "pass it on
                    "inform": "inform", "attribute": "name the source", "archive": "keep it", "sell": "sell it",
                    "execute": "run it", "analyze": "analyse it", "index": "index it", "transfer": "hand it over"}  # fmt: skip
 _MOST: Final = 200
+_MOST_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +57,10 @@ def facet_value(facet: str, value: str) -> str:
     if known is not None:
         return known
     if facet in ("action", "purpose"):
-        return last_part(value).replace("-", " ")
-    return last_part(value) if facet in ("theme", "license") and "://" in value else value
+        return last_part(value).replace("-", " ")[:_MOST_SHOWN]
+    if facet == "license" and "://" in value:
+        return " ".join(value.rstrip("/").split("/")[-2:])[:_MOST_SHOWN]
+    return (last_part(value) if facet == "theme" and "://" in value else value)[:_MOST_SHOWN]
 
 
 def sentences(policy: Policy) -> Iterator[Sentence]:

@@ -1,0 +1,189 @@
+"""The ledger's pages and its JSON: everything is found by its links, nothing of a member's is more than text, members only means that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from connector.federation.ledger import Audience
+from tests.web.catalog.stand import SCRIPT, stand
+
+
+@pytest.fixture
+async def pages(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with stand(tmp_path) as found:
+        transport = httpx.ASGITransport(app=found.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://ledger.example/catalog") as client:
+            yield client
+
+
+class Document(HTMLParser):
+    """What is in a page, as far as tests ask."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+EVERY = ["/", "/?q=prices", "/?q=Hostile", "/statistics", "/products/1", "/participants/did:web:evil", "/reports/did:web:evil"]
+
+
+async def hostile(pages: httpx.AsyncClient) -> str:
+    found = (await pages.get("/api/search", params={"q": "Hostile"})).json()["items"][0]
+    return f"/products/{found['number']}"
+
+
+async def test_every_page_is_whole_and_has_one_heading_landmarks_and_labels(pages: httpx.AsyncClient) -> None:
+    for path in [*EVERY, await hostile(pages), "/products/999999", "/?sort=wrong"]:
+        answer = await pages.get(path)
+        document = Document(answer.text)
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert len(document.all("h1")) == 1, path
+        assert document.all("html")[0]["lang"] == "en"
+        assert [len(document.all(tag)) for tag in ("main", "header", "nav", "footer")] == [1, 1, 1, 1], path
+        named = {label["for"] for label in document.all("label")}
+        fields = [f for tag in ("input", "select") for f in document.all(tag) if f.get("type") != "hidden"]
+        assert all(field["id"] in named for field in fields), path
+        ids = [attrs["id"] for _, attrs in document.tags if "id" in attrs]
+        assert len(ids) == len(set(ids)), path
+        assert all(chart.get("aria-label") or chart.get("aria-hidden") for chart in document.all("svg")), path
+
+
+async def test_nothing_of_a_member_becomes_markup_or_a_link_that_runs(pages: httpx.AsyncClient) -> None:
+    for path in [
+        *EVERY,
+        await hostile(pages),
+        f"/?q={quote(SCRIPT)}",
+        f"/participants/{quote(SCRIPT)}",
+        f"/?theme={quote(SCRIPT)}",
+    ]:
+        answer = await pages.get(path)
+        document = Document(answer.text)
+        assert not document.all("script"), path
+        assert not document.all("img"), path
+        assert not [attrs for _, attrs in document.tags if any(name.startswith("on") or name == "style" for name in attrs)], (
+            path
+        )
+        for _, attrs in document.tags:
+            for name in ("href", "src", "action"):
+                assert (attrs.get(name) or "/catalog").startswith(("/catalog", "#")), (path, attrs)
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self';"), path
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_facets_lead_to_what_they_count(pages: httpx.AsyncClient) -> None:
+    text = (await pages.get("/")).text
+    links = re.findall(r'<a href="([^"]+)"[^>]*><span>[^<]+</span> <span class="n">([\d,]+)<', text)
+    assert len(links) > 20
+    for href, count in links:
+        found = (await pages.get(href.replace("&amp;", "&").removeprefix("/catalog"))).text
+        total = re.search(r'role="status">([\d,]+) product', found)
+        assert total is not None, href
+        assert total[1] == count, href
+
+
+async def test_pages_lead_through_everything(pages: httpx.AsyncClient) -> None:
+    seen: list[str] = []
+    href: str | None = "/?sort=added"
+    while href is not None:
+        text = (await pages.get(href)).text
+        seen += re.findall(r'<h3><a href="(/catalog/products/\d+)"', text)
+        following = re.search(r'<link rel="next" href="([^"]+)"', text)
+        href = following[1].replace("&amp;", "&").removeprefix("/catalog") if following else None
+    assert len(seen) == len(set(seen)) == 121
+    product = (await pages.get(seen[0].removeprefix("/catalog"))).text
+    assert "You may use it" in product or "You may" in product
+    assert "Read from did:web:" in product
+
+
+async def test_programs_get_the_same_as_json(pages: httpx.AsyncClient) -> None:
+    found = (await pages.get("/api/search?q=air+prices+water+Preise&facets=theme,action,purpose&size=5&language=de")).json()
+    assert found["total"] >= len(found["items"]) > 0
+    assert {one["value"] for one in found["facets"]["action"]} >= {"use"}
+    one = (await pages.get(f"/api/products/{found['items'][0]['number']}")).json()
+    assert one["dataset"]["@id"] == one["id"]
+    participant = (await pages.get(f"/api/participants/{one['origin']}")).json()
+    assert one["id"] in [item["id"] for item in participant["items"]]
+    assert (await pages.get("/api/suggest?q=wa")).json()["suggestions"]
+    numbers = (await pages.get("/api/statistics")).json()
+    assert (numbers["products"], numbers["participants"], numbers["members"]) == (121, 31, {"listed": 31})
+    report = (await pages.get("/api/reports/did:web:evil")).json()
+    assert report["report"]["leftOut"] == [f"left out {SCRIPT}"]
+    feed = (await pages.get("/feed?limit=100")).json()
+    assert (len(feed["changes"]), feed["hasMore"]) == (100, True)
+    rest = (await pages.get(f"/feed?after={feed['sequence']}")).json()
+    assert (len(rest["changes"]), rest["hasMore"]) == (21, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "word"),
+    [
+        ("/api/search?colour=red", 400, "unknown field"),
+        ("/api/search?facets=colour", 400, "unknown facet"),
+        ("/api/search?cursor=x", 400, "cursor"),
+        ("/api/search?cursor=" + "A" * 900, 400, "cursor"),
+        ("/api/search?modified=yesterday", 400, "no day"),
+        ("/api/search?price_at_most=-1", 400, "no price"),
+        ("/api/search?size=many", 400, "no count"),
+        ("/api/search?q=%ff", 400, "query"),
+        ("/api/products/7777777", 404, "no such product"),
+        ("/api/participants/did:web:nobody", 404, "no such participant"),
+        ("/api/reports/did:web:nobody", 404, "no such member"),
+    ],
+)
+async def test_what_makes_no_sense_is_said_with_what_would(pages: httpx.AsyncClient, path: str, status: int, word: str) -> None:
+    answer = await pages.get(path)
+    body: Any = answer.json()
+    assert (answer.status_code, word in body["detail"]) == (status, True), body
+    assert body["mend"] or status == 404
+
+
+async def test_a_cursor_is_one_of_its_search_only(pages: httpx.AsyncClient) -> None:
+    cursor = (await pages.get("/api/search?size=2&sort=added")).json()["next"]
+    assert (await pages.get(f"/api/search?size=2&sort=added&cursor={cursor}")).status_code == 200
+    assert (await pages.get(f"/api/search?size=2&sort=modified&cursor={cursor}")).status_code == 400
+
+
+async def test_the_ledger_is_a_catalogue_of_the_protocol_in_pages(pages: httpx.AsyncClient) -> None:
+    body = {"@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@type": "CatalogRequestMessage", "filter": []}
+    answer = await pages.post("/dsp/2025-1/catalog/request", json=body)
+    tree = answer.json()
+    assert len(tree["catalog"]) == 31
+    assert tree["https://w3id.org/kontor/ns/feed"] == {"@id": "http://ledger.example/catalog/feed"}
+    again = await pages.get("/dsp/2025-1/catalog/request", headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert (await pages.get("/.well-known/dspace-version")).json()["protocolVersions"]
+    dataset = (await pages.get("/dsp/2025-1/catalog/datasets/urn:crowd:1:0")).json()
+    assert dataset["@id"] == "urn:crowd:1:0"
+    refused = await pages.post("/dsp/2025-1/catalog/request", json={**body, "filter": [{"x": 1}]})
+    assert (refused.status_code, refused.json()["@type"]) == (400, "CatalogError")
+
+
+async def test_where_members_only_may_look_a_stranger_sees_nothing_of_it(tmp_path: Path) -> None:
+    async with stand(tmp_path, Audience.MEMBERS, members=3) as found:
+        transport = httpx.ASGITransport(app=found.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://ledger.example/catalog") as client:
+            for path in ["/", "/statistics", "/products/1", "/api/search", "/feed", "/dsp/2025-1/catalog/request"]:
+                refused = await client.get(path)
+                assert refused.status_code == 401, path
+                assert "crowd" not in refused.text
+                assert (await client.get(path, headers={"authorization": "member"})).status_code == 200, path
+            assert (await client.get("/", headers={"authorization": "wrong"})).status_code == 401
+            # how a look at a member went says nothing about its products
+            assert (await client.get("/reports/did:web:evil")).status_code == 200
