@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from connector.describe import table
+from connector.describe import parquet, table
 from connector.errors import BadMessage, ConfigurationError, Conflict
 
 _SUFFIXES: Final = {
@@ -31,7 +31,7 @@ _BEGINNINGS: Final = {
     b"\x89PNG": "image/png",
 }
 # media types that have columns which are not read here
-_UNREAD: Final = ("application/vnd.apache.parquet", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+_UNREAD: Final = ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,8 @@ def _rows(path: Path, media_type: str) -> tuple[table.Table | None, str]:
     if media_type in _UNREAD:
         return None, f"columns of `{media_type}` are not read; list them under `columns`"
     try:
+        if media_type == parquet.MEDIA_TYPE:
+            return parquet.read(path), ""
         return table.read(path, media_type), ""
     except BadMessage as fault:
         return None, f"columns are not listed: {fault}"

@@ -1,7 +1,7 @@
 """Rows and columns of CSV and JSON, read as a stream: the memory does not grow with the file.
 
-What lives here: counting rows and guessing the type of each column from every value. What does not: Parquet and other binary
-forms, which need a library that the product does not carry, and compressed files.
+What lives here: counting rows and guessing the type of each column from every value. What does not: Parquet, whose file says both
+itself (`parquet.py`), other binary forms, and compressed files.
 A type is the narrowest that all values have: `007` is a text, because a number would lose its zeros.
 Source: RFC 4180; RFC 8259; XML Schema 1.1 part 2 (names of types).
 """

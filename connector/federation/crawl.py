@@ -29,7 +29,8 @@ from connector.ports.members import Members
 _TAKEN_AT_ONCE: Final = 256
 _QUEUED: Final = 512
 _FIRST_DELAY: Final = timedelta(seconds=30)
-_LIST_AGAIN: Final = timedelta(seconds=60)
+_LIST_AGAIN: Final = timedelta(seconds=10)
+"""A list that is kept costs nothing to look at, and one that changed is dropped from what is kept by whoever is told."""
 _FORGET_AFTER: Final = timedelta(days=30)
 _LOOK_AGAIN: Final = timedelta(seconds=1)
 """Another replica may have made a member due, which nobody tells us."""

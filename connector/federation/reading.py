@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -164,6 +165,7 @@ def several(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+@lru_cache(maxsize=8192)
 def last_part(name: str) -> str:
     """The last part of an IRI or of a name with a prefix."""
     return re.split("[/#:]", name.rstrip("/#"))[-1] or name

@@ -12,9 +12,12 @@ class MembersOfSettings:
     """The port `Members` over `catalog.members`."""
 
     def __init__(self, members: Sequence[CatalogMember]) -> None:
-        self._listed = tuple(
-            Listed(id=one.id, address=one.address, kind=MemberKind(one.kind), title=one.title) for one in members
-        )
+        self._listed = listed(members)
 
     async def listed(self, *, anew: bool = False) -> Sequence[Listed]:
         return self._listed
+
+
+def listed(members: Sequence[CatalogMember]) -> tuple[Listed, ...]:
+    """Members of the settings as the record knows them."""
+    return tuple(Listed(id=one.id, address=one.address, kind=MemberKind(one.kind), title=one.title) for one in members)

@@ -42,6 +42,16 @@ class KnownCatalog(Section):
     _address = field_validator("address")(base_address)
 
 
+class MembersList(Section):
+    """The signed list of an alliance's members."""
+
+    url: str = Field(description="Where the list is, such as `https://authority.example.org/authority/participants`.")
+    governance: ParticipantId = Field(description="The DID that must have signed it.")
+    space: str = Field("", description="The id of its space, where its governance has several.")
+
+    _address = field_validator("url")(base_address)
+
+
 class Catalog(Section):
     """The role `catalog`: the alliance's ledger of data products."""
 
@@ -53,7 +63,11 @@ class Catalog(Section):
         description="Who may ask; `everybody` only where the participant is told no more than a stranger is.",
     )
     space: str = Field("", description="Name of the data space, shown with its products.")
-    members: tuple[CatalogMember, ...] = Field((), description="The members, where no signed list names them.")
+    list: MembersList | None = Field(None, description="The signed list that says who the members are.")
+    members: tuple[CatalogMember, ...] = Field(
+        (),
+        description="The members, where no signed list names them; beside one: catalogues, and members that answer elsewhere.",
+    )
     interval_s: float = Field(3600, ge=1, description="How often each member is looked at, beside what it announces itself.")
     follow_s: float = Field(2, ge=0.1, description="How often members that are catalogues are asked for what has changed.")
     parallel: int = Field(32, ge=1, le=1000, description="Members looked at at once.")

@@ -137,7 +137,7 @@ class _Pieces:
         ("a.json", "[1] 2", "there is more after the array"),
         ("a.json", "[1, ]", "this is no JSON"),
         ("a.json", '["' + "x" * (2 * table.MAX_ROW_BYTES), "a row of more than"),
-        ("a.parquet", b"PAR1", "columns of `application/vnd.apache.parquet` are not read"),
+        ("a.parquet", b"PAR1", "no whole Parquet file"),
     ],
 )
 def test_a_file_that_is_not_what_it_says_keeps_its_digest_and_tells_why(

@@ -18,8 +18,10 @@ from connector.identity import trustlists
 from connector.identity.did import Relationship
 from connector.identity.listsource import ListAddress, ListSource
 from connector.identity.resolver import Resolver, ResolverRules
+from connector.identity.roster import SignedMembers
 from connector.identity.trustlists import ListedIssuer, ListedParticipant, Listing, Standing, Version
 from connector.outbound.client import OutboundClient
+from connector.ports.catalog import Listed, MemberKind
 from connector.storage.memory import MemoryStore
 from connector.testing.clock import MovedClock
 from tests.identity.hosts import LOCAL, Host, host
@@ -213,3 +215,25 @@ async def test_what_is_no_list_is_refused(scene: Scene, page: bytes) -> None:
     scene.host.pages["/list"] = page
     with pytest.raises(KontorError):
         await scene.source.get(scene.address)
+
+
+async def test_a_ledger_takes_its_members_from_the_list_and_never_from_one_that_does_not_count(scene: Scene) -> None:
+    async def lists() -> ListSource:
+        return scene.source
+
+    elsewhere = Listed(id="did:web:region.example", address="https://region.example/catalog", kind=MemberKind.CATALOG)
+    members = SignedMembers(lists, scene.address, [elsewhere])
+    silent = ListedParticipant(id="did:web:silent.example", state=Standing.ACTIVE)
+    left = replace(ANNA, id="did:web:left.example", state=Standing.REVOKED)
+    scene.serve(3, ANNA, silent, left, replace(BERT, address="https://bert.example/b"))
+    expected = [
+        Listed(id=ANNA.id, address="https://anna.example/anna", title="Anna"),
+        Listed(id=BERT.id, address="https://bert.example/b", is_suspended=True),
+        elsewhere,
+    ]
+    assert list(await members.listed()) == expected
+    scene.serve(2, ANNA)
+    assert list(await members.listed(anew=True)) == expected
+    scene.clock.move(hours=25)
+    with pytest.raises(KontorError):
+        await members.listed()

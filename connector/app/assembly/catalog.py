@@ -13,7 +13,9 @@ from connector.app.parts import known_vocabulary
 from connector.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from connector.identity.listsource import ListSource
     from connector.ports.index import Index
+    from connector.ports.members import Members
     from connector.settings.catalog import Catalog
 
 
@@ -29,7 +31,6 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     from connector.federation.ledger import Audience, Ledger
     from connector.federation.looking import Bounds, Looking
     from connector.federation.permitted import Permitted
-    from connector.federation.roster import MembersOfSettings
     from connector.storage.catalog import open_records
     from connector.strict import Limits
     from connector.web.catalog import api, pages, protocol
@@ -56,7 +57,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     as_whom = {"participant": settings.participant, "own_id": own.id}
     crawler = Crawler(
         records,
-        MembersOfSettings(settings.members),
+        _members(settings, identity),
         Looking(peers, bounds=Bounds(page_bytes=whole.outbound.max_answer_bytes), **as_whom),
         Following(peers, **as_whom),
         clock,
@@ -81,6 +82,25 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
         ],
         workers={"catalog-list": crawler.keep_list, "catalog-crawl": crawler.run, "catalog-index": indexer.run},
     )
+
+
+def _members(settings: Catalog, identity: Identity) -> Members:
+    """Who the members are: by the signed list, or by the settings alone."""
+    from connector.federation.roster import MembersOfSettings, listed
+
+    if settings.list is None:
+        return MembersOfSettings(settings.members)
+    from connector.identity.listsource import ListAddress
+    from connector.identity.roster import SignedMembers
+    from connector.identity.trustlists import Listing
+
+    said = settings.list
+    address = ListAddress(url=said.url, listing=Listing.PARTICIPANTS, governance=said.governance, space=said.space)
+
+    async def lists() -> ListSource:
+        return (await identity.parts.opened()).lists
+
+    return SignedMembers(lists, address, listed(settings.members))
 
 
 def _index(settings: Catalog, ground: Ground) -> Index:

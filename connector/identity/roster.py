@@ -1,0 +1,35 @@
+"""The members of an alliance as its governance lists them, signed: the port `Members` over a list of participants.
+
+What lives here: which entry is a member, and how it stands. What does not: proving the list, and refusing one that is stale, rolled
+back or forged (`listsource.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from connector.identity.listsource import ListAddress, ListSource
+from connector.identity.trustlists import Standing
+from connector.ports.catalog import Listed
+
+
+class SignedMembers:
+    """Members of the list at `address`; what the operator says of a member in `more` takes the place of its entry."""
+
+    def __init__(self, lists: Callable[[], Awaitable[ListSource]], address: ListAddress, more: Sequence[Listed]) -> None:
+        self._lists = lists
+        self._address = address
+        self._more = {one.id: one for one in more}
+
+    async def listed(self, *, anew: bool = False) -> Sequence[Listed]:
+        """Every participant that is active or suspended and says where its connector answers.
+
+        Raises: KontorError when there is no list that counts.
+        """
+        found = await (await self._lists()).get(self._address, anew=anew)
+        members = {
+            one.id: Listed(id=one.id, address=one.address, title=one.name, is_suspended=one.state is Standing.SUSPENDED)
+            for one in found.participants
+            if one.state is not Standing.REVOKED and one.address
+        }
+        return tuple({**members, **self._more}.values())
