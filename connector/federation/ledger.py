@@ -59,6 +59,8 @@ class Query:
     size: int = 20
     cursor: str | None = None
     facets: tuple[str, ...] = ()
+    numbers: frozenset[int] | None = None
+    """Only products of these numbers."""
 
     def key(self) -> str:
         """What a cursor belongs to."""
@@ -320,6 +322,7 @@ def _wanted(query: Query, now: datetime, terms: frozenset[str] | None) -> Wanted
         sort=query.sort,
         size=max(1, min(query.size, MOST_PER_PAGE)),
         now_s=int(now.timestamp()),
+        numbers=query.numbers,
         after=after,
         skip=skip,
         counted=counted,

@@ -235,6 +235,9 @@ class TantivyIndex:
                 yield Query.term_set_query(self._schema, f"f_{name}", list(values))
         if wanted.terms is not None:
             yield Query.term_set_query(self._schema, "terms", list(wanted.terms)) if wanted.terms else Query.empty_query()
+        if wanted.numbers is not None:
+            keys = [str(number) for number in wanted.numbers]
+            yield Query.term_set_query(self._schema, "key", keys) if keys else Query.empty_query()
         if wanted.modified_after_s is not None:
             yield Query.range_query(self._schema, "modified", FieldType.Unsigned, max(1, wanted.modified_after_s), None)
         if wanted.price_at_most_cents is not None:

@@ -57,6 +57,8 @@ class Wanted:
     """Of a facet, any of the values; of several facets, all."""
     terms: frozenset[str] | None = None
     """Only products under one of these terms."""
+    numbers: frozenset[int] | None = None
+    """Only these products."""
     modified_after_s: int | None = None
     price_at_most_cents: int | None = None
     sort: Sort = Sort.RELEVANCE

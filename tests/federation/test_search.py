@@ -93,6 +93,8 @@ def test_terms_dates_and_prices_bound_what_is_found(full: Index) -> None:
     of_terms = [full.search(Wanted(terms=frozenset({f"terms-{n}"}))).total for n in range(5)]
     assert sum(of_terms) == every
     assert full.search(Wanted(terms=frozenset())).total == 0
+    assert [hit.number for hit in full.search(Wanted(numbers=frozenset({7, 5, 99_999}))).hits] == [7, 5]
+    assert full.search(Wanted(numbers=frozenset())).total == 0
     assert full.search(Wanted(price_at_most_cents=100)).total == 7  # numbers 1 to 10, each third without a price
     assert full.search(Wanted(modified_after_s=1_700_000_000 + 3_600 * (every - 9))).total == 10
 

@@ -25,6 +25,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     Raises: ConfigurationError, StoreUnavailable.
     """
     from connector.controlplane.peers import Peers
+    from connector.federation import notices
     from connector.federation.crawl import Crawler, Pace
     from connector.federation.feed import Following
     from connector.federation.following import Indexer
@@ -34,6 +35,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     from connector.storage.catalog import open_records
     from connector.strict import Limits
     from connector.web.catalog import api, pages, protocol
+    from connector.web.catalog import notices as doors
     from connector.web.catalog.viewers import Viewers
 
     whole, clock = ground.settings, ground.clock
@@ -72,15 +74,23 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     crawler.changed = indexer.woken.set
     permitted = Permitted(known_vocabulary(whole.profiles, whole.plugins))
     ledger = Ledger(records, index, indexer, permitted, clock, audience=Audience(settings.viewers), own_id=own.id)
+    left = notices.Notices(ground.store, records, ledger, indexer, ground.outbound, clock)
+    ground.jobs.register(notices.KIND, left.tell)
     viewers = Viewers(ground.participants, identity.verifier, ledger, settings.participant)
     limits = Limits(max_bytes=whole.public.max_body_bytes)
     return Role(
         routes=[
             *api.routes(ledger, viewers, crawler, address),
+            *doors.routes(left, viewers, address),
             *protocol.routes(ledger, viewers, address, limits),
             *pages.routes(ledger, viewers, settings.space or own.title),
         ],
-        workers={"catalog-list": crawler.keep_list, "catalog-crawl": crawler.run, "catalog-index": indexer.run},
+        workers={
+            "catalog-list": crawler.keep_list,
+            "catalog-crawl": crawler.run,
+            "catalog-index": indexer.run,
+            "catalog-notices": left.run,
+        },
     )
 
 

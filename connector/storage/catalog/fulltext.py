@@ -217,6 +217,8 @@ def _filters(wanted: Wanted) -> Iterator[tuple[str, list[Any]]]:
             )
     if wanted.terms is not None:
         yield "d.terms IN (SELECT value FROM json_each(?))", [json.dumps(sorted(wanted.terms))]
+    if wanted.numbers is not None:
+        yield "d.number IN (SELECT value FROM json_each(?))", [json.dumps(sorted(wanted.numbers))]
     if wanted.modified_after_s is not None:
         yield "d.modified >= ?", [max(1, wanted.modified_after_s)]
     if wanted.price_at_most_cents is not None:

@@ -4,6 +4,7 @@ viewers   who looks: a proven member, or nobody known
 asked     a query out of an address
 api       JSON: search, products, participants, statistics, reports, the change feed, announcements
 protocol  the ledger as a catalogue of the Dataspace Protocol, whose entries link to the members' own
+notices   saved searches and notices of what is wanted
 pages     the same for people: HTML without scripts
 words     what is said on pages: policies in plain words, names of facets
 """

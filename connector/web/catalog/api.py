@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from connector import strict
 from connector.errors import BadMessage, Forbidden, MethodNotAllowed
-from connector.federation import reading
+from connector.federation import asking, reading
 from connector.federation.crawl import Crawler
 from connector.federation.feed import PAGE
 from connector.federation.ledger import MOST_PER_PAGE, Ledger
@@ -71,7 +71,7 @@ class Api:
     async def suggest(self, scope: Scope) -> bytes:
         found = asked.fields(scope)
         viewer = await self._viewers.viewer(scope)
-        words = await self._ledger.suggest(asked.first(found, "q"), asked.count(found, "size", 10, 20), viewer)
+        words = await self._ledger.suggest(asking.first(found, "q"), asking.count(found, "size", 10, 20), viewer)
         return orjson.dumps({"suggestions": words})
 
     async def product(self, scope: Scope) -> bytes:
@@ -86,14 +86,14 @@ class Api:
     async def participant(self, scope: Scope) -> bytes:
         found = asked.fields(scope)
         viewer = await self._viewers.viewer(scope)
-        after, limit = asked.count(found, "after", 0, _FILL_NUMBER), asked.count(found, "size", 50, MOST_PER_PAGE)
+        after, limit = asking.count(found, "after", 0, _FILL_NUMBER), asking.count(found, "size", 50, MOST_PER_PAGE)
         id_ = scope["path_params"]["id"]
         member, products = await self._ledger.participant(id_, after, limit, viewer)
         return orjson.dumps(
             {
                 "id": id_,
                 "member": member_tree(member) if member else None,
-                "items": [short(one, self._address, asked.first(found, "language")) for one in products],
+                "items": [short(one, self._address, asking.first(found, "language")) for one in products],
                 "next": products[-1].number if len(products) == limit else None,
             }
         )
@@ -118,18 +118,18 @@ class Api:
     async def feed(self, scope: Scope) -> bytes:
         found = asked.fields(scope)
         viewer = await self._viewers.viewer(scope)
-        after, limit = asked.count(found, "after", 0, _FILL_NUMBER), asked.count(found, "limit", PAGE, PAGE)
+        after, limit = asking.count(found, "after", 0, _FILL_NUMBER), asking.count(found, "limit", PAGE, PAGE)
         return await self._ledger.feed(after, limit, viewer)
 
 
-async def search(ledger: Ledger, found: asked.Fields, viewer: Any, address: str) -> Tree:
+async def search(ledger: Ledger, found: asking.Fields, viewer: Any, address: str) -> Tree:
     """A page of the ledger as a JSON tree.
 
     Raises: Unauthenticated, BadMessage.
     """
-    query = asked.query(found)
+    query = asking.query(found)
     answer = await ledger.search(query, viewer)
-    language = asked.first(found, "language")[:2].lower()
+    language = asking.first(found, "language")[:2].lower()
     return {
         "total": answer.total,
         "isRelaxed": answer.is_relaxed,

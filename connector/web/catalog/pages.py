@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from connector.errors import KontorError, MethodNotAllowed, Unauthenticated
-from connector.federation import reading
+from connector.federation import asking, reading
 from connector.federation.ledger import Ledger
 from connector.ports.catalog import MemberRow, Product
 from connector.ports.index import FACETS, Sort
@@ -123,14 +123,14 @@ class Pages:
     async def search(self, scope: Scope) -> tuple[str, Values]:
         found = asked.fields(scope)
         viewer = await self._viewers.viewer(scope)
-        query = asked.query({name: values for name, values in found.items() if name != "facets"}, facets=_COUNTED)
+        query = asking.query({name: values for name, values in found.items() if name != "facets"}, facets=_COUNTED)
         answer = await self._ledger.search(query, viewer)
         plain = {name: values for name, values in found.items() if name not in ("cursor", "facets")}
         picked = [(name, value) for name in FACETS for value in found.get(name, ())]
         purposes = sorted(
             {*(value for value, _ in answer.facets.get("purpose", ())), *([query.purpose] if query.purpose else [])}
         )
-        language = asked.first(found, "language")
+        language = asking.first(found, "language")
         return "search.html", {
             "title": query.text or "Search",
             "here": "search",
@@ -181,7 +181,7 @@ class Pages:
     async def participant(self, scope: Scope) -> tuple[str, Values]:
         found = asked.fields(scope)
         viewer = await self._viewers.viewer(scope)
-        id_, after = scope["path_params"]["id"], asked.count(found, "after", 0, _FILL_NUMBER)
+        id_, after = scope["path_params"]["id"], asking.count(found, "after", 0, _FILL_NUMBER)
         member, products = await self._ledger.participant(id_, after, 50, viewer)
         name = (member.title if member else "") or id_
         return "participant.html", {
@@ -190,7 +190,7 @@ class Pages:
             "id": id_,
             "member": _standing(member) if member else None,
             "report": f"/catalog/reports/{quote(id_, safe='')}",
-            "items": [_item(one, asked.first(found, "language")) for one in products],
+            "items": [_item(one, asking.first(found, "language")) for one in products],
             "next": f"{_participant(id_)}?after={products[-1].number}" if len(products) == 50 else None,
         }
 

@@ -23,6 +23,7 @@ from connector.federation.tantivy_index import TantivyIndex
 from connector.ports.catalog import Listed, Report, Snapshot
 from connector.ports.identity import Caller
 from connector.storage.catalog import open_records
+from connector.storage.catalog.records import CatalogRecords
 from connector.strict import Limits
 from connector.web.catalog import api, pages, protocol
 from connector.web.catalog.viewers import Viewers
@@ -70,6 +71,9 @@ class Stand:
     """A ledger and its application."""
 
     ledger: Ledger
+    records: CatalogRecords
+    indexer: Indexer
+    viewers: Viewers
     app: Any
 
 
@@ -110,7 +114,7 @@ async def stand(folder: Path, audience: Audience = Audience.EVERYBODY, members: 
             *protocol.routes(ledger, viewers, "http://ledger.example/catalog", Limits()),
             *pages.routes(ledger, viewers, "Northern Data Alliance"),
         ]
-        yield Stand(ledger=ledger, app=public_app(routes))
+        yield Stand(ledger=ledger, records=records, indexer=indexer, viewers=viewers, app=public_app(routes))
 
 
 def _snapshot(member: str, entries: list[Any], now: Any, left_out: tuple[str, ...] = ()) -> Snapshot:
