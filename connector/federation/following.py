@@ -34,7 +34,7 @@ class Indexer:
         self._applied = 0
         self.woken = asyncio.Event()
         self.generation = 0
-        """Grows with each change that is found: what was asked before may have another answer."""
+        """Grows with each change just before it is found: what was asked before may have another answer."""
 
     @property
     def sequence(self) -> int:
@@ -77,9 +77,10 @@ class Indexer:
                     documents.append(document_of(change.product, space=self._space, publisher=names.get(change.key[0], "")))
             self._index.apply(documents, [c.number for c in changes if c.product is None], last)
 
+        # before and not after: whoever finds these products knows their terms already
+        self.generation += 1
         await asyncio.to_thread(applied)
         self._applied = last
-        self.generation += 1
         return len(changes) == _AT_ONCE
 
     async def _anew(self) -> None:
