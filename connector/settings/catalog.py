@@ -73,6 +73,8 @@ class Catalog(Section):
     parallel: int = Field(32, ge=1, le=1000, description="Members looked at at once.")
     parallel_per_host: int = Field(4, ge=1, description="Of them at one host; lower it where members share small machines.")
     look_within_s: float = Field(120, gt=0, description="Longest time for one look at a member.")
+    sparql: bool = Field(False, description="Answer questions in SPARQL at `/catalog/sparql`; needs the extra `sparql`.")
+    sparql_within_s: float = Field(10, gt=0, description="Longest time for one question in SPARQL.")
     index: Literal["auto", "tantivy", "fts5"] = Field(
         "auto", description="Search index; `auto` takes tantivy where the extra `catalog` is installed."
     )

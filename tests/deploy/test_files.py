@@ -45,7 +45,7 @@ def _versions(path: Path) -> dict[str, str]:
 def test_the_image_has_the_locked_versions_and_no_tools_for_tests() -> None:
     whole, image = _versions(ROOT / "requirements.lock"), _versions(DEPLOY / "requirements.lock")
     assert {name: version for name, version in image.items() if whole.get(name) != version} == {}
-    assert {"msgspec", "asyncpg", "obstore", "tantivy"} <= set(image)
+    assert {"msgspec", "asyncpg", "obstore", "tantivy", "jinja2"} <= set(image)
     assert {"pytest", "hypothesis", "ruff", "mypy", "schemathesis"} & set(image) == set()
     lines = (DEPLOY / "requirements.lock").read_text()
     assert "://" not in lines

@@ -66,6 +66,7 @@ JSON_DOORS: dict[str, str] = {
     "storage/catalog/records": "rows that this product wrote",
     "federation/reading": "descriptions that this product wrote into its record",
     "federation/tantivy_index": "a file that this product wrote",
+    "federation/sparql_child": "lines of the process that started it",
     "dataplane/manifests": "files that this product wrote",
     "dataplane/inbox": "files that this product wrote",
     "client/client": "answers of the operator's own node",

@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "pyld": ("jsonld",),
     "rdflib": ("rdf",),
     "pyshacl": ("rdf",),
-    "pyoxigraph": ("rdf",),
+    "pyoxigraph": ("rdf", "federation/sparql", "federation/sparql_child"),
     "jsonschema_rs": ("federation", "identity/schemas"),
     "yaml": ("odrl", "describe", "cli", "identity/framework_file"),  # trust frameworks are no policies, and need lines
     "pyarrow": ("describe",),

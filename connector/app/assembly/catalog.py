@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from connector import observe
-from connector.app.assembly.ground import Ground, Role
+from connector.app.assembly.ground import Ground, Role, Worker
 from connector.app.assembly.identity import Identity
 from connector.app.parts import known_vocabulary
 from connector.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from connector.federation.ledger import Ledger
     from connector.identity.listsource import ListSource
     from connector.ports.index import Index
     from connector.ports.members import Members
     from connector.settings.catalog import Catalog
+    from connector.web.catalog.viewers import Viewers
 
 
 async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitStack) -> Role:
@@ -34,7 +39,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     from connector.federation.permitted import Permitted
     from connector.storage.catalog import open_records
     from connector.strict import Limits
-    from connector.web.catalog import api, pages, protocol
+    from connector.web.catalog import api, protocol
     from connector.web.catalog import notices as doors
     from connector.web.catalog.viewers import Viewers
 
@@ -76,22 +81,48 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     ledger = Ledger(records, index, indexer, permitted, clock, audience=Audience(settings.viewers), own_id=own.id)
     left = notices.Notices(ground.store, records, ledger, indexer, ground.outbound, clock)
     ground.jobs.register(notices.KIND, left.tell)
+    more: dict[str, Worker] = {}
+    extra: list[BaseRoute] = []
     viewers = Viewers(ground.participants, identity.verifier, ledger, settings.participant)
+    if settings.sparql:
+        from connector.federation.sparql import Limits as Bounded
+        from connector.federation.sparql import Sparql
+        from connector.web.catalog import sparql as questions
+
+        bounds = Bounded(within=timedelta(seconds=settings.sparql_within_s))
+        triples = Sparql(records, permitted, clock, whole.node.data_dir / "catalog-triples", bounds)
+        await triples.open()
+        stack.push_async_callback(triples.close)
+        extra, more["catalog-triples"] = questions.routes(triples, ledger, viewers), triples.run
     limits = Limits(max_bytes=whole.public.max_body_bytes)
     return Role(
         routes=[
             *api.routes(ledger, viewers, crawler, address),
+            *extra,
             *doors.routes(left, viewers, address),
             *protocol.routes(ledger, viewers, address, limits),
-            *pages.routes(ledger, viewers, settings.space or own.title),
+            *_pages(ledger, viewers, settings.space or own.title),
         ],
         workers={
             "catalog-list": crawler.keep_list,
             "catalog-crawl": crawler.run,
             "catalog-index": indexer.run,
             "catalog-notices": left.run,
+            **more,
         },
     )
+
+
+def _pages(ledger: Ledger, viewers: Viewers, space: str) -> list[BaseRoute]:
+    """The pages for people, where the library of their templates is installed."""
+    if find_spec("jinja2") is None:
+        observe.warning(
+            "catalog.without_pages", mend="install the extra: `kontor-connector[catalog]`; programs are answered all the same"
+        )
+        return []
+    from connector.web.catalog import pages
+
+    return pages.routes(ledger, viewers, space)
 
 
 def _members(settings: Catalog, identity: Identity) -> Members:
