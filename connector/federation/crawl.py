@@ -122,6 +122,7 @@ class Crawler:
 
     async def run(self) -> None:
         """Look at whoever is due, for ever."""
+        await self._records.take_up(self._clock.now())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._take_over())
             while True:

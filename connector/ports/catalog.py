@@ -198,6 +198,11 @@ class Records(Protocol):
         took them has told how the look went, or is dead."""
         ...
 
+    async def take_up(self, now: datetime) -> None:
+        """Make members due that somebody took who may be dead: those at which no look has ended yet. Called once at a node's start; a
+        look that is under way elsewhere is at worst made twice."""
+        ...
+
     async def next_due(self) -> datetime | None:
         """When the next listed member is due."""
         ...

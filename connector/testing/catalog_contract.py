@@ -126,6 +126,9 @@ class CatalogContract:
         assert await second.claim_due(NOW, until, 3) == []
         assert await second.next_due() == until
         assert len(await second.claim_due(until, LATER, 9)) == 6
+        # a node that begins takes up at once what nobody has ended
+        await first.take_up(NOW)
+        assert len(await second.claim_due(NOW, LATER, 9)) == 6
         assert await first.hasten("did:web:c", NOW)
         assert [m.id for m in await second.claim_due(NOW, until, 3)] == ["did:web:c"]
         assert not await first.hasten("did:web:x", NOW)

@@ -89,6 +89,10 @@ class CatalogRecords:
         async with self._engine.changing() as work:
             return [_member(row) for row in await work.rows("claim_due", micros(now), micros(until), limit)]
 
+    async def take_up(self, now: datetime) -> None:
+        async with self._engine.changing() as work:
+            await work.rows("take_up", micros(now))
+
     async def next_due(self) -> datetime | None:
         row = await self._row("next_due")
         return moment_of(row[0]) if row and row[0] is not None else None

@@ -32,6 +32,9 @@ UPDATE catalog_member SET next_at = $2 WHERE id IN (
     SELECT id FROM catalog_member WHERE state = 'listed' AND next_at <= $1 ORDER BY next_at LIMIT $3{skip}
 ) RETURNING id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators
 
+-- name: take_up
+UPDATE catalog_member SET next_at = $1 WHERE state = 'listed' AND generation = 0 AND failures = 0 AND next_at > $1
+
 -- name: next_due
 SELECT min(next_at) FROM catalog_member WHERE state = 'listed'
 
