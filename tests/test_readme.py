@@ -18,7 +18,7 @@ from connector.settings import Settings
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_PORTS = ("8080", "8081", "8090", "8091")
+_PORTS = ("8070", "8071", "8080", "8081", "8090", "8091")
 
 
 def blocks(language: str, text: str = TEXT) -> list[str]:
@@ -76,6 +76,7 @@ def test_every_command_of_the_tour_does_what_it_says(tmp_path: Path) -> None:
         "digest as in the catalogue",
         "refused, as it should be",
         "somebody has to approve it",
+        "suspended, as it should be",
         "in force",
         "COMPLETED",
         "FINALIZED",
