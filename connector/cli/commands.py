@@ -10,7 +10,8 @@ import typer
 from connector import __version__
 
 _SUBJECTS = (
-    "init", "serve", "describe", "publish", "visible", "catalog", "search", "negotiate", "get", "acts", "processes", "events", "identity",
+    "init", "serve", "describe", "publish", "visible", "catalog", "search", "negotiate", "get", "acts", "processes",
+    "agreements", "decisions", "events", "identity",
     "credentials", "join", "authority", "keys", "audit", "doctor", "config", "policy", "protocol", "demo",
 )  # fmt: skip
 """The modules of this room that have commands, in the order of the help."""

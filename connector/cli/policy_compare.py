@@ -63,10 +63,12 @@ def diff(out: Output, old: Old, new: New) -> None:
 
 def check(out: Output, policy: One, against: Against = None) -> None:
     """Find what is wrong with a policy: words nobody knows, rules that contradict each other or never matter, and with
-    `--against` what a profile does not let it say; exit code 1 when something cannot stand."""
+    `--against` what a profile does not let it say; exit code 1 when something cannot stand. Tells of each clause who sees to it,
+    too: a clause that nobody would enforce is not published."""
     from connector.cli.terms import load, profile, vocabulary
     from connector.odrl.analyse.conflict import check as findings
     from connector.odrl.compile import compile
+    from connector.odrl.enforce import Enforcers, enforceability
     from connector.odrl.profile import check as checked
 
     words = vocabulary()
@@ -93,7 +95,14 @@ def check(out: Output, policy: One, against: Against = None) -> None:
     ]
     lines = [f"{one.where}: {one.severity} {one.code}: {one.what}{f'; {one.mend}' if one.mend else ''}" for one in said]
     lines += [f"{one.flaw}: {one.where}{f' and {one.other}' if one.other else ''}: {one.what}" for one in found]
-    out.lines({"findings": rows, "said": told}, *(lines or ["nothing found: every rule matters and none contradicts another"]))
+    clauses = enforceability(loaded.policy, words, Enforcers())
+    lines = lines or ["nothing found: every rule matters and none contradicts another"]
+    lines += [f"{' and '.join(one.enforced)}: {one.text}{f' ({one.why})' if one.why else ''}" for one in clauses]
+    seen_to = [
+        {"where": one.where, "kind": one.kind, "text": one.text, "enforced": list(one.enforced), "why": one.why}
+        for one in clauses
+    ]
+    out.lines({"findings": rows, "said": told, "clauses": seen_to}, *lines)
     if any(one.is_harmful for one in found) or any(one.severity == "error" for one in said):
         raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""Lists of negotiations, transfers and agreements, the end of an agreement, and the whole story of one process."""
+"""Lists of negotiations and transfers, and the whole story of one process."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from connector.cli.output import Output, note, table
 
 if TYPE_CHECKING:
     from connector.api.common import Listing
+    from connector.api.decisions import Explanation
     from connector.api.processes import Timeline
 
 State = Annotated[str | None, typer.Option("--state", help="Only those in this state.")]
@@ -26,12 +27,6 @@ Cursor = Annotated[str | None, typer.Option("--cursor", help="Where the last pag
 def register(app: typer.Typer) -> None:
     """Add the lists and `show` to the commands."""
     command(app, "negotiations", negotiations, example="kontor negotiations --held")
-    command(
-        app,
-        "agreements",
-        agreements,
-        example='kontor agreements --end urn:uuid:4c7c... --reason "the project is over"',
-    )
     command(app, "transfers", transfers, example="kontor transfers --state STARTED")
     command(app, "show", show, example="kontor show urn:uuid:4c7c7c3e-2f9c-4d0e-8b57-5d3c1d1e7a10")
 
@@ -50,7 +45,7 @@ def negotiations(
         for one in page.items
     )
     out.rows(_tree(page), ("PROCESS", "ROLE", "STATE", "DATASET", "PEER", "NOTE"), rows, empty="no negotiations")
-    _more(out, page)
+    more(out, page)
 
 
 def transfers(
@@ -65,54 +60,26 @@ def transfers(
         for one in page.items
     )
     out.rows(_tree(page), ("PROCESS", "ROLE", "STATE", "FORMAT", "DATASET", "PEER", "NOTE"), rows, empty="no transfers")
-    _more(out, page)
-
-
-def agreements(
-    access: Access, out: Output, role: Role = None, peer: Peer = None, limit: Limit = 50, cursor: Cursor = None,
-    end: Annotated[str | None, typer.Option("--end", metavar="ID", help="End this one, in place of the list.")] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why it ends, in words that the peer gets to read.")] = None,
-) -> None:  # fmt: skip
-    """List contract agreements, newest first; or end one: nothing begins under it any more, and what runs is terminated."""
-    from connector.cli.offers import terms
-
-    if (end is None) != (reason is None):
-        raise typer.BadParameter("`--end` and `--reason` go together", param_hint="--reason" if end else "--end")
-    with access.open() as (node, me):
-        if end is not None and reason is not None:
-            ended = node.send(me.end_agreement(end, reason))
-            out.lines(ended.model_dump(mode="json"), f"{_ended(ended.ended_at, ended.end_reason)}  agreement {ended.id}")
-            return
-        page = node.send(me.agreements(role=role, peer=peer, cursor=cursor, limit=limit))
-    rows = (
-        (
-            one.id,
-            one.role,
-            _second(one.signed_at),
-            _ended(one.ended_at, one.end_reason),
-            one.dataset,
-            one.peer,
-            terms(one.policy),
-        )
-        for one in page.items
-    )
-    head = ("AGREEMENT", "ROLE", "SIGNED", "STANDING", "DATASET", "PEER", "TERMS")
-    out.rows(_tree(page), head, rows, empty="no agreements")
-    _more(out, page)
+    more(out, page)
 
 
 def show(
     access: Access,
     out: Output,
     process: Annotated[str, typer.Argument(help="Our process id, as the lists show it.")],
+    language: Annotated[Literal["en", "de", "zh"], typer.Option("--language", help="Of the sentence about its terms.")] = "en",
 ) -> None:
-    """Tell the whole story of a process: every step, who caused it, every delivery attempt and why it failed."""
+    """Tell the whole story of a process: every step, who caused it, every delivery attempt and why it failed; and what its terms
+    say of it now, with every clause and who sees to it."""
+    from connector.client import records
+
     with access.open() as (node, me):
         story = node.send(me.timeline(process))
-    out.show(story.model_dump(mode="json"), lambda: _tell(story))
+        said = node.send(records.explanation(me.participant, process, language))
+    out.show({**story.model_dump(mode="json"), "terms": said.model_dump(mode="json")}, lambda: _tell(story, said))
 
 
-def _tell(story: Timeline) -> None:
+def _tell(story: Timeline, said: Explanation) -> None:
     one = story.process
     print(f"{one.kind} {one.pid}")
     facts = {
@@ -132,6 +99,10 @@ def _tell(story: Timeline) -> None:
     for name, value in facts.items():
         if value:
             print(f"  {name + ':':<20}{value}")
+    if said.sentence:
+        print(f"  {'terms:':<20}{said.sentence}")
+    for clause in said.clauses:
+        print(f"  {'':<20}{' and '.join(clause.enforced)}: {clause.text}")
     print(f"\ntimes in UTC, {one.created_at:%Y-%m-%d}")
     table(("TIME", "BY", "WHAT", "STATE", "NOTE"), _steps(story), empty="nothing has happened yet")
 
@@ -157,7 +128,8 @@ def _tree(page: Listing[Any]) -> dict[str, Any]:
     return page.model_dump(mode="json")
 
 
-def _more(out: Output, page: Listing[Any]) -> None:
+def more(out: Output, page: Listing[Any]) -> None:
+    """Say on stderr that a list goes on."""
     # a list that ends early says so: nobody should take a page for the whole
     if page.next_cursor and not out.as_json:
         note(f"{len(page.items)} of {page.total}; the next with --cursor {page.next_cursor}")
@@ -173,14 +145,6 @@ def _said(hold: str | None, error: str | None, reasons: list[str]) -> Iterator[s
     if error:
         yield error
     yield from reasons
-
-
-def _ended(at: datetime | None, reason: str | None) -> str:
-    return f"ended {_second(at)} {reason or ''}".strip() if at else "in force"
-
-
-def _second(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def _moment(at: datetime) -> str:

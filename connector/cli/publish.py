@@ -57,6 +57,9 @@ def publish(
     allow_errors: Annotated[bool, typer.Option("--allow-errors", help="Consumers read the upstream's own words about an error.")] = False,
     endpoint: Annotated[str | None, typer.Option(help="Address of the object store; Amazon's when left out.")] = None,
     region: Annotated[str | None, typer.Option(help="Region of the object store.")] = None,
+    legal_only: Annotated[
+        list[str] | None, typer.Option("--legal-only", help="A left operand of the policy that is left to the law; may be repeated.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the dataset that has this id.")] = False,
 ) -> None:  # fmt: skip
     """Offer data under a policy: from now on it stands in the catalogue, with its digest."""
@@ -88,6 +91,7 @@ def publish(
         names = [_policy(node, me, one) for one in policies]
         definition = ContractDefinition(
             id=dataset, assets=(dataset,), policy=names[0], access_policy=names[1] if len(names) > 1 else None, approval=approval,
+            legal_only=tuple(legal_only or ()),
             offer_id=offer_id or "{dataset}:offer",
         )  # fmt: skip
         kept = _keep(node, me, asset, definition, replace)

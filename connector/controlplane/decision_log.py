@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from connector import observe
 from connector.errors import KontorError, StoreUnavailable
 from connector.ports.clock import Clock
 from connector.ports.decisions import STREAM, Made, body
-from connector.ports.journal import Journal, Line
+from connector.ports.journal import Entry, Journal, Line
+from connector.ports.page import Page
 
 _PAUSE_S = 0.1
 _MOST = 20_000
 _AT_ONCE = 500
+_MOST_LOOKS = 50
+"""Pages of the journal that one page of a narrowed list looks through."""
 
 
 @dataclass(slots=True)
@@ -91,3 +96,29 @@ class DecisionLog:
             # decisions that came while we wrote have set the event again
             if not waiting.lines and not waiting.lost:
                 self._waiting.pop(participant, None)
+
+
+async def found(
+    journal: Journal,
+    participant: str,
+    wanted: Mapping[str, str],
+    *,
+    cursor: str | None,
+    limit: int,
+    since: datetime | None,
+    until: datetime | None,
+) -> Page[Entry]:
+    """Logged decisions, newest first, whose body says what `wanted` says; the page may be short while there is a `next_cursor`.
+
+    Raises: BadMessage for a cursor that is none of this list.
+    """
+    items: list[Entry] = []
+    for _ in range(_MOST_LOOKS):
+        page = await journal.page(
+            participant, STREAM, since=since, until=until, cursor=cursor, limit=limit - len(items), is_newest_first=True
+        )
+        items += [one for one in page.items if all(one.body.get(name) == value for name, value in wanted.items())]
+        cursor = page.next_cursor
+        if cursor is None or len(items) >= limit:
+            break
+    return Page(items=tuple(items), total=page.total, next_cursor=cursor)

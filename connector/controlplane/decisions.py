@@ -23,6 +23,10 @@ MAX_ROUNDS = 10
 that leads there again waits for a human."""
 
 
+MAX_CONCESSIONS = 3
+"""Offers of a provider that a consumer answers by itself with what both permit, before a person is asked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What to do now: an act, nothing (the peer's turn), or hold for a human."""
@@ -81,7 +85,7 @@ def choose(
     return gate.usual
 
 
-_COMMITTING = frozenset({Event.AGREE, Event.ACCEPT, Event.START, Event.OFFER})
+_COMMITTING = frozenset({Event.AGREE, Event.ACCEPT, Event.START, Event.OFFER, Event.REQUEST})
 _AGAIN_AND_AGAIN = frozenset({Event.OFFER, Event.REQUEST, Event.START, Event.SUSPEND})
 """Acts that lead to states from which one comes back."""
 
@@ -156,7 +160,11 @@ def negotiation_gate(process: Negotiation, judge: Callable[[Negotiation], Judgem
             judgement = judge(process)
             if judgement.is_acceptable:
                 return Gate(usual=Choice(act=Event.ACCEPT))
-            return Gate(refused={Event.ACCEPT: judgement.reasons}, usual=_held(judgement))
+            refused = {Event.ACCEPT: judgement.reasons}
+            if judgement.is_near and judgement.counter is not None and entry(process) <= MAX_CONCESSIONS:
+                cause = Cause(by=By.POLICY, reasons=judgement.reasons)
+                return Gate(refused=refused, usual=Choice(act=Event.REQUEST, offer=judgement.counter, cause=cause))
+            return Gate(refused=refused, usual=_held(judgement))
         case (Role.CONSUMER, State.AGREED):
             judgement = judge(process)
             if judgement.is_acceptable:

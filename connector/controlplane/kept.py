@@ -33,7 +33,7 @@ class Kept:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of its canonical form, hexadecimal."""
+        """The digest of its canonical form."""
         return canonical.digest(self.policy)
 
     @cached_property

@@ -17,13 +17,16 @@ from pydantic import BaseModel, ValidationError
 from connector import observe
 from connector.api.offerings import Asset, ContractDefinition
 from connector.api.offerings import Policy as PolicyDocument
+from connector.controlplane import publishing
 from connector.controlplane.participants import Participants, Revisions
 from connector.controlplane.secrets import Secrets
 from connector.controlplane.sources import source_of, unlocked
 from connector.dsp.negotiation import rules_of
 from connector.errors import CallerError, Conflict, KontorError, NotFound
 from connector.odrl import canonical, jsonld
+from connector.odrl.enforce import Clause
 from connector.odrl.model import Policy
+from connector.odrl.vocabulary import Vocabulary
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane, Source
 from connector.ports.store import Document, Page, Store
@@ -93,6 +96,7 @@ class Offerings:
         revisions: Revisions,
         data_plane: DataPlane,
         secrets: Secrets,
+        vocabulary: Vocabulary,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -100,6 +104,7 @@ class Offerings:
         self._revisions = revisions
         self._data_plane = data_plane
         self._secrets = secrets
+        self._vocabulary = vocabulary
         self._clock = clock
         self._shelves: dict[str, Shelf] = {}
 
@@ -113,14 +118,18 @@ class Offerings:
         Raises: NotFound for an unknown participant, CallerError for a body that says nothing useful, PolicyError for a policy
         that cannot be read, Conflict for another version than `expect`, or for an asset or policy that does not exist.
         """
-        await self._participants.context(participant)
+        context = await self._participants.context(participant)
         if body.get("id") != id_:
             raise CallerError("the id in the body is not the one in the address", where="id", mend="send the same id twice")
         model = _checked(kind, body)
         if isinstance(model, PolicyDocument):
-            jsonld.read(model.policy, "policy")
+            read = jsonld.read(model.policy, "policy")
+            for definition in (await self.shelf(participant)).definitions.values():
+                if id_ == definition.policy:
+                    publishing.check(read, self._vocabulary, context, definition.legal_only)
         if isinstance(model, ContractDefinition):
             await self._require(participant, model)
+            publishing.check(await self.policy(participant, model.policy), self._vocabulary, context, model.legal_only)
         if isinstance(model, Asset):
             model = await self._described(participant, model)
         now = self._clock.now()
@@ -157,6 +166,26 @@ class Offerings:
                 "media_type": asset.media_type or found.media_type,
             }
         )
+
+    async def policy(self, participant: str, id_: str) -> Policy:
+        """The policy that is kept under a name.
+
+        Raises: NotFound, PolicyError.
+        """
+        kept = _checked(POLICY, (await self.get(participant, POLICY, id_)).body)
+        assert isinstance(kept, PolicyDocument)
+        return jsonld.read(kept.policy, "policy")
+
+    async def clauses(self, participant: str, id_: str, legal_only: tuple[str, ...] | None = None) -> tuple[Clause, ...]:
+        """Who sees to each clause of the policy `id_`; with `legal_only` None, of the policy of the contract definition `id_`.
+
+        Raises: NotFound, PolicyError.
+        """
+        context = await self._participants.context(participant)
+        if legal_only is None:
+            definition = ContractDefinition.model_validate((await self.get(participant, DEFINITION, id_)).body)
+            id_, legal_only = definition.policy, definition.legal_only
+        return publishing.clauses(await self.policy(participant, id_), self._vocabulary, context, legal_only)
 
     async def get(self, participant: str, kind: str, id_: str) -> Document:
         """The document.

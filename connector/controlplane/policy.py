@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from connector.controlplane import books
+from connector.controlplane.consuming import judged_offer
 from connector.controlplane.decisions import Judgement
 from connector.controlplane.kept import Kept, kept
 from connector.controlplane.offerings import Terms
@@ -27,7 +28,7 @@ from connector.errors import PolicyError
 from connector.odrl import canonical, enforce, explain, jsonld, wire
 from connector.odrl.evaluate import decide
 from connector.odrl.explain import Disclosure
-from connector.odrl.model import Policy
+from connector.odrl.model import Policy, Severity
 from connector.odrl.truth import Decision, DutyMode, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
 from connector.ports.decisions import Made, Question, Subject
@@ -40,6 +41,7 @@ _QUESTIONS: Mapping[Stage, Question] = {
     Stage.REQUEST: Question.REQUEST,
 }
 EMPTY = Book()
+USE = "use"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ class Judge:
         """What a provider makes of the terms that a consumer asks for."""
         if terms is None:
             return Judgement(is_acceptable=False, is_refused=True, reasons=("this dataset is no longer offered",))
-        decision = self._on_offer(terms, process, claims, now, context)
+        decision = self.on_offer(terms, process, claims, now, context)
         if not decision.is_permitted:
             return _refused(decision, context.disclosure)
         if rules_of(process.offer) == rules_of(terms.tree):
@@ -105,22 +107,9 @@ class Judge:
             case _:
                 return _told(context.disclosure, reasons=verdict.reasons)
 
-    def offer(self, process: Negotiation, own_id: str) -> Judgement:
-        """What a consumer makes of a provider's offer: does it grant at least what was asked for?"""
-        if process.wanted is None:
-            return Judgement(is_acceptable=False, reasons=("the provider began this negotiation",))
-        try:
-            # what we asked for was asked of this peer and for us, whether or not the request said so
-            parties = {"assigner": process.peer, "assignee": own_id}
-            offered, wanted = jsonld.read(process.offer, "offer"), jsonld.read({**process.wanted, **parties}, "offer")
-        except PolicyError as fault:
-            return Judgement(is_acceptable=False, reasons=(str(fault),))
-        from connector.odrl import compare
-
-        verdict = compare.within(offered, wanted, self.vocabulary)
-        if verdict.kind is compare.VerdictKind.WITHIN:
-            return Judgement(is_acceptable=True)
-        return Judgement(is_acceptable=False, reasons=verdict.reasons or ("the offer is not what was asked for",))
+    def offer(self, process: Negotiation, own_id: str, now: datetime) -> Judgement:
+        """What a consumer makes of a provider's offer: is it what was asked for, or within it, or worth a concession?"""
+        return judged_offer(process, own_id, self.vocabulary, World(now=now))
 
     def agreement(self, process: Negotiation, own_id: str) -> Judgement:
         """What a consumer makes of the agreement: is it the terms on the table, between these parties?"""
@@ -136,9 +125,17 @@ class Judge:
             faults.append(str(fault))
         return Judgement(is_acceptable=not faults, reasons=tuple(faults))
 
-    def _on_offer(
-        self, terms: Terms, process: Negotiation, claims: Mapping[str, Any], now: datetime, context: Context
+    def on_offer(
+        self,
+        terms: Terms,
+        process: Negotiation,
+        claims: Mapping[str, Any],
+        now: datetime,
+        context: Context,
+        *,
+        is_noted: bool = True,
     ) -> Decision:
+        """The engine's decision on an offer for the peer of a negotiation."""
         subject = Subject(
             participant=context.name,
             question=Question.NEGOTIATE,
@@ -150,10 +147,11 @@ class Judge:
             kept=context.kept_inputs,
         )
         params = {"purpose": process.purpose} if process.purpose is not None else {}
-        request = Request(action="use", target=terms.dataset, party=process.peer, params=params)
+        request = Request(action=USE, target=terms.dataset, party=process.peer, params=params)
         left = frozenset((*terms.definition.legal_only, *context.consumer_operands))
         found = self._compiled(f"{terms.policy_key}:{','.join(sorted(left))}", terms.policy, left)
-        return self._decide(found, request, World(now=now, claims=claims), Stage.NEGOTIATE, subject, context.duty_mode)
+        world = World(now=now, claims=claims)
+        return self._decide(found, request, world, Stage.NEGOTIATE, subject if is_noted else None, context.duty_mode)
 
     # --- the catalogue
 
@@ -220,6 +218,20 @@ class Judge:
             terms = self.terms_of(agreement, enforce.SUPPLIED.union(case.context.environment))
         except PolicyError as fault:
             return Answer(judgement=_told(told, is_refused=True, reasons=(str(fault),)))
+        decision = self.on_agreement(terms, process, case, now, stage, also=also)
+        if not decision.is_permitted:
+            return Answer(judgement=_refused(decision, told), valid_until=decision.valid_until)
+        return Answer(
+            judgement=Judgement(is_acceptable=True),
+            valid_until=decision.valid_until,
+            used=terms.used(decision, USE),
+        )
+
+    def on_agreement(
+        self, terms: Kept, process: Transfer, case: Case, now: datetime, stage: Stage, *, also: int, is_noted: bool = True
+    ) -> Decision:
+        """The engine's decision on the use of an agreement's data."""
+        agreement = case.agreement
         is_ours = agreement.role is Role.CONSUMER
         subject = Subject(
             participant=agreement.participant,
@@ -235,14 +247,7 @@ class Judge:
         world = books.world(
             case.book, terms, now, agreement.signed_at, case.claims, also=also, is_ongoing=stage is Stage.ONGOING
         )
-        decision = self._decide(terms, request, world, stage, subject, case.context.duty_mode)
-        if not decision.is_permitted:
-            return Answer(judgement=_refused(decision, told), valid_until=decision.valid_until)
-        return Answer(
-            judgement=Judgement(is_acceptable=True),
-            valid_until=decision.valid_until,
-            used=terms.used(decision, request.action),
-        )
+        return self._decide(terms, request, world, stage, subject if is_noted else None, case.context.duty_mode)
 
     def would_permit(self, terms: Kept, request: Request, world: World, duty_mode: DutyMode) -> bool:
         """Whether one request would be permitted; nobody has asked, so nothing is noted."""
@@ -293,7 +298,7 @@ def use_of(
         params["purpose"] = purpose
     if process is not None:
         params["deliveryChannel"] = process.format
-    return Request(action="use", target=agreement.dataset, party=agreement.consumer, params=params)
+    return Request(action=USE, target=agreement.dataset, party=agreement.consumer, params=params)
 
 
 def _seen_by(access: Policy) -> str:
@@ -304,7 +309,7 @@ def _seen_by(access: Policy) -> str:
 
 def _counter(terms: Terms, meet: Policy | None) -> dict[str, Any]:
     """The offer that both sides can accept; our own terms when the engine found none, or none that can travel."""
-    if meet is None or wire.cannot_travel(meet):
+    if meet is None or any(found.severity is Severity.ERROR for found in wire.cannot_travel(meet)):
         return terms.offer()
     return {**rules_of(jsonld.write(meet)), "@id": f"{terms.offer_id}#counter", "@type": "Offer", "target": terms.dataset}
 

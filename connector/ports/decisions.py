@@ -5,7 +5,7 @@ The body of an entry is a JSON tree:
     question    catalog | negotiate | transfer | ongoing | request | collect: what was asked
     role        ours: provider | consumer
     effect      permit | deny | void
-    policy      SHA-256 of the policy's canonical form, hexadecimal
+    policy      digest of the policy's canonical form, `sha256:` and hexadecimal digits
     about       id of the offer or of the agreement whose policy it is
     process     our pid of the negotiation or transfer; absent where there is none
     peer, dataset

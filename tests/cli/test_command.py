@@ -21,7 +21,8 @@ from tests.cli.conftest import Run
 ROOT = typer.main.get_command(roof())
 EXPECTED = {
     "init", "serve", "publish", "catalog", "negotiate", "get", "approve", "counter", "terminate", "suspend", "resume",
-    "agreements", "transfers", "negotiations", "show", "config check", "config explain", "migrate", "policy evaluate",
+    "agreements list", "agreements usage", "agreements record", "decisions",
+    "transfers", "negotiations", "show", "config check", "config explain", "migrate", "policy evaluate",
     "policy explain", "demo", "protocol diagram",
 }  # fmt: skip
 

@@ -383,7 +383,7 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
     usages = Usages(store, judge, reviews, clock)
     delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
     given: Any = plane
-    offerings = Offerings(store, participants, revisions, given, secrets, clock)
+    offerings = Offerings(store, participants, revisions, given, secrets, VOCABULARY, clock)
     agreements = Agreements(store, participants, clock)
     records = Records(store, participants, agreements, judge, reviews, clock)
     negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)

@@ -32,6 +32,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.decision_log import DecisionLog
     from connector.controlplane.delivery import Delivery
     from connector.controlplane.events import Events
+    from connector.controlplane.explaining import Explaining
     from connector.controlplane.jobs import Workers
     from connector.controlplane.ledgers import Ledgers
     from connector.controlplane.negotiation import Negotiations
@@ -61,13 +62,14 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     peers = Peers(outbound, tokens, clock)
     secrets_ = Secrets(store, ground.key, clock)
     log = DecisionLog(store.journal, clock)
-    judge = Judge(known_vocabulary(settings.profiles, settings.plugins), log.note)
+    vocabulary = known_vocabulary(settings.profiles, settings.plugins)
+    judge = Judge(vocabulary, log.note)
     reviews = Reviews(store, clock)
     usages = Usages(store, judge, reviews, clock)
     delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
     store.listen(delivery.woken.set)
     plane = _data_plane(ground)
-    offerings = Offerings(store, participants, revisions, plane, secrets_, clock)
+    offerings = Offerings(store, participants, revisions, plane, secrets_, vocabulary, clock)
     agreements = Agreements(store, participants, clock)
     records = Records(store, participants, agreements, judge, reviews, clock)
     negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
@@ -114,6 +116,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         access=access,
         records=records,
         refusals=exchange.refusals,
+        explaining=Explaining(store, participants, offerings, judge, usages, tokens, clock),
     )
 
     def rooms() -> Iterable[APIRouter]:

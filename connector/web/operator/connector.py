@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from connector.web.operator import (
     agreements,
     catalog,
+    decisions,
     events,
     negotiations,
     offerings,
@@ -32,6 +33,7 @@ _ROOMS: Final = (
     agreements.routes,
     transfers.routes,
     processes.routes,
+    decisions.routes,
     events.routes,
 )
 

@@ -8,12 +8,14 @@ from fastapi import APIRouter, Path
 
 from connector.api.common import Listing
 from connector.api.offerings import Asset, ContractDefinition, Policy
+from connector.api.usage import ClauseOf
 from connector.controlplane.offerings import ASSET, DEFINITION, POLICY
 from connector.web.operator import views
 from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
 from connector.web.operator.queries import Cursor, Limit
 from connector.web.operator.rooms import room
+from connector.web.operator.usage import clause
 
 DocumentId = Annotated[str, Path(max_length=512, description="Its id; escape it, slashes included.")]
 _MUST_NOT_EXIST = 0
@@ -78,6 +80,11 @@ def policies(parts: Parts) -> APIRouter:
         body = policy.model_dump(mode="json")
         return Policy.model_validate((await offerings.put(participant, POLICY, policy.id, body, expect=_MUST_NOT_EXIST)).body)
 
+    @router.get("/{id:path}/clauses")
+    async def get_clauses_of_policy(participant: Participant, id: str) -> list[ClauseOf]:
+        """Who would see to each clause of a policy if it were published: now, at a transfer, the consumer, the law, or nobody."""
+        return [clause(one) for one in await offerings.clauses(participant, id, ())]
+
     @router.get("/{id:path}")
     async def get_policy(participant: Participant, id: DocumentId) -> Policy:
         """One policy."""
@@ -116,6 +123,11 @@ def definitions(parts: Parts) -> APIRouter:
         body = definition.model_dump(mode="json")
         kept = await offerings.put(participant, DEFINITION, definition.id, body, expect=_MUST_NOT_EXIST)
         return Definition.model_validate(kept.body)
+
+    @router.get("/{id:path}/clauses")
+    async def get_clauses(participant: Participant, id: str) -> list[ClauseOf]:
+        """Who sees to each clause of a contract definition's policy: now, at a transfer, the consumer, or the law."""
+        return [clause(one) for one in await offerings.clauses(participant, id)]
 
     @router.get("/{id:path}")
     async def get_definition(participant: Participant, id: DocumentId) -> ContractDefinition:

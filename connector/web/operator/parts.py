@@ -8,6 +8,7 @@ from connector.controlplane.access import DataAccess
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.catalog import Catalogs
 from connector.controlplane.events import Events
+from connector.controlplane.explaining import Explaining
 from connector.controlplane.ledgers import Ledgers
 from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.offerings import Offerings
@@ -38,3 +39,4 @@ class Parts:
     access: DataAccess
     records: Records
     refusals: Refusals
+    explaining: Explaining

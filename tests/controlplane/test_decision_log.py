@@ -1,0 +1,139 @@
+"""The decision log: every decision, what it was made from, and that it can be made again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connector.controlplane import decision_log
+from connector.controlplane.terms import TransferWish
+from connector.errors import StoreUnavailable
+from connector.odrl import cases, jsonld
+from connector.ports.decisions import STREAM, KeptInputs
+from connector.ports.journal import Entry, verify
+from tests.controlplane.conftest import NewNode
+from tests.controlplane.scene import VOCABULARY, Node, imported, members_only, transfer_request
+from tests.controlplane.test_usage import pull, pulled, pulling, use_when
+
+COUNT_1 = use_when("count", "lteq", "1")
+
+
+async def logged(node: Node, **wanted: str) -> list[Entry]:
+    """Oldest first."""
+    await node.log.flush()
+    page = await decision_log.found(node.store.journal, "alice", wanted, cursor=None, limit=100, since=None, until=None)
+    return list(reversed(page.items))
+
+
+async def used_up(node: Node) -> str:
+    transfer = await pulling(node, COUNT_1)
+    await pulled(node, transfer)
+    with pytest.raises(Exception, match="count"):
+        await pull(node, transfer)
+    return transfer.agreement_id
+
+
+async def test_every_decision_is_an_entry_with_its_reasons(node: Node) -> None:
+    agreement = await used_up(node)
+    entries = await logged(node)
+    assert [(e.body["question"], e.body["effect"]) for e in entries] == [
+        ("negotiate", "permit"),
+        ("transfer", "permit"),
+        ("ongoing", "permit"),
+        ("request", "permit"),
+        ("ongoing", "permit"),
+        ("request", "deny"),
+    ]
+    last = entries[-1].body
+    assert (last["about"], last["peer"], last["role"]) == (agreement, "urn:bob", "provider")
+    assert last["because"] == [{"code": "unsatisfied", "where": "agreement.permission[0].constraint[0]", "operand": "count"}]
+    assert last["policy"].startswith("sha256:")
+    assert len(last["inputs"]) == 64
+    assert last["micros"] >= 0
+    assert entries[0].body["deferred"] == [{"code": "stage-deferred", "operand": "count", "until": "transfer"}]
+    assert (await verify(node.store.journal, "alice", STREAM)).is_whole
+
+
+async def test_a_logged_decision_can_be_made_again_and_asked_of_another_policy(node: Node) -> None:
+    await used_up(node)
+    denied = (await logged(node, effect="deny"))[-1].body["case"]
+    assert denied["given"]["ledger"]["total"]["count"] == 2
+    for limit, effect in ((1, "deny"), (2, "permit")):
+        policy = jsonld.read({"@type": "Agreement", **use_when("count", "lteq", str(limit))}, "agreement")
+        case = cases.read(denied, "entry", policy=policy)
+        assert cases.answer(case, cases.compiled(case, VOCABULARY)).effect.value == effect
+
+
+async def test_the_same_inputs_have_the_same_hash(node: Node) -> None:
+    transfer = await pulling(node, members_only())
+    for _ in range(2):
+        (await pull(node, transfer)).end(0)
+    first, second = await logged(node, question="request")
+    assert first.body["inputs"] == second.body["inputs"]
+    await node.pass_time(seconds=1)
+    (await pull(node, transfer)).end(0)
+    assert (await logged(node, question="request"))[-1].body["inputs"] != first.body["inputs"]
+
+
+@pytest.mark.parametrize(("kept", "effects"), [("none", set()), ("refusals", {"deny"}), ("all", {"permit", "deny"})])
+async def test_a_participant_says_how_much_of_the_inputs_is_kept(new_node: NewNode, kept: str, effects: set[str]) -> None:
+    node = await new_node(alice={"decision_inputs": KeptInputs(kept).value})
+    await used_up(node)
+    assert {e.body["effect"] for e in await logged(node) if "case" in e.body} == effects
+    assert all("inputs" in e.body for e in await logged(node))
+
+
+async def test_who_sees_an_offer_is_logged_where_that_is_asked_for(new_node: NewNode) -> None:
+    for wanted, count in ((False, 0), (True, 1)):
+        node = await new_node(f"node-{wanted}", alice={"log_catalog_decisions": wanted})
+        await node.publish()
+        await node.offerings.put("alice", "policy", "see", {"id": "see", "policy": members_only()})
+        await node.publish(access_policy="see")
+        before = len(await logged(node, question="catalog"))
+        await node.requested(f"urn:c:{wanted}")
+        assert len(await logged(node, question="catalog")) - before == count
+
+
+async def test_a_journal_that_is_away_loses_nothing_that_still_has_room(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    transfer = await pulling(node, members_only())
+    whole = node.store.journal.append
+
+    async def away(*_: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(node.store.journal, "append", away)
+    monkeypatch.setattr(decision_log, "_MOST", 6)
+    for _ in range(9):
+        (await pull(node, transfer)).end(0)
+    with pytest.raises(StoreUnavailable):
+        await node.log.flush()
+    monkeypatch.setattr(node.store.journal, "append", whole)
+    entries = await logged(node)
+    assert len([e for e in entries if "effect" in e.body]) == 6
+    assert [e.body["lost"] for e in entries if "lost" in e.body] == [6]
+
+
+async def test_a_consumer_judges_its_own_use_by_its_own_book(node: Node) -> None:
+    agreement = await imported(node, **use_when("count", "lteq", "1"))
+    transfer = await node.transfers.start("alice", TransferWish(agreement=agreement, format="HttpData-PULL"))
+    use = await node.access.may_collect("alice", transfer)
+    await use.begin()
+    use.end(5)
+    await node.usages.work()
+    with pytest.raises(Exception, match="count has to be at most 1"):
+        await node.access.may_collect("alice", transfer)
+    assert [e.body["role"] for e in await logged(node, question="collect")] == ["consumer", "consumer"]
+
+
+async def test_no_claim_about_itself_keeps_a_consumer_from_its_data(node: Node) -> None:
+    agreement = await imported(node, **members_only())
+    transfer = await node.transfers.start("alice", TransferWish(agreement=agreement, format="HttpData-PULL"))
+    (await node.access.may_collect("alice", transfer)).end(0)
+    assert (await logged(node, question="collect"))[0].body["deferred"][0]["code"] == "legal-only"
+
+
+async def test_a_transfer_of_nobodys_agreement_is_no_decision(node: Node) -> None:
+    with pytest.raises(Exception, match="no such agreement"):
+        await node.tell(transfer_request("urn:nothing"))
+    assert await logged(node) == []

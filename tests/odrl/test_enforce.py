@@ -1,0 +1,110 @@
+"""Who sees to each clause of a policy: nothing is left out, and what nobody would enforce is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from connector.app.parts import known_vocabulary
+from connector.odrl import jsonld
+from connector.odrl.compile import compile
+from connector.odrl.enforce import Enforcement, Enforcers, enforceability, left_to_others, marked, operands_of
+from connector.odrl.evaluate import decide
+from connector.odrl.model import Policy
+from connector.odrl.truth import Code, Request, Stage, World
+from connector.odrl.vocabulary import Vocabulary
+from tests.odrl.casefile import NOON
+from tests.odrl.strategies import policies
+
+WORDS = known_vocabulary()
+NOW, TRANSFER, RUNNING = Enforcement.NOW, Enforcement.TRANSFER, Enforcement.RUNNING
+
+
+def constraint(left: str, operator: str = "eq", right: str = "x") -> dict[str, Any]:
+    return {"leftOperand": left, "operator": operator, "rightOperand": right}
+
+
+def permit(*constraints: dict[str, Any], **members: Any) -> Policy:
+    return jsonld.read({"permission": [{"action": "use", "constraint": list(constraints), **members}]})
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "enforced"),
+    [
+        ("claim:membership", "active", (NOW, TRANSFER, RUNNING)),
+        ("purpose", "research", (NOW, TRANSFER, RUNNING)),
+        ("dateTime", "2027-01-01T00:00:00Z", (TRANSFER, RUNNING)),
+        ("count", "3", (TRANSFER, RUNNING)),
+        ("deliveryChannel", "HttpData-PULL", (TRANSFER, RUNNING)),
+        ("spatial", "https://example.org/eu", (Enforcement.NOBODY,)),
+        ("systemDevice", "urn:device", (Enforcement.NOBODY,)),
+        ("acme:unknown", "x", (Enforcement.NOBODY,)),
+    ],
+)
+def test_each_clause_has_somebody_who_sees_to_it_or_nobody(
+    vocabulary: Vocabulary, left: str, right: str, enforced: tuple[Enforcement, ...]
+) -> None:
+    operator = "lteq" if left in ("count", "dateTime") else "eq"
+    (clause,) = enforceability(permit(constraint(left, operator, right)), vocabulary, Enforcers())
+    assert clause.enforced == enforced
+    assert clause.is_open is (enforced == (Enforcement.NOBODY,))
+
+
+def test_what_nobody_knows_can_be_left_to_the_consumer_or_to_the_law(vocabulary: Vocabulary) -> None:
+    policy = permit(constraint("spatial"), constraint("acme:unknown"))
+    enforcers = Enforcers(consumer=frozenset({"spatial"}), legal_only=frozenset({"acme:unknown"}))
+    found = enforceability(policy, vocabulary, enforcers)
+    assert [clause.enforced for clause in found] == [(Enforcement.CONSUMER,), (Enforcement.LEGAL_ONLY,)]
+
+
+def test_a_value_that_means_nothing_is_enforced_by_nobody(vocabulary: Vocabulary) -> None:
+    (clause,) = enforceability(permit(constraint("count", "lteq", "many")), vocabulary, Enforcers())
+    assert clause.is_open
+    assert "many" in clause.why
+
+
+def test_duties_obligations_and_what_is_forbidden_after_delivery_are_listed(vocabulary: Vocabulary) -> None:
+    tree = {
+        "permission": [{"action": "use", "duty": [{"action": "attribute"}]}],
+        "prohibition": [{"action": "distribute"}, {"action": "use", "constraint": [constraint("purpose", right="war")]}],
+        "obligation": [{"action": "delete", "constraint": [constraint("acme:unknown")]}, {"action": "inform"}],
+    }
+    found = enforceability(jsonld.read(tree), vocabulary, Enforcers())
+    assert [(one.kind, one.enforced) for one in found] == [
+        ("condition", (TRANSFER, RUNNING)),
+        ("rule", (Enforcement.LEGAL_ONLY,)),
+        ("constraint", (NOW, TRANSFER, RUNNING)),
+        ("obligation", (Enforcement.NOBODY,)),
+        ("obligation", (Enforcement.CONSUMER,)),
+    ]
+
+
+@given(tree=policies())
+def test_no_operand_of_a_permission_is_left_out(tree: dict[str, Any]) -> None:
+    policy = jsonld.read(tree)
+    said = {clause.text.split()[0] for clause in enforceability(policy, WORDS, Enforcers())}
+    for rule in policy.permissions:
+        for name in operands_of(Policy(permissions=(replace(rule, duties=()),))):
+            known = WORDS.operand(name)
+            assert (known.short if known is not None else name) in said
+
+
+def test_what_is_marked_is_agreed_and_listed_and_not_judged(vocabulary: Vocabulary) -> None:
+    policy = permit(constraint("spatial"), constraint("acme:unknown"), constraint("claim:role"))
+    words = marked(vocabulary, operands_of(policy))
+    decision = decide(compile(policy, words), Request(target="urn:x"), World(now=NOON), stage=Stage.REQUEST)
+    assert decision.is_permitted
+    assert [(one.operand, one.code) for one in decision.deferred] == [
+        ("spatial", Code.LEGAL_ONLY),
+        ("acme:unknown", Code.LEGAL_ONLY),
+        ("claim:role", Code.LEGAL_ONLY),
+    ]
+
+
+def test_a_consumer_leaves_what_is_attested_of_it_to_the_provider(vocabulary: Vocabulary) -> None:
+    policy = permit(*(constraint(name) for name in ("claim:role", "purpose", "spatial", "count", "dateTime")))
+    assert left_to_others(policy, vocabulary) == {"claim:role", "spatial"}
+    assert left_to_others(policy, vocabulary, frozenset({"purpose", "spatial"})) == {"claim:role"}
