@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from connector.odrl.model import Diagnostic, Policy, PolicyType, Rule, Severity, Shared
+from connector.odrl.model import Diagnostic, Policy, Rule, Severity, Shared
 from connector.odrl.values import Duration
 from connector.odrl.vocabulary import Vocabulary
 
@@ -25,10 +25,9 @@ def remarks(policy: Policy, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         [rule for rule in rules if not rule.actions and not policy.actions], "no-action", "action", "it is about any action"
     )
     about = (*policy.permissions, *policy.prohibitions)
-    if policy.type != PolicyType.OFFER:
-        # an Offer in a catalog has its target by where it stands (DSP 2025-1, Catalog Protocol)
-        lacking = [rule for rule in about if not rule.targets and not policy.targets]
-        yield from _lacking(lacking, "no-target", "target", "it is about any asset")
+    if any(rule.targets for rule in about) and not policy.targets:
+        # terms that name no target anywhere are about what they are published with (DSP 2025-1, Catalog Protocol)
+        yield from _lacking([rule for rule in about if not rule.targets], "no-target", "target", "it is about any asset")
     strange = next(
         (
             action
