@@ -108,6 +108,27 @@ class Spaces:
         refused = [why for admission in admissions for why in admission.refused]
         raise Unproven("; ".join(refused) or "nothing counts in any space", check="trust", where=asked.holder)
 
+    async def shown_to(self, verifier: str, chosen: tuple[Credential, ...]) -> tuple[Credential, ...]:
+        """Those of `chosen` to show to `verifier`: in a space that both take part in, nothing of the other spaces.
+
+        A presentation with a credential of a space that its reader does not know proves nothing to it, and tells it more than it needs.
+        Who shares no space with us may recognise one, and is shown all.
+        """
+        if len(self.joined) < 2:
+            return chosen
+        shared = {one.authority for one in self.joined if await self._lists_as_active(one, verifier)}
+        if not shared:
+            return chosen
+        others = {one.authority for one in self.joined} - shared
+        return tuple(one for one in chosen if one.issuer not in others)
+
+    async def _lists_as_active(self, one: Joined, did: str) -> bool:
+        try:
+            entry = (await self._source().get(one.participant_list)).participant(did)
+        except KontorError:
+            return False
+        return entry is not None and entry.state is Standing.ACTIVE
+
     async def _standings(self, holder: str) -> dict[str, Standing]:
         """How `holder` stands in the joined spaces whose lists name it. Raises: Overloaded when a list cannot be had."""
         found: dict[str, Standing] = {}

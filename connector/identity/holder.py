@@ -16,6 +16,7 @@ from typing import Any
 from connector import observe
 from connector.errors import BeyondGrant, ConfigurationError, KontorError, NotFound, NotSupported, Unproven
 from connector.identity import messages, presenting, tokens
+from connector.identity.admission import Spaces
 from connector.identity.formats import Credential, Model
 from connector.identity.remote import Remote
 from connector.identity.scopes import ALIASES, By, covered, parse_all
@@ -45,6 +46,8 @@ class Wallet:
     aliases: Mapping[str, By] = field(default_factory=lambda: ALIASES)
     models: tuple[Model, ...] = (Model.V1, Model.V2)
     """The data models that we show, the preferred one first."""
+    spaces: Spaces = field(default_factory=Spaces)
+    """The data spaces that it takes part in."""
     refuses_beyond_grant: bool = False
     """Whether who asks for more than was granted is refused, instead of shown less."""
 
@@ -163,7 +166,7 @@ class CredentialService:
         except Unproven as fault:
             raise refusal(participant, fault, mend) from fault
         # 4. what was granted of what was asked for, of what we hold
-        chosen = presenting.choose(wallet.held, within, now)
+        chosen = await wallet.spaces.shown_to(verifier, presenting.choose(wallet.held, within, now))
         ids = (self._new_id() for _ in itertools.count())
         shown = presenting.present(
             chosen, wallet.presentation_key, holder=wallet.did, verifier=verifier, now=now, ids=ids, models=wallet.models

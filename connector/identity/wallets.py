@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -133,15 +133,15 @@ class Wallets:
             await self._keys.ensure(participant, did, PURPOSES)
         # before what it is compared with later: what is written meanwhile makes it load again
         revision = await self._revision(participant)
+        spaces = await self._spaces(participant, said)
         aliases = {**ALIASES, **{name: By(by) for name, by in said.aliases.items()}}
         wallet: Wallet | None = None
         key: SigningKey | Remote
         if said.remote is None:
-            wallet = await self._opened(participant, part, aliases)
+            wallet = replace(await self._opened(participant, part, aliases), spaces=spaces)
             key = wallet.token_key
         else:
             key = Remote(settings=said.remote, outbound=self._upstreams)
-        spaces = await self._spaces(participant, said)
         membership = Membership(did=did, key=key, scopes=said.scopes, trust=trust_of(said), aliases=aliases, spaces=spaces)
         until = await self._keys.changes(participant)
         return _Kept(part=part, revision=revision, until=until, wallet=wallet, membership=membership)

@@ -4,7 +4,7 @@ Cold: self-issued token, presentation and one credential are judged, and looked 
 the members of a space share, are at hand: what is measured is judging one more sender, not the network. Warm: the sender is known,
 each message costs one token. CPU time, both sides in turn, in this process.
 Beside it: tokens issued and verified per CPU second, 50 copies of one token at once, a status list that is a bomb, and the onboarding of
-1,000 members into one authority.
+1,000 members into one authority, and how soon all of them are told of a suspension.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from connector.outbound.client import Answer
 from connector.outbound.rules import OutboundRules, Target, vet
 from connector.storage.memory import Memory, MemoryStore
 from connector.storage.replay import MemoryReplay
-from tests.bench import figures, onboarding
+from tests.bench import figures, onboarding, suspension
 from tests.bench.asked import Asked
 from tests.bench.load import on_loop
 from tests.identity.registry import registry
@@ -65,6 +65,7 @@ def run(asked: Asked) -> list[figures.Figure]:
         on_loop(lambda: _replays(asked)),
         *_bombs(asked),
         *on_loop(lambda: onboarding.measured(asked)),
+        *suspension.figures_of(asked),
     ]
 
 

@@ -182,6 +182,16 @@ async def test_whom_the_settings_believe_counts_beside_the_spaces(scene: Scene) 
     assert await Spaces().trust(said, NOW) is said
 
 
+async def test_a_peer_is_shown_what_belongs_to_a_space_that_both_take_part_in(scene: Scene) -> None:
+    members(scene)
+    elsewhere = space(scene, space=OTHER, authority="did:web:other.example", participants=f"{scene.host.url}/nothing")
+    ours, theirs, own = (credential(did) for did in (scene.host.did, "did:web:other.example", "did:web:third.example"))
+    spaces = spaces_of([space(scene), elsewhere], (), known={}, lists=scene.source)
+    assert await spaces.shown_to(HOLDER, (ours, theirs, own)) == (ours, own)
+    assert await spaces.shown_to("did:web:stranger.example", (ours, theirs, own)) == (ours, theirs, own)
+    assert await Spaces().shown_to(HOLDER, (ours, theirs)) == (ours, theirs)
+
+
 def test_only_who_holds_its_credential_takes_part() -> None:
     one = Joined(space="s", authority="did:web:a", title="", applications="", participants="", issuers="", types=("M",))
     assert from_body("s", to_body(one), 0) == one

@@ -213,7 +213,8 @@ class Registry:
         observe.info("authority.member", did=did, state=member.state, by=by)
         # 3. at once what takes effect outside: bits first, so that whoever is told finds them set
         await self._withdrawal.settle(did)
-        if member.since is not None:
+        if before is not None and before.since is not None:
+            # who has just come needs no push: nobody has anything of it that could count wrongly
             await self._announcing.announce(member)
         return member
 

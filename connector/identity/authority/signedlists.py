@@ -9,6 +9,7 @@ a replica that has seen less than that looks again instead of numbering what it 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,6 +51,7 @@ class SignedLists:
         self._clock = clock
         self._space = space
         self._signed: dict[Listing, _Signed] = {}
+        self._making = asyncio.Lock()
 
     async def served(self, listing: Listing) -> Served:
         """The list, signed anew when what it says has changed, half of its life is over, or the key is another."""
@@ -60,6 +62,11 @@ class SignedLists:
         return (await self._fresh(listing)).seq
 
     async def _fresh(self, listing: Listing) -> _Signed:
+        # of many that ask at once, as notices do, one makes the list
+        async with self._making:
+            return await self._made(listing)
+
+    async def _made(self, listing: Listing) -> _Signed:
         revision = await self._records.revision()
         key, now = await self._keys.signing(AUTHORITY, Purpose.TRUST_LIST), self._clock.now()
         signed = self._signed.get(listing)
