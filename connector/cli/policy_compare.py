@@ -8,6 +8,7 @@ import typer
 
 from connector.cli.command import command
 from connector.cli.output import Output
+from connector.errors import PolicyError
 
 if TYPE_CHECKING:
     from connector.odrl.analyse.witness import Witness
@@ -72,7 +73,13 @@ def check(out: Output, policy: One, against: Against = None) -> None:
     from connector.odrl.profile import check as checked
 
     words = vocabulary()
-    loaded = load(policy)
+    try:
+        loaded = load(policy)
+    except PolicyError as fault:
+        row = {"code": fault.flaw, "severity": "error", "where": fault.where, "what": fault.what, "mend": fault.mend}
+        line = f"{fault.where}: error {fault.flaw}: {fault.what}{f'; {fault.mend}' if fault.mend else ''}"
+        out.lines({"findings": [], "said": [row]}, line)
+        raise typer.Exit(1) from fault
     said = list(compile(loaded.policy, words, parents=loaded.parents, has_ledger=True).warnings)
     for name in against or ():
         said += [one for one in checked(loaded.policy, profile(name, words), words) if one not in said]

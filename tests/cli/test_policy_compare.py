@@ -49,3 +49,12 @@ def test_a_policy_is_held_against_a_profile(run: Run, tmp_path: Path) -> None:
     said = run("policy", "check", path, "--against", "tds", "--json").tree["said"]
     assert {one["code"] for one in said} == {"not-in-profile", "legal-only"}
     assert "`base`, `catena-x`, `dsp`, `tds`" in run("policy", "check", path, "--against", "elsewhere").err
+
+
+def test_a_line_that_means_nothing_is_told_with_place_code_and_hint(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("permit:\n  - action: use\n    when: porpose == research\n")
+    told = run("policy", "check", path)
+    assert told.code == 1
+    assert told.out.strip() == f"{path}:3:11: error operand-unknown: unknown left operand `porpose`; did you mean `purpose`"
+    assert run("policy", "check", path, "--json").tree["said"][0]["code"] == "operand-unknown"
