@@ -97,6 +97,7 @@ def test_the_trusted_data_space_has_its_dictionaries(words: Vocabulary) -> None:
     [
         (usage(FRAMEWORK, PURPOSE), []),
         ({"@type": "Offer", "permission": [{"action": "cx-policy:access", "constraint": [said("Membership", "eq", "active")]}]}, []),
+        ({"@type": "Set", "permission": [{"action": "access", "constraint": [said("Membership", "eq", "active")]}]}, []),
         (usage(PURPOSE), ["too-few"]),
         (usage(FRAMEWORK, said("UsagePurpose", "eq", ["cx.pcf.base:1"])), ["operator-not-allowed"]),
         (usage(FRAMEWORK, said("UsagePurpose", "isAnyOf", ["cx.pcf.bas:1"])), ["value-type"]),
