@@ -9,7 +9,7 @@ from pydantic import Field
 
 from connector.api.common import Asked, Id, Shown, Tree
 
-Purpose = Literal["token", "presentation", "credential", "status-list", "access"]
+Purpose = Literal["token", "presentation", "credential", "status-list", "access", "oauth2"]
 
 
 class IdentityKey(Shown):

@@ -10,7 +10,7 @@ from connector.cli.access import Access
 from connector.cli.command import command
 from connector.cli.output import Output
 
-Purpose = Literal["token", "presentation", "credential", "status-list", "access"]
+Purpose = Literal["token", "presentation", "credential", "status-list", "access", "oauth2"]
 
 
 def register(app: typer.Typer) -> None:

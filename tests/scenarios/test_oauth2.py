@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from connector.api.identity import NewIdentityKey
 from connector.app import App
 from connector.cli.nodes import free_ports
 from connector.errors import KontorError
+from connector.identity.keys import LEAD
 from connector.settings import Settings
 from connector.testing.clock import MovedClock
 from connector.testing.dataspace import DataSpace, Member
@@ -122,3 +124,19 @@ async def test_a_provider_that_is_away_lets_nobody_in_and_nobody_is_thrown_out()
         # a provider with a new store has new keys: members get new tokens when the old ones are refused or over
         space.clock.move(seconds=600)
         await space.beta.catalog(space.acme)
+
+
+async def test_the_key_of_a_client_is_replaced_while_messages_go_on() -> None:
+    async with oauth2_space() as space:
+        await space.acme.publish("weather", policy=members_only())
+        await space.beta.catalog(space.acme)
+        (first,) = (await space.beta.send(space.beta.calls.keys())).items
+        assert (first.purpose, first.state) == ("oauth2", "ACTIVE")
+        new = await space.beta.send(space.beta.calls.rotate_key(NewIdentityKey(purpose="oauth2")))
+        space.clock.move(seconds=LEAD.total_seconds())
+        await space.beta.catalog(space.acme)
+        await space.beta.send(space.beta.calls.revoke_key(first.name))
+        space.clock.move(seconds=600)
+        await space.beta.catalog(space.acme)
+        states = {one.name: one.state for one in (await space.beta.send(space.beta.calls.keys())).items}
+        assert states == {first.name: "REVOKED", new.name: "ACTIVE"}

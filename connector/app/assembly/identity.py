@@ -260,6 +260,7 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
             requests=requests,
             clock=ground.clock,
             woken=woken,
+            clients=frozenset(name for name, one in ground.settings.participants.items() if one.oauth2 is not None),
         )
         return [identity.routes(found), spaces.routes(ground.participants, parts.opened)]
 

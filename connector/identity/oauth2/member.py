@@ -279,9 +279,7 @@ class OAuth2Members:
 
     async def _key_of(self, participant: str) -> None:
         """Returns when `participant` has a key for its provider; the first one is made when it is first needed."""
-        kept = await self._keys.all(participant)
-        if not any(one.purpose is Purpose.OAUTH and one.state is not KeyState.REVOKED for one in kept):
-            await self._keys.create(participant, self._spaces[participant].id, Purpose.OAUTH)
+        await self._keys.ensure(participant, self._spaces[participant].id, (Purpose.OAUTH,))
 
     def _space(self, participant: str) -> Space:
         space = self._spaces.get(participant)

@@ -237,6 +237,10 @@ class Provider:
             kept = [one for one in await self._keys.all(CONTEXT) if one.state in (KeyState.ACTIVE, KeyState.CREATED)]
             if kept and kept[-1].begins + self._rules.key_life > self._clock.now():
                 return
+            if not kept:
+                # of several replicas that begin at the same time one makes it
+                await self._keys.ensure(CONTEXT, self._rules.issuer, (Purpose.OAUTH,))
+                return
             for one in await self._keys.all(CONTEXT):
                 if one.state is KeyState.ROTATED:
                     # its successor has signed for a whole life of keys: no token of its is about any more

@@ -48,6 +48,8 @@ class IdentityParts:
     clock: Clock
     woken: asyncio.Event
     """Set when a request has something to do."""
+    clients: frozenset[str] = frozenset()
+    """The participants that prove themselves to an OAuth2 provider: they have keys with or without a wallet."""
 
     async def did(self, participant: str) -> str:
         """The participant's DID.
@@ -59,6 +61,12 @@ class IdentityParts:
             mend = "its id must be a `did:web` identifier"
             raise NotFound(f"participant `{participant}` has no wallet", where=participant, mend=mend)
         return context.id
+
+    async def key_holder(self, participant: str) -> str:
+        """The participant's id, under which its keys are named. Raises: NotFound when it can have none."""
+        if participant in self.clients:
+            return (await self.participants.context(participant)).id
+        return await self.did(participant)
 
 
 def routes(parts: IdentityParts) -> APIRouter:
@@ -78,7 +86,7 @@ def routes(parts: IdentityParts) -> APIRouter:
     @router.get("/keys")
     async def list_keys(participant: Participant) -> Listing[api.IdentityKey]:
         """All keys, the revoked ones too, in the order in which they begin."""
-        await parts.did(participant)
+        await parts.key_holder(participant)
         opened = await parts.opened()
         await opened.wallets.wallet(participant)
         found = [_key(one) for one in await opened.keys.all(participant)]
@@ -87,14 +95,14 @@ def routes(parts: IdentityParts) -> APIRouter:
     @router.post("/keys", status_code=201)
     async def rotate_key(participant: Participant, wanted: api.NewIdentityKey) -> api.IdentityKey:
         """A new key: published at once, and signing when everybody has seen it. The old one is published until it is revoked."""
-        did = await parts.did(participant)
+        did = await parts.key_holder(participant)
         made = await (await parts.opened()).keys.create(participant, did, Purpose(wanted.purpose), kind=wanted.type)
         return _key(made)
 
     @router.delete("/keys/{name}", status_code=204)
     async def revoke_key(participant: Participant, name: Name) -> None:
         """Take a key out of the document at once: what it signed counts no more. Where it was the last, a new one is made."""
-        did = await parts.did(participant)
+        did = await parts.key_holder(participant)
         await (await parts.opened()).keys.revoke(participant, f"{did}#{name}")
 
     @router.get("/credentials")
