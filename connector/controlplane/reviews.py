@@ -7,16 +7,20 @@ here waits for that. The sweep is a net below: what nobody told of is found with
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from connector import observe
 from connector.dsp.tables import Kind, State
 from connector.errors import CallerError, KontorError, StoreUnavailable
 from connector.ports.clock import Clock
+from connector.ports.identity import Caller, Verifier
 from connector.ports.store import Filter, Store
 
 EVERY = timedelta(minutes=5)
+_MOST_PEERS = 65_536
 
 
 class Reviewer(Protocol):
@@ -87,3 +91,24 @@ class Reviews:
         while True:
             await self._clock.wait_until(self._clock.now() + EVERY, never)
             await self.sweep()
+
+
+class Noticing:
+    """A verifier that notices when something else is proven of a peer than before: what runs with it is decided about again."""
+
+    def __init__(self, verifier: Verifier, reviews: Reviews) -> None:
+        self._verifier = verifier
+        self._reviews = reviews
+        self._known: OrderedDict[tuple[str, str], Mapping[str, Any]] = OrderedDict()
+
+    async def verify(self, participant: str, authorization: str | None) -> Caller:
+        """The author of a request, as the verifier behind proves it; raises as that does."""
+        caller = await self._verifier.verify(participant, authorization)
+        place = participant, caller.id
+        before = self._known.get(place)
+        self._known[place] = caller.claims
+        if len(self._known) > _MOST_PEERS:
+            self._known.popitem(last=False)
+        if before is not None and before != caller.claims:
+            await self._reviews.peer(participant, caller.id)
+        return caller

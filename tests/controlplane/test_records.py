@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from connector.controlplane.records import Account, Record
+from connector.controlplane.reviews import Noticing
 from connector.dsp.tables import State
 from connector.dsp.transfer import Transfer
 from connector.errors import CallerError, Forbidden
 from connector.odrl.duties import Phase
 from connector.odrl.truth import DutyState
+from connector.ports.identity import Caller
 from connector.ports.ledger import PostingKind
 from tests.controlplane.conftest import NewNode
-from tests.controlplane.scene import Node, transfer_request
+from tests.controlplane.scene import BOB, Node, transfer_request
 from tests.controlplane.test_usage import pull, pulled, pulling, use_when
 
 
@@ -206,6 +208,38 @@ async def test_a_peer_of_whom_something_else_is_known_is_looked_at_again(node: N
     assert await node.reviews.peer("alice", "urn:bob") == 1
     assert await node.reviews.peer("alice", "urn:eve") == 0
     assert (await node.transfer(transfer.pid)).state is State.STARTED
+
+
+async def test_what_is_not_attested_any_more_is_decided_about_again_with_the_next_message_of_the_peer(node: Node) -> None:
+    transfer = await pulling(node, use_when("claim:membership", "eq", "active"))
+    known = dict(BOB.claims)
+
+    class Space:
+        """Whoever attests: what it says of a peer changes."""
+
+        async def verify(self, participant: str, authorization: str | None) -> Caller:
+            return Caller(id=BOB.id, claims=dict(known))
+
+    noticing = Noticing(Space(), node.reviews)
+    for _ in range(2):
+        await noticing.verify("alice", None)
+    await node.rest()
+    assert (await node.transfer(transfer.pid)).state is State.STARTED
+    known["membership"] = "suspended"
+    looked: list[str] = []
+    node.reviews.connect(Looking(looked))
+    await noticing.verify("alice", None)
+    assert looked == [transfer.pid]
+
+
+class Looking:
+    """Notes who is decided about again."""
+
+    def __init__(self, looked: list[str]) -> None:
+        self.looked = looked
+
+    async def review(self, participant: str, pid: str) -> None:
+        self.looked.append(pid)
 
 
 async def test_a_refusal_says_why(node: Node) -> None:

@@ -43,7 +43,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.pushes import PUSH, Pushes
     from connector.controlplane.records import Records
     from connector.controlplane.retention import Retention
-    from connector.controlplane.reviews import Reviews
+    from connector.controlplane.reviews import Noticing, Reviews
     from connector.controlplane.secrets import Secrets
     from connector.controlplane.timers import Timers
     from connector.controlplane.transfer import Transfers
@@ -98,7 +98,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     retention = Retention(store, participants, plane, settings.retention, clock)
     watch = Watch(store, plane, clock, lease_s=settings.store.lease_s)
 
-    callers = Callers(participants, identity.verifier)
+    callers = Callers(participants, Noticing(identity.verifier, reviews))
     exchange = Exchange(callers=callers, limits=Limits(max_bytes=settings.public.max_body_bytes))
     table = routes.table(callers, catalogs, negotiations, transfers)
     parts = Parts(
