@@ -137,7 +137,7 @@ def test_what_is_gained_and_lost_agrees_with_sampled_requests(
                 assert not has_changed
 
 
-@settings(max_examples=10, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(pair=some.pairs())
 def test_the_laws_hold_of_hundreds_of_requests_at_once(
     pair: tuple[dict[str, Any], dict[str, Any]], vocabulary: Vocabulary
