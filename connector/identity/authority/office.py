@@ -67,7 +67,16 @@ def office(
     lists = SignedLists(records, keys, clock, space)
     taken_back = Withdrawal(records, status_lists, store.jobs, clock, new_id=new_id)
     told = Announcing(records, lists, keys, store.jobs, outbound, clock, space=space, new_id=new_id)
-    registry = Registry(records, space, senders=senders, withdrawal=taken_back, announcing=told, clock=clock, new_id=new_id)
+    registry = Registry(
+        records,
+        space,
+        senders=senders,
+        withdrawal=taken_back,
+        announcing=told,
+        journal=store.journal,
+        clock=clock,
+        new_id=new_id,
+    )
     issuing = Issuer(
         records,
         space,

@@ -26,7 +26,10 @@ from connector.identity.authority.space import Space
 from connector.identity.authority.withdrawal import Withdrawal
 from connector.identity.senders import Senders, refusal
 from connector.ports.clock import Clock
+from connector.ports.journal import Journal, Line
 
+HISTORY: Final = "members"
+"""The stream of the journal that holds every change of a member's state."""
 NONCE_LIFE: Final = timedelta(hours=1)
 _MOST_OPEN: Final = 10_000
 _PROOF: Final = "send a self-issued token of the applicant for this authority, with the nonce of the application"
@@ -43,6 +46,7 @@ class Registry:
         senders: Senders,
         withdrawal: Withdrawal,
         announcing: Announcing,
+        journal: Journal,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -51,6 +55,7 @@ class Registry:
         self._senders = senders
         self._withdrawal = withdrawal
         self._announcing = announcing
+        self._journal = journal
         self._clock = clock
         self._new_id = new_id
 
@@ -94,6 +99,7 @@ class Registry:
         member = await self._records.change(did, change)
         await self._records.drop_application(id_)
         observe.info("authority.verified", did=did, application=id_)
+        await self._written_down(member)
         if self._space.is_automatic:
             # what somebody says of itself is attested only when somebody has looked at it; a name is no more than a name
             kept = {name: value for name, value in member.attributes.items() if name == "name"}
@@ -211,12 +217,23 @@ class Registry:
         if before is not None and before.state is member.state:
             return member
         observe.info("authority.member", did=did, state=member.state, by=by)
+        await self._written_down(member)
         # 3. at once what takes effect outside: bits first, so that whoever is told finds them set
         await self._withdrawal.settle(did)
         if before is not None and before.since is not None:
             # who has just come needs no push: nobody has anything of it that could count wrongly
             await self._announcing.announce(member)
         return member
+
+    async def _written_down(self, member: Member) -> None:
+        """Append the last step to the chained history of the register; the member's record has it already."""
+        step = member.steps[-1]
+        body = {"did": member.did, "event": step.event.value, "state": step.state.value, "by": step.by, "reason": step.reason}
+        try:
+            await self._journal.append(AUTHORITY, HISTORY, [Line(at=step.at, body=body)])
+        except KontorError as fault:
+            # what follows from the state must not wait for its history
+            observe.error("authority.history_not_written", did=member.did, state=member.state, cause=str(fault))
 
     def _begun(self, application: Application, event: Event, *, nonce: str, by: str, reason: str = "") -> Member:
         now, state = self._clock.now(), follow(None, event)

@@ -15,6 +15,7 @@ from connector.identity.authority.members import Event, State, stepped
 from connector.identity.authority.records import Records
 from connector.identity.formats import Credential
 from connector.identity.trustlists import Listing, Standing, TrustList
+from connector.ports.journal import verify
 from tests.identity.authority.scene import NOW, SPACE, Scene, scene
 
 
@@ -95,6 +96,20 @@ async def test_nobody_but_a_member_changes_its_record(office: Scene) -> None:
     with pytest.raises(Conflict, match="ACTIVE"):
         await anna.prove(await anna.apply())
     assert (await office.office.registry.member(anna.did)).attributes == {"name": "anna"}
+
+
+async def test_the_history_of_the_register_is_chained(office: Scene) -> None:
+    anna = office.someone("anna")
+    await anna.join()
+    await office.office.registry.suspend(anna.did, by="olga", reason="late fees")
+    entries = (await office.store.journal.page("authority", "members")).items
+    assert [(one.body["event"], one.body["by"]) for one in entries] == [
+        ("prove", anna.did),
+        ("approve", "olga"),
+        ("activate", "authority"),
+        ("suspend", "olga"),
+    ]
+    assert (await verify(office.store.journal, "authority", "members")).is_whole
 
 
 @pytest.mark.parametrize("state", [None, State.SUBMITTED, State.VERIFIED, State.SUSPENDED, State.REVOKED])
