@@ -254,4 +254,6 @@ def simulate(
 def _entry(tree: dict[str, Any]) -> dict[str, Any]:
     """An entry with its body unpacked, as the journal and the operator API spell it."""
     body = tree.get("body")
-    return {**body, "at": tree.get("at")} if isinstance(body, dict) else tree
+    entry = {**body, "at": tree.get("at")} if isinstance(body, dict) else tree
+    # the operator API lists what an entry does not have as null
+    return {name: value for name, value in entry.items() if value is not None}

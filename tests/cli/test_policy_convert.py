@@ -133,7 +133,8 @@ def test_the_answer_of_the_node_is_a_log_too(run: Run, tmp_path: Path) -> None:
     log = tmp_path / "log.json"
     bare = entry(2)
     del bare["case"]
-    log.write_text(json.dumps({"items": [entry(1, count=3), bare]}, indent=2))
+    lost = {"number": 3, "at": "2026-11-22T12:00:03Z", "effect": None, "case": None, "lost": 2}
+    log.write_text(json.dumps({"items": [entry(1, count=3), {**bare, "case": None}, lost]}, indent=2))
     told = run("policy", "simulate", _terms(tmp_path / "new.yaml"), "--log", log)
     assert told.out.strip() == "0 of 1 decisions change; 1 were logged without what they were made from"
     log.write_text(json.dumps([{"at": "2026-11-22T12:00:00Z", "body": entry(1, count=99)}]))
