@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import pathlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from connector import observe
@@ -79,6 +81,27 @@ async def migrate(settings: Settings) -> tuple[int, int]:
     """
     data_folder(settings)
     return await named_store(settings).migrate()
+
+
+async def backup(settings: Settings, path: pathlib.Path) -> Mapping[str, int]:
+    """How many rows of each table were written to the new file `path`; the node may run meanwhile.
+
+    Raises: ConfigurationError.
+    """
+    from connector.storage import archive, source_of
+
+    return await archive.write(source_of(settings.store.url, folder=settings.node.data_dir), path, datetime.now(UTC))
+
+
+async def restore(settings: Settings, path: pathlib.Path) -> Mapping[str, int]:
+    """How many rows of each table went from the file `path` into the empty store of the settings, compared field by field.
+
+    Raises: ConfigurationError.
+    """
+    from connector.storage import archive, source_of
+
+    data_folder(settings)
+    return await archive.read(path, source_of(settings.store.url, folder=settings.node.data_dir))
 
 
 def check(settings: Settings) -> None:

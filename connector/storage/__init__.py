@@ -7,9 +7,29 @@ from urllib.parse import unquote
 
 from connector.errors import ConfigurationError
 from connector.ports.store import Store
+from connector.storage.archive import Source
 
 _KNOWN = "`sqlite:///PATH`, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, `memory:`"
 DEFAULT_CONNECTIONS = 16
+
+
+def source_of(url: str, *, folder: pathlib.Path | None = None) -> Source:
+    """The store that `url` names, as rows, for archives.
+
+    Raises: ConfigurationError for a store that keeps nothing; as `open_store`.
+    """
+    # whether the address can be understood, and its library is there
+    open_store(url, node="archive", lease_s=1, folder=folder)
+    scheme, _, rest = url.partition(":")
+    if scheme == "memory":
+        raise ConfigurationError("this store keeps nothing", where="store.url", mend=f"known: {_KNOWN}")
+    if scheme == "sqlite":
+        from connector.storage.sqlite.rows import SqliteSource
+
+        return SqliteSource((folder or pathlib.Path()) / unquote(rest.removeprefix("///")))
+    from connector.storage.postgres.rows import PostgresSource
+
+    return PostgresSource(url)
 
 
 def open_store(

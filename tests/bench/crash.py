@@ -42,6 +42,8 @@ _LONGEST_WAIT_S = 0.06
 """Of the kill after the last beginning."""
 _END_WITHIN_S = 90.0
 _MUST_HIT = 0.8
+_ENOUGH = 50
+"""Of fewer kills no share is asked: the dice may fall so."""
 
 
 @dataclass(slots=True)
@@ -74,10 +76,14 @@ def run(asked: Asked) -> list[figures.Figure]:
         _count("doubled", len(tally.doubled), kills),
         _count("seen differently by both sides", len(tally.disagreements), kills),
         figures.plain(
-            0, "share of kills that hit an unfinished process", [tally.hits / max(1, tally.kills)], unit="", must=_MUST_HIT,
+            0,
+            "share of kills that hit an unfinished process",
+            [tally.hits / max(1, tally.kills)],
+            unit="",
+            must=_MUST_HIT if tally.kills >= _ENOUGH else None,
             is_larger_better=True,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _count(what: str, number: int, kills: int) -> figures.Figure:

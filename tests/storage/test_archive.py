@@ -1,0 +1,139 @@
+"""A store in a file and back: whole, compared field by field, never over anything that is there."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from connector.errors import ConfigurationError, InternalError
+from connector.storage import archive, source_of
+from connector.storage.archive import TABLES, Source
+from connector.storage.sqlite.rows import SqliteRows, SqliteSource
+from connector.storage.sqlite.store import SqliteStore
+from connector.testing.store_contract.values import LEASE_S, NOW, key, negotiation, put
+from tests.storage.filled import fill, rows_of
+
+
+@pytest.fixture
+async def source(tmp_path: Path) -> Source:
+    """A store that holds something of everything and is still open at a node."""
+    store = SqliteStore(path=tmp_path / "kontor.db", node="here", lease_s=LEASE_S)
+    await store.open()
+    await fill(store)
+    await store.close()
+    return SqliteSource(tmp_path / "kontor.db")
+
+
+async def test_every_table_has_rows_and_every_column_of_the_schema_is_kept(source: Source, tmp_path: Path) -> None:
+    found = await rows_of(source)
+    assert [name for name, rows in found.items() if not rows] == []
+    connection = sqlite3.connect(tmp_path / "kontor.db")
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables - {table.name for table in TABLES} <= {"pulse", "sqlite_sequence"}
+    for table in TABLES:
+        assert [row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")] == list(table.columns) or {
+            row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")
+        } == set(table.columns)
+
+
+async def test_a_backup_restored_is_the_same_store(source: Source, tmp_path: Path) -> None:
+    file = tmp_path / "a.archive"
+    counts = await archive.write(source, file, NOW)
+    assert file.stat().st_mode & 0o777 == 0o600
+    target = SqliteSource(tmp_path / "new" / "kontor.db")
+    assert await archive.read(file, target) == counts
+    assert await rows_of(target) == await rows_of(source)
+    # what is written next is behind what was restored
+    store = SqliteStore(path=tmp_path / "new" / "kontor.db", node="here", lease_s=LEASE_S)
+    await store.open()
+    await put(store, negotiation("next"))
+    assert await store.process(key("next")) == negotiation("next")
+    assert (await store.journal.append("alice", "audit", ())) == ()
+    await store.close()
+
+
+async def test_a_backup_is_one_moment_of_a_store_that_is_written_to(source: Source, tmp_path: Path) -> None:
+    store = SqliteStore(path=tmp_path / "kontor.db", node="here", lease_s=LEASE_S)
+    await store.open()
+    async with source.reading() as rows:
+        before = [row async for row in rows.rows(TABLES[0])]
+        await put(store, negotiation("meanwhile"))
+        assert [row async for row in rows.rows(TABLES[0])] == before
+    await store.close()
+
+
+async def test_nothing_is_overwritten(source: Source, tmp_path: Path) -> None:
+    file = tmp_path / "a.archive"
+    await archive.write(source, file, NOW)
+    with pytest.raises(ConfigurationError, match="there is such a file already"):
+        await archive.write(source, file, NOW)
+    before = await rows_of(source)
+    with pytest.raises(ConfigurationError, match="the store is not empty: it has rows in `process`"):
+        await archive.read(file, source)
+    assert await rows_of(source) == before
+    assert [name for name in os.listdir(tmp_path) if name.startswith("a.")] == ["a.archive"]
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "other", "text", "none"])
+async def test_a_damaged_archive_is_refused_before_anything_is_written(source: Source, tmp_path: Path, harm: str) -> None:
+    file, target = tmp_path / "a.archive", SqliteSource(tmp_path / "new.db")
+    await archive.write(source, file, NOW)
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    match harm:
+        case "cut":
+            file.write_bytes(file.read_bytes()[:-40])
+        case "changed":
+            file.write_bytes(gzip.compress(b"".join(lines).replace(b"urn:bob", b"urn:eve")))
+        case "other":
+            file.write_bytes(gzip.compress(b'{"form":"something"}\n'))
+        case "text":
+            file.write_bytes(b"hello")
+        case _:
+            file.unlink()
+    with pytest.raises(ConfigurationError):
+        await archive.read(file, target)
+    assert not (tmp_path / "new.db").exists()
+
+
+async def test_an_archive_of_another_schema_waits_for_its_release(source: Source, tmp_path: Path) -> None:
+    file = tmp_path / "a.archive"
+    connection = sqlite3.connect(tmp_path / "kontor.db")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {version - 1}")
+    connection.close()
+    await archive.write(source, file, NOW)
+    with pytest.raises(ConfigurationError, match=f"the archive is of schema {version - 1}, the store has {version}"):
+        await archive.read(file, SqliteSource(tmp_path / "new.db"))
+
+
+async def test_a_store_that_keeps_something_else_than_it_was_given_is_found(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, target = tmp_path / "a.archive", SqliteSource(tmp_path / "new.db")
+    await archive.write(source, file, NOW)
+    honest = SqliteRows.insert
+
+    async def forgetful(self: SqliteRows, table: archive.Table, rows: list[archive.Row]) -> None:
+        await honest(
+            self,
+            table,
+            [tuple(0 if name == "tries" else c for name, c in zip(table.columns, row, strict=True)) for row in rows],
+        )
+
+    monkeypatch.setattr(SqliteRows, "insert", forgetful)
+    with pytest.raises(InternalError, match="`job` differs after it was written, in tries"):
+        await archive.read(file, target)
+    assert all(rows == [] for rows in (await rows_of(target)).values())
+
+
+async def test_there_must_be_a_store(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no store yet"):
+        await archive.write(source_of("sqlite:///none.db", folder=tmp_path), tmp_path / "a", NOW)
+    with pytest.raises(ConfigurationError, match="this store keeps nothing"):
+        source_of("memory:")
+    with pytest.raises(ConfigurationError, match="kind of store"):
+        source_of("mysql://x")
