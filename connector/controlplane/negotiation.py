@@ -28,13 +28,17 @@ from connector.dsp.copies import replace
 from connector.dsp.negotiation import Negotiation, Opening
 from connector.dsp.process import By, Cause
 from connector.dsp.tables import Event, Kind, Role, State
-from connector.errors import BadMessage, IllegalTransition, NotFound
+from connector.errors import BadMessage, IllegalTransition, NotFound, TooMany
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller, TokenSource
 from connector.ports.store import Attempt, Change, DueRow, Key, PeerKey, Snapshot, Store
 
 KIND = Kind.NEGOTIATION
+
+
+class _Held(Exception):
+    """A first message would be held: whether there is room for it has to be looked up."""
 
 
 class Negotiations:
@@ -109,9 +113,24 @@ class Negotiations:
                 definition=terms.definition.id if terms else None,
                 warnings=received.warnings,
             )
-            return self._course.change(step, desk, answer=_answer(step.process), is_first=True)
+            change = self._course.change(step, desk, answer=_answer(step.process), is_first=True)
+            if may_hold is None and change.process is not None and change.process.hold is not None:
+                raise _Held
+            return change
 
-        return await self._commit(key, decide, received=received.message_id)
+        may_hold: bool | None = None
+        try:
+            return await self._commit(key, decide, received=received.message_id)
+        except _Held:
+            # counted only for a request that a human has to look at, and not for the many that nobody has
+            most = desk.context.most_held_per_peer
+            if await self._store.held(KIND, participant, caller.id) >= most:
+                raise TooMany(
+                    f"{most} negotiations of yours wait for a human here",
+                    mend="wait until they are decided, or end some of them",
+                ) from None
+            may_hold = True
+            return await self._commit(key, decide, received=received.message_id)
 
     def _terms(self, desk: Desk, offer: Mapping[str, Any], caller: Caller) -> Terms:
         terms = desk.shelf.offers.get((str(offer.get("target")), str(offer.get("@id"))))

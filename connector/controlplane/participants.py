@@ -50,6 +50,8 @@ class Context:
     """Of which decisions the journal keeps the inputs."""
     is_catalog_logged: bool = False
     """Whether decisions about who sees an offer are kept, too."""
+    most_held_per_peer: int = 200
+    """Negotiations of one peer that may wait for a human."""
     longest_wait: timedelta = timedelta(days=30)
     """How long a process may stand still."""
     membership: configured.Membership | None = None
@@ -143,6 +145,7 @@ class Participants:
             consumer_operands=found.consumer_operands,
             kept_inputs=KeptInputs(found.decision_inputs),
             is_catalog_logged=found.log_catalog_decisions,
+            most_held_per_peer=found.most_held_per_peer,
             longest_wait=timedelta(seconds=found.longest_wait_s),
             membership=(found.identity or self._settings.identity.membership) if found.id.startswith("did:") else None,
         )

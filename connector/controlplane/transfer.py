@@ -23,6 +23,7 @@ from connector.controlplane.reviews import Reviews
 from connector.controlplane.terms import TransferWish, destination_of
 from connector.controlplane.transfer_course import Desk, TransferCourse, acknowledgement
 from connector.controlplane.usage import Usages
+from connector.controlplane.watch import is_stopped
 from connector.dsp import messages as m
 from connector.dsp import transfer as steps
 from connector.dsp import wire
@@ -388,12 +389,11 @@ class Transfers:
 
     async def _drive(self, process: Transfer) -> None:
         """Cut what runs for a transfer that was stopped, here and elsewhere; what is to be pushed stands in the jobs."""
-        if not process.is_open:
+        if await is_stopped(self._store, process):
             await self._data_plane.stop(process.participant, process.pid)
-            if State.STARTED in process.entries:
-                self._store.notice(_key(process.participant, process.pid))
-                if process.is_provider and process.is_push:
-                    await self._usages.let_go(process)
+            self._store.notice(_key(process.participant, process.pid))
+            if process.is_provider and process.is_push:
+                await self._usages.let_go(process)
 
 
 def _key(participant: str, pid: str) -> Key:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from connector import observe
-from connector.dsp.tables import Kind
+from connector.dsp.tables import Kind, State
 from connector.dsp.transfer import Transfer
 from connector.errors import StoreUnavailable
 from connector.ports.clock import Clock
@@ -20,6 +20,20 @@ from connector.ports.dataplane import DataPlane
 from connector.ports.store import Key, Store
 
 LOOK_EVERY: Final = timedelta(seconds=0.5)
+
+
+async def is_stopped(store: Store, process: Transfer) -> bool:
+    """Whether what runs for a transfer has to be cut, now that `process` was committed.
+
+    Of two changes that went to the disk together `process` may be what the earlier one left: what is open by now is not cut.
+    """
+    if process.is_open or State.STARTED not in process.entries:
+        return False
+    try:
+        now = await store.process(Key(kind=Kind.TRANSFER, participant=process.participant, pid=process.pid))
+    except StoreUnavailable:
+        return True
+    return not (isinstance(now, Transfer) and now.is_open)
 
 
 class Watch:

@@ -323,6 +323,10 @@ class Store(Protocol):
         """Have `noticed` called, on the event loop, with what other nodes notice; one listener at a time."""
         ...
 
+    async def held(self, kind: Kind, participant: str, peer: str) -> int:
+        """How many processes with a peer are held."""
+        ...
+
     async def several(self, kind: Kind, places: Sequence[tuple[str, str]]) -> tuple[Process, ...]:
         """Those of the processes with these participants and pids that exist, in no order."""
         ...
@@ -336,8 +340,7 @@ class Store(Protocol):
     async def ended(
         self, kind: Kind, states: tuple[State, ...], before: datetime, *, after: int = 0, limit: int = 200
     ) -> tuple[tuple[Process, ...], int]:
-        """Processes in one of the final `states` that were created before `before`, in the order of their creation; and what to pass
-        as `after` for the next of them, 0 when there are no more."""
+        """Processes in one of the final `states`, created before `before`, oldest first; and `after` for the next, 0 at the end."""
         ...
 
     async def forget(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
@@ -348,10 +351,7 @@ class Store(Protocol):
         ...
 
     async def compact(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
-        """Remove what is kept of the messages of ended processes: answers for repetitions, and attempts; how many processes had any.
-
-        Their records stay.
-        """
+        """Remove answers for repetitions and attempts of ended processes; how many had any. Their records stay."""
         ...
 
     # --- agreements

@@ -84,6 +84,9 @@ class Participant(Section):
         description="Catalogues that are told when something changes here, and that `kontor search` asks; the first by default.",
     )
     approval: Literal["auto", "manual"] = Field("auto", description="`manual` holds every request for a human.")
+    most_held_per_peer: int = Field(
+        200, ge=1, description="Negotiations of one peer that may wait for a human; its further requests are answered 429."
+    )
     longest_wait_s: float = Field(
         30 * 86_400,
         gt=0,

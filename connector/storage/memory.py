@@ -237,6 +237,9 @@ class MemoryStore:
     def heed(self, noticed: Callable[[Key], None]) -> None:
         self._memory.heeding[self._node] = noticed
 
+    async def held(self, kind: Kind, participant: str, peer: str) -> int:
+        return (await self.processes(kind, participant, Filter(peer=peer, is_held=True), limit=1)).total
+
     async def several(self, kind: Kind, places: Sequence[tuple[str, str]]) -> tuple[Process, ...]:
         keys = (Key(kind=kind, participant=participant, pid=pid) for participant, pid in places)
         return tuple([found for key in keys if (found := await self.process(key)) is not None])

@@ -10,9 +10,10 @@ import pytest
 from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.tables import Role, State
-from connector.errors import AddressRefused, BadMessage, CallerError, Conflict, IllegalTransition, NotFound
+from connector.errors import AddressRefused, BadMessage, CallerError, Conflict, IllegalTransition, NotFound, TooMany
 from connector.ports.store import Filter, Kind
 from connector.testing.clock import MovedClock
+from tests.controlplane.conftest import NewNode
 from tests.controlplane.scene import (
     BOB,
     DATASET,
@@ -337,3 +338,21 @@ async def test_another_operator_act_while_one_is_on_its_way_is_a_conflict(node: 
     for unknown in ("dance", "REQUEST"):
         with pytest.raises(CallerError, match="no act"):
             await node.negotiations.act("alice", pid, unknown)
+
+
+async def test_a_peer_piles_up_no_more_held_negotiations_than_it_may(new_node: NewNode) -> None:
+    node = await new_node(alice={"most_held_per_peer": 2})
+    await node.publish(approval="manual")
+    first, second = await node.requested("urn:c:1"), await node.requested("urn:c:2")
+    assert (await node.negotiation(second)).hold is not None
+    with pytest.raises(TooMany, match="2 negotiations of yours wait for a human here"):
+        await node.requested("urn:c:3")
+    # what is known is answered as before, and so are others
+    assert await node.requested("urn:c:2") == second
+    await node.publish(name="open", id_="urn:d:2")
+    await node.requested("urn:c:4", dataset="urn:d:2", offer_id="open:urn:d:2")
+    # one that is decided makes room
+    await node.negotiations.act("alice", first, "terminate")
+    await node.rest()
+    third = await node.requested("urn:c:3")
+    assert (await node.negotiation(third)).hold is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from connector.controlplane.offerings import ASSET, DEFINITION
@@ -160,3 +161,18 @@ async def test_what_cannot_be_looked_at_is_cut_after_a_lease(new_node: NewNode) 
     here.clock.set(here.clock.now() + lease)
     await here.rest()
     assert ("stop", transfer.pid) in here.plane.told[stops:]
+
+
+async def test_of_two_changes_that_became_durable_together_the_earlier_cuts_nothing(new_node: NewNode) -> None:
+    here = await new_node("here")
+    await here.publish()
+    transfer = await here.started(PUSH)
+    suspended = replace(transfer, state=State.SUSPENDED, entries={**transfer.entries, "SUSPENDED": 1})
+    stops = here.plane.told.count(("stop", transfer.pid))
+    # whoever committed the suspension hears of it only now, when the transfer was resumed already
+    await here.transfers._drive(suspended)
+    assert here.plane.told.count(("stop", transfer.pid)) == stops
+    await here.transfers._drive(replace(transfer, state=State.REQUESTED, entries={"REQUESTED": 1}))
+    assert here.plane.told.count(("stop", transfer.pid)) == stops
+    await here.transfers.act("alice", transfer.pid, "suspend")
+    assert here.plane.told.count(("stop", transfer.pid)) > stops

@@ -49,6 +49,9 @@ class Reads:
         row = await self._row("revision", participant)
         return int(row[0]) if row is not None else 0
 
+    async def held(self, kind: Kind, participant: str, peer: str) -> int:
+        return int((await self._row("held", participant, peer, kind))[0])
+
     async def next_moment(self) -> datetime | None:
         row = await self._row("next_moment")
         return codec.moment_of(row[0]) if row[0] is not None else None

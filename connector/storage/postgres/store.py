@@ -155,6 +155,9 @@ class PostgresStore:
     def heed(self, noticed: Callable[[Key], None]) -> None:
         self._noticed = noticed
 
+    async def held(self, kind: Kind, participant: str, peer: str) -> int:
+        return await self._reads.held(kind, participant, peer)
+
     async def several(self, kind: Kind, places: Sequence[tuple[str, str]]) -> tuple[Process, ...]:
         return await self._reads.several(kind, places)
 

@@ -53,6 +53,10 @@ def revision(connection: sqlite3.Connection, participant: str) -> int:
     return int(row[0]) if row is not None else 0
 
 
+def held(connection: sqlite3.Connection, kind: Kind, participant: str, peer: str) -> int:
+    return int(connection.execute(SQL["held"], (participant, peer, kind)).fetchone()[0])
+
+
 def next_moment(connection: sqlite3.Connection) -> datetime | None:
     (first,) = connection.execute(SQL["next_moment"]).fetchone()
     return codec.moment_of(first) if first is not None else None

@@ -125,6 +125,9 @@ class SqliteStore:
     def heed(self, noticed: Callable[[Key], None]) -> None:
         """Nobody else works on the file."""
 
+    async def held(self, kind: Kind, participant: str, peer: str) -> int:
+        return self._access.read(reads.held, kind, participant, peer)
+
     async def several(self, kind: Kind, places: Sequence[tuple[str, str]]) -> tuple[Process, ...]:
         keys = (Key(kind=kind, participant=participant, pid=pid) for participant, pid in places)
         return tuple(found for key in keys if (found := self._access.read(reads.process, key)) is not None)

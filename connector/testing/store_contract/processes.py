@@ -346,3 +346,14 @@ class ProcessContract:
         assert seen.last.answer is None
         await put(store, transfer("runs"), attempts=(attempt("a"),))
         assert await store.compact(Kind.TRANSFER, [("alice", "runs")]) == 0
+
+    async def test_what_is_held_is_counted_peer_by_peer(self, store: Store) -> None:
+        place = await put(store, negotiation("one", hold="a human looks"))
+        await put(store, negotiation("two", hold="a human looks"))
+        await put(store, negotiation("free"))
+        await put(store, negotiation("theirs", peer="urn:eve", hold="a human looks"))
+        await put(store, negotiation("other", participant="carol", hold="a human looks"))
+        assert await store.held(Kind.NEGOTIATION, "alice", "urn:bob") == 2
+        assert await store.held(Kind.TRANSFER, "alice", "urn:bob") == 0
+        await store.advance(place, always(Change(process=negotiation("one"))))
+        assert await store.held(Kind.NEGOTIATION, "alice", "urn:bob") == 1

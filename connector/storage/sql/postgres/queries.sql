@@ -226,3 +226,6 @@ SELECT count(DISTINCT process) FROM compacted
 
 -- name: forget_jobs
 WITH gone AS (DELETE FROM job WHERE participant = $1 AND given_up_at < $2 RETURNING 1) SELECT count(*) FROM gone
+
+-- name: held
+SELECT count(*) FROM process WHERE participant = $1 AND peer = $2 AND kind = $3 AND is_held

@@ -233,3 +233,6 @@ WHERE (message_id IS NOT NULL OR attempts <> CAST('[]' AS BLOB)) AND process = (
 
 -- name: forget_jobs
 DELETE FROM job WHERE participant = ? AND given_up_at < ?
+
+-- name: held
+SELECT count(*) FROM process WHERE participant = ? AND peer = ? AND kind = ? AND is_held = 1
