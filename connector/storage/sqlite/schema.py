@@ -20,6 +20,7 @@ from connector.storage.sqlite.faults import at_opening, is_busy
 APPLICATION_ID = 0x4B6E7472
 """`Kntr` in the file's header."""
 _WAIT_S = 10.0
+_WRITER_KIB, _READER_KIB = 16384, 4096
 
 
 def connect(path: pathlib.Path, *, wait_ms: int, is_reader: bool = False) -> sqlite3.Connection:
@@ -29,7 +30,8 @@ def connect(path: pathlib.Path, *, wait_ms: int, is_reader: bool = False) -> sql
         _log_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cache_size = -32768")
+        # what is not in these pages is in the system's: three large caches would only be memory that grows with the file
+        connection.execute(f"PRAGMA cache_size = -{_READER_KIB if is_reader else _WRITER_KIB}")
         # the log is folded into the file every 16 MiB, not every 4: each time costs two more syncs
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         if is_reader:
