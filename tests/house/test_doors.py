@@ -60,6 +60,7 @@ JSON_DOORS: dict[str, str] = {
     "odrl/yamlline": "one quoted text in a line of the operator's file",
     "odrl/yamltree": "one word of the operator's file",
     "dsp/process": "states that this product wrote",
+    "storage/archive": "archives of the operator, whose digest is checked first",
     "storage/codec": "rows that this product wrote",
     "storage/postgres/reads": "rows that this product wrote",
     "storage/sqlite/reads": "rows that this product wrote",
