@@ -129,11 +129,16 @@ def recognise(connection: sqlite3.Connection, path: pathlib.Path) -> int:
     # one view: another process may be making the schema right now
     connection.execute("BEGIN")
     try:
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        return recognised(connection, path)
     finally:
         connection.execute("ROLLBACK")
+
+
+def recognised(connection: sqlite3.Connection, path: pathlib.Path) -> int:
+    """As `recognise`, inside a transaction."""
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application == 0 and version == 0 and tables == 0:
         return 0
     if application != APPLICATION_ID:
@@ -150,31 +155,28 @@ def recognise(connection: sqlite3.Connection, path: pathlib.Path) -> int:
 
 
 def run(connection: sqlite3.Connection, path: pathlib.Path, steps: tuple[Migration, ...]) -> tuple[int, int]:
-    """The versions before and after the steps that were missing; each step is one transaction with its number."""
-    before = after = recognise(connection, path)
+    """The versions before and after the steps that were missing: all of them in one transaction, so that nobody sees half of it."""
+    # nothing about the file is changed before it is known to be ours
+    recognise(connection, path)
     _log_ahead(connection)
-    for step in steps:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            # another process may have been quicker
-            after = recognise_version(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # another process may have been quicker
+        before = after = recognised(connection, path)
+        for step in steps:
             if after < step.version:
                 for statement in parts(step.script):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {step.version}")
                 after = step.version
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        if after != before:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {after}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
     return before, after
-
-
-def recognise_version(connection: sqlite3.Connection) -> int:
-    """What stands in the header now."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def parts(script: str) -> Iterator[str]:
