@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -99,7 +99,7 @@ class Usages:
         """Agreements whose transfers are to be decided about again."""
         self._tallies: dict[Place, _Tally] = {}
         self._tallied_at: datetime | None = None
-        self._cut: Callable[[str, str], object] | None = None
+        self._cut: Callable[[str, str], Awaitable[None]] | None = None
 
     # --- asking
 
@@ -289,7 +289,7 @@ class Usages:
             self._looks.append(place)
             for use in tuple(self._watched.get(place, {}).values()):
                 if not use.process.is_provider and self._cut is not None:
-                    self._cut(use.process.participant, use.process.pid)
+                    await self._cut(use.process.participant, use.process.pid)
         # 3. decisions made again
         while self._looks:
             await self._reviews.agreement(*self._looks[0])
@@ -307,8 +307,8 @@ class Usages:
                 del self._tallies[place]
             self._tallied_at = None
 
-    def connect(self, cut: Callable[[str, str], object]) -> None:
-        """Name what cuts a flow of our own: it only has to begin doing so."""
+    def connect(self, cut: Callable[[str, str], Awaitable[None]]) -> None:
+        """Name what cuts the flows of a transfer of which we are the consumer."""
         self._cut = cut
 
     async def _post_end(self, use: Running, moved_bytes: int, at: datetime) -> None:

@@ -381,6 +381,7 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
     secrets, judge = Secrets(store, b"k" * 32, clock), Judge(VOCABULARY, log.note)
     reviews = Reviews(store, clock)
     usages = Usages(store, judge, reviews, clock)
+    usages.connect(plane.stop)
     delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
     given: Any = plane
     offerings = Offerings(store, participants, revisions, given, secrets, VOCABULARY, clock)

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from connector.controlplane.terms import TransferWish
 from connector.dsp.tables import State
 from connector.dsp.transfer import Transfer
 from connector.errors import Forbidden
 from connector.ports.dataplane import Use
 from connector.ports.ledger import PostingKind
 from tests.controlplane.conftest import NewNode
-from tests.controlplane.scene import NOW, PUSH, Node, before, transfer_request
+from tests.controlplane.scene import NOW, PUSH, Node, before, imported, transfer_request
 
 
 def use_when(left: str, operator: str, right: str, **members: Any) -> dict[str, Any]:
@@ -216,3 +217,16 @@ async def test_a_prohibition_from_the_third_time_on_counts_too(node: Node) -> No
         await pulled(node, transfer)
     with pytest.raises(Forbidden):
         await pull(node, transfer)
+
+
+async def test_a_consumer_cuts_its_own_stream_when_the_time_of_use_runs_out(node: Node) -> None:
+    agreement = await imported(node, **use_when("meteredTime", "lteq", "PT60S"))
+    transfer = await node.transfers.start("alice", TransferWish(agreement=agreement, format="HttpData-PULL"))
+    use = await node.access.may_collect("alice", transfer)
+    await use.begin()
+    await node.pass_time(seconds=59)
+    await node.usages.work()
+    assert ("stop", transfer.pid) not in node.plane.told
+    await node.pass_time(seconds=1.001)
+    await node.usages.work()
+    assert ("stop", transfer.pid) in node.plane.told

@@ -91,6 +91,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         revisions.written = announcer.woken.set
         more["announcer"] = announcer.run
     plane.connect(access, transfers)
+    usages.connect(plane.stop)
     await stack.enter_async_context(plane)
     await transfers.take_up()
     workers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_PUSHES)
