@@ -197,6 +197,34 @@ def _schemas(credentials: Sequence[Credential]) -> frozenset[str]:
     return frozenset(url for one in credentials for url in one.schemas)
 
 
+def lists_to_fetch(opened: Opened, documents: Mapping[str, Document | Missing]) -> frozenset[str]:
+    """The lists of `opened`, without those that only credentials name which nobody has signed.
+
+    INVARIANT: a stranger has us fetch nothing by writing an address, and an issuer's name, into a credential of its own making.
+    """
+    evidence = Evidence(documents=documents)
+    signed: list[Credential] = []
+    for presentation in opened.presentations:
+        if _is_signed(profiles.PRESENTATION, presentation.token, presentation.holder, opened, evidence):
+            signed += presentation.credentials
+    signed = [
+        one
+        for one in (*signed, *opened.shown_before)
+        if one.token is not None and _is_signed(profiles.CREDENTIAL, one.token, one.issuer, opened, evidence)
+    ]
+    named = [*opened.shown_before, *(one for presentation in opened.presentations for one in presentation.credentials)]
+    return opened.lists - (_lists(named) - _lists(signed))
+
+
+def _is_signed(verifier: TokenVerifier, token: Token, did: str, opened: Opened, evidence: Evidence) -> bool:
+    use = Relationship.AUTHENTICATION if verifier is profiles.PRESENTATION else Relationship.ASSERTION
+    try:
+        _prove(verifier, token, _document(did, evidence), use, opened.trust)
+    except Unproven:
+        return False
+    return True
+
+
 def prove(opened: Opened, evidence: Evidence) -> Proven | Failure:
     """What is proven by the presentations that were opened, once everything they need is known.
 

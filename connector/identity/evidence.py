@@ -1,6 +1,7 @@
 """Fetching what a presentation must be judged by: documents of its issuers, and their status lists.
 
-What lives here: `EvidenceSource`. It fetches what `credentials.open_` names and nothing else, all at once, and keeps lists a while.
+What lives here: `EvidenceSource`. It fetches what `credentials.open_` names and nothing else: the documents at once, then the lists of
+what they prove, and keeps lists a while.
 What does not: judging (`credentials.py`), and documents' cache (`resolver.py`).
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connector.errors import AddressRefused, KontorError, Overloaded, PeerAnswer, PeerError, PeerMessage, Unproven
-from connector.identity import status
+from connector.identity import credentials, status
 from connector.identity.credentials import Evidence, Missing, Opened, SchemaCheck
 from connector.identity.did import Document
 from connector.identity.resolver import Resolver
@@ -35,14 +36,13 @@ class EvidenceSource:
 
     async def gather(self, opened: Opened, *, anew: bool = False) -> Evidence:
         """What `opened` needs; what cannot be had is there as `Missing`. `anew` looks documents up again."""
-        dids, urls = sorted(opened.documents), sorted(opened.lists)
-        found = await asyncio.gather(
-            *(self._document(did, anew) for did in dids),
-            *(self._list(url, opened.now) for url in urls),
-            return_exceptions=False,
-        )
-        documents = {did: one for did, one in zip(dids, found[: len(dids)], strict=True) if not isinstance(one, bytes)}
-        lists = {url: one for url, one in zip(urls, found[len(dids) :], strict=True) if not isinstance(one, Document)}
+        dids = sorted(opened.documents)
+        documents = dict(zip(dids, await asyncio.gather(*(self._document(did, anew) for did in dids)), strict=True))
+        # what is at hand costs nobody a request; for the rest a signature is the price
+        at_hand = {url: kept for url in opened.lists if (kept := self._at_hand(url, opened.now)) is not None}
+        urls = sorted(credentials.lists_to_fetch(opened, documents) - at_hand.keys()) if opened.lists - at_hand.keys() else []
+        fetched = await asyncio.gather(*(self._list(url, opened.now) for url in urls))
+        lists: dict[str, bytes | Missing] = {**at_hand, **dict(zip(urls, fetched, strict=True))}
         missing = Missing(words="the operator gave no such schema", is_passing=False)
         schemas = {url: self.schemas.get(url, missing) for url in opened.schemas}
         return Evidence(documents=documents, lists=lists, schemas=schemas)
@@ -59,11 +59,14 @@ class EvidenceSource:
         except KontorError as fault:
             return _missing(fault)
 
-    async def _list(self, url: str, now: datetime) -> bytes | Missing:
+    def _at_hand(self, url: str, now: datetime) -> bytes | None:
         kept = self._lists.get(url)
-        if kept is not None and kept[0] <= now < kept[0] + self.keep_lists:
-            self._lists.move_to_end(url)
-            return kept[1]
+        if kept is None or not kept[0] <= now < kept[0] + self.keep_lists:
+            return None
+        self._lists.move_to_end(url)
+        return kept[1]
+
+    async def _list(self, url: str, now: datetime) -> bytes | Missing:
         headers = {"Accept": "application/vc+jwt, application/jwt, application/vc, application/json;q=0.5, */*;q=0.1"}
         try:
             answer = await self.outbound.get(url, headers, max_bytes=status.LIMITS.max_bytes)

@@ -62,6 +62,18 @@ def presentation_2(party: Party, credential: str) -> str:
     return signed_with(party.key, {"alg": "ES256", "kid": party.key.id, "typ": "vp+jwt", "cty": "vp"}, tree)
 
 
+def elsewhere(party: Party, number: int) -> dict[str, Any]:
+    """A status entry whose list stands where nobody must go."""
+    return party.status(url=f"{party.stage.canary.url}/{number}")
+
+
+def rewritten(party: Party) -> str:
+    """A credential of the issuer under whose signature somebody has put another list."""
+    head, _, signature = party.credential().split(".")
+    changed = party.credential(tree={"credentialStatus": elsewhere(party, 1)}).split(".")[1]
+    return f"{head}.{changed}.{signature}"
+
+
 def with_(tree: Callable[[Party], dict[str, Any]]) -> Shows:
     """A credential with changes, in an honest presentation."""
     return lambda p: [p.presentation(p.credential(tree=tree(p)))]
@@ -145,6 +157,14 @@ SHOWN: dict[str, Shows] = {
     "T32 unknown schema": with_(lambda p: {"credentialSchema": {"id": f"{p.stage.canary.url}/s", "type": "OtherSchema"}}),
     "T32 schema of an internal host": with_(lambda p: {"credentialSchema": {"id": f"{p.stage.canary.url}/s", "type": "JsonSchema"}}),
     "T32 context of an internal host": with_(lambda p: {"@context": [f"{p.stage.canary.url}/c"]}),
+    # S7: a name of an issuer and an address are no reason to go anywhere
+    "S7 the list of a credential that nobody signed": lambda p: [
+        p.presentation(*(of_mallory(p, tree={"credentialStatus": elsewhere(p, n)}) for n in range(3)))
+    ],
+    "S7 the list of a true credential with another list": lambda p: [p.presentation(rewritten(p))],
+    "S7 the list of a presentation that nobody signed": lambda p: [
+        p.presentation(p.credential(tree={"credentialStatus": elsewhere(p, 1)}), by=p.stage.holder.key)
+    ],
     # T29: the entry
     **{f"T29 index {index!r}": at_index(index) for index in ("131072", "-1", "x", "1e3", "", " 7", "0x7", "7.0", None, [7])},
     "T29 index of 400 digits": at_index("9" * 400),

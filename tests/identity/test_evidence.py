@@ -50,14 +50,20 @@ def needing(
     )
 
 
-async def test_everything_that_is_named_is_gathered_at_once(served: Host, source: EvidenceSource) -> None:
-    served.held = asyncio.Event()
-    gathering = asyncio.ensure_future(source.gather(needing(documents=(served.did,), lists=(f"{served.url}/status/1",))))
-    while served.asked.total() < 2:
-        served.arrived.clear()
-        await served.arrived.wait()
-    served.held.set()
-    found = await gathering
+async def test_documents_are_gathered_at_once_and_so_are_lists(served: Host, source: EvidenceSource) -> None:
+    other = f"{served.did}:other"
+    served.pages["/other/did.json"] = f'{{"id": "{other}"}}'.encode()
+    served.pages["/status/2"] = b"list"
+    lists = tuple(f"{served.url}/status/{n}" for n in (1, 2))
+    for needed in (needing(documents=(served.did, other)), needing(lists=lists)):
+        asked, served.held = served.asked.total(), asyncio.Event()
+        gathering = asyncio.ensure_future(source.gather(needed))
+        while served.asked.total() < asked + 2:
+            served.arrived.clear()
+            await served.arrived.wait()
+        served.held.set()
+        await gathering
+    found = await source.gather(needing(documents=(served.did,), lists=lists[:1]))
     assert isinstance(found.documents[served.did], Document)
     assert found.lists == {f"{served.url}/status/1": b"list"}
     assert found.schemas == {}
