@@ -84,8 +84,8 @@ class Known:
         except KontorError as fault:
             observe.warning("identity.not_remembered", participant=participant, peer=asked.holder, cause=str(fault))
 
-    async def still(self, participant: str, asked: Asked, trust: Trust, now: datetime) -> Proven | None:
-        """What `asked.holder` has proven before, as far as it holds now; None when nothing does.
+    async def still(self, participant: str, asked: Asked, trust: Trust, now: datetime) -> Proven | Failure | None:
+        """What `asked.holder` has proven before, as far as it holds now, or why it does not; None when it never proved anything.
 
         Raises: StoreUnavailable.
         """
@@ -100,10 +100,13 @@ class Known:
         if isinstance(found, Failure) and found.check in LOOK_AGAIN:
             found = credentials.prove(opened, await self._evidence.gather(opened, anew=True))
         if isinstance(found, Failure):
-            if shown:
-                words = found.words
-                observe.warning("identity.holds_no_longer", participant=participant, peer=asked.holder, words=words)
-            return None
+            if not shown:
+                return None
+            observe.warning("identity.holds_no_longer", participant=participant, peer=asked.holder, words=found.words)
+            if kept is not None:
+                # nor does it spare the next message the question
+                kept.shown_until = kept.judged_until = min(kept.shown_until, now)
+            return found
         shown_until = kept.shown_until if kept is not None else now
         self._hold(participant, asked, found, shown=shown_until, judged=self._judged(now, found.valid_until))
         return found

@@ -17,7 +17,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from connector import observe
 from connector.errors import KontorError, Overloaded, PeerAnswer, Unproven
@@ -30,9 +30,12 @@ from connector.identity.known import Known
 from connector.identity.remote import Remote
 from connector.identity.scopes import ALIASES, By, parse_all
 from connector.identity.senders import LOOK_AGAIN, Senders, refusal
+from connector.identity.trustlists import Standing
 from connector.jose import SigningKey, Token
 from connector.ports.clock import Clock
-from connector.ports.identity import Caller
+from connector.ports.identity import STANDING, UNKNOWN, Caller
+
+_WITHDRAWN: Final = {"revocation": Standing.REVOKED.value, "suspension": Standing.SUSPENDED.value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,10 @@ class WalletVerifier:
         return Caller(id=proven.holder, claims=claims)
 
     async def known(self, participant: str, holder: str) -> Mapping[str, Any]:
-        """What `holder` has proven to `participant` before, as far as it still holds; nothing when that cannot be told."""
+        """What `holder` has proven to `participant` before, as far as it still holds, and how it stands in their spaces.
+
+        Its standing is `UNKNOWN` when that cannot be told at the moment, and no longer ACTIVE when what it proved was withdrawn.
+        """
         try:
             async with asyncio.timeout(self._most_s):
                 membership = await self._memberships(participant)
@@ -97,15 +103,17 @@ class WalletVerifier:
                     return {}
                 now, asked = self._clock.now(), _asked(membership, holder)
                 trust = await membership.spaces.trust(membership.trust, now)
-                proven = await self._known.still(participant, asked, trust, now)
-                if proven is not None:
+                found = await self._known.still(participant, asked, trust, now)
+                if isinstance(found, Proven):
                     with contextlib.suppress(Unproven):
-                        return await membership.spaces.worth(membership.trust, proven, asked, now)
-                return await membership.spaces.standing(holder)
+                        return await membership.spaces.worth(membership.trust, found, asked, now)
+                # what a space's list says is newer than a credential that was shown some day
+                return {**_fallen(found), **await membership.spaces.standing(holder)}
         except (TimeoutError, KontorError) as fault:
             cause = fault.words if isinstance(fault, Unproven) else str(fault) or "it took too long"
             observe.warning("identity.unknown", participant=participant, peer=holder, cause=cause)
-            return {}
+            # INVARIANT: who cannot be looked up is not taken for somebody in good standing
+            return {STANDING: UNKNOWN}
 
     def forget(self, holder: str | None = None) -> None:
         """Drops what is kept of `holder`, or of everybody, with all status lists: when something was withdrawn."""
@@ -163,6 +171,14 @@ class WalletVerifier:
         for warning in found.warnings:
             observe.info("identity.warning", words=warning)
         return found
+
+
+def _fallen(found: Failure | Proven | None) -> dict[str, str]:
+    """How a peer stands whose proof holds no longer; nothing where that says nothing of it, as when a credential is over."""
+    if not isinstance(found, Failure):
+        return {}
+    state = UNKNOWN if found.is_passing else _WITHDRAWN.get(found.check)
+    return {STANDING: state} if state is not None else {}
 
 
 def _asked(membership: Membership, holder: str) -> Asked:

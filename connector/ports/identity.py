@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 STANDING: Final = "standing"
-"""The claim that says how a peer stands where the spaces of a participant list it: `ACTIVE`, `SUSPENDED` or `REVOKED`."""
+"""The claim that says how a peer stands where the spaces of a participant list it: `ACTIVE`, `SUSPENDED`,
+`REVOKED`, or `UNKNOWN` at the moment."""
 ACTIVE: Final = "ACTIVE"
+UNKNOWN: Final = "UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,7 +110,9 @@ async def test_what_cannot_be_had_is_said_so(served: Host, source: EvidenceSourc
 async def test_a_huge_list_is_not_read(served: Host, source: EvidenceSource) -> None:
     served.pages["/status/1"] = b" " * (status.LIMITS.max_bytes + 1)
     found = await source.gather(needing(lists=(f"{served.url}/status/1",)))
-    assert found.lists[f"{served.url}/status/1"].is_passing is False
+    missing = found.lists[f"{served.url}/status/1"]
+    assert isinstance(missing, Missing)
+    assert missing.is_passing is False
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from connector import jose
 from connector.controlplane.secrets import Seal
 from connector.errors import StoreUnavailable
 from connector.identity import did
-from connector.identity.credentials import Asked, Proven, Trust
+from connector.identity.credentials import Asked, Failure, Proven, Trust
 from connector.identity.did import Relationship
 from connector.identity.evidence import EvidenceSource
 from connector.identity.formats import read_credential
@@ -70,7 +70,8 @@ class Scene:
         return list_2(*self.revoked, by=by, issuer=self.issuer_did, id=f"{self.served.url}/status")
 
     async def still(self, known: Known) -> Proven | None:
-        return await known.still("us", self.asked, self.trust, self.clock.now())
+        found = await known.still("us", self.asked, self.trust, self.clock.now())
+        return found if isinstance(found, Proven) else None
 
 
 @pytest.fixture
@@ -112,7 +113,10 @@ async def test_what_was_withdrawn_counts_no_more_a_minute_later_or_at_once(scene
     scene.revoked = (7,)
     assert await scene.still(known) is not None
     scene.clock.move(seconds=60)
+    assert known.fresh("us", scene.asked, scene.clock.now()) is not None
     assert await scene.still(known) is None
+    # found out by a request for data, it counts for a message no more
+    assert known.fresh("us", scene.asked, scene.clock.now()) is None
     scene.revoked = ()
     assert await scene.still(known) is not None
     scene.revoked = (7,)
@@ -125,7 +129,9 @@ async def test_what_is_over_or_no_longer_believed_counts_no_more(scene: Scene) -
     known = scene.node()
     await known.put("us", scene.asked, scene.proven(), NOW)
     scene.clock.move(seconds=60)
-    assert await known.still("us", scene.asked, Trust(issuers={}), scene.clock.now()) is None
+    found = await known.still("us", scene.asked, Trust(issuers={}), scene.clock.now())
+    assert isinstance(found, Failure)
+    assert found.check == "trust"
     scene.clock.move(days=91)
     assert await scene.still(known) is None
 

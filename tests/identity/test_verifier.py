@@ -144,6 +144,18 @@ async def test_a_withdrawn_credential_ends_what_was_known(space: Space) -> None:
         await space.verifier.verify("us", space.token())
 
 
+async def test_who_was_withdrawn_or_cannot_be_looked_up_is_not_in_good_standing(space: Space) -> None:
+    holder = space.did("holder")
+    assert await space.verifier.known("us", holder) == {}
+    await space.verifier.verify("us", space.token())
+    assert "standing" not in await space.verifier.known("us", holder)
+    space.clock.move(seconds=60)
+    space.served.status = 503
+    assert await space.verifier.known("us", holder) == {"standing": "UNKNOWN"}
+    space.served.status, space.revoked = 200, (7,)
+    assert await space.verifier.known("us", holder) == {"standing": "REVOKED"}
+
+
 async def test_a_new_key_is_looked_up_once(space: Space) -> None:
     await space.verifier.verify("us", space.token())
     new = jose.generate(f"{space.did('holder')}#key-2")
