@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import httpx
 import pytest
 
 from connector.api.authority import Decision
@@ -43,6 +44,35 @@ async def test_who_joins_gets_the_data_and_who_is_suspended_stops_everywhere_at_
             return (await member.negotiate(offer)).state or ""
 
         assert await member.until(agreed, lambda state: state == "FINALIZED") == "FINALIZED"
+
+
+async def test_what_is_on_its_way_to_a_member_is_cut_when_it_is_suspended() -> None:
+    async with governed("provider", "member") as (space, provider, member):
+        offer = await provider.publish("tides", content=bytes(64 << 20))
+        await space.joined(provider, member)
+        transfer = await member.transfer(await member.negotiate(offer))
+        found = await member.send(member.calls.data_address(transfer.pid))
+        token = {"Authorization": f"Bearer {found.properties['authorization']}"}
+        async with (
+            httpx.AsyncClient(trust_env=False) as http,
+            http.stream("GET", found.endpoint or "", headers=token) as answer,
+        ):
+            assert answer.status_code == 200
+            chunks = answer.aiter_raw(1 << 17)
+            await anext(chunks)
+            begin = time.monotonic()
+            await space.suspend(member)
+
+            async def is_cut() -> bool:
+                try:
+                    await anext(chunks)
+                except httpx.HTTPError:
+                    return True
+                return False
+
+            assert await member.until(is_cut, bool)
+            assert time.monotonic() - begin < 4
+            assert answer.num_bytes_downloaded < 64 << 20
 
 
 async def _is_refused(member: Member, transfer: Transfer) -> bool:

@@ -45,6 +45,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.retention import Retention
     from connector.controlplane.reviews import Noticing, Reviews
     from connector.controlplane.secrets import Secrets
+    from connector.controlplane.standing import Standings
     from connector.controlplane.timers import Timers
     from connector.controlplane.transfer import Transfers
     from connector.controlplane.usage import Usages
@@ -135,6 +136,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
             "timers": timers.run,
             "pushes": workers.run,
             "watch": watch.run,
+            "standings": Standings(store, plane, tokens, clock).run,
             "usage": usages.run,
             "reviews": reviews.run,
             "duties": records.run,

@@ -1,0 +1,75 @@
+"""Cuts what flows to or from a peer that may do nothing any more in its data space.
+
+What lives here: `Standings`. What does not: transfers that were stopped (`watch.py`), and requests, which are judged as they come
+(`access.py`).
+
+A stream that has begun asks nobody again; so each node looks how the peers of what runs here stand, every half second. That is kept
+in memory by who knows it, and forgotten when an authority tells of a change. A peer whose standing cannot be told goes on with what
+it has begun, and gets nothing new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from connector import observe
+from connector.dsp.tables import Kind
+from connector.dsp.transfer import Transfer
+from connector.errors import KontorError, StoreUnavailable
+from connector.ports.clock import Clock
+from connector.ports.dataplane import DataPlane
+from connector.ports.identity import ACTIVE, STANDING, UNKNOWN, TokenSource
+from connector.ports.store import Store
+
+LOOK_EVERY: Final = timedelta(seconds=0.5)
+_GOES_ON: Final = (ACTIVE, UNKNOWN)
+Place = tuple[str, str]
+"""Participant and pid of a transfer, or participant and peer."""
+
+
+class Standings:
+    """Looks how the peers stand with whom data is moving at this node."""
+
+    def __init__(self, store: Store, data_plane: DataPlane, tokens: TokenSource, clock: Clock) -> None:
+        self._store = store
+        self._data_plane = data_plane
+        self._tokens = tokens
+        self._clock = clock
+        self._peers: dict[Place, str] = {}
+        """The peer of each transfer that runs here."""
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        never = asyncio.Event()
+        while True:
+            await self.look()
+            await self._clock.wait_until(self._clock.now() + LOOK_EVERY, never)
+
+    async def look(self) -> None:
+        """Cut what runs here with a peer that is suspended or revoked."""
+        running = self._data_plane.running()
+        self._peers = {place: peer for place, peer in self._peers.items() if place in running}
+        new = tuple(place for place in running if place not in self._peers)
+        if new:
+            try:
+                found = await self._store.several(Kind.TRANSFER, new)
+            except StoreUnavailable:
+                return  # the watch sees to that
+            self._peers |= {(one.participant, one.pid): one.peer for one in found if isinstance(one, Transfer)}
+        pairs = {(participant, peer) for (participant, _), peer in self._peers.items()}
+        await asyncio.gather(*(self._judge(participant, peer) for participant, peer in sorted(pairs)))
+
+    async def _judge(self, participant: str, peer: str) -> None:
+        try:
+            state = (await self._tokens.claims_of(participant, peer)).get(STANDING, ACTIVE)
+        except KontorError as fault:
+            observe.warning("data.standing_unknown", participant=participant, peer=peer, cause=str(fault))
+            return
+        if state in _GOES_ON:
+            return
+        for place, whose in tuple(self._peers.items()):
+            if place[0] == participant and whose == peer:
+                observe.warning("data.cut", participant=participant, pid=place[1], peer=peer, cause=f"it is {state}")
+                await self._data_plane.stop(*place)
