@@ -37,13 +37,21 @@ def _is_broken(tree: object) -> bool:
     return False
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(name for name in found if [key for key, _ in pairs].count(name) > 1)
+        raise ValueError(f"the member `{twice[:80]}` stands twice in one object")
+    return found
+
+
 def json_object(text: str, path: Path) -> dict[str, Any]:
     """The JSON object in `text`.
 
     Raises: PolicyError when it is none.
     """
     try:
-        tree = json.loads(text)
+        tree = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as fault:
         raise PolicyError(f"this is no JSON: {fault}", where=str(path), mend="mend it, or write it as YAML") from fault
     if _SURROGATE.search(text) and _is_broken(tree):

@@ -69,6 +69,8 @@ class CompiledRule:
     party: Test | None
     matches: Test
     # action known, target and party
+    is_strange: bool
+    # it has a property that nobody knows
     about: tuple[Tree, ...]
     # the refinements of the target
     trees: tuple[Tree, ...]
@@ -130,7 +132,8 @@ def compile(
     builder = _Builder(vocabulary, has_ledger=has_ledger)
     holding = in_force(policy, parents)
     whole = holding if isinstance(holding, Unknown) else merged(holding, parents)
-    fault = whole if isinstance(whole, Unknown) else _fault(whole, vocabulary)
+    strange = None if isinstance(whole, Unknown) else builder.premises.strange(whole.extra, whole.where)
+    fault = whole if isinstance(whole, Unknown) else strange if strange is not None else _fault(whole, vocabulary)
     whole = standing(policy if isinstance(whole, Unknown) else whole, vocabulary)
     rules = [builder.rule(a, is_permission=True) for a in atomic(whole.permissions, whole)]
     rules += [builder.rule(a, is_permission=False) for a in atomic(whole.prohibitions, whole)]
@@ -192,12 +195,15 @@ class _Builder:
                 )
                 self.premises.warn(fault, a.action.where)
 
+        strange = self.strange(a)
+        doubts = tuple(constant(doubt) for doubt in (fault, strange) if doubt is not None)
+
         def trees_of(constraints: tuple[AnyConstraint, ...], part: str) -> tuple[Tree, ...]:
             return tuple(self.premises.tree(each, part, key, is_permission=is_permission) for each in constraints)
 
         about = trees_of(a.target.refinements if a.target else (), "target")
         target, party = self.asset(a.target, about, join), is_party(a.assignee)
-        matches = tuple(test for test in (constant(fault) if fault is not None else None, target, party) if test)
+        matches = (*doubts, *(test for test in (target, party) if test))
         trees = trees_of(a.rule.constraints, "constraint")
         trees += trees_of(a.action.refinements if a.action else (), "refinement")
         trees += trees_of(a.assignee.refinements if a.assignee else (), "party")
@@ -211,6 +217,7 @@ class _Builder:
             target=target,
             party=party,
             matches=join(matches),
+            is_strange=strange is not None,
             about=about,
             trees=trees,
             test=join((*matches, *(tree.test for tree in trees))),
@@ -221,6 +228,12 @@ class _Builder:
             until=_until((*trees, *about), conditions),
             clock=tuple(part.ticks for tree in premises for part in parts(tree) if part.ticks),
         )
+
+    def strange(self, a: Atomic) -> Unknown | None:
+        """The doubt about a rule of which, or of whose action, target or party, something is said that nobody knows."""
+        parts = (a.rule, *(part for part in (a.action, a.target, a.assignee) if part is not None))
+        found = (self.premises.strange(part.extra, part.where) for part in parts)
+        return next((doubt for doubt in found if doubt is not None), None)
 
     def duty(self, duty: Duty) -> CompiledDuty:
         key = duty_key(duty)

@@ -132,7 +132,9 @@ def _rule(compiled: Compiled, group: list[CompiledRule], asked: Asked, world: Wo
     told = tuple(premise for premise in premises if premise is not None)
     told += tuple(_premise(tree, frame, is_permission=is_permission) for tree in constraints)
     # a policy that cannot be judged as a whole grants nothing, and what it forbids it forbids
-    is_open = (compiled.fault is None or not is_permission) and not blocks(first.duties, frame, duty_mode)
+    is_open = ((compiled.fault is None and not first.is_strange) or not is_permission) and not blocks(
+        first.duties, frame, duty_mode
+    )
     is_open = is_open and all(premise.is_satisfied for premise in told if premise.kind is Kind.CONSTRAINT)
     is_active = is_open and all(premise.is_satisfied for premise in told)
     return RuleReport(

@@ -24,6 +24,7 @@ from connector.odrl.model import (
     Policy,
     Prohibition,
 )
+from connector.odrl.terms import stranger
 from connector.odrl.truth import Code, Unknown
 
 _MOST = 1_000
@@ -96,6 +97,8 @@ def _added(child: Policy, parent: Policy, name: str) -> Policy:
         permissions=child.permissions + tuple(_rule(each, place) for each in parent.permissions),
         prohibitions=child.prohibitions + tuple(_rule(each, place) for each in parent.prohibitions),
         obligations=child.obligations + tuple(_rule(each, place) for each in parent.obligations),
+        # what a parent says that nobody understands is not understood of its children either
+        extra=child.extra + tuple(each for each in parent.extra if stranger((each,)) is not None),
         warnings=child.warnings + parent.warnings,
     )
 

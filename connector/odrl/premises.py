@@ -31,9 +31,19 @@ from connector.odrl.closures import (
 )
 from connector.odrl.expand import constraint_key
 from connector.odrl.ledger import counted
-from connector.odrl.model import AnyConstraint, Constraint, Diagnostic, LogicalConstraint, LogicalOperand, Operator, Severity
+from connector.odrl.model import (
+    AnyConstraint,
+    Constraint,
+    Diagnostic,
+    Extra,
+    LogicalConstraint,
+    LogicalOperand,
+    Operator,
+    Severity,
+)
 from connector.odrl.operands import ORDERED, measured, right_side
 from connector.odrl.remarks import is_months_for_minutes
+from connector.odrl.terms import PROPERTIES, nearest, stranger
 from connector.odrl.truth import Code, Stage, Unknown
 from connector.odrl.values import Duration, Relative, Span, Typed, has_zone
 from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType, Vocabulary
@@ -120,6 +130,7 @@ class Premises:
         """The premise of one constraint; `rule` is the key of the rule's record in the ledger."""
         if isinstance(constraint, Constraint):
             return self.atom(constraint, part, rule)
+        strange = self.strange(constraint.extra, constraint.where)
         members = tuple(self.tree(member, part, rule, is_permission=is_permission) for member in constraint.members)
         tests = tuple(member.test for member in members)
         every = all_for_permission if is_permission else all_for_prohibition
@@ -134,6 +145,8 @@ class Premises:
             if not self.has_ledger:
                 what = "the order of `andSequence` is not judged without a record of when its members became true"
                 self.say("no-history", constraint.where, what, "write `and`")
+        if strange is not None:
+            return Group(constraint=constraint, members=members, test=constant(strange))
         return _joined(Group(constraint=constraint, members=members, test=test))
 
     def atom(self, constraint: Constraint, part: str, rule: str) -> Atom:
@@ -142,7 +155,8 @@ class Premises:
             detail = f"unknown left operand `{constraint.left[:80]}`; {self.vocabulary.hint_operand(constraint.left)}"
             unknown = Unknown(code=Code.OPERAND_UNKNOWN, detail=detail, needs=constraint.left)
             return Atom(constraint=constraint, operand=None, test=self.never(unknown, constraint.where), part=part)
-        right = right_side(constraint, operand)
+        strange = self.strange(constraint.extra, constraint.where, is_told=False)
+        right = strange if strange is not None else right_side(constraint, operand)
         operand = measured(constraint, operand)
         if isinstance(right, Unknown):
             return Atom(constraint=constraint, operand=operand, test=self.never(right, constraint.where), part=part)
@@ -183,6 +197,18 @@ class Premises:
         ticks = Ticks(moving=found.moving, judged=_judged(operand)) if found.moving else None
         test = at_stage(operand, found.test)
         return Atom(constraint=constraint, operand=operand, test=test, part=part, read=found.read, ticks=ticks)
+
+    def strange(self, extra: Extra, where: str, *, is_told: bool = True) -> Unknown | None:
+        """The doubt, and unless somebody else tells it the warning, that a word which ODRL does not have leaves."""
+        name = stranger(extra)
+        if name is None:
+            return None
+        hint = nearest(name, PROPERTIES)
+        detail = f"ODRL has no property `{name[:80]}`, and it may have been meant as a condition; {hint}"
+        unknown = Unknown(code=Code.PROPERTY_UNKNOWN, detail=detail)
+        if is_told:
+            self.warn(unknown, where)
+        return unknown
 
     def never(self, unknown: Unknown, where: str) -> Test:
         """A premise that is in doubt whatever happens, and a warning that says so."""

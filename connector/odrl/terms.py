@@ -30,6 +30,16 @@ PREFIXES: Mapping[str, str] = MappingProxyType(
         "kontor": "https://w3id.org/kontor/ns/",
     }
 )
+PROPERTIES = (
+    *("permission", "prohibition", "obligation", "profile", "inheritFrom", "conflict"),
+    *("action", "target", "assigner", "assignee", "constraint", "duty", "remedy", "consequence", "refinement"),
+    *("leftOperand", "operator", "rightOperand", "rightOperandReference", "unit", "dataType", "status"),
+)
+"""What policies and their parts say, for hints."""
+# annotations, and what an asset or a party says of policies: none of it conditions a rule
+_SAYS_NOTHING = frozenset(
+    {"@type", "title", "description", "label", "comment", "name", "note", "hasPolicy", "assignerOf", "assigneeOf"}
+)
 _SLIPS = {"neg": "neq", "industry:": "industry", "datatype": "dataType"}
 
 
@@ -53,6 +63,14 @@ def term(text: str, prefixes: Mapping[str, str] = PREFIXES) -> str:
         iri = iri[len(ODRL) :]
         return _SLIPS.get(iri, iri)
     return iri
+
+
+def stranger(extra: Iterable[tuple[str, str]]) -> str | None:
+    """The first property that claims to be a word of ODRL and is none, such as `constraints`; None when there is none.
+
+    It may have been meant as a condition. Properties of other namespaces only describe.
+    """
+    return next((name for name, _ in extra if ":" not in name and name not in _SAYS_NOTHING), None)
 
 
 def nearest(word: str, known: Iterable[str], most: int = 3) -> str:

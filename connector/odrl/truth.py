@@ -60,6 +60,8 @@ class Code(StrEnum):
     REPLACED = "replaced"
     # another policy is to be processed instead (isReplacedBy), and it is not at hand
     PROFILE_UNKNOWN = "profile-unknown"
+    PROPERTY_UNKNOWN = "property-unknown"
+    # a word that ODRL does not have stands where a condition may have been meant
     ACTION_UNKNOWN = "action-unknown"
     OPERAND_UNKNOWN = "operand-unknown"
     OPERATOR_NOT_ALLOWED = "operator-not-allowed"

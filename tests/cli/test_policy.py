@@ -80,6 +80,11 @@ def test_an_unknown_operand_is_told_to_be_one(run: Run, tmp_path: Path) -> None:
     [
         ("p.json", "{", "this is no JSON"),
         ("p.json", "[]", "this is no JSON object"),
+        (
+            "p.json",
+            '{"permission": [{"action": "use"}], "prohibition": [{"action": "use"}], "prohibition": []}',
+            "stands twice",
+        ),
         ("p.yaml", "permit:\n  - action: use\n    when: porpose == x\n", "did you mean `purpose`"),
     ],
 )
