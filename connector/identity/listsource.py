@@ -1,6 +1,7 @@
 """The signed lists of data spaces, fetched, proven and kept: what crawlers and verifiers ask.
 
-What lives here: `ListSource`. The newest version seen of each list is kept in the store, so that no restart lets an older one pass.
+What lives here: `ListSource`. The newest version seen of each list is kept in the store, so that no restart lets an older one pass, and a
+node counts by what another one on the same store has seen: an authority tells one of them.
 What does not: the form of lists and what makes one lawful (`trustlists.py`).
 
 A list that cannot be fetched counts on until it is over by its own `exp`, and a time of grace where a framework gives one; then the asker
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -54,9 +55,13 @@ class ListSource:
     clock: Clock
     keep: timedelta = timedelta(minutes=5)
     """How long a list is used before the next asker has it looked up anew."""
+    revision: Callable[[str], Awaitable[int]] | None = None
+    """Grows when a list was written to the store; None asks the store itself each time."""
     keep_failure: timedelta = timedelta(seconds=5)
     """How long nobody is asked again after a failure."""
     _kept: dict[ListAddress, TrustList] = field(default_factory=dict, repr=False)
+    _seen: dict[ListAddress, int] = field(default_factory=dict, repr=False)
+    """The revision of the store that the kept list was held against."""
     _look_at: dict[ListAddress, datetime] = field(default_factory=dict, repr=False)
     _failed: dict[ListAddress, KontorError] = field(default_factory=dict, repr=False)
     _locks: dict[ListAddress, asyncio.Lock] = field(default_factory=dict, repr=False)
@@ -67,7 +72,8 @@ class ListSource:
         Raises: Unproven when what is there is stale, rolled back, forged or unreadable and nothing lawful is kept; as
         `OutboundClient.get` and `Resolver.resolve` when it cannot be had.
         """
-        kept, now = self._kept.get(address), self.clock.now()
+        now = self.clock.now()
+        kept = await self._newest_kept(address, now)
         if not anew and now < self._look_at.get(address, now):
             if kept is not None and now < kept.valid_until + address.grace:
                 return kept
@@ -101,6 +107,23 @@ class ListSource:
         """Have the lists of `governance` looked up by the next asker: when something in its space has changed."""
         for address in [one for one in self._look_at if one.governance == governance]:
             self._look_at[address] = datetime.min.replace(tzinfo=self.clock.now().tzinfo)
+
+    async def _newest_kept(self, address: ListAddress, now: datetime) -> TrustList | None:
+        """What is kept here, or what another node on the store has proven since."""
+        revision = await (self.revision or self.store.revision)(CONTEXT)
+        kept = self._kept.get(address)
+        if kept is None or self._seen.get(address) == revision:
+            return kept
+        newest = await self._newest(address)
+        self._seen[address] = revision
+        if newest is None or newest.seq <= kept.version.seq:
+            return kept
+        found = await self._last(address)
+        if found is None:
+            del self._kept[address]
+        else:
+            self._keep(address, found, now + self.keep)
+        return found
 
     async def _fetch(self, address: ListAddress, now: datetime) -> TrustList:
         answer = await self.outbound.get(address.url, {"Accept": "application/jwt"}, max_bytes=trustlists.MOST_BYTES)

@@ -165,6 +165,20 @@ async def test_a_list_is_kept_a_while_and_looked_up_again(scene: Scene) -> None:
     assert scene.host.asked["/list"] == 3
 
 
+async def test_what_another_node_on_the_store_has_seen_counts_here_at_once(scene: Scene) -> None:
+    other = scene.restarted()
+    scene.serve(1)
+    for source in (scene.source, other):
+        assert (await source.get(scene.address)).version.seq == 1
+    scene.serve(2, ANNA)
+    # an authority tells one node
+    scene.source.forget(scene.address.governance)
+    assert (await scene.source.get(scene.address)).version.seq == 2
+    found = await other.get(scene.address)
+    assert (found.version.seq, found.participants) == (2, (ANNA,))
+    assert scene.host.asked["/list"] == 3
+
+
 async def test_an_older_or_forged_list_changes_nothing_not_even_after_a_restart(scene: Scene) -> None:
     scene.serve(7)
     assert await scene.seen() == 7

@@ -131,7 +131,7 @@ class WalletParts:
         )
         changed = ground.revisions.forget
         keys, held = Keys(store, _safe(ground), clock, _new_id, changed), Held(store, seal, clock, changed)
-        lists = ListSource(outbound, resolver, store, clock)
+        lists = ListSource(outbound, resolver, store, clock, revision=ground.revisions.of)
         frameworks = trust_frameworks(settings)
 
         async def spaces(name: str, membership: Membership) -> Spaces:
