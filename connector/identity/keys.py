@@ -1,7 +1,7 @@
 """The keys of our participants: one purpose each, sealed at rest, replaced without a gap.
 
-What lives here: `Keys`, over the node's store: making, replacing and revoking keys, the one to sign with, those to publish; and
-`Sealed`, which keeps private parts there under a passphrase. What does not: signing and the form at rest (`jose.py`), private
+What lives here: `Keys`, over the node's store: making, replacing and revoking keys, the one to sign with, those to publish; `Sealed`,
+which keeps private parts there, and `Passphrase`, under which they are. What does not: signing and the form at rest (`jose.py`), private
 parts in a Vault (`vault.py`), and where the passphrase comes from (settings).
 
 A key is CREATED (published, not yet signing), ACTIVE (signing), ROTATED (published, so that what it signed still counts), REVOKED
@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import hashlib
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +31,10 @@ from connector.ports.store import Document, Store
 KIND: Final = "key"
 LEAD: Final = timedelta(minutes=6)
 """Others keep our document for five minutes; a new key signs when all of them have seen it."""
+
+_SCHEME: Final = "scrypt"
+_SALT: Final = secrets.token_bytes(16)
+"""Of what this process seals."""
 
 
 class Purpose(StrEnum):
@@ -97,24 +104,64 @@ class Safe(Protocol):
         ...
 
 
-class Sealed:
-    """Private parts as PKCS #8, encrypted under a passphrase, in the node's store."""
+class Passphrase:
+    """What private parts are encrypted under: made of the operator's passphrase by scrypt, so that guessing it is dear.
 
-    def __init__(self, passphrase: bytes) -> None:
+    PKCS #8 as cryptography writes it stretches a passphrase 2,048 times, which is nothing. A salt is drawn once a process: what it
+    seals costs one derivation, and what others have sealed one for each of their salts. Keys of an earlier release, which name no
+    salt, open as they were sealed.
+    Source: RFC 7914; OWASP Password Storage Cheat Sheet (N = 2^15, r = 8, p = 3).
+    """
+
+    def __init__(self, passphrase: bytes, *, is_random: bool = False) -> None:
+        """`is_random` when there is nothing to guess: it holds a key of 256 bits, drawn at random."""
         if len(passphrase) < 16:
             raise ConfigurationError(
                 "the passphrase of the keys is too short", where="identity.passphrase", mend="give 16 bytes or more"
             )
         self._passphrase = passphrase
+        self._is_random = is_random
+
+    def seal(self, key: jose.SigningKey) -> str:
+        """The private part of `key` as it may be kept. Slow once a process: call it in a thread."""
+        if self._is_random:
+            return key.to_pem(self._passphrase).decode()
+        return f"{_SCHEME}:{_SALT.hex()}:{key.to_pem(_stretched(self._passphrase, _SALT)).decode()}"
+
+    def unseal(self, id_: str, kept: str) -> jose.SigningKey:
+        """The key in what `seal` answered. Slow once for each salt: call it in a thread.
+
+        Raises: ConfigurationError when the passphrase is not the one it was sealed with.
+        """
+        scheme, _, rest = kept.partition(":")
+        if scheme != _SCHEME:
+            return jose.from_pem(id_, kept.encode(), self._passphrase)
+        salt, _, pem = rest.partition(":")
+        try:
+            passphrase = _stretched(self._passphrase, bytes.fromhex(salt))
+        except ValueError as fault:
+            raise ConfigurationError("the private key was not kept whole", where=id_, mend="restore it, or rotate") from fault
+        return jose.from_pem(id_, pem.encode(), passphrase)
+
+
+@functools.lru_cache(maxsize=256)
+def _stretched(passphrase: bytes, salt: bytes) -> bytes:
+    return hashlib.scrypt(passphrase, salt=salt, n=1 << 15, r=8, p=3, maxmem=64 << 20, dklen=32).hex().encode()
+
+
+class Sealed:
+    """Private parts as PKCS #8, encrypted under a passphrase, in the node's store."""
+
+    def __init__(self, passphrase: Passphrase) -> None:
+        self._passphrase = passphrase
 
     async def keep(self, participant: str, key: jose.SigningKey) -> str:
         """The sealed key itself."""
-        # sealing is slow on purpose
-        return (await asyncio.to_thread(key.to_pem, self._passphrase)).decode()
+        return await asyncio.to_thread(self._passphrase.seal, key)
 
     async def opened(self, participant: str, id_: str, kept: str) -> jose.SigningKey:
         """The key in `kept`. Raises: ConfigurationError when the passphrase is not the one it was sealed with."""
-        return await asyncio.to_thread(jose.from_pem, id_, kept.encode(), self._passphrase)
+        return await asyncio.to_thread(self._passphrase.unseal, id_, kept)
 
     async def drop(self, participant: str, id_: str, kept: str) -> None:
         """Nothing: it goes with its row."""

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from connector import jose
 from connector.errors import ConfigurationError, StoreUnavailable
+from connector.identity.keys import Passphrase
 from connector.settings import Vault
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ T = TypeVar("T")
 class VaultSafe:
     """Keeps sealed keys in a Vault; its rows in the store say where."""
 
-    def __init__(self, settings: Vault, passphrase: bytes) -> None:
+    def __init__(self, settings: Vault, passphrase: Passphrase) -> None:
         self._settings = settings
         self._passphrase = passphrase
         self._client: Any = None
@@ -33,10 +34,10 @@ class VaultSafe:
         """Where the key lies in the Vault. Raises: ConfigurationError, StoreUnavailable."""
         # a name of its own for each try: of two replicas that make a key at once neither writes over the other's
         place = f"{participant}/{hashlib.sha256(key.id.encode()).hexdigest()[:16]}-{secrets.token_hex(8)}"
-        pem = await asyncio.to_thread(key.to_pem, self._passphrase)
+        pem = await asyncio.to_thread(self._passphrase.seal, key)
         await self._asked(
             lambda kv: kv.create_or_update_secret(
-                path=self._path(place), secret={"id": key.id, "pem": pem.decode()}, mount_point=self._settings.mount
+                path=self._path(place), secret={"id": key.id, "pem": pem}, mount_point=self._settings.mount
             )
         )
         return f"vault:{place}"
@@ -53,7 +54,7 @@ class VaultSafe:
             )
         )
         pem = str(found["data"]["data"]["pem"])
-        return await asyncio.to_thread(jose.from_pem, id_, pem.encode(), self._passphrase)
+        return await asyncio.to_thread(self._passphrase.unseal, id_, pem)
 
     async def drop(self, participant: str, id_: str, kept: str) -> None:
         """Destroy a key with all its versions; one that is gone is gone."""

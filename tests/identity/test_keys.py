@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import json
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from connector import jose
 from connector.errors import ConfigurationError, NotFound, Unproven
 from connector.identity import did
 from connector.identity.did import Relationship
-from connector.identity.keys import KIND, LEAD, Keys, KeyState, Purpose, Sealed
+from connector.identity.keys import KIND, LEAD, Keys, KeyState, Passphrase, Purpose, Sealed
 from connector.storage.memory import Memory, MemoryStore
 from connector.testing.clock import MovedClock
 from tests.identity.space import NOW
@@ -37,7 +38,7 @@ async def store() -> AsyncIterator[MemoryStore]:
 @pytest.fixture
 def keys(store: MemoryStore, clock: MovedClock) -> Keys:
     ids = itertools.count()
-    return Keys(store, Sealed(b"a long passphrase"), clock, lambda: str(next(ids)))
+    return Keys(store, Sealed(Passphrase(b"a long passphrase")), clock, lambda: str(next(ids)))
 
 
 async def published(keys: Keys) -> did.Document:
@@ -113,17 +114,35 @@ async def test_what_is_kept_is_sealed(keys: Keys, store: MemoryStore, clock: Mov
     assert kept is not None
     assert "ENCRYPTED PRIVATE KEY" in kept.body["sealed"]
     assert set(kept.body["public"]) == {"kty", "crv", "x", "y"}
-    other = Keys(store, Sealed(b"another passphrase"), clock, lambda: "x")
+    other = Keys(store, Sealed(Passphrase(b"another passphrase")), clock, lambda: "x")
     with pytest.raises(ConfigurationError):
         await other.signing("anna", Purpose.TOKEN)
     with pytest.raises(ConfigurationError):
-        Keys(store, Sealed(b"short"), clock, lambda: "x")
-    assert jose.from_pem(made.id, kept.body["sealed"].encode(), b"a long passphrase").public.jwk() == made.public.jwk()
+        Keys(store, Sealed(Passphrase(b"short")), clock, lambda: "x")
+    # guessing the passphrase costs a derivation that takes time and memory, not the 2,048 rounds of PKCS #8
+    scheme, salt, pem = kept.body["sealed"].split(":", 2)
+    assert scheme == "scrypt"
+    with pytest.raises(ConfigurationError):
+        jose.from_pem(made.id, pem.encode(), b"a long passphrase")
+    derived = hashlib.scrypt(b"a long passphrase", salt=bytes.fromhex(salt), n=1 << 15, r=8, p=3, maxmem=64 << 20, dklen=32)
+    assert jose.from_pem(made.id, pem.encode(), derived.hex().encode()).public.jwk() == made.public.jwk()
+
+
+async def test_keys_of_an_earlier_release_open_and_those_under_a_drawn_key_are_not_stretched() -> None:
+    key = jose.generate(f"{DID}#token-1")
+    plain = key.to_pem(b"a long passphrase").decode()
+    said, drawn = Passphrase(b"a long passphrase"), Passphrase(b"a long passphrase", is_random=True)
+    assert drawn.seal(key).startswith("-----BEGIN")
+    for kept in (plain, drawn.seal(key), said.seal(key)):
+        assert said.unseal(key.id, kept).public.jwk() == key.public.jwk()
+    for broken in ("", "scrypt:", "scrypt:xx:", "scrypt:00:x"):
+        with pytest.raises(ConfigurationError):
+            said.unseal(key.id, broken)
 
 
 async def test_of_two_replicas_that_begin_together_one_makes_each_key(store: MemoryStore, clock: MovedClock) -> None:
     ids = itertools.count()
-    replicas = [Keys(store, Sealed(b"a long passphrase"), clock, lambda: str(next(ids))) for _ in range(2)]
+    replicas = [Keys(store, Sealed(Passphrase(b"a long passphrase")), clock, lambda: str(next(ids))) for _ in range(2)]
     purposes = (Purpose.TOKEN, Purpose.ACCESS)
     await asyncio.gather(*(one.ensure("anna", DID, purposes) for one in replicas))
     assert [one.id for one in await replicas[0].all("anna")] == [f"{DID}#access-1", f"{DID}#token-1"]

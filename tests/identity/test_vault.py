@@ -14,7 +14,7 @@ import pytest
 
 from connector import jose
 from connector.errors import ConfigurationError, StoreUnavailable
-from connector.identity.keys import KIND, Keys, KeyState, Purpose
+from connector.identity.keys import KIND, Keys, KeyState, Passphrase, Purpose
 from connector.identity.vault import VaultSafe
 from connector.settings import Vault
 from connector.storage.memory import Memory, MemoryStore
@@ -24,7 +24,7 @@ from tests.identity.space import NOW
 pytest.importorskip("hvac")
 
 DID = "did:web:anna.example"
-PASSPHRASE = b"a long passphrase"
+PASSPHRASE = Passphrase(b"a long passphrase")
 
 
 @dataclass
@@ -110,7 +110,7 @@ async def test_a_key_lies_in_the_vault_alone_and_sealed_there_too(vault: FakeVau
     assert (await again.signing("anna", Purpose.TOKEN)).public.jwk() == made.public.jwk()
     # the passphrase is needed as well
     with pytest.raises(ConfigurationError, match="cannot be opened"):
-        await keys_in(store, VaultSafe(settings(vault), b"another passphrase")).signing("anna", Purpose.TOKEN)
+        await keys_in(store, VaultSafe(settings(vault), Passphrase(b"another passphrase"))).signing("anna", Purpose.TOKEN)
     # revoked, it is gone from both
     await again.revoke("anna", made.id)
     assert vault.kept == {}

@@ -307,13 +307,16 @@ def _services(ground: Ground, name: str) -> Mapping[str, str]:
 def _safe(ground: Ground) -> Safe:
     """Where private keys are kept."""
     said = ground.settings.identity
-    passphrase = said.passphrase.encode() if said.passphrase is not None else ground.key.hex().encode()
+    from connector.identity.keys import Passphrase, Sealed
+
+    if said.passphrase is not None:
+        passphrase = Passphrase(said.passphrase.encode())
+    else:
+        passphrase = Passphrase(ground.key.hex().encode(), is_random=True)
     if said.vault is not None:
         from connector.identity.vault import VaultSafe
 
         return VaultSafe(said.vault, passphrase)
-    from connector.identity.keys import Sealed
-
     return Sealed(passphrase)
 
 

@@ -22,7 +22,7 @@ from connector.identity.authority.office import Office, office
 from connector.identity.authority.space import Space
 from connector.identity.did import Relationship
 from connector.identity.formats import Credential, Model, read_credential
-from connector.identity.keys import Keys, Sealed
+from connector.identity.keys import Keys, Passphrase, Sealed
 from connector.identity.resolver import Resolver, ResolverRules
 from connector.identity.senders import Senders
 from connector.outbound.client import OutboundClient
@@ -137,7 +137,7 @@ class Scene:
 
     def restarted(self, draw: Callable[[int], int] = secrets.randbelow, **changes: Any) -> Office:
         """The office of another run, or of another replica."""
-        keys = Keys(self.store, Sealed(b"a passphrase of the tests"), self.clock, self.new_id)
+        keys = Keys(self.store, Sealed(Passphrase(b"a passphrase of the tests")), self.clock, self.new_id)
         resolver = Resolver(self.outbound, ResolverRules(unsafe_http=True, unsafe_local=True))
         parts = {"id": SPACE, "title": "Test", "public_url": self.host.url, "kinds": KINDS, **self.space, **changes}
         return office(

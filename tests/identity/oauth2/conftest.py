@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from connector import jose
 from connector.errors import Unproven
-from connector.identity.keys import Keys, Sealed
+from connector.identity.keys import Keys, Passphrase, Sealed
 from connector.identity.oauth2 import assertions
 from connector.identity.oauth2.clients import Client
 from connector.identity.oauth2.provider import Provider, ProviderRules, Reply
@@ -85,7 +85,7 @@ async def scene_with(rules: ProviderRules) -> AsyncIterator[Scene]:
     store = open_store("memory:", node="n", lease_s=30)
     await store.open()
     ids = itertools.count()
-    keys = Keys(store, Sealed(b"a passphrase of tests"), clock, lambda: f"k{next(ids)}", lambda _: None)
+    keys = Keys(store, Sealed(Passphrase(b"a passphrase of tests")), clock, lambda: f"k{next(ids)}", lambda _: None)
     known = Known(
         clients={
             ACME: Client(id=ACME, is_active=True, scopes=frozenset({"catalog"}), claims={"region": "EU"}),

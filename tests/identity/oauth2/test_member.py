@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from connector import jose
 from connector.errors import ConfigurationError, KontorError, Overloaded, Unauthenticated
-from connector.identity.keys import Keys, Purpose, Sealed
+from connector.identity.keys import Keys, Passphrase, Purpose, Sealed
 from connector.identity.oauth2 import assertions
 from connector.identity.oauth2.member import OAuth2Members, Space
 from connector.outbound.client import OutboundClient
@@ -81,7 +81,7 @@ async def scene_with(**changes: Any) -> AsyncIterator[Scene]:
         clock, ids = MovedClock(NOW), itertools.count()
         store = open_store("memory:", node="n", lease_s=30)
         await store.open()
-        keys = Keys(store, Sealed(b"a passphrase of tests"), clock, lambda: f"k{next(ids)}")
+        keys = Keys(store, Sealed(Passphrase(b"a passphrase of tests")), clock, lambda: f"k{next(ids)}")
         part = {
             "issuer": base,
             "id_claim": "participant.id",

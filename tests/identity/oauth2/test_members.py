@@ -17,7 +17,7 @@ from connector.identity import did as dids
 from connector.identity.authority.members import Member, State
 from connector.identity.authority.records import Records
 from connector.identity.did import Relationship
-from connector.identity.keys import Keys, Sealed
+from connector.identity.keys import Keys, Passphrase, Sealed
 from connector.identity.oauth2 import assertions
 from connector.identity.oauth2.clients import MemberClients
 from connector.identity.oauth2.provider import Provider, ProviderRules
@@ -78,7 +78,7 @@ async def space() -> AsyncIterator[Space]:
         provider = Provider(
             ProviderRules(issuer=ISSUER),
             clients=MemberClients(lambda did: _member(records, did), resolver),
-            keys=Keys(store, Sealed(b"a passphrase of tests"), clock, lambda: f"k{next(ids)}"),
+            keys=Keys(store, Sealed(Passphrase(b"a passphrase of tests")), clock, lambda: f"k{next(ids)}"),
             store=store,
             clock=clock,
             new_id=lambda: f"t{next(ids)}",
