@@ -100,7 +100,8 @@ class Registry:
         await self._records.drop_application(id_)
         observe.info("authority.verified", did=did, application=id_)
         await self._written_down(member)
-        if self._space.is_automatic:
+        # whom an operator has refused comes in by an operator again, also where everybody else is taken in
+        if self._space.is_automatic and not any(step.state is State.REVOKED for step in member.steps):
             # what somebody says of itself is attested only when somebody has looked at it; a name is no more than a name
             kept = {name: value for name, value in member.attributes.items() if name == "name"}
             return await self.approve(did, by=AUTHORITY, reason="everybody is taken in", attributes=kept, is_whole=True)

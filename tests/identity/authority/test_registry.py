@@ -213,6 +213,16 @@ async def test_where_everybody_is_taken_in_nothing_but_a_name_is_believed() -> N
         assert (member.state, member.attributes) == (State.APPROVED, {"name": "Anna"})
 
 
+async def test_where_everybody_is_taken_in_whom_an_operator_refused_is_not() -> None:
+    async with scene(is_automatic=True) as office:
+        anna, registry = office.someone("anna"), office.office.registry
+        assert (await anna.prove(await anna.apply())).state is State.APPROVED
+        await registry.revoke(anna.did, by="olga", reason="fraud")
+        for _ in range(2):
+            assert (await anna.prove(await anna.apply())).state is State.VERIFIED
+        assert (await registry.approve(anna.did, by="olga")).state is State.APPROVED
+
+
 async def test_an_operator_may_enrol_somebody_known_and_approves_nobody_it_cannot_attest(office: Scene) -> None:
     anna = office.someone("anna")
     enrolled = await office.office.registry.enrol(applications.written(anna.did, attributes={"name": "Anna"}), by="olga")
