@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from connector import observe, strict
-from connector.errors import BadMessage, Conflict, KontorError, NotFound, Unproven
+from connector.errors import BadMessage, Conflict, KontorError, NotFound, Overloaded, Unproven
 from connector.identity import credentials, issuance, tokens
 from connector.identity.credentials import Asked, Failure, Trust
 from connector.identity.evidence import EvidenceSource
@@ -49,7 +49,7 @@ class Deliveries:
         """Takes in a CredentialMessage.
 
         Raises: NotFound for an unknown participant, Unauthenticated, the same for every cause, BadMessage for a delivery that
-        was not asked for or does not hold, Overloaded when the sender's document cannot be had at the moment.
+        was not asked for or does not hold, Overloaded when what it must be judged by cannot be had at the moment.
         """
         wallet, sender = await self._proven(participant, authorization)
         delivery = issuance.read_delivery(body)
@@ -142,7 +142,10 @@ class Deliveries:
         return found
 
     async def _hold(self, participant: str, wallet: Wallet, found: list[Credential], sender: Sender) -> None:
-        """Returns when all of `found` would hold before a verifier that believes their issuer. Raises: Unproven."""
+        """Returns when all of `found` would hold before a verifier that believes their issuer.
+
+        Raises: Unproven; Overloaded when that cannot be told at the moment.
+        """
         types = sorted({type_ for one in found for type_ in one.types})
         asked = Asked(
             verifier=wallet.did,
@@ -157,6 +160,10 @@ class Deliveries:
         if isinstance(proven, Failure) and proven.check in LOOK_AGAIN:
             proven = credentials.prove(opened, await self.evidence.gather(opened, anew=True))
         fault = proven if isinstance(proven, Failure) else proven.refused[0] if proven.refused else None
+        if fault is not None and fault.is_passing:
+            # an issuer takes a 400 for the end of the request
+            self._tell(participant, sender, fault.check, fault.words)
+            raise Overloaded("a credential cannot be judged at the moment", where="credentials", mend="deliver it again later")
         if fault is not None:
             raise Unproven(fault.words, check=fault.check)
 

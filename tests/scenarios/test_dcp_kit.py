@@ -234,6 +234,10 @@ async def test_holder_deliveries_of_credentials(holder: Holder, issuer: Issuer, 
     bad = {"invalidBody", "invalidStatus", "unsolicited", "as JSON-LD", "that says nothing", "over", "signed by another"}
     bad |= {name for name in found if name.startswith("of a")}
     assert found == {name: good.get(name, 400 if name in bad else 401) for name in found}
+    # what cannot be judged at the moment may be delivered again
+    served.statuses[f"/{issuer.name}/status"] = 503
+    assert (await sent()()).status_code == 503
+    del served.statuses[f"/{issuer.name}/status"]
     # a credential that was withdrawn is not kept
     issuer.revoked.add(issuer.next_index)
     assert (await sent()()).status_code == 400
