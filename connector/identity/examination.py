@@ -43,7 +43,9 @@ class Examiner:
         """What is found at `did`, at the protocol address `address`, or at both."""
         found: list[Finding] = []
         hosts: dict[str, str] = {}
-        if did is not None and did.startswith("did:web:"):
+        if did is not None and did.startswith("did:") and not did.startswith("did:web:"):
+            found.append(_bad("did", "identifiers of this method are not resolved", did, "use a `did:web` identifier"))
+        elif did is not None and did.startswith("did:web:"):
             document = await self._document(did, found, hosts)
             if document is not None:
                 found += _judged(document)

@@ -79,6 +79,13 @@ async def test_a_document_that_is_not_there_or_is_anothers_is_said(scene: Scene)
     assert "404" in (await scene.errors())["did"]
 
 
+async def test_an_identifier_that_nobody_here_resolves_is_not_well(scene: Scene) -> None:
+    (found,) = await scene.look("did:key:z6MkAnna")
+    assert (found.check, found.state) == ("did", "error")
+    # a name that is no DID is known by other means
+    assert await scene.look("acme") == []
+
+
 async def test_keys_that_may_not_sign_what_they_must_are_said(scene: Scene) -> None:
     scene.publish(Relationship.AUTHENTICATION)
     assert "sign messages" in (await scene.errors())["keys"]
