@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from connector.federation.ledger import Ledger
+    from connector.federation.notices import Notices
     from connector.identity.listsource import ListSource
     from connector.ports.index import Index
     from connector.ports.members import Members
@@ -101,7 +102,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
             *extra,
             *doors.routes(left, viewers, address),
             *protocol.routes(ledger, viewers, address, limits),
-            *_pages(ledger, viewers, settings.space or own.title),
+            *_pages(ledger, viewers, left, settings.space or own.title),
         ],
         workers={
             "catalog-list": crawler.keep_list,
@@ -113,7 +114,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     )
 
 
-def _pages(ledger: Ledger, viewers: Viewers, space: str) -> list[BaseRoute]:
+def _pages(ledger: Ledger, viewers: Viewers, left: Notices, space: str) -> list[BaseRoute]:
     """The pages for people, where the library of their templates is installed."""
     if find_spec("jinja2") is None:
         observe.warning(
@@ -122,7 +123,7 @@ def _pages(ledger: Ledger, viewers: Viewers, space: str) -> list[BaseRoute]:
         return []
     from connector.web.catalog import pages
 
-    return pages.routes(ledger, viewers, space)
+    return pages.routes(ledger, viewers, left, space)
 
 
 def _members(settings: Catalog, identity: Identity) -> Members:

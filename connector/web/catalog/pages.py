@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 from connector.errors import KontorError, MethodNotAllowed, Unauthenticated
 from connector.federation import asking, reading
 from connector.federation.ledger import Ledger
+from connector.federation.notices import Notices
 from connector.ports.catalog import MemberRow, Product
 from connector.ports.index import FACETS, Sort
 from connector.web import edge, errors
@@ -57,9 +58,9 @@ _CHART_HEIGHT: Final = 140
 _FILL_NUMBER: Final = 1 << 62
 
 
-def routes(ledger: Ledger, viewers: Viewers, space: str) -> list[BaseRoute]:
+def routes(ledger: Ledger, viewers: Viewers, notices: Notices, space: str) -> list[BaseRoute]:
     """The addresses of the pages."""
-    pages = Pages(ledger, viewers, space)
+    pages = Pages(ledger, viewers, notices)
     return [
         Route("/catalog", Page(pages.search, space)),
         Route("/catalog/", Page(pages.search, space)),
@@ -67,6 +68,7 @@ def routes(ledger: Ledger, viewers: Viewers, space: str) -> list[BaseRoute]:
         Route("/catalog/participants/{id:path}", Page(pages.participant, space)),
         Route("/catalog/reports/{id:path}", Page(pages.report, space)),
         Route("/catalog/statistics", Page(pages.statistics, space)),
+        Route("/catalog/wanted", Page(pages.wanted, space)),
         Route("/catalog/style.css", _style),
     ]
 
@@ -115,10 +117,10 @@ class Page:
 class Pages:
     """What each page shows."""
 
-    def __init__(self, ledger: Ledger, viewers: Viewers, space: str) -> None:
+    def __init__(self, ledger: Ledger, viewers: Viewers, notices: Notices) -> None:
         self._ledger = ledger
         self._viewers = viewers
-        self._space = space
+        self._notices = notices
 
     async def search(self, scope: Scope) -> tuple[str, Values]:
         found = asked.fields(scope)
@@ -205,6 +207,22 @@ class Pages:
             "left_out": report.left_out if report else (),
             "notes": report.notes if report else (),
         }
+
+    async def wanted(self, scope: Scope) -> tuple[str, Values]:
+        found = await self._notices.demands(await self._viewers.viewer(scope))
+        items = [
+            {
+                "title": one.title,
+                "text": one.text,
+                "owner": one.owner,
+                "participant": _participant(one.owner),
+                "day": one.created_at.date().isoformat(),
+                "fits": one.fits,
+                "search": _href({"q": [one.title]}),
+            }
+            for one in found
+        ]
+        return "wanted.html", {"title": "Wanted", "here": "wanted", "items": items}
 
     async def statistics(self, scope: Scope) -> tuple[str, Values]:
         found = await self._ledger.statistics(await self._viewers.viewer(scope))

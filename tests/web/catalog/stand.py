@@ -17,6 +17,7 @@ from connector.federation.feed import Following
 from connector.federation.following import Indexer
 from connector.federation.ledger import Audience, Ledger
 from connector.federation.looking import Bounds, Looking
+from connector.federation.notices import Notices
 from connector.federation.permitted import Permitted
 from connector.federation.reading import entry_of
 from connector.federation.tantivy_index import TantivyIndex
@@ -24,6 +25,7 @@ from connector.ports.catalog import Listed, Report, Snapshot
 from connector.ports.identity import Caller
 from connector.storage.catalog import open_records
 from connector.storage.catalog.records import CatalogRecords
+from connector.storage.memory import MemoryStore
 from connector.strict import Limits
 from connector.web.catalog import api, pages, protocol
 from connector.web.catalog.viewers import Viewers
@@ -109,10 +111,13 @@ async def stand(folder: Path, audience: Audience = Audience.EVERYBODY, members: 
         )
         viewers = Viewers(Contexts(), Tokens(), ledger, "ledger")  # type: ignore[arg-type]
         crawler = _crawler(records)
+        no_way_out: Any = None
+        notices = Notices(MemoryStore(node="n", lease_s=30), records, ledger, indexer, no_way_out, clock)
+        await notices.want(Caller(id="did:web:evil"), f"Wanted {SCRIPT}", SCRIPT)
         routes = [
             *api.routes(ledger, viewers, crawler, "http://ledger.example/catalog"),
             *protocol.routes(ledger, viewers, "http://ledger.example/catalog", Limits()),
-            *pages.routes(ledger, viewers, "Northern Data Alliance"),
+            *pages.routes(ledger, viewers, notices, "Northern Data Alliance"),
         ]
         yield Stand(ledger=ledger, records=records, indexer=indexer, viewers=viewers, app=public_app(routes))
 

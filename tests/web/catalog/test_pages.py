@@ -39,7 +39,16 @@ class Document(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
-EVERY = ["/", "/?q=prices", "/?q=Hostile", "/statistics", "/products/1", "/participants/did:web:evil", "/reports/did:web:evil"]
+EVERY = [
+    "/",
+    "/?q=prices",
+    "/?q=Hostile",
+    "/statistics",
+    "/wanted",
+    "/products/1",
+    "/participants/did:web:evil",
+    "/reports/did:web:evil",
+]
 
 
 async def hostile(pages: httpx.AsyncClient) -> str:
@@ -179,7 +188,7 @@ async def test_where_members_only_may_look_a_stranger_sees_nothing_of_it(tmp_pat
     async with stand(tmp_path, Audience.MEMBERS, members=3) as found:
         transport = httpx.ASGITransport(app=found.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://ledger.example/catalog") as client:
-            for path in ["/", "/statistics", "/products/1", "/api/search", "/feed", "/dsp/2025-1/catalog/request"]:
+            for path in ["/", "/statistics", "/wanted", "/products/1", "/api/search", "/feed", "/dsp/2025-1/catalog/request"]:
                 refused = await client.get(path)
                 assert refused.status_code == 401, path
                 assert "crowd" not in refused.text
