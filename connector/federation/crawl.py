@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -68,6 +68,7 @@ class Crawler:
         self._hosts: dict[str, tuple[asyncio.Semaphore, int]] = {}
         self._named: dict[str, set[str] | None] = {}
         self._under_way = 0
+        self._busy: set[str] = set()
         self._done: asyncio.Queue[Snapshot] = asyncio.Queue(_QUEUED)
         self.changed: Callable[[], None] = lambda: None
         """Called when the record has changed."""
@@ -130,6 +131,10 @@ class Crawler:
                 now = self._clock.now()
                 rows = await self._records.claim_due(now, now + 2 * self._pace.within, free) if free > 0 else ()
                 for row in rows:
+                    # one look at a time, or an older one could end last; what was announced meanwhile makes it due again at its end
+                    if row.id in self._busy:
+                        continue
+                    self._busy.add(row.id)
                     self._under_way += 1
                     tasks.create_task(self._see_to(row))
                 if not rows:
@@ -148,6 +153,7 @@ class Crawler:
             gate, users = self._hosts.pop(host)
             if users > 1:
                 self._hosts[host] = (gate, users - 1)
+            self._busy.discard(row.id)
             self._under_way -= 1
             self._woken.set()
 
@@ -172,7 +178,7 @@ class Crawler:
             if found is None:
                 before = row.report or Report(at=begun, is_good=True)
                 report = Report(at=begun, is_good=True, entries=row.entries, left_out=before.left_out, notes=before.notes)
-                await self._records.confirm(row.id, report, next_at)
+                await self._records.confirm(row.id, report, self._or_now(row.id, next_at))
             else:
                 await self._done.put(
                     Snapshot(
@@ -203,7 +209,11 @@ class Crawler:
         observe.warning("catalog.look_failed", member=row.id, failures=row.failures + 1, cause=cause)
         before = row.report
         report = Report(at=begun, is_good=False, cause=cause, entries=row.entries, left_out=before.left_out if before else ())
-        await self._records.failed(row.id, report, self._clock.now() + pause)
+        await self._records.failed(row.id, report, self._or_now(row.id, self._clock.now() + pause))
+
+    def _or_now(self, member: str, next_at: datetime) -> datetime:
+        """When the member is due next: at once when it announced something while it was looked at."""
+        return self._clock.now() if member in self._named else next_at
 
     async def _take_over(self) -> None:
         """Take good looks over into the record, as many as there are in one transaction."""
@@ -215,5 +225,6 @@ class Crawler:
             last = {snapshot.member: snapshot for snapshot in batch}
             parts = [batch] if len(last) == len(batch) else [[snapshot] for snapshot in batch]
             for part in parts:
-                if await self._records.swap(part, self._clock.now()):
+                kept = [replace(one, next_at=self._or_now(one.member, one.next_at)) for one in part]
+                if await self._records.swap(kept, self._clock.now()):
                     self.changed()

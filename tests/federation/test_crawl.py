@@ -211,3 +211,21 @@ async def test_what_is_too_much_is_refused_as_a_whole(here: Scene) -> None:
     assert row.report is not None
     assert "more than 500 datasets" in row.report.cause
     assert await here.shown() == {}
+
+
+async def test_what_is_announced_while_a_look_is_under_way_is_not_lost(here: Scene) -> None:
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await go.wait()
+        writer.write(answer(catalog("a", dataset("urn:old"))))
+        await writer.drain()
+
+    speaks(here, "a", late, answer(catalog("a", dataset("urn:new"))))
+    await here.list("a")
+    await reached.wait()
+    assert await here.crawler.announced("a", ())
+    go.set()
+    await here.report("a", after=1)
+    assert await here.shown() == {"urn:new": "a"}
