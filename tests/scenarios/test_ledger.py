@@ -18,7 +18,14 @@ RESEARCH = {
     "permission": [{"action": "use", "constraint": [{"leftOperand": "purpose", "operator": "eq", "rightOperand": "research"}]}]
 }
 BANKS_ONLY = {
-    "permission": [{"action": "use", "constraint": [{"leftOperand": "sector", "operator": "eq", "rightOperand": "bank"}]}]
+    "permission": [
+        {
+            "action": "use",
+            "constraint": [
+                {"leftOperand": "https://w3id.org/kontor/ns/membership", "operator": "eq", "rightOperand": "active"}
+            ],
+        }
+    ]
 }
 
 
