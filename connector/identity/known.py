@@ -2,7 +2,8 @@
 
 What lives here: `Known`. What does not: asking a peer for presentations (`verifier.py`), judging (`credentials.py`).
 
-Kept in memory, a presentation spares the question to its holder until the first of its ends, or `keep`. The credentials in it are
+Kept in memory, a presentation spares the question to its holder until the first of its ends, or `keep`; its credentials are judged
+anew each `keep_judgement`, so that a message of whom they were withdrawn from passes no longer than that. They are
 sealed in the store, too: a decision that no message of the peer sets off, such as a request for data long after the contract, or
 after a restart, or on another replica, judges those again (dates, trust, keys, status lists) and never asks the peer.
 """
@@ -66,12 +67,17 @@ class Known:
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
 
     def fresh(self, participant: str, asked: Asked, now: datetime) -> Proven | None:
-        """What `asked.holder` has shown a moment ago, for the same scopes; None when it must be asked again."""
+        """What `asked.holder` has shown and was judged a moment ago, for the same scopes; None when more must be done."""
         kept = self._kept.get((participant, asked.holder))
-        if kept is None or kept.scopes != _texts(asked) or now >= kept.shown_until:
+        if kept is None or not self.is_shown(participant, asked, now) or now >= kept.judged_until:
             return None
         self._kept.move_to_end((participant, asked.holder))
         return kept.proven
+
+    def is_shown(self, participant: str, asked: Asked, now: datetime) -> bool:
+        """Whether what `asked.holder` has shown need not be asked for again, however it is judged now."""
+        kept = self._kept.get((participant, asked.holder))
+        return kept is not None and kept.scopes == _texts(asked) and now < kept.shown_until
 
     async def put(self, participant: str, asked: Asked, proven: Proven, now: datetime) -> None:
         """Keep what was just proven, here and in the store. A store that is away costs the memory of it, not the proof."""

@@ -133,6 +133,9 @@ class WalletVerifier:
         # 3. what it holds: kept from the last message, or asked for
         asked = _asked(membership, sender)
         proven = self._known.fresh(participant, asked, now)
+        if proven is None and self._known.is_shown(participant, asked, now):
+            again = await self._known.still(participant, asked, await membership.spaces.trust(membership.trust, now), now)
+            proven = again if isinstance(again, Proven) else None
         if proven is None:
             proven = await self._ask(membership, asked, found.document, found.token, now)
             await self._known.put(participant, asked, proven, now)

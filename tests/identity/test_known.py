@@ -113,10 +113,11 @@ async def test_what_was_withdrawn_counts_no_more_a_minute_later_or_at_once(scene
     scene.revoked = (7,)
     assert await scene.still(known) is not None
     scene.clock.move(seconds=60)
-    assert known.fresh("us", scene.asked, scene.clock.now()) is not None
-    assert await scene.still(known) is None
-    # found out by a request for data, it counts for a message no more
     assert known.fresh("us", scene.asked, scene.clock.now()) is None
+    assert known.is_shown("us", scene.asked, scene.clock.now())
+    assert await scene.still(known) is None
+    # nor does it spare the next message the question
+    assert not known.is_shown("us", scene.asked, scene.clock.now())
     scene.revoked = ()
     assert await scene.still(known) is not None
     scene.revoked = (7,)

@@ -144,6 +144,18 @@ async def test_a_withdrawn_credential_ends_what_was_known(space: Space) -> None:
         await space.verifier.verify("us", space.token())
 
 
+async def test_a_message_counts_no_longer_than_a_status_list_is_kept(space: Space) -> None:
+    await space.verifier.verify("us", space.token())
+    space.clock.move(seconds=60)
+    await space.verifier.verify("us", space.token())
+    # judged anew by a list, its holder was not asked
+    assert (space.served.asked[QUERY], space.served.asked[LISTED]) == (1, 2)
+    space.revoked = (7,)
+    space.clock.move(seconds=60)
+    with pytest.raises(Unauthenticated):
+        await space.verifier.verify("us", space.token())
+
+
 async def test_who_was_withdrawn_or_cannot_be_looked_up_is_not_in_good_standing(space: Space) -> None:
     holder = space.did("holder")
     assert await space.verifier.known("us", holder) == {}
