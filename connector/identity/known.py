@@ -3,9 +3,9 @@
 What lives here: `Known`. What does not: asking a peer for presentations (`verifier.py`), judging (`credentials.py`).
 
 Kept in memory, a presentation spares the question to its holder until the first of its ends, or `keep`; its credentials are judged
-anew each `keep_judgement`, so that a message of whom they were withdrawn from passes no longer than that. They are
-sealed in the store, too: a decision that no message of the peer sets off, such as a request for data long after the contract, or
-after a restart, or on another replica, judges those again (dates, trust, keys, status lists) and never asks the peer.
+anew each `keep_judgement`: what was withdrawn passes no longer than that. They are sealed in the store, too: a decision that no
+message of the peer sets off, such as a request for data long after the contract, or after a restart, or on another replica, judges
+those again (dates, trust, keys, status lists) and never asks the peer.
 """
 
 from __future__ import annotations

@@ -98,10 +98,16 @@ async def test_who_gets_no_token_gets_nothing() -> None:
 async def test_a_suspended_member_is_out_within_two_seconds_with_the_token_that_it_has() -> None:
     async with oauth2_space() as space:
         offer = await space.acme.publish("weather", policy=members_only())
+        open_offer = await space.acme.publish("tides", content=b"high")
         agreed = await space.beta.negotiate(offer)
+        transfer = await space.beta.transfer(await space.beta.negotiate(open_offer))
+        assert await space.beta.get(transfer) == b"high"
         await space.beta.catalog(space.acme)
         await space.restart(space.beta.id)
         space.clock.move(seconds=1.1)
+        # nor does the token for data that it was given before, though its terms let everybody have it
+        with pytest.raises(KontorError, match="SUSPENDED"):
+            await space.beta.get(transfer)
         # its token is good for minutes still, by what stands in it
         with pytest.raises(KontorError):
             await space.beta.catalog(space.acme)

@@ -38,10 +38,11 @@ from connector.identity.keys import Keys, KeyState, Purpose
 from connector.identity.keysets import KeySet
 from connector.identity.oauth2 import assertions
 from connector.identity.oidc import claim, texts
+from connector.identity.trustlists import Standing
 from connector.jose import Token, TokenVerifier
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
-from connector.ports.identity import Caller
+from connector.ports.identity import STANDING, UNKNOWN, Caller
 from connector.settings.oauth2 import OAuth2Membership
 
 KEEP_INTROSPECTION: Final = timedelta(seconds=1)
@@ -77,6 +78,14 @@ class _Got:
     until: datetime
 
 
+@dataclass(slots=True, kw_only=True)
+class _Told:
+    token: Token
+    claims: Mapping[str, Any]
+    is_withdrawn: bool = False
+    """Whether the provider said since that it holds no longer."""
+
+
 class OAuth2Members:
     """Proves peers to our participants and our participants to peers."""
 
@@ -101,7 +110,8 @@ class OAuth2Members:
         """Tokens that the provider said hold, by digest, and until when its word counts."""
         self._got: OrderedDict[tuple[str, str], _Got] = OrderedDict()
         self._getting: dict[tuple[str, str], asyncio.Lock] = {}
-        self._claims: OrderedDict[tuple[str, str], tuple[datetime, Mapping[str, Any]]] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str], _Told] = OrderedDict()
+        """The last token of each peer, by participant and peer."""
 
     def knows(self, participant: str) -> bool:
         """Whether `participant` takes part in such a space."""
@@ -125,7 +135,7 @@ class OAuth2Members:
         except (TimeoutError, KontorError) as fault:
             observe.warning("identity.refused", participant=participant, check="unreachable", words=str(fault))
             raise Overloaded("the sender cannot be proven at the moment", mend="try again later") from fault
-        _keep(self._claims, (participant, caller.id), (token.expires or self._clock.now(), caller.claims))
+        _keep(self._told, (participant, caller.id), _Told(token=token, claims=caller.claims))
         return caller
 
     async def _proven(self, participant: str, authorization: str | None) -> tuple[Caller, Token]:
@@ -187,9 +197,28 @@ class OAuth2Members:
         return f"Bearer {got.raw}"
 
     async def claims_of(self, participant: str, peer: str) -> Mapping[str, Any]:
-        """What the last token of `peer` attests, as long as that token is good; nothing afterwards."""
-        known = self._claims.get((participant, peer))
-        return known[1] if known is not None and self._clock.now() < known[0] else {}
+        """What the last token of `peer` attests, as long as that token is good; nothing afterwards.
+
+        Where the provider is asked about tokens it is asked now, too: whose token it has withdrawn is SUSPENDED until it shows
+        another, and UNKNOWN while the provider cannot be asked.
+        """
+        told = self._told.get((participant, peer))
+        if told is None:
+            return {}
+        if not told.is_withdrawn and self._clock.now() >= (told.token.expires or self._clock.now()):
+            return {}
+        space = self._space(participant)
+        if not told.is_withdrawn and space.settings.introspect:
+            try:
+                async with asyncio.timeout(_MOST_S):
+                    await self._introspected(space, told.token)
+            except Unproven as fault:
+                observe.warning("identity.withdrawn", participant=participant, peer=peer, words=fault.words)
+                told.is_withdrawn = True
+            except (TimeoutError, KontorError) as fault:
+                observe.warning("identity.unknown", participant=participant, peer=peer, cause=str(fault) or "it took too long")
+                return {STANDING: UNKNOWN}
+        return {STANDING: Standing.SUSPENDED.value} if told.is_withdrawn else told.claims
 
     async def _token(self, space: Space, peer: str) -> _Got:
         settings = space.settings
