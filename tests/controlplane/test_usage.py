@@ -222,6 +222,8 @@ async def test_a_prohibition_from_the_third_time_on_counts_too(node: Node) -> No
 async def test_a_consumer_cuts_its_own_stream_when_the_time_of_use_runs_out(node: Node) -> None:
     agreement = await imported(node, **use_when("meteredTime", "lteq", "PT60S"))
     transfer = await node.transfers.start("alice", TransferWish(agreement=agreement, format="HttpData-PULL"))
+    await node.pass_time(seconds=0)
+    node.plane.told.clear()
     use = await node.access.may_collect("alice", transfer)
     await use.begin()
     await node.pass_time(seconds=59)
