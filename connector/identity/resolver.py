@@ -92,7 +92,8 @@ class Resolver:
             return await asyncio.shield(waiting)
         url = dids.url_of(did, unsafe_http=self.rules.unsafe_http, unsafe_local=self.rules.unsafe_local)
         host = self.outbound.vet(url).host
-        self._admit(host)
+        # INVARIANT: whoever makes up identifiers of a host takes it from nobody there whom we know
+        self._admit(host, is_known=kept is not None and isinstance(kept.found, dids.Document))
         fetching = asyncio.ensure_future(self._fetch(did, url))
         self._under_way[did] = fetching
         fetching.add_done_callback(lambda done: self._settle(did, host, done))
@@ -114,9 +115,11 @@ class Resolver:
             fetching.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
-    def _admit(self, host: str) -> None:
+    def _admit(self, host: str, *, is_known: bool) -> None:
         if len(self._under_way) >= self.rules.at_once:
             raise Overloaded("too many identities are being looked up", mend="try again later")
+        if is_known:
+            return
         if self._all_failures.minute == self._minute() and self._all_failures.count >= self.rules.failures:
             raise Overloaded("too many identities could not be looked up", mend="try again later")
         failed = self._failures.get(host)

@@ -131,6 +131,24 @@ async def test_random_identifiers_of_one_host_come_to_an_end(served: Host, resol
         await resolver.resolve(f"{served.did}:later")
 
 
+async def test_who_is_known_is_looked_up_again_however_many_strangers_its_host_has(
+    served: Host, resolver: Resolver, seconds: Seconds
+) -> None:
+    known = await resolver.resolve(served.did)
+    seconds.now += RULES.keep_s
+    for number in range(RULES.failures_per_host):
+        with pytest.raises(PeerAnswer):
+            await resolver.resolve(f"{served.did}:n{number}")
+    # its document is old: one is fetched, and so is one with a new key
+    again = await resolver.resolve(served.did)
+    assert again is not known
+    seconds.now += RULES.refetch_s
+    publish(served, "key-2")
+    assert f"{served.did}#key-2" in (await resolver.resolve(served.did, anew=True)).methods
+    with pytest.raises(Overloaded):
+        await resolver.resolve(f"{served.did}:stranger")
+
+
 async def test_only_so_many_are_fetched_at_once(served: Host, seconds: Seconds) -> None:
     served.held = asyncio.Event()
     async with OutboundClient(LOCAL) as client:
