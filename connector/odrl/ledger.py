@@ -77,7 +77,6 @@ def counted(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], 
         return _count(operator, right[0], _absent(operand), rule)
     match = matcher(operator, right, operand)
     unit = currency(term(constraint.unit.text)) if constraint.unit is not None else None
-    no_unit = Unknown(code=Code.UNIT_MISMATCH, detail=f"`{operand.short}` needs a `unit`", needs=operand.name)
     absent = _absent(operand)
 
     def read(frame: Frame) -> object:
@@ -85,8 +84,6 @@ def counted(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], 
         return None if usage is None else _value(usage, operand.name, unit)
 
     def test(frame: Frame) -> Truth:
-        if operand.name == "payAmount" and unit is None:
-            return no_unit
         fact = read(frame)
         if fact is None:
             return absent

@@ -43,8 +43,9 @@ from connector.odrl.model import (
 )
 from connector.odrl.operands import ORDERED, measured, right_side
 from connector.odrl.remarks import is_months_for_minutes
-from connector.odrl.terms import PROPERTIES, nearest, stranger
+from connector.odrl.terms import PROPERTIES, nearest, stranger, term
 from connector.odrl.truth import Code, Stage, Unknown
+from connector.odrl.units import is_recorded
 from connector.odrl.values import Duration, Relative, Span, Typed, has_zone
 from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType, Vocabulary
 from connector.odrl.windows import Times, intersection, union, within
@@ -192,6 +193,10 @@ class Premises:
         if not self.has_ledger:
             # at no stage: nobody should agree on a count that nobody keeps
             unknown = Unknown(code=Code.STATE_MISSING, detail=f"nobody keeps count of `{operand.short}`", needs=operand.name)
+            return Atom(constraint=constraint, operand=operand, test=self.never(unknown, constraint.where), part=part)
+        if operand.name == "payAmount" and (constraint.unit is None or not is_recorded(term(constraint.unit.text))):
+            said = f"`{constraint.unit.text[:40]}` is no currency" if constraint.unit else f"`{operand.short}` has no `unit`"
+            unknown = Unknown(code=Code.UNIT_MISMATCH, detail=f"{said}; name one, such as `EUR`", needs=operand.name)
             return Atom(constraint=constraint, operand=operand, test=self.never(unknown, constraint.where), part=part)
         found = counted(constraint, operand, right, rule)
         ticks = Ticks(moving=found.moving, judged=_judged(operand)) if found.moving else None

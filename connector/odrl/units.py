@@ -105,6 +105,12 @@ def _currencies() -> Mapping[str, str]:
 _CODES = _currencies()
 
 
+def is_recorded(name: str) -> bool:
+    """Whether payments in a currency can be on record: those are by three-letter code (ISO 4217)."""
+    code = currency(name)
+    return len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()
+
+
 def currency(name: str) -> str:
     """One spelling for each currency: its code where the name is known, else the name itself."""
     return _CODES.get(name.replace("https://", "http://", 1), name)
