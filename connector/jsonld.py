@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -57,13 +57,13 @@ DEFAULT: Final = Bounds()
 _LOCK: Final = threading.Lock()
 
 
-def expand(document: Any, bounds: Bounds = DEFAULT) -> list[Any]:
-    """The expanded form of `document`: full IRIs, no context.
+def expand(document: Any, bounds: Bounds = DEFAULT, dropped: Callable[[str | None], object] | None = None) -> list[Any]:
+    """The expanded form of `document`: full IRIs, no context. `dropped` is told each key that no context defines.
 
     Raises: BadMessage when the document is too large to be processed, names an unknown context or is not JSON-LD.
     """
     check(document, bounds)
-    return _processed("expand", document, {})  # type: ignore[no-any-return]
+    return _processed("expand", document, {}, dropped)  # type: ignore[no-any-return]
 
 
 def compact(expanded: list[Any], *contexts: str) -> dict[str, Any]:
@@ -129,13 +129,16 @@ def _known(context: Any, place: tuple[str | int, ...]) -> None:
             raise BadMessage(f"unknown context {shown(item)}", where=where, mend=f"known here, and nothing is fetched: {known}")
 
 
-def _processed(operation: str, document: Any, context: Any, **options: Any) -> Any:
+def _processed(
+    operation: str, document: Any, context: Any, dropped: Callable[[str | None], object] | None = None, **options: Any
+) -> Any:
     from pyld import jsonld
 
     arguments = (document, context) if operation == "compact" else (document,)
+    told = {} if dropped is None else {"on_property_dropped": dropped}
     try:
         with _LOCK:
-            return getattr(jsonld, operation)(*arguments, {"base": None, "documentLoader": _load, **options})
+            return getattr(jsonld, operation)(*arguments, {"base": None, "documentLoader": _load, **options}, **told)
     except (jsonld.JsonLdError, TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         # pyld meets some malformed documents with Python's own errors
         what = _innermost(error)

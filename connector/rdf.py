@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -169,13 +169,13 @@ def _named(text: str, where: str) -> Node:
     return Iri(text)
 
 
-def from_json_ld(document: Any, where: str) -> Graph:
-    """The triples of a JSON-LD document that names only contexts on the list.
+def from_json_ld(document: Any, where: str, dropped: Callable[[str | None], object] | None = None) -> Graph:
+    """The triples of a JSON-LD document that names only contexts on the list; `dropped` is told each key that none defines.
 
     Raises: BadMessage naming the context, the bound that is passed, or what is no JSON-LD.
     """
     walk = _Walk(where)
-    for node in jsonld.expand(document, _BOUNDS):
+    for node in jsonld.expand(document, _BOUNDS, dropped):
         walk.node(node, 0)
     return Graph(tuple(walk.triples))
 

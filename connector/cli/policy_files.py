@@ -59,6 +59,7 @@ def policy_of(text: str, where: str) -> Family:
 def graph_of(text: str, where: str) -> rdf.Graph | None:
     """The triples of a text; None for a JSON object that can be read as it stands."""
     from connector import rdf
+    from connector.odrl.terms import PROPERTIES, nearest, stranger
 
     if not text.lstrip().startswith("{"):
         return rdf.parse(text, where)
@@ -67,13 +68,20 @@ def graph_of(text: str, where: str) -> rdf.Graph | None:
     own = [part for part in (context if isinstance(context, list) else [context]) if isinstance(part, dict)]
     if not own and "@graph" not in tree:
         return None
+    dropped: list[str | None] = []
     try:
         # prefixes of its own: its identifiers are whole only after JSON-LD processing
-        return rdf.from_json_ld(tree, where)
+        graph = rdf.from_json_ld(tree, where, dropped.append)
     except BadMessage:
         if "@graph" in tree:
             raise
         return None
+    # the processor leaves out what no context defines, and that may have been a condition
+    strange = stranger((name, "") for name in dropped if name is not None)
+    if strange is not None:
+        what = f"no context defines `{strange[:80]}`, and ODRL has no such property"
+        raise PolicyError(what, where=where, mend=nearest(strange, PROPERTIES) or "define it in the `@context`")
+    return graph
 
 
 # --- from a graph

@@ -263,3 +263,18 @@ def test_the_public_policies_are_the_same_as_json_ld(official: Path, tmp_path: P
         copy = tmp_path / "copy.jsonld"
         copy.write_text(json.dumps([rdf.tree(graph, root)]))
         assert policy_in(copy).policy == policy_in(path).policy
+
+
+def test_a_key_that_no_context_defines_is_not_left_out_in_silence(run: Run, tmp_path: Path) -> None:
+    limit = {"leftOperand": "purpose", "operator": "eq", "rightOperand": "research"}
+    context = ["http://www.w3.org/ns/odrl.jsonld", {"ex": "http://example.org/"}]
+    rule = {"action": "use", "target": "ex:x"}
+    policy = tmp_path / "p.json"
+    policy.write_text(
+        json.dumps({"@context": context, "@type": "Set", "uid": "ex:p", "permission": [rule | {"constraints": [limit]}]})
+    )
+    failed = run("policy", "evaluate", "--policy", policy)
+    assert failed.code == 1
+    assert "did you mean `constraint`" in failed.err
+    policy.write_text(json.dumps({"@context": context, "@type": "Set", "uid": "ex:p", "permission": [rule | {"title": "x"}]}))
+    assert run("policy", "evaluate", "--policy", policy).code == 0
