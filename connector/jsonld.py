@@ -85,7 +85,7 @@ def canonical(document: Any, bounds: Bounds = DEFAULT) -> str:
     Raises: BadMessage, as `expand` does.
     """
     check(document, bounds)
-    options = {"algorithm": "URDNA2015", "format": "application/n-quads"}
+    options: dict[str, Any] = {"algorithm": "URDNA2015", "format": "application/n-quads"}
     return str(_processed("normalize", _absolute(_processed("expand", document, {})), None, **options))
 
 
