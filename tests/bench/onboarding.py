@@ -27,7 +27,7 @@ _AT_ONCE = 25
 async def measured(asked: Asked) -> list[figures.Figure]:
     """The figures: members a second by the clock, CPU of one, and the signed list of them all."""
     count = asked.of(_MEMBERS)
-    store = SqliteStore(path=asked.folder / "authority.db", node="bench", lease_s=30)
+    store = SqliteStore(path=asked.folder / "onboarding.db", node="bench", lease_s=30)
     await store.open()
     try:
         async with host() as served, OutboundClient(LOCAL) as outbound:

@@ -23,7 +23,7 @@ from connector.identity.authority.members import State
 from connector.identity.authority.office import Office, office
 from connector.identity.authority.space import Space
 from connector.identity.did import Relationship
-from connector.identity.keys import Keys, Sealed
+from connector.identity.keys import Keys, Passphrase, Sealed
 from connector.identity.resolver import Resolver, ResolverRules
 from connector.identity.senders import Senders
 from connector.outbound.client import Answer
@@ -79,7 +79,7 @@ def figures_of(asked: Asked) -> list[figures.Figure]:
 async def _measured(asked: Asked) -> list[figures.Figure]:
     count = asked.of(1000)
     members, clock = _Members(awaited=count), SystemClock()
-    store = SqliteStore(path=asked.folder / "authority.db", node="bench", lease_s=30)
+    store = SqliteStore(path=asked.folder / "suspension.db", node="bench", lease_s=30)
     await store.open()
     found = _office(store, members, clock)
     await found.ready()
@@ -134,7 +134,7 @@ def _office(store: SqliteStore, members: Any, clock: SystemClock) -> Office:
     return office(
         Space(id="urn:space:bench", title="", public_url=_URL, kinds=(kind,)),
         store=store,
-        keys=Keys(store, Sealed(b"a passphrase of the bench"), clock, lambda: f"k{next(ids)}"),
+        keys=Keys(store, Sealed(Passphrase(b"a passphrase of the bench")), clock, lambda: f"k{next(ids)}"),
         senders=Senders(resolver=Resolver(members, ResolverRules(at_once=1000)), replay=MemoryReplay(), clock=clock),
         outbound=members,
         clock=clock,
