@@ -38,7 +38,16 @@ async def test_who_joins_gets_the_data_and_who_is_suspended_stops_everywhere_at_
         assert time.monotonic() - begin < 2
         assert (await member.negotiate(offer)).state == "TERMINATED"
 
+        async def findings() -> list[tuple[str, str]]:
+            found = (await member.send(member.calls.examine())).findings
+            return [(one.state, one.what) for one in found if one.check == "space"]
+
+        assert await member.until(findings, lambda found: found == [("error", "it is SUSPENDED")])
+
         await space.reinstate(member)
+        assert await member.until(findings, lambda found: found == [("ok", "it is a member")])
+        looked_at = (await member.send(member.calls.examine())).findings
+        assert ("did", f"{space.url}/authority/did.json") in {(one.check, one.where) for one in looked_at}
 
         async def agreed() -> str:
             return (await member.negotiate(offer)).state or ""

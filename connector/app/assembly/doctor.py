@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from connector.api.doctor import Finding
+    from connector.identity.joined import Joined
 
 
 def doctor_role(ground: Ground) -> Role:
@@ -34,9 +35,14 @@ def doctor_role(ground: Ground) -> Role:
         )
         return await examiner.examine(did, address)
 
+    async def spaces(participant: str) -> tuple[Joined, ...]:
+        from connector.identity.joined import joined
+
+        return await joined(ground.store, participant)
+
     def rooms() -> Iterable[APIRouter]:
         from connector.web.operator import doctor
 
-        return [doctor.routes(doctor.Doctor(participants=ground.participants, node=node, examine=examine))]
+        return [doctor.routes(doctor.Doctor(participants=ground.participants, node=node, examine=examine, spaces=spaces))]
 
     return Role(rooms=[rooms])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from fastapi import APIRouter
 
@@ -15,6 +16,19 @@ from connector.web.operator.rooms import room
 _FEW_ISSUERS = 8
 
 
+class Space(Protocol):
+    """A space that a participant has joined, or wants to, as far as it is looked at here."""
+
+    @property
+    def space(self) -> str: ...
+    @property
+    def authority(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def error(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doctor:
     """What the routes stand on."""
@@ -22,6 +36,8 @@ class Doctor:
     participants: Participants
     node: Callable[[], Awaitable[tuple[Finding, ...]]]
     examine: Callable[[str | None, str | None], Awaitable[tuple[Finding, ...]]]
+    spaces: Callable[[str], Awaitable[tuple[Space, ...]]]
+    """Those that a participant has joined, or wants to."""
 
 
 def routes(doctor: Doctor) -> APIRouter:
@@ -43,8 +59,21 @@ def routes(doctor: Doctor) -> APIRouter:
             return Findings(findings=list(found))
         found = await doctor.examine(context.id, context.address)
         issuers = [one.id for one in context.membership.trusted_issuers] if context.membership is not None else []
-        for issuer in issuers[:_FEW_ISSUERS]:
+        spaces = await doctor.spaces(participant)
+        found += tuple(_standing(one) for one in spaces)
+        issuers += [one.authority for one in spaces]
+        for issuer in [*dict.fromkeys(issuers)][:_FEW_ISSUERS]:
             found += tuple(one for one in await doctor.examine(issuer, None) if one.check in ("did", "clock", "certificate"))
         return Findings(findings=list(found))
 
     return router
+
+
+def _standing(one: Space) -> Finding:
+    """How the participant stands in a space."""
+    if one.state == "ACTIVE":
+        return Finding(check="space", state="ok", what="it is a member", where=one.space)
+    is_out = one.state in ("SUSPENDED", "REVOKED") or bool(one.error)
+    what = f"it is {one.state}" + (f": {one.error}" if one.error else "")
+    mend = f"ask the authority, {one.authority}" if is_out else "wait for the authority's operator"
+    return Finding(check="space", state="error" if is_out else "warning", what=what, where=one.space, mend=mend)
