@@ -32,7 +32,9 @@ from connector.odrl.model import (
     Rule,
 )
 from connector.odrl.operands import right_side
+from connector.odrl.terms import PROPERTIES, nearest, stranger, term
 from connector.odrl.truth import STAGE_ORDER, Stage, Unknown
+from connector.odrl.units import is_recorded
 from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType, Vocabulary
 
 SUPPLIED = frozenset({"purpose", "deliveryChannel"})
@@ -89,8 +91,11 @@ def enforceability(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers)
 
 
 def _clauses(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers) -> Iterator[Clause]:
+    yield from _unread(policy, policy.where)
     rules: list[Permission | Prohibition] = [*policy.permissions, *policy.prohibitions]
     for rule in rules:
+        for part in (rule, *rule.actions, *rule.targets, *rule.assignees):
+            yield from _unread(part, rule.where)
         if isinstance(rule, Prohibition):
             yield from _forbidden(rule, policy, vocabulary)
         yield from (_constraint(one, "constraint", vocabulary, enforcers) for one in _leaves(rule.constraints))
@@ -99,6 +104,14 @@ def _clauses(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers) -> It
             yield _duty(duty, vocabulary, enforcers, Enforcement.TRANSFER, Enforcement.RUNNING)
     for duty in policy.obligations:
         yield _duty(duty, vocabulary, enforcers, Enforcement.CONSUMER)
+
+
+def _unread(part: Policy | Rule | ActionRef | AssetRef | PartyRef, where: str) -> Iterator[Clause]:
+    """A word that ODRL does not have: a condition may have been meant, and nobody judges it."""
+    name = stranger(part.extra)
+    if name is not None:
+        why = f"ODRL has no such property; {nearest(name, PROPERTIES)}"
+        yield Clause(where=where, kind="rule", text=name[:80], enforced=(Enforcement.NOBODY,), why=why)
 
 
 def _forbidden(rule: Prohibition, policy: Policy, vocabulary: Vocabulary) -> Iterator[Clause]:
@@ -154,6 +167,10 @@ def _seen_to(
     right = right_side(constraint, operand)
     if isinstance(right, Unknown):
         return (Enforcement.NOBODY,), right.detail
+    if name := stranger(constraint.extra):
+        return (Enforcement.NOBODY,), f"ODRL has no property `{name[:80]}`"
+    if operand.name == "payAmount" and (constraint.unit is None or not is_recorded(term(constraint.unit.text))):
+        return (Enforcement.NOBODY,), "it is not in a currency, such as `EUR`, so it can never be paid"
     if operand.is_legal_only:
         return (Enforcement.LEGAL_ONLY,), "a clause of the contract that no machine judges"
     if names & enforcers.consumer:

@@ -66,6 +66,21 @@ def test_a_value_that_means_nothing_is_enforced_by_nobody(vocabulary: Vocabulary
     assert "many" in clause.why
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        permit(constraints=[constraint("purpose")]),
+        permit(target={"@id": "urn:x", "refinements": [constraint("purpose")]}),
+        permit(constraint("purpose") | {"unles": "x"}),
+        permit(constraint("payAmount", "gteq", "5")),
+        permit(constraint("payAmount", "gteq", "5") | {"unit": "EURO"}),
+        jsonld.read({"permission": [{"action": "use"}], "prohibitions": [{"action": "use"}]}),
+    ],
+)
+def test_what_is_misspelt_or_can_never_be_met_is_enforced_by_nobody(vocabulary: Vocabulary, policy: Policy) -> None:
+    assert any(clause.is_open for clause in enforceability(policy, vocabulary, Enforcers()))
+
+
 def test_duties_obligations_and_what_is_forbidden_after_delivery_are_listed(vocabulary: Vocabulary) -> None:
     tree = {
         "permission": [{"action": "use", "duty": [{"action": "attribute"}]}],
