@@ -101,7 +101,8 @@ def family_in(graph: rdf.Graph, where: str, *, is_request: bool) -> Family:
         found = [node for node in found if asking in graph.values(node, rdf.TYPE)] or found
     else:
         found = [node for node in found if asking not in graph.values(node, rdf.TYPE)]
-    below = {value for _, _, value in graph.triples}
+    # its own `odrl:uid` refers to a policy, too
+    below = {value for subject, _, value in graph.triples if value != subject}
     mains = [node for node in found if node not in below] or found
     what = "request" if is_request else "policy"
     if len(mains) != 1:

@@ -134,6 +134,8 @@ def test_a_request_says_of_itself_what_is_so(files: Files) -> None:
 def test_a_parent_may_stand_in_the_same_file(files: Files) -> None:
     files.write("policy", POLICY + "ex:child a odrl:Agreement ; odrl:inheritFrom ex:policy .")
     assert files.ask().out.startswith("permit")
+    files.write("policy", POLICY + "ex:child a odrl:Agreement ; odrl:uid ex:child ; odrl:inheritFrom ex:policy .")
+    assert files.ask().out.startswith("permit")
     files.write("policy", "ex:child a odrl:Agreement ; odrl:inheritFrom ex:policy .")
     assert "the parent policy `http://example.org/policy` is not known" in files.ask().out
 
