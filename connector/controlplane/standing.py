@@ -39,16 +39,23 @@ class Standings:
         self._clock = clock
         self._peers: dict[Place, str] = {}
         """The peer of each transfer that runs here."""
+        self._judging: dict[Place, asyncio.Task[None]] = {}
+        """By participant and peer."""
 
     async def run(self) -> None:
         """Look until cancelled."""
         never = asyncio.Event()
-        while True:
-            await self.look()
-            await self._clock.wait_until(self._clock.now() + LOOK_EVERY, never)
+        try:
+            while True:
+                await self.look()
+                await self._clock.wait_until(self._clock.now() + LOOK_EVERY, never)
+        finally:
+            for one in self._judging.values():
+                one.cancel()
+            await asyncio.gather(*self._judging.values(), return_exceptions=True)
 
     async def look(self) -> None:
-        """Cut what runs here with a peer that is suspended or revoked."""
+        """Cut what runs here with a peer that is suspended or revoked. Who is asked about one and answers late holds up no other."""
         running = self._data_plane.running()
         self._peers = {place: peer for place, peer in self._peers.items() if place in running}
         new = tuple(place for place in running if place not in self._peers)
@@ -59,7 +66,14 @@ class Standings:
                 return  # the watch sees to that
             self._peers |= {(one.participant, one.pid): one.peer for one in found if isinstance(one, Transfer)}
         pairs = {(participant, peer) for (participant, _), peer in self._peers.items()}
-        await asyncio.gather(*(self._judge(participant, peer) for participant, peer in sorted(pairs)))
+        for pair in pairs - self._judging.keys():
+            self._judging[pair] = asyncio.create_task(self._judge(*pair))
+        if not self._judging:
+            return
+        done, _ = await asyncio.wait(self._judging.values(), timeout=LOOK_EVERY.total_seconds())
+        self._judging = {pair: one for pair, one in self._judging.items() if one not in done}
+        for one in done:
+            one.result()
 
     async def _judge(self, participant: str, peer: str) -> None:
         try:
