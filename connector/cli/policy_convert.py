@@ -217,10 +217,15 @@ def simulate(
     loaded, words = load(policy), vocabulary()
     judged = replace(loaded.policy, type=PolicyType.AGREEMENT)
     changes: list[Change] = []
-    asked = unknown = 0
+    asked = unknown = lost = others = 0
     for tree, where in json_objects(read(log), log):
         entry = _entry(tree)
-        if "effect" not in entry or (about is not None and entry.get("about") != about):
+        if "effect" not in entry:
+            # the log says itself how many decisions it could not keep
+            count = entry.get("lost")
+            lost, others = (lost + count, others) if type(count) is int else (lost, others + 1)
+            continue
+        if about is not None and entry.get("about") != about:
             continue
         if "case" not in entry:
             unknown += 1
@@ -234,6 +239,10 @@ def simulate(
     total = f"{len(changes):,} of {asked:,} decisions change"
     if unknown:
         total += f"; {unknown:,} were logged without what they were made from"
+    if lost:
+        total += f"; {lost:,} were never logged"
+    if others:
+        total += f"; {others:,} entries are no decisions"
     told = ("at", "question", "about", "peer", "dataset")
     rows = [
         {
@@ -248,7 +257,7 @@ def simulate(
         f"{row.get('at', '')} {row.get('peer', '')} {row.get('dataset', '')}: {row['before']} -> {row['after']}: {row['why']}".strip()
         for row in rows
     ]
-    out.lines({"asked": asked, "without_inputs": unknown, "changes": rows}, total, *lines)
+    out.lines({"asked": asked, "without_inputs": unknown, "lost": lost, "no_decisions": others, "changes": rows}, total, *lines)
 
 
 def _entry(tree: dict[str, Any]) -> dict[str, Any]:

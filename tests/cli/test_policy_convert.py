@@ -116,12 +116,12 @@ def _terms(path: Path) -> Path:
 
 def test_what_would_have_been_decided_is_listed(run: Run, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    entries = [entry(1, count=3), entry(2, count=11), entry(3, count=12, about="a2"), {"number": 4, "lost": 2}]
+    entries = [entry(1, count=3), entry(2, count=11), entry(3, count=12, about="a2"), {"number": 4, "lost": 2}, {"number": 5}]
     log.write_text("\n".join(map(json.dumps, entries)) + "\n")
     told = run("policy", "simulate", _terms(tmp_path / "new.yaml"), "--log", log)
     assert told.code == 0
     first, *rest = told.out.splitlines()
-    assert first == "2 of 3 decisions change"
+    assert first == "2 of 3 decisions change; 2 were never logged; 1 entries are no decisions"
     assert rest[0].startswith(
         "2026-11-22T12:00:02Z did:web:b.example wind: permit -> deny: refused: count has to be at most 10"
     )
@@ -136,7 +136,7 @@ def test_the_answer_of_the_node_is_a_log_too(run: Run, tmp_path: Path) -> None:
     lost = {"number": 3, "at": "2026-11-22T12:00:03Z", "effect": None, "case": None, "lost": 2}
     log.write_text(json.dumps({"items": [entry(1, count=3), {**bare, "case": None}, lost]}, indent=2))
     told = run("policy", "simulate", _terms(tmp_path / "new.yaml"), "--log", log)
-    assert told.out.strip() == "0 of 1 decisions change; 1 were logged without what they were made from"
+    assert told.out.strip() == "0 of 1 decisions change; 1 were logged without what they were made from; 2 were never logged"
     log.write_text(json.dumps([{"at": "2026-11-22T12:00:00Z", "body": entry(1, count=99)}]))
     assert run("policy", "simulate", tmp_path / "new.yaml", "--log", log).out.startswith("1 of 1 decisions change")
 
