@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 from connector import observe, strict
 from connector.errors import (
     BadMessage,
-    ConfigurationError,
     Conflict,
     KontorError,
     NotFound,
@@ -81,8 +80,8 @@ class Joining:
 
         Its operator decides; what follows goes on by itself, and `spaces` tells how far it is.
 
-        Raises: ConfigurationError when the participant has no wallet; Conflict when it takes part already; PeerError when the
-        authority cannot be reached, refuses, or is none.
+        Raises: Conflict when the participant has no wallet, or takes part already; PeerError when the authority cannot be
+        reached, refuses, or is none.
         """
         wallet = await self._wallet(participant)
         # 1. whose space it is
@@ -236,7 +235,7 @@ class Joining:
         wallet = await self.wallets(participant)
         if wallet is None:
             mend = "its id must be a `did:web` identifier"
-            raise ConfigurationError(f"participant `{participant}` has no wallet", where=participant, mend=mend)
+            raise Conflict(f"participant `{participant}` has no wallet", where=participant, mend=mend)
         return wallet
 
     async def _about(self, url: str) -> About:

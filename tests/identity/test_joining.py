@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connector import jose
-from connector.errors import ConfigurationError, Conflict, KontorError, NotFound, Overloaded, PeerError, Unauthenticated
+from connector.errors import Conflict, KontorError, NotFound, Overloaded, PeerError, Unauthenticated
 from connector.identity import joined, notices
 from connector.identity.holder import Wallet
 from connector.identity.joined import Joined
@@ -122,7 +122,7 @@ async def test_an_application_says_who_we_are_and_the_proof_names_the_nonce(node
     token = open_self_issued(bearer(header), receiver=node.scene.host.did, now=NOW)
     assert token.claims["nonce"] == "n1"
     assert await node.joining.spaces("us") == (one,)
-    with pytest.raises(ConfigurationError, match="no wallet"):
+    with pytest.raises(Conflict, match="no wallet"):
         await node.joining.join("other", node.scene.host.url, {})
 
 
