@@ -26,6 +26,11 @@ def blocks(language: str, text: str = TEXT) -> list[str]:
     return [body for named, body in _FENCED.findall(text) if named == language]
 
 
+def _run(language: str, body: str) -> str:
+    """A block as the shell of the tour runs it."""
+    return body if language == "sh" else f'PYTHONPATH="{ROOT}" "{sys.executable}" - <<\'PYTHON\'\n{body}PYTHON\n'
+
+
 def test_the_two_commands_are_targets_of_the_makefile() -> None:
     (first, *_) = blocks("sh")
     named = [line.split()[1] for line in first.splitlines()]
@@ -41,7 +46,7 @@ def test_the_settings_it_shows_are_settings() -> None:
 
 
 def test_every_command_of_the_tour_does_what_it_says(tmp_path: Path) -> None:
-    (_, *tour) = blocks("sh")
+    _, *tour = [_run(language, body) for language, body in _FENCED.findall(TEXT) if language in ("sh", "python")]
     ports = dict(zip(_PORTS, map(str, free_ports(len(_PORTS))), strict=True))
     script = "\n".join(re.sub("|".join(_PORTS), lambda found: ports[found[0]], block) for block in tour)
     kontor = tmp_path / "bin" / "kontor"
@@ -76,6 +81,7 @@ def test_every_command_of_the_tour_does_what_it_says(tmp_path: Path) -> None:
         "digest as in the catalogue",
         "refused, as it should be",
         "somebody has to approve it",
+        "EWR,2,39.02\n\n",
         "suspended, as it should be",
         "in force",
         "COMPLETED",

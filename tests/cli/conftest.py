@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
 import json
 import threading
@@ -40,10 +41,12 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run() -> Run:
-    """Runs `kontor` with the given words, in this process."""
+    """Runs `kontor` with the given words, in this process, each time in a context of its own as a process would have."""
 
     def ran(*words: object) -> Ran:
-        result = CliRunner().invoke(COMMANDS, [str(word) for word in words], prog_name="kontor", catch_exceptions=False)
+        invoke = contextvars.copy_context().run
+        told = [str(word) for word in words]
+        result = invoke(CliRunner().invoke, COMMANDS, told, prog_name="kontor", catch_exceptions=False)
         return Ran(result.exit_code, result.stdout, result.stderr)
 
     return ran
