@@ -93,7 +93,7 @@ async def asked(node: Node, offer: dict[str, Any], number: int) -> None:
     await node.rest()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(offers(), min_size=1, max_size=5), st.sampled_from([only_for("research"), members_only()]))
 def test_no_terms_of_a_peer_are_an_error_of_ours(found: list[dict[str, Any]], policy: dict[str, Any]) -> None:
     async def story() -> None:

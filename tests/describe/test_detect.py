@@ -99,7 +99,7 @@ _TREES = st.recursive(_SCALARS, lambda part: st.lists(part) | st.dictionaries(st
 
 
 @given(st.lists(_TREES))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_the_elements_of_any_array_are_found_wherever_it_is_cut(items: list[object]) -> None:
     body = json.dumps(items, ensure_ascii=False).encode("utf-8", "surrogatepass")
     for size in (1, 3, 1000):

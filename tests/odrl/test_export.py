@@ -21,7 +21,7 @@ from connector.odrl.truth import DutyState, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
 from tests.odrl import strategies
 
-_LAW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+_LAW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def permitted_by_cedar(found: Logic, request: Request, world: World, vocabulary: Vocabulary) -> bool:

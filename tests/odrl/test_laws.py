@@ -128,7 +128,7 @@ def test_within_is_a_promise(
         _keeps_promise(terms, asked, asks, vocabulary)
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(
     known=st.lists(some.constraints(), min_size=1, max_size=3),
     asked=some.atoms(),
@@ -146,7 +146,7 @@ def test_implication_is_a_promise(
         _keeps_promise(terms, narrower, asks, vocabulary)
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(
     terms=st.lists(some.atoms(unknown=False), min_size=1, max_size=3),
     asked=st.lists(some.atoms(unknown=False), max_size=3),
@@ -211,7 +211,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(tree=_JSON)
 def test_what_is_read_at_all_is_decided_without_a_crash(tree: Any, vocabulary: Vocabulary) -> None:
     try:
@@ -229,7 +229,7 @@ def test_what_is_read_at_all_is_decided_without_a_crash(tree: Any, vocabulary: V
     compare.within(policy, policy, vocabulary)
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(tree=some.policies(), data=st.data())
 def test_a_damaged_policy_never_permits_by_accident(tree: dict[str, Any], data: st.DataObject, vocabulary: Vocabulary) -> None:
     guard = {"leftOperand": "membership", "operator": "eq", "rightOperand": "active"}

@@ -12,7 +12,7 @@ from connector.odrl.model import Constraint, Operator, Policy, Value
 from connector.odrl.vocabulary import Vocabulary
 from tests.odrl import whole
 
-_LAW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+_LAW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @given(policy=whole.policies())

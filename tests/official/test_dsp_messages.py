@@ -25,8 +25,8 @@ SERVICE = catalog.ServiceDescription(
 SchemaErrors = Callable[[str, Any], list[str]]
 SCHEMAS = {kind: "".join(f"-{c.lower()}" if c.isupper() else c for c in kind.__name__)[1:] for kind in MESSAGES}
 
-with_fixtures = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=150)
-few = settings(with_fixtures, max_examples=60)
+with_fixtures = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
+few = settings(with_fixtures, max_examples=25)
 
 
 @with_fixtures

@@ -30,5 +30,5 @@ class OnSqlite(SameBehaviour):
 
 TestSameBehaviour = OnSqlite.TestCase
 TestSameBehaviour.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

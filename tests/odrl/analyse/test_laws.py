@@ -23,7 +23,7 @@ from tests.odrl import laws
 from tests.odrl.analyse import strategies as some
 
 # a failing pair of policies is shown as it was found: making it smaller takes minutes
-FEW = settings(max_examples=40, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+FEW = settings(max_examples=20, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 ASKS = st.lists(some.asks(), min_size=10, max_size=25)
 
 
