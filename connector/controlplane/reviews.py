@@ -16,7 +16,7 @@ from connector import observe
 from connector.dsp.tables import Kind, State
 from connector.errors import CallerError, KontorError, StoreUnavailable
 from connector.ports.clock import Clock
-from connector.ports.identity import Caller, Verifier
+from connector.ports.identity import Caller, MessageKind, Verifier
 from connector.ports.store import Filter, Store
 
 EVERY = timedelta(minutes=5)
@@ -99,12 +99,12 @@ class Noticing:
     def __init__(self, verifier: Verifier, reviews: Reviews) -> None:
         self._verifier = verifier
         self._reviews = reviews
-        self._known: OrderedDict[tuple[str, str], Mapping[str, Any]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, MessageKind], Mapping[str, Any]] = OrderedDict()
 
-    async def verify(self, participant: str, authorization: str | None) -> Caller:
+    async def verify(self, participant: str, authorization: str | None, kind: MessageKind) -> Caller:
         """The author of a request, as the verifier behind proves it; raises as that does."""
-        caller = await self._verifier.verify(participant, authorization)
-        place = participant, caller.id
+        caller = await self._verifier.verify(participant, authorization, kind)
+        place = participant, caller.id, kind
         before = self._known.get(place)
         self._known[place] = caller.claims
         if len(self._known) > _MOST_PEERS:

@@ -10,6 +10,7 @@ those again (dates, trust, keys, status lists) and never asks the peer.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -28,12 +29,13 @@ from connector.ports.store import Document, Store
 
 KIND: Final = "proven"
 _LIMITS: Final = strict.Limits(max_bytes=4 << 20, max_depth=4)
+_Place = tuple[str, str, tuple[str, ...]]
+"""Participant, holder, and the scopes that were asked for."""
 
 
 @dataclass(slots=True)
 class _Kept:
     proven: Proven
-    scopes: tuple[str, ...]
     shown_until: datetime
     """Until then the presentation counts."""
     judged_until: datetime
@@ -46,7 +48,7 @@ def context_of(participant: str) -> str:
 
 
 class Known:
-    """What is proven, by participant and holder."""
+    """What is proven, by participant, holder and what was asked for."""
 
     def __init__(
         self,
@@ -64,20 +66,21 @@ class Known:
         self._keep = keep
         self._keep_judgement = keep_judgement
         self._most = most
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._kept: OrderedDict[_Place, _Kept] = OrderedDict()
 
     def fresh(self, participant: str, asked: Asked, now: datetime) -> Proven | None:
         """What `asked.holder` has shown and was judged a moment ago, for the same scopes; None when more must be done."""
-        kept = self._kept.get((participant, asked.holder))
-        if kept is None or not self.is_shown(participant, asked, now) or now >= kept.judged_until:
+        place = _place(participant, asked)
+        kept = self._kept.get(place)
+        if kept is None or now >= kept.shown_until or now >= kept.judged_until:
             return None
-        self._kept.move_to_end((participant, asked.holder))
+        self._kept.move_to_end(place)
         return kept.proven
 
     def is_shown(self, participant: str, asked: Asked, now: datetime) -> bool:
         """Whether what `asked.holder` has shown need not be asked for again, however it is judged now."""
-        kept = self._kept.get((participant, asked.holder))
-        return kept is not None and kept.scopes == _texts(asked) and now < kept.shown_until
+        kept = self._kept.get(_place(participant, asked))
+        return kept is not None and now < kept.shown_until
 
     async def put(self, participant: str, asked: Asked, proven: Proven, now: datetime) -> None:
         """Keep what was just proven, here and in the store. A store that is away costs the memory of it, not the proof."""
@@ -85,8 +88,8 @@ class Known:
         self._hold(participant, asked, proven, shown=_first(now + self._keep, end), judged=self._judged(now, end))
         raws = [one.token.raw for one in proven.credentials if one.token is not None]
         try:
-            if await self._raws(participant, asked.holder) != raws:
-                await self._write(participant, asked.holder, raws, now)
+            if await self._raws(participant, asked) != raws:
+                await self._write(participant, asked, raws, now)
         except KontorError as fault:
             observe.warning("identity.not_remembered", participant=participant, peer=asked.holder, cause=str(fault))
 
@@ -95,12 +98,12 @@ class Known:
 
         Raises: StoreUnavailable.
         """
-        key = (participant, asked.holder)
-        kept = self._kept.get(key)
-        if kept is not None and kept.scopes == _texts(asked) and now < kept.judged_until:
-            self._kept.move_to_end(key)
+        place = _place(participant, asked)
+        kept = self._kept.get(place)
+        if kept is not None and now < kept.judged_until:
+            self._kept.move_to_end(place)
             return kept.proven
-        shown = kept.proven.credentials if kept is not None else await self._stored(participant, asked.holder)
+        shown = kept.proven.credentials if kept is not None else await self._stored(participant, asked)
         opened = credentials.reopen(shown, asked=asked, trust=trust, now=now)
         found = credentials.prove(opened, await self._evidence.gather(opened))
         if isinstance(found, Failure) and found.check in LOOK_AGAIN:
@@ -119,50 +122,58 @@ class Known:
 
     def forget(self, holder: str | None = None) -> None:
         """Judge again what is kept of `holder`, or of everybody, before it counts: something was withdrawn."""
-        for key, kept in self._kept.items():
-            if holder is None or key[1] == holder:
+        for place, kept in self._kept.items():
+            if holder is None or place[1] == holder:
                 kept.shown_until = kept.judged_until = datetime.min.replace(tzinfo=kept.shown_until.tzinfo)
 
     def _judged(self, now: datetime, end: datetime | None) -> datetime:
         return _first(now + self._keep_judgement, end)
 
     def _hold(self, participant: str, asked: Asked, proven: Proven, *, shown: datetime, judged: datetime) -> None:
-        key = (participant, asked.holder)
-        self._kept[key] = _Kept(proven=proven, scopes=_texts(asked), shown_until=shown, judged_until=judged)
-        self._kept.move_to_end(key)
+        place = _place(participant, asked)
+        self._kept[place] = _Kept(proven=proven, shown_until=shown, judged_until=judged)
+        self._kept.move_to_end(place)
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
-    async def _stored(self, participant: str, holder: str) -> tuple[Credential, ...]:
+    async def _stored(self, participant: str, asked: Asked) -> tuple[Credential, ...]:
         found: list[Credential] = []
-        for raw in await self._raws(participant, holder):
+        for raw in await self._raws(participant, asked):
             try:
                 found.append(read_credential(raw))
             except Unproven as fault:
-                observe.warning("identity.not_read", participant=participant, peer=holder, words=fault.words)
+                observe.warning("identity.not_read", participant=participant, peer=asked.holder, words=fault.words)
         return tuple(found)
 
-    async def _raws(self, participant: str, holder: str) -> list[str]:
-        kept = await self._store.document(context_of(participant), KIND, holder)
+    async def _raws(self, participant: str, asked: Asked) -> list[str]:
+        name = _name(asked)
+        kept = await self._store.document(context_of(participant), KIND, name)
         if kept is None:
             return []
         try:
-            text = self._seal.unseal(participant, f"{KIND}/{holder}", str(kept.body["sealed"]))
+            text = self._seal.unseal(participant, f"{KIND}/{name}", str(kept.body["sealed"]))
         except ConfigurationError as fault:
-            observe.error("identity.not_remembered", participant=participant, peer=holder, cause=str(fault))
+            observe.error("identity.not_remembered", participant=participant, peer=asked.holder, cause=str(fault))
             return []
         return [str(raw) for raw in strict.scan(text.encode(), _LIMITS)]
 
-    async def _write(self, participant: str, holder: str, raws: list[str], now: datetime) -> None:
-        body = {"sealed": self._seal.seal(participant, f"{KIND}/{holder}", json.dumps(raws))}
+    async def _write(self, participant: str, asked: Asked, raws: list[str], now: datetime) -> None:
+        name = _name(asked)
+        body = {"sealed": self._seal.seal(participant, f"{KIND}/{name}", json.dumps(raws))}
         context = context_of(participant)
         await self._store.put_document(
-            Document(participant=context, kind=KIND, id=holder, body=body, created_at=now, updated_at=now)
+            Document(participant=context, kind=KIND, id=name, body=body, created_at=now, updated_at=now)
         )
 
 
-def _texts(asked: Asked) -> tuple[str, ...]:
-    return tuple(one.text for one in asked.scopes)
+def _place(participant: str, asked: Asked) -> _Place:
+    return participant, asked.holder, tuple(one.text for one in asked.scopes)
+
+
+def _name(asked: Asked) -> str:
+    """The name in the store of what `asked.holder` has shown for these scopes."""
+    texts = "\n".join(one.text for one in asked.scopes)
+    return f"{asked.holder} {hashlib.sha256(texts.encode()).hexdigest()[:16]}"
 
 
 def _first(moment: datetime, end: datetime | None) -> datetime:

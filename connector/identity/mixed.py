@@ -12,7 +12,7 @@ from typing import Any
 
 from connector.errors import Unauthenticated
 from connector.identity.static import StaticTokens
-from connector.ports.identity import Caller, TokenSource, Verifier
+from connector.ports.identity import Caller, MessageKind, TokenSource, Verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class MixedIdentity:
     others: Callable[[str], Awaitable[Proofs | None]]
     """The ports of a participant with a provider or a wallet, opened when they are first needed; None for one without."""
 
-    async def verify(self, participant: str, authorization: str | None) -> Caller:
+    async def verify(self, participant: str, authorization: str | None, kind: MessageKind) -> Caller:
         """The peer that `authorization` proves. Raises: as the ports of either way."""
         caller = self.static.caller(participant, authorization)
         if caller is not None:
@@ -40,7 +40,7 @@ class MixedIdentity:
         if found is None:
             mend = "send the token agreed with this participant"
             raise Unauthenticated("no valid token", where="Authorization", mend=mend)
-        return await found.verifier.verify(participant, authorization)
+        return await found.verifier.verify(participant, authorization, kind)
 
     async def authorization(self, participant: str, peer: str, address: str) -> str | None:
         """Our proof for `peer`. Raises: as the ports of either way."""

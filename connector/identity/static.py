@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from connector.errors import CallerError, ConfigurationError, Unauthenticated
-from connector.ports.identity import Caller
+from connector.ports.identity import Caller, MessageKind
 from connector.settings import Participant, StaticPeer
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -40,7 +40,7 @@ class StaticTokens:
                 if peer.theirs is not None
             )
 
-    async def verify(self, participant: str, authorization: str | None) -> Caller:
+    async def verify(self, participant: str, authorization: str | None, kind: MessageKind) -> Caller:
         """The peer whose text `authorization` is.
 
         Raises: Unauthenticated, with the same words whatever the reason.

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ from connector.identity.senders import LOOK_AGAIN, Senders, refusal
 from connector.identity.trustlists import Standing
 from connector.jose import SigningKey, Token
 from connector.ports.clock import Clock
-from connector.ports.identity import STANDING, UNKNOWN, Caller
+from connector.ports.identity import STANDING, UNKNOWN, Caller, MessageKind
 
 _WITHDRAWN: Final = {"revocation": Standing.REVOKED.value, "suspension": Standing.SUSPENDED.value}
 
@@ -47,10 +47,25 @@ class Membership:
     """Signs what we ask credential services with: a key of ours, or the wallet that somebody else runs for it."""
     scopes: tuple[str, ...]
     """What every sender must hold, as the space spells it."""
+    by_kind: Mapping[MessageKind, tuple[str, ...]] = field(default_factory=dict)
+    """What the sender of a kind of message must hold instead."""
     trust: Trust
     aliases: Mapping[str, By] = field(default_factory=lambda: ALIASES)
     spaces: Spaces = field(default_factory=Spaces)
     """The data spaces that it takes part in, besides what `trust` says of itself."""
+
+    def asked(self, holder: str, kind: MessageKind) -> Asked:
+        """What `holder` is asked for with a message of `kind`."""
+        return self._asked(holder, self.by_kind.get(kind, self.scopes))
+
+    def all_asked(self, holder: str) -> tuple[Asked, ...]:
+        """What `holder` is asked for with one message or another, each once."""
+        sets = dict.fromkeys(self.by_kind.get(kind, self.scopes) for kind in MessageKind)
+        return tuple(self._asked(holder, scopes) for scopes in sets)
+
+    def _asked(self, holder: str, texts: tuple[str, ...]) -> Asked:
+        scopes = parse_all(texts, self.aliases)
+        return Asked(verifier=self.did, holder=holder, scopes=scopes, instead=self.spaces.instead(scopes))
 
 
 Memberships = Callable[[str], Awaitable[Membership | None]]
@@ -79,14 +94,14 @@ class WalletVerifier:
         self._new_id = new_id
         self._most_s = most_s
 
-    async def verify(self, participant: str, authorization: str | None) -> Caller:
-        """The proven sender of a message to `participant`, with what its credentials attest.
+    async def verify(self, participant: str, authorization: str | None, kind: MessageKind) -> Caller:
+        """The proven sender of a message of `kind` to `participant`, with what its credentials attest.
 
         Raises: Unauthenticated, the same for every cause; Overloaded when the cause may pass and the peer should come again.
         """
         try:
             async with asyncio.timeout(self._most_s):
-                proven, claims = await self._proven(participant, authorization)
+                proven, claims = await self._proven(participant, authorization, kind)
         except (Unproven, TimeoutError, KontorError) as fault:
             raise refusal(participant, fault, "send a token that this participant accepts") from fault
         return Caller(id=proven.holder, claims=claims)
@@ -101,14 +116,19 @@ class WalletVerifier:
                 membership = await self._memberships(participant)
                 if membership is None:
                     return {}
-                now, asked = self._clock.now(), _asked(membership, holder)
+                now = self._clock.now()
                 trust = await membership.spaces.trust(membership.trust, now)
-                found = await self._known.still(participant, asked, trust, now)
-                if isinstance(found, Proven):
+                sets = membership.all_asked(holder)
+                found = [(one, await self._known.still(participant, one, trust, now)) for one in sets]
+                # INVARIANT: what was withdrawn of one proof is not made good by another
+                fallen = next((state for _, one in found if (state := _fallen(one))), {})
+                holding = [(one, proven) for one, proven in found if isinstance(proven, Proven)]
+                if holding and not fallen:
                     with contextlib.suppress(Unproven):
-                        return await membership.spaces.worth(membership.trust, found, asked, now)
+                        asked, proven = _joint(holding)
+                        return await membership.spaces.worth(membership.trust, proven, asked, now)
                 # what a space's list says is newer than a credential that was shown some day
-                return {**_fallen(found), **await membership.spaces.standing(holder)}
+                return {**fallen, **await membership.spaces.standing(holder)}
         except (TimeoutError, KontorError) as fault:
             cause = fault.words if isinstance(fault, Unproven) else str(fault) or "it took too long"
             observe.warning("identity.unknown", participant=participant, peer=holder, cause=cause)
@@ -120,7 +140,7 @@ class WalletVerifier:
         self._known.forget(holder)
         self._evidence.forget_lists()
 
-    async def _proven(self, participant: str, authorization: str | None) -> tuple[Proven, Mapping[str, Any]]:
+    async def _proven(self, participant: str, authorization: str | None, kind: MessageKind) -> tuple[Proven, Mapping[str, Any]]:
         # 1. for whom
         membership = await self._memberships(participant)
         if membership is None:
@@ -131,7 +151,7 @@ class WalletVerifier:
         )
         sender, now = found.document.id, found.now
         # 3. what it holds: kept from the last message, or asked for
-        asked = _asked(membership, sender)
+        asked = membership.asked(sender, kind)
         proven = self._known.fresh(participant, asked, now)
         if proven is None and self._known.is_shown(participant, asked, now):
             again = await self._known.still(participant, asked, await membership.spaces.trust(membership.trust, now), now)
@@ -154,7 +174,7 @@ class WalletVerifier:
             )
         headers = {"Authorization": f"Bearer {ours}", "Content-Type": "application/json", "Accept": "application/json"}
         besides = [one.text for ways in asked.instead.values() for one in ways]
-        body = json.dumps(messages.query([*membership.scopes, *besides])).encode()
+        body = json.dumps(messages.query([*(one.text for one in asked.scopes), *besides])).encode()
         answer = await self._evidence.outbound.post(url, body, headers, max_bytes=messages.ANSWER_LIMITS.max_bytes)
         if not answer.is_success:
             # why, as it says itself: for our log alone, where the operators of both sides look for the cause
@@ -176,14 +196,24 @@ class WalletVerifier:
         return found
 
 
+def _joint(holding: list[tuple[Asked, Proven]]) -> tuple[Asked, Proven]:
+    """What a peer has proven with its messages of all kinds, as one."""
+    first, proven = holding[0]
+    if len(holding) == 1:
+        return first, proven
+    held = {one.token.raw if one.token is not None else one.id: one for _, two in holding for one in two.credentials}
+    ends = [two.valid_until for _, two in holding if two.valid_until is not None]
+    asked = replace(
+        first,
+        scopes=tuple({scope.text: scope for one, _ in holding for scope in one.scopes}.values()),
+        instead={text: ways for one, _ in holding for text, ways in one.instead.items()},
+    )
+    return asked, replace(proven, credentials=tuple(held.values()), valid_until=min(ends, default=None))
+
+
 def _fallen(found: Failure | Proven | None) -> dict[str, str]:
     """How a peer stands whose proof holds no longer; nothing where that says nothing of it, as when a credential is over."""
     if not isinstance(found, Failure):
         return {}
     state = UNKNOWN if found.is_passing else _WITHDRAWN.get(found.check)
     return {STANDING: state} if state is not None else {}
-
-
-def _asked(membership: Membership, holder: str) -> Asked:
-    scopes = parse_all(membership.scopes, membership.aliases)
-    return Asked(verifier=membership.did, holder=holder, scopes=scopes, instead=membership.spaces.instead(scopes))

@@ -28,6 +28,7 @@ from connector.identity.verifier import Membership
 from connector.jose import SigningKey
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
+from connector.ports.identity import MessageKind
 
 Part = tuple[str, configured.Membership]
 """A participant's DID, and the part that it takes in a space with wallets."""
@@ -98,7 +99,7 @@ class Wallets:
         part = await self._part(participant)
         if part is None or part[1].remote is None:
             return None
-        return Remote(settings=part[1].remote, outbound=self._upstreams), part[1].grants or part[1].scopes
+        return Remote(settings=part[1].remote, outbound=self._upstreams), part[1].granted
 
     async def document(self, participant: str) -> dict[str, Any] | None:
         """The DID document of `participant`; None when it has no wallet, or one elsewhere."""
@@ -142,7 +143,15 @@ class Wallets:
             key = wallet.token_key
         else:
             key = Remote(settings=said.remote, outbound=self._upstreams)
-        membership = Membership(did=did, key=key, scopes=said.scopes, trust=trust_of(said), aliases=aliases, spaces=spaces)
+        membership = Membership(
+            did=did,
+            key=key,
+            scopes=said.scopes,
+            by_kind={MessageKind(kind): scopes for kind, scopes in said.message_scopes.items()},
+            trust=trust_of(said),
+            aliases=aliases,
+            spaces=spaces,
+        )
         until = await self._keys.changes(participant)
         return _Kept(part=part, revision=revision, until=until, wallet=wallet, membership=membership)
 
@@ -156,7 +165,7 @@ class Wallets:
             access_key=await self._keys.signing(participant, Purpose.ACCESS),
             former_access_keys=await self._keys.proving(participant, Purpose.ACCESS),
             held=tuple((await self._held.all(participant)).values()),
-            grants=said.grants or said.scopes,
+            grants=said.granted,
             aliases=aliases,
             models=tuple(_MODELS[name] for name in said.profiles),
             refuses_beyond_grant=said.beyond_grant == "refuse",

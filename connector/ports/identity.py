@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final, Protocol
 
 STANDING: Final = "standing"
@@ -11,6 +12,14 @@ STANDING: Final = "standing"
 `REVOKED`, or `UNKNOWN` at the moment."""
 ACTIVE: Final = "ACTIVE"
 UNKNOWN: Final = "UNKNOWN"
+
+
+class MessageKind(StrEnum):
+    """What a message is about: a space may ask for other proofs with each."""
+
+    CATALOG = "catalog"
+    NEGOTIATION = "negotiation"
+    TRANSFER = "transfer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +35,8 @@ class Caller:
 class Verifier(Protocol):
     """Proves the author of an inbound request."""
 
-    async def verify(self, participant: str, authorization: str | None) -> Caller:
-        """The author of a request to `participant` that carried `authorization` (the whole header value).
+    async def verify(self, participant: str, authorization: str | None, kind: MessageKind) -> Caller:
+        """The author of a request of `kind` to `participant` that carried `authorization` (the whole header value).
 
         Raises: Unauthenticated, with nothing about why in `what` that a stranger should not know.
         """

@@ -57,7 +57,12 @@ class Membership(Section):
     scopes: tuple[str, ...] = Field(
         (MEMBER,), min_length=1, description="What every sender must hold, as the space spells it; with `:read` where it does."
     )
-    grants: tuple[str, ...] = Field((), description="What every receiver of our messages may ask for; empty: as `scopes`.")
+    message_scopes: dict[Literal["catalog", "negotiation", "transfer"], tuple[str, ...]] = Field(
+        default_factory=dict, description="What the sender of a kind of message must hold, instead of `scopes`."
+    )
+    grants: tuple[str, ...] = Field(
+        (), description="What every receiver of our messages may ask for; empty: all of `scopes` and `message_scopes`."
+    )
     aliases: dict[str, Literal["type", "id"]] = Field(
         default_factory=dict, description="Further aliases of scopes, beside those of DCP, EDC and Tractus-X."
     )
@@ -88,6 +93,20 @@ class Membership(Section):
             if ":" not in one or one != "".join(one.split()):
                 raise ValueError(f"`{one}` is no scope; write `alias:discriminator`, such as `{MEMBER}`")
         return value
+
+    @field_validator("message_scopes")
+    @classmethod
+    def _some_each(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for kind, scopes in value.items():
+            if not cls._no_blanks(scopes):
+                raise ValueError(f"`{kind}` asks for nothing; leave it out to ask for `scopes`")
+        return value
+
+    @property
+    def granted(self) -> tuple[str, ...]:
+        """What every receiver of our messages may ask for."""
+        asked = (*self.scopes, *(one for scopes in self.message_scopes.values() for one in scopes))
+        return self.grants or tuple(dict.fromkeys(asked))
 
 
 class Vault(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import Scope
 
 from connector.controlplane.participants import Context, Participants
-from connector.ports.identity import Caller, Verifier
+from connector.ports.identity import Caller, MessageKind, Verifier
 from connector.web.edge import header, note
 
 
@@ -23,12 +23,12 @@ class Callers:
         """
         return await self._participants.context(participant)
 
-    async def caller(self, participant: str, scope: Scope) -> Caller:
-        """The author of a request to `participant`.
+    async def caller(self, participant: str, scope: Scope, kind: MessageKind) -> Caller:
+        """The author of a request of `kind` to `participant`.
 
         Raises: NotFound for an unknown participant; Unauthenticated.
         """
         await self.context(participant)
-        caller = await self._verifier.verify(participant, header(scope, b"authorization"))
+        caller = await self._verifier.verify(participant, header(scope, b"authorization"), kind)
         note(scope, peer=caller.id)
         return caller

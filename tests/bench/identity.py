@@ -40,6 +40,7 @@ from connector.identity.senders import Senders
 from connector.identity.verifier import Membership, WalletVerifier
 from connector.outbound.client import Answer
 from connector.outbound.rules import OutboundRules, Target, vet
+from connector.ports.identity import MessageKind
 from connector.storage.memory import Memory, MemoryStore
 from connector.storage.replay import MemoryReplay
 from tests.bench import figures, onboarding, suspension
@@ -190,7 +191,9 @@ class _Space:
 async def _verifications(asked: Asked) -> list[figures.Figure]:
     space = _Space()
     verifier = space.verifier()
-    await verifier.verify("us", space.authorization())  # documents and the list are at hand from here on
+    await verifier.verify(
+        "us", space.authorization(), MessageKind.NEGOTIATION
+    )  # documents and the list are at hand from here on
     now = space.clock.now()
     raw = space.authorization().removeprefix("Bearer ")
     numbers: Any = space.holder.public.numbers
@@ -202,7 +205,7 @@ async def _verifications(asked: Asked) -> list[figures.Figure]:
         for one in messages_:
             if is_cold:
                 verifier._known.forget()
-            await verifier.verify("us", one)
+            await verifier.verify("us", one, MessageKind.NEGOTIATION)
         return (time.process_time() - begin) / count * 1e6
 
     found: dict[str, list[float]] = {"bare": [], "cold": [], "warm": []}
@@ -229,7 +232,7 @@ async def _replays(asked: Asked) -> figures.Figure:
 
         async def told(shown: str = one) -> int:
             try:
-                await verifier.verify("us", shown)
+                await verifier.verify("us", shown, MessageKind.NEGOTIATION)
             except Unauthenticated:
                 return 0
             return 1

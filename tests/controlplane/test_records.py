@@ -16,7 +16,7 @@ from connector.dsp.transfer import Transfer
 from connector.errors import CallerError, Forbidden
 from connector.odrl.duties import Phase
 from connector.odrl.truth import DutyState
-from connector.ports.identity import Caller
+from connector.ports.identity import Caller, MessageKind
 from connector.ports.ledger import PostingKind
 from tests.controlplane.conftest import NewNode
 from tests.controlplane.scene import BOB, Node, transfer_request
@@ -217,18 +217,18 @@ async def test_what_is_not_attested_any_more_is_decided_about_again_with_the_nex
     class Space:
         """Whoever attests: what it says of a peer changes."""
 
-        async def verify(self, participant: str, authorization: str | None) -> Caller:
+        async def verify(self, participant: str, authorization: str | None, kind: MessageKind) -> Caller:
             return Caller(id=BOB.id, claims=dict(known))
 
     noticing = Noticing(Space(), node.reviews)
     for _ in range(2):
-        await noticing.verify("alice", None)
+        await noticing.verify("alice", None, MessageKind.TRANSFER)
     await node.rest()
     assert (await node.transfer(transfer.pid)).state is State.STARTED
     known["membership"] = "suspended"
     looked: list[str] = []
     node.reviews.connect(Looking(looked))
-    await noticing.verify("alice", None)
+    await noticing.verify("alice", None, MessageKind.TRANSFER)
     assert looked == [transfer.pid]
 
 

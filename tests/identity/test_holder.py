@@ -25,6 +25,7 @@ from connector.identity.resolver import Resolver, ResolverRules
 from connector.identity.senders import Senders
 from connector.identity.verifier import Membership, WalletVerifier
 from connector.outbound.client import OutboundClient
+from connector.ports.identity import MessageKind
 from connector.storage.memory import Memory, MemoryStore
 from connector.storage.replay import MemoryReplay
 from connector.testing.clock import MovedClock
@@ -137,7 +138,7 @@ async def two() -> AsyncIterator[Two]:
 async def test_a_message_of_ours_is_proven_by_a_verifier_of_ours(two: Two) -> None:
     value = await two.sent.authorization("anna", two.bert.did, "https://bert.example/dsp")
     assert await two.sent.claims_of("bert", two.anna.did) == {}
-    caller = await two.verifier.verify("bert", value)
+    caller = await two.verifier.verify("bert", value, MessageKind.NEGOTIATION)
     assert caller.id == two.anna.did
     assert caller.claims["memberOf"] == "test"
     assert await two.sent.claims_of("bert", two.anna.did) == caller.claims
@@ -145,7 +146,7 @@ async def test_a_message_of_ours_is_proven_by_a_verifier_of_ours(two: Two) -> No
     asked = two.served.asked.total()
     again = await two.sent.authorization("anna", two.bert.did, "https://bert.example/dsp")
     assert again != value
-    assert await two.verifier.verify("bert", again) == caller
+    assert await two.verifier.verify("bert", again, MessageKind.NEGOTIATION) == caller
     assert two.served.asked.total() == asked
     # long after its message, what it has proven is judged anew and nobody asks it
     two.clock.move(seconds=300)

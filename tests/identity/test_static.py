@@ -6,6 +6,7 @@ import pytest
 
 from connector.errors import CallerError, ConfigurationError, Unauthenticated
 from connector.identity.static import StaticTokens
+from connector.ports.identity import MessageKind
 from connector.settings import Participant, StaticPeer
 
 ALPHA = Participant(
@@ -20,9 +21,9 @@ TOKENS = StaticTokens({"alpha": ALPHA, "other": Participant(id="urn:other")})
 
 
 async def test_the_whole_value_proves_the_peer_with_or_without_a_scheme() -> None:
-    beta = await TOKENS.verify("alpha", "Bearer beta-to-alpha")
+    beta = await TOKENS.verify("alpha", "Bearer beta-to-alpha", MessageKind.NEGOTIATION)
     assert (beta.id, dict(beta.claims)) == ("urn:beta", {"region": "eu"})
-    assert (await TOKENS.verify("alpha", '{"clientId": "gamma"}')).id == "urn:gamma"
+    assert (await TOKENS.verify("alpha", '{"clientId": "gamma"}', MessageKind.NEGOTIATION)).id == "urn:gamma"
 
 
 @pytest.mark.parametrize(
@@ -31,14 +32,14 @@ async def test_the_whole_value_proves_the_peer_with_or_without_a_scheme() -> Non
 )
 async def test_anything_else_proves_nothing(shown: str | None) -> None:
     with pytest.raises(Unauthenticated) as refused:
-        await TOKENS.verify("alpha", shown)
+        await TOKENS.verify("alpha", shown, MessageKind.NEGOTIATION)
     assert refused.value.what == "no valid token"
 
 
 async def test_a_token_for_one_participant_is_none_for_another() -> None:
     for participant in ("other", "nobody"):
         with pytest.raises(Unauthenticated):
-            await TOKENS.verify(participant, "Bearer beta-to-alpha")
+            await TOKENS.verify(participant, "Bearer beta-to-alpha", MessageKind.NEGOTIATION)
 
 
 async def test_our_own_text_goes_to_the_peer_it_was_agreed_with() -> None:

@@ -24,6 +24,7 @@ from connector.identity.resolver import Resolver, ResolverRules
 from connector.identity.senders import Senders
 from connector.identity.verifier import Membership, WalletVerifier
 from connector.outbound.client import OutboundClient
+from connector.ports.identity import MessageKind
 from connector.storage.memory import Memory, MemoryStore
 from connector.storage.replay import MemoryReplay
 from connector.testing.clock import MovedClock
@@ -44,7 +45,10 @@ class Space:
     verifier: WalletVerifier
     holder: jose.SigningKey
     issuer: jose.SigningKey
+    memberships: dict[str, Membership]
     asked_with: list[jose.Token] = field(default_factory=list)
+    scopes: list[list[str]] = field(default_factory=list)
+    types: tuple[str, ...] = ("MembershipCredential",)
     revoked: tuple[int, ...] = ()
     ids: Any = field(default_factory=itertools.count)
 
@@ -64,14 +68,15 @@ class Space:
         return credential_1(tree, iss=self.did("issuer"), sub=self.did("holder"), by=Party("", self.issuer))
 
     def present(self, head: str, body: bytes) -> bytes:
-        assert messages.read_query(body).scopes
+        self.scopes.append([*messages.read_query(body).scopes])
         (line,) = (line for line in head.split("\r\n") if line.lower().startswith("authorization:"))
         raw = tokens.bearer(line.partition(": ")[2])
         self.asked_with.append(tokens.open_self_issued(raw, receiver=self.did("holder"), now=self.clock.now()))
         at = int(self.clock.now().timestamp())
         times = {"iat": at, "nbf": at, "exp": at + 60}
+        shown = [self.credential(type=["VerifiableCredential", type_]) for type_ in self.types]
         made = presentation_1(
-            self.credential(), iss=self.did("holder"), sub=self.did("holder"), aud=US, by=Party("", self.holder), **times
+            *shown, iss=self.did("holder"), sub=self.did("holder"), aud=US, by=Party("", self.holder), **times
         )
         return json.dumps(messages.answer([made])).encode()
 
@@ -92,21 +97,21 @@ async def space() -> AsyncIterator[Space]:
         rules = ResolverRules(unsafe_http=True, unsafe_local=True)
         resolver = Resolver(client, rules, lambda: clock.now().timestamp())
         issuer, holder = f"{served.did}:issuer", f"{served.did}:holder"
-        trust = Trust(issuers={issuer: frozenset({"MembershipCredential"})})
+        trust = Trust(issuers={issuer: frozenset({"MembershipCredential", "AuditCredential"})})
         membership = Membership(
             did=US, key=jose.generate(f"{US}#key-1"), scopes=("org.eclipse.edc.vc.type:MembershipCredential:read",), trust=trust
         )
-        ids = itertools.count()
+        ids, memberships = itertools.count(), {"us": membership}
         evidence, store = EvidenceSource(client, resolver), MemoryStore(node="here", lease_s=1, memory=Memory())
         verifier = WalletVerifier(
-            registry({"us": membership}),
+            registry(memberships),
             evidence=evidence,
             senders=Senders(resolver=resolver, replay=MemoryReplay(), clock=clock),
             known=Known(store, Seal(bytes(32)), evidence),
             clock=clock,
             new_id=lambda: str(next(ids)),
         )
-        found = Space(served, clock, verifier, jose.generate(f"{holder}#key-1"), jose.generate(f"{issuer}#key-1"))
+        found = Space(served, clock, verifier, jose.generate(f"{holder}#key-1"), jose.generate(f"{issuer}#key-1"), memberships)
         found.publish("holder", found.holder, f"{served.url}/holder/cs")
         found.publish("issuer", found.issuer)
         served.pages |= {QUERY: found.present, LISTED: found.listed}
@@ -114,8 +119,40 @@ async def space() -> AsyncIterator[Space]:
         await resolver.close()
 
 
+async def test_each_kind_of_message_asks_for_its_own_proof_and_each_is_known_by_itself(space: Space) -> None:
+    """facts/edc-dcp.md, row 43: scopes per message kind are configuration."""
+    member, audited = "org.eclipse.edc.vc.type:MembershipCredential:read", "org.eclipse.edc.vc.type:AuditCredential:read"
+    space.memberships["us"] = replace(space.memberships["us"], by_kind={MessageKind.TRANSFER: (member, audited)})
+    caller = await space.verifier.verify("us", space.token(), MessageKind.CATALOG)
+    asked = len(space.asked_with)
+    # the same proof is asked for with a negotiation, and is at hand
+    assert await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION) == caller
+    assert (len(space.asked_with), space.scopes) == (asked, [[member]])
+    # a transfer needs another credential, which what was shown before does not stand for
+    with pytest.raises(Unauthenticated):
+        await space.verifier.verify("us", space.token(), MessageKind.TRANSFER)
+    assert space.scopes == [[member], [member, audited]]
+    space.types = ("MembershipCredential", "AuditCredential")
+    again = await space.verifier.verify("us", space.token(), MessageKind.TRANSFER)
+    assert again.claims["credentials"] == ["AuditCredential", "MembershipCredential"]
+    # both stay known, each for its kind, and a decision without a message sees all of it
+    asked = len(space.asked_with)
+    await space.verifier.verify("us", space.token(), MessageKind.TRANSFER)
+    await space.verifier.verify("us", space.token(), MessageKind.CATALOG)
+    assert len(space.asked_with) == asked
+    known = await space.verifier.known("us", space.did("holder"))
+    assert known["credentials"] == ["AuditCredential", "MembershipCredential"]
+    # what is withdrawn is withdrawn for every kind
+    space.revoked = (7,)
+    space.verifier.forget(space.did("holder"))
+    assert (await space.verifier.known("us", space.did("holder")))["standing"] == "REVOKED"
+    for kind in MessageKind:
+        with pytest.raises(Unauthenticated):
+            await space.verifier.verify("us", space.token(), kind)
+
+
 async def test_a_sender_is_proven_with_four_questions_and_known_afterwards(space: Space) -> None:
-    caller = await space.verifier.verify("us", space.token())
+    caller = await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     assert caller.id == space.did("holder")
     assert caller.claims["credentials"] == ["MembershipCredential"]
     assert caller.claims["memberOf"] == caller.claims["MembershipCredential.memberOf"] == "test"
@@ -123,43 +160,45 @@ async def test_a_sender_is_proven_with_four_questions_and_known_afterwards(space
     # its access token went back to it, in a token of ours
     assert [(token.issuer, token.claims["token"]) for token in space.asked_with] == [(US, "opaque")]
     for _ in range(5):
-        assert await space.verifier.verify("us", space.token()) == caller
+        assert await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION) == caller
     assert space.served.asked.total() == 4
     space.clock.move(seconds=300)
-    await space.verifier.verify("us", space.token())
+    await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     assert space.served.asked[QUERY] == 2
 
 
 async def test_of_fifty_copies_exactly_one_is_accepted(space: Space) -> None:
     copy = space.token()
-    found = await asyncio.gather(*(space.verifier.verify("us", copy) for _ in range(50)), return_exceptions=True)
+    found = await asyncio.gather(
+        *(space.verifier.verify("us", copy, MessageKind.NEGOTIATION) for _ in range(50)), return_exceptions=True
+    )
     assert sorted(type(one).__name__ for one in found) == ["Caller"] + ["Unauthenticated"] * 49
 
 
 async def test_a_withdrawn_credential_ends_what_was_known(space: Space) -> None:
-    await space.verifier.verify("us", space.token())
+    await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     space.revoked = (7,)
     space.verifier.forget(space.did("holder"))
     with pytest.raises(Unauthenticated):
-        await space.verifier.verify("us", space.token())
+        await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
 
 
 async def test_a_message_counts_no_longer_than_a_status_list_is_kept(space: Space) -> None:
-    await space.verifier.verify("us", space.token())
+    await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     space.clock.move(seconds=60)
-    await space.verifier.verify("us", space.token())
+    await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     # judged anew by a list, its holder was not asked
     assert (space.served.asked[QUERY], space.served.asked[LISTED]) == (1, 2)
     space.revoked = (7,)
     space.clock.move(seconds=60)
     with pytest.raises(Unauthenticated):
-        await space.verifier.verify("us", space.token())
+        await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
 
 
 async def test_who_was_withdrawn_or_cannot_be_looked_up_is_not_in_good_standing(space: Space) -> None:
     holder = space.did("holder")
     assert await space.verifier.known("us", holder) == {}
-    await space.verifier.verify("us", space.token())
+    await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     assert "standing" not in await space.verifier.known("us", holder)
     space.clock.move(seconds=60)
     space.served.status = 503
@@ -169,23 +208,23 @@ async def test_who_was_withdrawn_or_cannot_be_looked_up_is_not_in_good_standing(
 
 
 async def test_a_new_key_is_looked_up_once(space: Space) -> None:
-    await space.verifier.verify("us", space.token())
+    await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     new = jose.generate(f"{space.did('holder')}#key-2")
     space.publish("holder", new)
     space.clock.move(seconds=60)
-    await space.verifier.verify("us", space.token(new))
+    await space.verifier.verify("us", space.token(new), MessageKind.NEGOTIATION)
     assert space.served.asked["/holder/did.json"] == 2
     with pytest.raises(Unauthenticated):
-        await space.verifier.verify("us", space.token())
+        await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
 
 
 async def test_an_issuers_new_key_is_looked_up_once(space: Space) -> None:
-    await space.verifier.verify("us", space.token())
+    await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     space.issuer = jose.generate(space.issuer.id)
     space.publish("issuer", space.issuer)
     space.clock.move(seconds=60)
     space.verifier.forget()
-    await space.verifier.verify("us", space.token())
+    await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     assert space.served.asked["/issuer/did.json"] == 2
 
 
@@ -215,7 +254,7 @@ async def test_every_refusal_sounds_the_same(space: Space, name: str, check: str
     }
     participant = "them" if name == "another participant" else "us"
     with pytest.raises(Unauthenticated) as caught:
-        await space.verifier.verify(participant, values[name])
+        await space.verifier.verify(participant, values[name], MessageKind.NEGOTIATION)
     said = "no valid token at `Authorization`; send a token that this participant accepts"
     assert (type(caught.value), str(caught.value)) == (Unauthenticated, said)
     # the log has the failed check
@@ -239,18 +278,18 @@ async def test_every_refusal_sounds_the_same(space: Space, name: str, check: str
 async def test_what_may_pass_is_another_answer(space: Space, page: str, status: int, kind: type[Exception]) -> None:
     space.served.statuses[page] = status
     with pytest.raises(kind) as caught:
-        await space.verifier.verify("us", space.token())
+        await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     assert type(caught.value) is kind
     del space.served.statuses[page]
     space.clock.move(seconds=15)
-    assert await space.verifier.verify("us", space.token())
+    assert await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
 
 
 async def test_why_a_wallet_refused_us_is_in_our_log(space: Space, caplog: pytest.LogCaptureFixture) -> None:
     space.served.statuses[QUERY] = 403
     space.served.pages[QUERY] = b'[{"message": "not granted",\n"type": "NotAuthorized", "path": null}]'
     with pytest.raises(Unauthenticated) as caught:
-        await space.verifier.verify("us", space.token())
+        await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     assert "not granted" not in str(caught.value)
     said = caplog.records[-1].__dict__["fields"]["words"]
     assert 'the credential service answers 403: [{"message": "not granted", "type": "NotAuthorized"' in said
@@ -260,13 +299,13 @@ async def test_an_answer_that_is_garbage_is_no_proof(space: Space) -> None:
     for body in (b"", b"<html>", b"[]", json.dumps(messages.answer([])).encode(), json.dumps(messages.answer(["x"])).encode()):
         space.served.pages[QUERY] = body
         with pytest.raises(Unauthenticated):
-            await space.verifier.verify("us", space.token())
+            await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
 
 
 async def test_a_holder_without_a_service_is_not_asked(space: Space) -> None:
     space.publish("holder", space.holder)
     with pytest.raises(Unauthenticated):
-        await space.verifier.verify("us", space.token())
+        await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
 
 
 @pytest.mark.parametrize(
@@ -275,14 +314,14 @@ async def test_a_holder_without_a_service_is_not_asked(space: Space) -> None:
 async def test_a_service_at_an_unlawful_address_is_not_asked(space: Space, service: str) -> None:
     space.publish("holder", space.holder, service)
     with pytest.raises(Unauthenticated):
-        await space.verifier.verify("us", space.token())
+        await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
 
 
 async def test_what_takes_too_long_may_pass(space: Space) -> None:
     space.served.held = asyncio.Event()
     space.verifier._most_s = 0.05
     with pytest.raises(Overloaded):
-        await space.verifier.verify("us", space.token())
+        await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     space.served.held.set()
 
 

@@ -42,7 +42,7 @@ from connector.identity.trustlists import Standing
 from connector.jose import Token, TokenVerifier
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
-from connector.ports.identity import STANDING, UNKNOWN, Caller
+from connector.ports.identity import STANDING, UNKNOWN, Caller, MessageKind
 from connector.settings.oauth2 import OAuth2Membership
 
 KEEP_INTROSPECTION: Final = timedelta(seconds=1)
@@ -119,8 +119,8 @@ class OAuth2Members:
 
     # --- peers to us
 
-    async def verify(self, participant: str, authorization: str | None) -> Caller:
-        """The author of a request to `participant`.
+    async def verify(self, participant: str, authorization: str | None, kind: MessageKind) -> Caller:
+        """The author of a request to `participant`; a token of the provider is good for every kind of message.
 
         Raises: Unauthenticated, the same for every cause; Overloaded when the provider cannot be asked at the moment.
         """

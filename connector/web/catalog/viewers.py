@@ -6,7 +6,7 @@ from starlette.types import Scope
 
 from connector.controlplane.participants import Participants
 from connector.federation.ledger import Audience, Ledger
-from connector.ports.identity import Caller, Verifier
+from connector.ports.identity import Caller, MessageKind, Verifier
 from connector.web.callers import Callers
 from connector.web.edge import header
 
@@ -20,21 +20,21 @@ class Viewers(Callers):
         self.participant = participant
         """Local name of the participant as whom the ledger answers."""
 
-    async def caller(self, participant: str, scope: Scope) -> Caller:
+    async def caller(self, participant: str, scope: Scope, kind: MessageKind) -> Caller:
         """The author of a request, with an empty id when nothing is proven of it.
 
         Raises: Unauthenticated.
         """
         if header(scope, b"authorization") is None and self._ledger.audience is Audience.EVERYBODY:
             return Caller(id="")
-        return await super().caller(participant, scope)
+        return await super().caller(participant, scope, kind)
 
     async def viewer(self, scope: Scope) -> Caller | None:
         """The same for the ledger: None stands for nobody known.
 
         Raises: Unauthenticated.
         """
-        return known(await self.caller(self.participant, scope))
+        return known(await self.caller(self.participant, scope, MessageKind.CATALOG))
 
 
 def known(caller: Caller) -> Caller | None:

@@ -19,7 +19,7 @@ from connector import observe
 from connector.dsp import wire
 from connector.dsp.tables import Role
 from connector.errors import MethodNotAllowed, Overloaded, Unauthenticated, UnsupportedMediaType
-from connector.ports.identity import Caller
+from connector.ports.identity import Caller, MessageKind
 from connector.strict import Limits
 from connector.web import edge, errors
 from connector.web.callers import Callers
@@ -27,6 +27,11 @@ from connector.web.errors import Family
 from connector.web.refusals import Refusals
 
 _MEDIA_TYPES: Final = frozenset({"application/json", "application/ld+json"})
+_KINDS: Final = {
+    Family.CATALOG: MessageKind.CATALOG,
+    Family.NEGOTIATION: MessageKind.NEGOTIATION,
+    Family.TRANSFER: MessageKind.TRANSFER,
+}
 _FOREIGN_AT_ONCE: Final = 4
 """Foreign JSON-LD is expanded in threads, so many at once: it costs a thousand times what a known context does."""
 
@@ -121,7 +126,7 @@ class Exchange:
     async def _answered(
         self, address: Address, participant: str, id_: str, scope: Scope, receive: Receive, pids: _Pids
     ) -> Answer:
-        caller = await self.callers.caller(participant, scope)
+        caller = await self.callers.caller(participant, scope, _KINDS[address.family])
         asked = Asked(participant=participant, caller=caller, id=id_, scope=scope)
         method = scope["method"]
         if method == "GET" and address.get is not None:

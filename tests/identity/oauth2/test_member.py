@@ -21,6 +21,7 @@ from connector.identity.keys import Keys, Passphrase, Purpose, Sealed
 from connector.identity.oauth2 import assertions
 from connector.identity.oauth2.member import OAuth2Members, Space
 from connector.outbound.client import OutboundClient
+from connector.ports.identity import MessageKind
 from connector.settings.oauth2 import OAuth2Membership
 from connector.storage import open_store
 from connector.testing.clock import MovedClock
@@ -102,7 +103,7 @@ async def scene() -> AsyncIterator[Scene]:
 
 
 async def test_a_peer_is_proven_by_a_token_for_us_with_the_claims_that_the_settings_map(scene: Scene) -> None:
-    caller = await scene.members.verify("acme", scene.bearer())
+    caller = await scene.members.verify("acme", scene.bearer(), MessageKind.NEGOTIATION)
     assert caller.id == PEER
     # an object proves nothing to a policy
     assert dict(caller.claims) == {"region": ["EU"]}
@@ -132,7 +133,7 @@ UNLAWFUL: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("changes", UNLAWFUL.values(), ids=UNLAWFUL)
 async def test_what_is_not_lawful_by_itself_is_refused_and_nothing_is_fetched(scene: Scene, changes: dict[str, Any]) -> None:
     with pytest.raises(Unauthenticated, match=r"^no valid token"):
-        await scene.members.verify("acme", scene.bearer(**changes))
+        await scene.members.verify("acme", scene.bearer(**changes), MessageKind.NEGOTIATION)
     assert scene.at.connections == 0
 
 
@@ -142,28 +143,28 @@ async def test_what_is_not_lawful_by_itself_is_refused_and_nothing_is_fetched(sc
 )  # fmt: skip
 async def test_a_token_that_names_no_participant_proves_nobody(scene: Scene, changes: dict[str, Any]) -> None:
     with pytest.raises(Unauthenticated):
-        await scene.members.verify("acme", scene.bearer(**changes))
+        await scene.members.verify("acme", scene.bearer(**changes), MessageKind.NEGOTIATION)
 
 
 async def test_a_forged_token_proves_nobody(scene: Scene) -> None:
     for raw in (scene.bearer(jose.generate("k1")), scene.bearer(jose.generate("k2")), "Bearer x", "Basic x", "", None):
         with pytest.raises(Unauthenticated):
-            await scene.members.verify("acme", raw)
+            await scene.members.verify("acme", raw, MessageKind.NEGOTIATION)
     with pytest.raises(Unauthenticated):
-        await scene.members.verify("other", scene.bearer())
+        await scene.members.verify("other", scene.bearer(), MessageKind.NEGOTIATION)
 
 
 async def test_a_withdrawn_token_stops_within_a_second(scene: Scene) -> None:
     shown = scene.bearer()
-    await scene.members.verify("acme", shown)
+    await scene.members.verify("acme", shown, MessageKind.NEGOTIATION)
     scene.is_active = False
     # the provider's word counts for a second, however many messages come
     for _ in range(10):
-        await scene.members.verify("acme", shown)
+        await scene.members.verify("acme", shown, MessageKind.NEGOTIATION)
     assert scene.at.asked[f"{REALM}/introspect"] == 1
     scene.clock.move(seconds=1)
     with pytest.raises(Unauthenticated):
-        await scene.members.verify("acme", shown)
+        await scene.members.verify("acme", shown, MessageKind.NEGOTIATION)
 
 
 @pytest.mark.parametrize(
@@ -172,21 +173,21 @@ async def test_a_withdrawn_token_stops_within_a_second(scene: Scene) -> None:
 async def test_whatever_is_not_a_plain_yes_is_no(scene: Scene, said: bytes) -> None:
     scene.at.pages[f"{REALM}/introspect"] = said
     with pytest.raises((Unauthenticated, Overloaded)):
-        await scene.members.verify("acme", scene.bearer())
+        await scene.members.verify("acme", scene.bearer(), MessageKind.NEGOTIATION)
 
 
 async def test_a_provider_that_is_away_is_a_reason_to_come_again(scene: Scene) -> None:
     scene.at.statuses[f"{REALM}/introspect"] = 500
     with pytest.raises(Overloaded):
-        await scene.members.verify("acme", scene.bearer())
+        await scene.members.verify("acme", scene.bearer(), MessageKind.NEGOTIATION)
 
 
 async def test_scopes_may_be_required() -> None:
     async with scene_with(required_scopes=["data", "catalog"], introspect=False) as scene:
-        await scene.members.verify("acme", scene.bearer())
+        await scene.members.verify("acme", scene.bearer(), MessageKind.NEGOTIATION)
         for scope in ("catalog", "catalog datas", ..., ["catalog"]):
             with pytest.raises(Unauthenticated):
-                await scene.members.verify("acme", scene.bearer(scope=scope))
+                await scene.members.verify("acme", scene.bearer(scope=scope), MessageKind.NEGOTIATION)
         assert scene.at.asked[f"{REALM}/introspect"] == 0
 
 

@@ -22,7 +22,7 @@ from connector.federation.permitted import Permitted
 from connector.federation.reading import entry_of
 from connector.federation.tantivy_index import TantivyIndex
 from connector.ports.catalog import Listed, Report, Snapshot
-from connector.ports.identity import Caller
+from connector.ports.identity import Caller, MessageKind
 from connector.storage.catalog import open_records
 from connector.storage.catalog.records import CatalogRecords
 from connector.storage.memory import MemoryStore
@@ -55,7 +55,7 @@ HOSTILE: dict[str, Any] = {
 class Tokens:
     """Knows a member by the name that it shows."""
 
-    async def verify(self, participant: str, authorization: str | None) -> Caller:
+    async def verify(self, participant: str, authorization: str | None, kind: MessageKind) -> Caller:
         if authorization != "member":
             raise Unauthenticated("no valid token", where="Authorization")
         return Caller(id="did:web:member", claims={"membership": "active"})
