@@ -162,10 +162,14 @@ class DigestMismatch(CallerError):
 
 
 class TooMany(CallerError):
-    """This caller asks too often, or failed too often; others are served."""
+    """This caller asks too often, or failed too often; others are served. It is told to come again after `retry_after_s`."""
 
     status = 429
     code = "too-many"
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "", retry_after_s: int = 5) -> None:
+        super().__init__(what, where=where, mend=mend)
+        self.retry_after_s = retry_after_s
 
 
 class Overloaded(CallerError):

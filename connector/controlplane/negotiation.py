@@ -32,13 +32,14 @@ from connector.errors import BadMessage, IllegalTransition, NotFound, TooMany
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller, TokenSource
-from connector.ports.store import Attempt, Change, DueRow, Key, PeerKey, Snapshot, Store
+from connector.ports.store import Attempt, Change, Decide, DueRow, Key, PeerKey, Snapshot, Store
 
 KIND = Kind.NEGOTIATION
+_HELD_RETRY_S = 60
 
 
 class _Held(Exception):
-    """A first message would be held: whether there is room for it has to be looked up."""
+    """A message would be held: whether there is room for that has to be looked up."""
 
 
 class Negotiations:
@@ -113,24 +114,39 @@ class Negotiations:
                 definition=terms.definition.id if terms else None,
                 warnings=received.warnings,
             )
-            change = self._course.change(step, desk, answer=_answer(step.process), is_first=True)
-            if may_hold is None and change.process is not None and change.process.hold is not None:
+            return self._course.change(step, desk, answer=_answer(step.process), is_first=True)
+
+        return await self._received(key, decide, desk, caller.id, received.message_id)
+
+    async def _received(
+        self, key: Key | PeerKey, decide: Decide[Negotiation], desk: Desk, peer: str, message_id: str | None
+    ) -> bytes:
+        """The acknowledgement of a message, unless a human would have to look at it and too much of the peer's waits already.
+
+        Raises: TooMany; what `decide` raises.
+        """
+        may_hold = False
+
+        def bounded(snapshot: Snapshot[Negotiation]) -> Change[Negotiation]:
+            change = decide(snapshot)
+            was_held = snapshot.process is not None and snapshot.process.hold is not None
+            if not (may_hold or was_held) and change.process is not None and change.process.hold is not None:
                 raise _Held
             return change
 
-        may_hold: bool | None = None
         try:
-            return await self._commit(key, decide, received=received.message_id)
+            return await self._commit(key, bounded, received=message_id)
         except _Held:
-            # counted only for a request that a human has to look at, and not for the many that nobody has
+            # counted only for what a human has to look at, and not for the many that nobody has
             most = desk.context.most_held_per_peer
-            if await self._store.held(KIND, participant, caller.id) >= most:
+            if await self._store.held(KIND, desk.context.name, peer) >= most:
                 raise TooMany(
                     f"{most} negotiations of yours wait for a human here",
                     mend="wait until they are decided, or end some of them",
+                    retry_after_s=_HELD_RETRY_S,
                 ) from None
             may_hold = True
-            return await self._commit(key, decide, received=received.message_id)
+            return await self._commit(key, bounded, received=message_id)
 
     def _terms(self, desk: Desk, offer: Mapping[str, Any], caller: Caller) -> Terms:
         terms = desk.shelf.offers.get((str(offer.get("target")), str(offer.get("@id"))))
@@ -164,7 +180,7 @@ class Negotiations:
             lost = lost_agreement(process, step.process, "the consumer ended the negotiation before it was final", now)
             return replace(change, agreement=lost) if lost is not None else change
 
-        return await self._commit(_key(participant, pid), decide, received=message_id)
+        return await self._received(_key(participant, pid), decide, desk, caller.id, message_id)
 
     async def answer(self, participant: str, caller: Caller, pid: str) -> bytes:
         """The state of a negotiation for the peer in it.

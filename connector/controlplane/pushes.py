@@ -7,6 +7,7 @@ What does not live here: moving (`dataplane/`), stopping what somebody else has 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, Protocol
 
 from connector.controlplane.access import DataAccess
@@ -23,6 +24,7 @@ from connector.ports.store import Key, Store
 PUSH: Final = "push"
 PACE: Final = Pace(attempts=1_000_000, first_delay_s=1, max_delay_s=60, timeout_s=None)
 """A push has its own patience and its own end; what is tried again here is what ended without a word."""
+_BATCH: Final = 500
 
 
 class Ender(Protocol):
@@ -50,6 +52,15 @@ def job_of(process: Process | None) -> NewJob | None:
         body={"pid": process.pid},
         order_key=process.pid,
     )
+
+
+async def take_up(store: Store, now: datetime) -> None:
+    """After a start: every push that should be running has its job, also where an earlier release began it without one."""
+    keys = await store.running(Kind.TRANSFER, (State.STARTED,))
+    places = [(key.participant, key.pid) for key in keys]
+    for first in range(0, len(places), _BATCH):
+        found = await store.several(Kind.TRANSFER, places[first : first + _BATCH])
+        await store.jobs.put([job for process in found if (job := job_of(process)) is not None], now)
 
 
 class Pushes:

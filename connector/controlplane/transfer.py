@@ -14,11 +14,11 @@ from connector import observe
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.decisions import Choice, act_named
 from connector.controlplane.delivery import Delivery
+from connector.controlplane.limits import Limiter
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Judge
 from connector.controlplane.process import digest_of, happened, held, new_urn
-from connector.controlplane.pushes import job_of
 from connector.controlplane.reviews import Reviews
 from connector.controlplane.terms import TransferWish, destination_of
 from connector.controlplane.transfer_course import Desk, TransferCourse, acknowledgement
@@ -41,7 +41,6 @@ from connector.ports.ledger import Book
 from connector.ports.store import Attempt, Change, DueRow, Key, PeerKey, Snapshot, Store
 
 KIND = Kind.TRANSFER
-_BATCH = 500
 
 
 class Transfers:
@@ -60,8 +59,10 @@ class Transfers:
         data_plane: DataPlane,
         usages: Usages,
         reviews: Reviews,
+        limiter: Limiter,
         clock: Clock,
     ) -> None:
+        self._limiter = limiter
         self._store = store
         self._participants = participants
         self._offerings = offerings
@@ -99,6 +100,7 @@ class Transfers:
             book=await self._usages.book(agreement),
         )
         await self._check_format(participant, agreement, message)
+        full = await self._limiter.no_transfer(participant, caller.id)
         self._outbound.vet(message.callback_address)
         pid, now = new_urn(), self._clock.now()
         key = PeerKey(kind=KIND, participant=participant, role=Role.PROVIDER, peer=caller.id, peer_pid=message.consumer_pid)
@@ -110,6 +112,8 @@ class Transfers:
                 if snapshot.process.agreement_id != message.agreement_id:
                     raise BadMessage("this consumerPid belongs to another transfer", where="consumerPid", mend="use a new one")
                 return Change(answer=acknowledgement(snapshot.process))
+            if full is not None:
+                raise full
             step = steps.received_first(
                 message,
                 participant=participant,
@@ -343,14 +347,6 @@ class Transfers:
             return self._course.review(snapshot.process, desk) if snapshot.process is not None else Change()
 
         await self._advance(_key(participant, pid), decide)
-
-    async def take_up(self) -> None:
-        """After a start: every push that should be running has its job, also where an earlier release began it without one."""
-        keys = await self._store.running(KIND, (State.STARTED,))
-        places = [(key.participant, key.pid) for key in keys]
-        for first in range(0, len(places), _BATCH):
-            found = await self._store.several(KIND, places[first : first + _BATCH])
-            await self._store.jobs.put([job for process in found if (job := job_of(process)) is not None], self._clock.now())
 
     # --- shared
 

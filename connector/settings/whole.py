@@ -11,6 +11,7 @@ from connector.settings.authority import Authority
 from connector.settings.catalog import Catalog
 from connector.settings.fields import File, Secret, Section
 from connector.settings.identity import Identity
+from connector.settings.limits import Bounds, Limits
 from connector.settings.node import Data, Delivery, Node, Outbound, Public, StoreSettings
 from connector.settings.oauth2 import OAuth2Provider
 from connector.settings.operator import Operator
@@ -32,6 +33,7 @@ class Settings(Section):
     delivery: Delivery = Delivery()
     data: Data = Data()
     retention: Retention = Retention()
+    limits: Limits = Limits()
     identity: Identity = Identity()
     authority: Authority = Authority()
     catalog: Catalog = Catalog()
@@ -57,6 +59,14 @@ class Settings(Section):
             if fault := Settings.local_name_fault(name):
                 raise ValueError(fault)
         return value
+
+    def bounds(self, participant: str, peer: str | None = None) -> Bounds:
+        """The bounds of a participant, or of a peer of it."""
+        own = self.participants.get(participant)
+        if peer is None:
+            return own.limits.over(self.limits.participant) if own is not None else self.limits.participant
+        said = own.peer_limits.get(peer) if own is not None else None
+        return said.over(self.limits.peer) if said is not None else self.limits.peer
 
     @staticmethod
     def local_name_fault(name: str) -> str | None:

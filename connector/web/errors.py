@@ -31,6 +31,7 @@ from connector.errors import (
     PeerError,
     SourceError,
     StoreUnavailable,
+    TooMany,
     Unauthenticated,
 )
 
@@ -106,6 +107,8 @@ def _verdict(fault: KontorError, error_id: str, real: KontorError | None = None)
         headers.append((b"allow", ", ".join(fault.allowed).encode()))
     if status == StoreUnavailable.status or isinstance(fault, Overloaded):
         headers.append((b"retry-after", _RETRY_AFTER_S))
+    if isinstance(fault, TooMany):
+        headers.append((b"retry-after", b"%d" % fault.retry_after_s))
     return Verdict(
         status=status,
         code=(real or fault).code,

@@ -85,6 +85,10 @@ api_keys = [{{ name = "bench", role = "admin", sha256 = "{hashlib.sha256(self.ke
 unsafe_allow_http = true
 unsafe_allow_loopback = true
 
+[limits.peer]
+requests_per_s = 1000000
+requests_at_once = 1024
+
 [participants.{PARTICIPANT}]
 id = "{participant_id(self.name)}"
 

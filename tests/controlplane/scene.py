@@ -17,6 +17,7 @@ from connector.controlplane.catalog import Catalogs
 from connector.controlplane.decision_log import DecisionLog
 from connector.controlplane.delivery import Delivery
 from connector.controlplane.jobs import Workers
+from connector.controlplane.limits import Limiter
 from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.offerings import ASSET, DEFINITION, POLICY, Offerings
 from connector.controlplane.participants import Participants, Revisions
@@ -374,7 +375,7 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
     settings = settings_of(sections)
     store, plane = MemoryStore(node=node, lease_s=settings.store.lease_s, memory=memory), Plane()
     outbound: Any = host
-    tokens = StaticTokens(settings.participants)
+    tokens, bounds = StaticTokens(settings.participants), Limiter(settings, store)
     peers, revisions = Peers(outbound, tokens, clock), Revisions(store, clock)
     participants = Participants(store, settings, revisions, clock, "https://own.example")
     log = DecisionLog(store.journal, clock)
@@ -389,7 +390,7 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
     records = Records(store, participants, agreements, judge, reviews, clock)
     negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
     transfers = Transfers(
-        store, participants, offerings, agreements, judge, delivery, outbound, tokens, given, usages, reviews, clock
+        store, participants, offerings, agreements, judge, delivery, outbound, tokens, given, usages, reviews, bounds, clock
     )
     access = DataAccess(store, participants, offerings, judge, usages, tokens, clock)
     pushes = Workers(store.jobs, clock, lease_s=settings.store.lease_s)

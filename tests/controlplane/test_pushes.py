@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from connector.controlplane.offerings import ASSET, DEFINITION
+from connector.controlplane.pushes import take_up
 from connector.controlplane.watch import LOOK_EVERY
 from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable
@@ -23,7 +24,7 @@ async def _pair(new_node: NewNode) -> tuple[Node, Node]:
 async def test_of_two_nodes_one_pushes_and_a_start_of_the_other_changes_nothing(new_node: NewNode) -> None:
     here, there = await _pair(new_node)
     await here.started(PUSH)
-    await there.transfers.take_up()
+    await take_up(there.store, there.clock.now())
     await here.rest()
     assert len(here.plane.moving) + len(there.plane.moving) == 1
 
@@ -125,7 +126,7 @@ async def test_a_push_that_began_without_a_job_is_taken_up_after_a_start(new_nod
     await here.store.jobs.drop("alice", "push", f"{transfer.pid}#1")
     await here.plane.stop("alice", transfer.pid)
     await here.rest()
-    await here.transfers.take_up()
+    await take_up(here.store, here.clock.now())
     await here.rest()
     assert ("alice", transfer.pid) in here.plane.moving
 

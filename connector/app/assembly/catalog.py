@@ -101,7 +101,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
             *api.routes(ledger, viewers, crawler, address),
             *extra,
             *doors.routes(left, viewers, address),
-            *protocol.routes(ledger, viewers, address, limits),
+            *protocol.routes(ledger, viewers, address, limits, ground.limiter),
             *_pages(ledger, viewers, left, settings.space or own.title),
         ],
         workers={

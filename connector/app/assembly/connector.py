@@ -40,7 +40,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.peers import Peers
     from connector.controlplane.policy import Judge
     from connector.controlplane.pushes import PACE as PUSH_PACE
-    from connector.controlplane.pushes import PUSH, Pushes
+    from connector.controlplane.pushes import PUSH, Pushes, take_up
     from connector.controlplane.records import Records
     from connector.controlplane.retention import Retention
     from connector.controlplane.reviews import Noticing, Reviews
@@ -75,7 +75,19 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     records = Records(store, participants, agreements, judge, reviews, clock)
     negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
     transfers = Transfers(
-        store, participants, offerings, agreements, judge, delivery, outbound, tokens, plane, usages, reviews, clock
+        store,
+        participants,
+        offerings,
+        agreements,
+        judge,
+        delivery,
+        outbound,
+        tokens,
+        plane,
+        usages,
+        reviews,
+        ground.limiter,
+        clock,
     )
     access = DataAccess(store, participants, offerings, judge, usages, tokens, clock)
     catalogs = Catalogs(participants, offerings, judge, peers, clock)
@@ -94,14 +106,14 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     plane.connect(access, transfers)
     usages.connect(plane.stop)
     await stack.enter_async_context(plane)
-    await transfers.take_up()
+    await take_up(store, clock.now())
     workers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_PUSHES)
     workers.register(PUSH, Pushes(store, offerings, plane, access, transfers).push, PUSH_PACE)
     retention = Retention(store, participants, plane, settings.retention, clock)
     watch = Watch(store, plane, clock, lease_s=settings.store.lease_s)
 
     callers = Callers(participants, Noticing(identity.verifier, reviews))
-    exchange = Exchange(callers=callers, limits=Limits(max_bytes=settings.public.max_body_bytes))
+    exchange = Exchange(callers=callers, limits=Limits(max_bytes=settings.public.max_body_bytes), limiter=ground.limiter)
     table = routes.table(callers, catalogs, negotiations, transfers)
     parts = Parts(
         store=store,

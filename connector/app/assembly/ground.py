@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from connector.controlplane.jobs import Workers
+    from connector.controlplane.limits import Limiter
     from connector.controlplane.participants import Participants, Revisions
     from connector.outbound.client import OutboundClient
     from connector.ports.clock import Clock
@@ -41,6 +42,7 @@ class Ground:
     participants: Participants
     jobs: Workers
     """Does background work; a role registers the kinds that it knows how to do."""
+    limiter: Limiter
     faults: Callable[[], tuple[str, ...]]
     """What of the node does not run at the moment, in words."""
 
@@ -68,6 +70,7 @@ async def opened_ground(
     """
     from connector.controlplane.clock import SystemClock
     from connector.controlplane.jobs import Workers
+    from connector.controlplane.limits import Limiter
     from connector.controlplane.participants import Participants, Revisions
 
     clock = clock or SystemClock()
@@ -87,5 +90,6 @@ async def opened_ground(
         revisions=revisions,
         participants=Participants(store, settings, revisions, clock, public_url),
         jobs=Workers(store.jobs, clock, lease_s=settings.store.lease_s),
+        limiter=Limiter(settings, store),
         faults=faults,
     )

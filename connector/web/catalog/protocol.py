@@ -17,6 +17,7 @@ import orjson
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from connector.controlplane.limits import Limiter
 from connector.dsp import messages as m
 from connector.dsp import version
 from connector.dsp.plain import DSP_CONTEXT
@@ -35,9 +36,9 @@ _BASE: Final = f"/dsp/{version.OURS}"
 _PAGE: Final = 1_000
 
 
-def routes(ledger: Ledger, viewers: Viewers, address: str, limits: Limits) -> list[BaseRoute]:
+def routes(ledger: Ledger, viewers: Viewers, address: str, limits: Limits, limiter: Limiter) -> list[BaseRoute]:
     """The protocol's addresses below the ledger's own `address`."""
-    door = _Door(ledger, Exchange(callers=viewers, limits=limits), viewers.participant, address)
+    door = _Door(ledger, Exchange(callers=viewers, limits=limits, limiter=limiter), viewers.participant, address)
     return [
         Route(f"/catalog{_BASE}/{{rest:path}}", door),
         Route("/catalog/.well-known/dspace-version", _versions),

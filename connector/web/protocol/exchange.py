@@ -16,9 +16,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from connector import observe
+from connector.controlplane.limits import Limiter
 from connector.dsp import wire
 from connector.dsp.tables import Role
-from connector.errors import MethodNotAllowed, Overloaded, Unauthenticated, UnsupportedMediaType
+from connector.errors import MethodNotAllowed, Overloaded, TooMany, Unauthenticated, UnsupportedMediaType
 from connector.ports.identity import Caller, MessageKind
 from connector.strict import Limits
 from connector.web import edge, errors
@@ -93,6 +94,7 @@ class Exchange:
 
     callers: Callers
     limits: Limits
+    limiter: Limiter
     refusals: Refusals = field(default_factory=Refusals)
     foreign: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_FOREIGN_AT_ONCE))
 
@@ -111,7 +113,7 @@ class Exchange:
         except ClientDisconnect:
             raise
         except Exception as fault:  # noqa: BLE001 - the door of the protocol: every fault has a body of the right type
-            if isinstance(fault, Unauthenticated | Overloaded):
+            if isinstance(fault, Unauthenticated | Overloaded | TooMany):
                 client = scope.get("client")
                 self.refusals.note(participant, id_, fault, source=client[0] if client else "")
             verdict = errors.judge(fault)
@@ -126,7 +128,14 @@ class Exchange:
     async def _answered(
         self, address: Address, participant: str, id_: str, scope: Scope, receive: Receive, pids: _Pids
     ) -> Answer:
-        caller = await self.callers.caller(participant, scope, _KINDS[address.family])
+        with self.limiter.request(participant):
+            caller = await self.callers.caller(participant, scope, _KINDS[address.family])
+            with self.limiter.request_of(participant, caller.id):
+                return await self._served(address, caller, participant, id_, scope, receive, pids)
+
+    async def _served(
+        self, address: Address, caller: Caller, participant: str, id_: str, scope: Scope, receive: Receive, pids: _Pids
+    ) -> Answer:
         asked = Asked(participant=participant, caller=caller, id=id_, scope=scope)
         method = scope["method"]
         if method == "GET" and address.get is not None:
@@ -136,7 +145,7 @@ class Exchange:
                 f"{method} is not for this address", allowed=address.allowed, mend="see the protocol's binding"
             )
         _check_content_type(scope)
-        body = await edge.read_body(scope, receive, self.limits.max_bytes)
+        body = await edge.read_body(scope, receive, self.limiter.max_body_bytes(participant, caller.id))
         received = await self._decoded(body, address.post.message)
         pids.provider = getattr(received.message, "provider_pid", None) or pids.provider
         pids.consumer = getattr(received.message, "consumer_pid", None) or pids.consumer

@@ -11,6 +11,7 @@ from typing import Any
 
 from connector.app.parts import known_vocabulary
 from connector.controlplane.clock import SystemClock
+from connector.controlplane.limits import Limiter
 from connector.errors import Unauthenticated
 from connector.federation.crawl import Crawler, Pace
 from connector.federation.feed import Following
@@ -23,6 +24,7 @@ from connector.federation.reading import entry_of
 from connector.federation.tantivy_index import TantivyIndex
 from connector.ports.catalog import Listed, Report, Snapshot
 from connector.ports.identity import Caller, MessageKind
+from connector.settings import Settings
 from connector.storage.catalog import open_records
 from connector.storage.catalog.records import CatalogRecords
 from connector.storage.memory import MemoryStore
@@ -112,11 +114,13 @@ async def stand(folder: Path, audience: Audience = Audience.EVERYBODY, members: 
         viewers = Viewers(Contexts(), Tokens(), ledger, "ledger")  # type: ignore[arg-type]
         crawler = _crawler(records)
         no_way_out: Any = None
-        notices = Notices(MemoryStore(node="n", lease_s=30), records, ledger, indexer, no_way_out, clock)
+        store = MemoryStore(node="n", lease_s=30)
+        limiter = Limiter(Settings.model_validate({"node": {"public_url": "http://ledger.example"}}), store)
+        notices = Notices(store, records, ledger, indexer, no_way_out, clock)
         await notices.want(Caller(id="did:web:evil"), f"Wanted {SCRIPT}", SCRIPT)
         routes = [
             *api.routes(ledger, viewers, crawler, "http://ledger.example/catalog"),
-            *protocol.routes(ledger, viewers, "http://ledger.example/catalog", Limits()),
+            *protocol.routes(ledger, viewers, "http://ledger.example/catalog", Limits(), limiter),
             *pages.routes(ledger, viewers, notices, "Northern Data Alliance"),
         ]
         yield Stand(ledger=ledger, records=records, indexer=indexer, viewers=viewers, app=public_app(routes))
