@@ -15,6 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("strict", "packaged", "settings", "plugins", "jose", "jsonld", "rdf", "outbound"),
     ("odrl",),
     ("dsp",),
+    ("dps",),
     ("ports", "api", "describe"),
     ("controlplane", "storage", "identity", "dataplane", "federation", "evidence", "metering", "compute"),
     ("web",),

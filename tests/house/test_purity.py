@@ -13,6 +13,7 @@ from tests.house.tree import CONNECTOR, files, imports, parsed, shown
 PURE = (
     "odrl",
     "dsp",
+    "dps",
     *(
         f"identity/{name}.py"
         for name in (
