@@ -21,7 +21,7 @@ from connector.errors import Conflict, Forbidden, Gone, Unauthenticated
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Grant, Use
-from connector.ports.identity import ACTIVE, STANDING, TokenSource
+from connector.ports.identity import ACTIVE, STANDING, UNPROVEN, TokenSource
 from connector.ports.store import Change, Key, Snapshot, Store
 
 
@@ -82,7 +82,8 @@ class DataAccess:
             raise Forbidden("the agreement is gone", where=transfer.agreement_id)
         # whatever the terms say: who may do nothing in the space gets no data in it
         if claims.get(STANDING, ACTIVE) != ACTIVE:
-            raise Forbidden(f"the peer is {claims[STANDING]} in its data space", where=transfer.peer)
+            mend = "send any message: it proves you anew" if claims[STANDING] == UNPROVEN else ""
+            raise Forbidden(f"the peer is {claims[STANDING]} in its data space", where=transfer.peer, mend=mend)
         context = await self._participants.context(transfer.participant)
         return Case(context=context, agreement=agreement, claims=claims)
 

@@ -5,7 +5,8 @@ What lives here: `Standings`. What does not: transfers that were stopped (`watch
 
 A stream that has begun asks nobody again; so each node looks how the peers of what runs here stand, every half second. That is kept
 in memory by who knows it, and forgotten when an authority tells of a change. A peer whose standing cannot be told goes on with what
-it has begun, and gets nothing new.
+it has begun, and gets nothing new. One of whom nothing holds any longer (a provider's token that is over) gets nothing new either;
+what runs with it is decided about again: terms that ask for membership end it, open ones let it finish.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from datetime import timedelta
 from typing import Final
 
 from connector import observe
+from connector.controlplane.reviews import Reviews
 from connector.dsp.tables import Kind
 from connector.dsp.transfer import Transfer
 from connector.errors import KontorError, StoreUnavailable
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane
-from connector.ports.identity import ACTIVE, STANDING, UNKNOWN, TokenSource
+from connector.ports.identity import ACTIVE, STANDING, UNKNOWN, UNPROVEN, TokenSource
 from connector.ports.store import Store
 
 LOOK_EVERY: Final = timedelta(seconds=0.5)
@@ -32,15 +34,18 @@ Place = tuple[str, str]
 class Standings:
     """Looks how the peers stand with whom data is moving at this node."""
 
-    def __init__(self, store: Store, data_plane: DataPlane, tokens: TokenSource, clock: Clock) -> None:
+    def __init__(self, store: Store, data_plane: DataPlane, tokens: TokenSource, reviews: Reviews, clock: Clock) -> None:
         self._store = store
         self._data_plane = data_plane
         self._tokens = tokens
+        self._reviews = reviews
         self._clock = clock
         self._peers: dict[Place, str] = {}
         """The peer of each transfer that runs here."""
         self._judging: dict[Place, asyncio.Task[None]] = {}
         """By participant and peer."""
+        self._lapsed: set[Place] = set()
+        """Participants and peers that nothing holds of any longer, and what runs with them was decided about."""
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -66,6 +71,7 @@ class Standings:
                 return  # the watch sees to that
             self._peers |= {(one.participant, one.pid): one.peer for one in found if isinstance(one, Transfer)}
         pairs = {(participant, peer) for (participant, _), peer in self._peers.items()}
+        self._lapsed &= pairs
         for pair in pairs - self._judging.keys():
             self._judging[pair] = asyncio.create_task(self._judge(*pair))
         if not self._judging:
@@ -81,6 +87,12 @@ class Standings:
         except KontorError as fault:
             observe.warning("data.standing_unknown", participant=participant, peer=peer, cause=str(fault))
             return
+        if state == UNPROVEN:
+            if (participant, peer) not in self._lapsed:
+                self._lapsed.add((participant, peer))
+                await self._reviews.peer(participant, peer)
+            return
+        self._lapsed.discard((participant, peer))
         if state in _GOES_ON:
             return
         for place, whose in tuple(self._peers.items()):

@@ -9,9 +9,10 @@ from typing import Any, Final, Protocol
 
 STANDING: Final = "standing"
 """The claim that says how a peer stands where the spaces of a participant list it: `ACTIVE`, `SUSPENDED`,
-`REVOKED`, or `UNKNOWN` at the moment."""
+`REVOKED`; `UNKNOWN` when that cannot be told at the moment, `UNPROVEN` when nothing that it has shown holds any longer."""
 ACTIVE: Final = "ACTIVE"
 UNKNOWN: Final = "UNKNOWN"
+UNPROVEN: Final = "UNPROVEN"
 
 
 class MessageKind(StrEnum):

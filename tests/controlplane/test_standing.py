@@ -32,14 +32,22 @@ class Told:
 
 
 @pytest.mark.parametrize(
-    ("state", "goes_on"), [(None, True), ("ACTIVE", True), ("UNKNOWN", True), ("SUSPENDED", False), ("REVOKED", False)]
+    ("state", "goes_on"),
+    [
+        (None, True),
+        ("ACTIVE", True),
+        ("UNKNOWN", True),
+        ("UNPROVEN", True),  # the terms are open; the story with others is in tests/scenarios/test_oauth2.py
+        ("SUSPENDED", False),
+        ("REVOKED", False),
+    ],
 )
 async def test_what_runs_is_cut_when_its_peer_has_fallen(new_node: NewNode, state: str | None, goes_on: bool) -> None:
     here = await new_node("here")
     await here.publish()
     await here.started(PUSH)
     told = Told(state)
-    standings = Standings(here.store, here.plane, told, here.clock)
+    standings = Standings(here.store, here.plane, told, here.reviews, here.clock)
     # an answer that is late is waited for by nobody, and asked for once
     for _ in range(2 if state == "SUSPENDED" else 1):
         async with asyncio.timeout(5):

@@ -116,6 +116,50 @@ async def test_a_suspended_member_is_out_within_two_seconds_with_the_token_that_
         assert agreed.state == "FINALIZED"
 
 
+@asynccontextmanager
+async def _begun(space: Space, offer: Any) -> AsyncIterator[AsyncIterator[bytes]]:
+    """A download of beta that has begun and is not over."""
+    transfer = await space.beta.transfer(await space.beta.negotiate(offer))
+    found = await space.beta.send(space.beta.calls.data_address(transfer.pid))
+    token = {"Authorization": f"Bearer {found.properties['authorization']}"}
+    async with (
+        httpx.AsyncClient(trust_env=False) as http,
+        http.stream("GET", found.endpoint or "", headers=token) as answer,
+    ):
+        assert answer.status_code == 200
+        chunks = answer.aiter_raw(1 << 17)
+        await anext(chunks)
+        yield chunks
+
+
+async def test_who_is_silent_past_its_token_gets_no_data_and_loses_what_needs_membership() -> None:
+    size = 24 << 20
+    async with oauth2_space() as space:
+        closed = await space.acme.publish("weather", content=bytes(size), policy=members_only())
+        open_offer = await space.acme.publish("tides", content=bytes(size))
+        short = await space.acme.publish("notes", content=b"short")
+        transfer = await space.beta.transfer(await space.beta.negotiate(short))
+        async with _begun(space, closed) as members, _begun(space, open_offer) as everybodys:
+            # longer than the tokens that beta has shown; it says nothing meanwhile
+            space.clock.move(seconds=301)
+
+            async def is_cut() -> bool:
+                try:
+                    await anext(members)
+                except httpx.HTTPError:
+                    return True
+                return False
+
+            # what needs membership is cut, as nothing shows it any longer; open terms let what has begun go on
+            assert await space.acme.until(is_cut, bool)
+            assert sum([len(chunk) async for chunk in everybodys]) > size // 2
+        # but nothing new, whatever the terms, until it shows a token again
+        with pytest.raises(KontorError, match="UNPROVEN"):
+            await space.beta.get(transfer)
+        await space.beta.catalog(space.acme)
+        assert await space.beta.get(transfer) == b"short"
+
+
 async def test_a_provider_that_is_away_lets_nobody_in_and_nobody_is_thrown_out() -> None:
     async with oauth2_space() as space:
         await space.acme.publish("weather", policy=members_only())

@@ -148,7 +148,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
             "timers": timers.run,
             "pushes": workers.run,
             "watch": watch.run,
-            "standings": Standings(store, plane, tokens, clock).run,
+            "standings": Standings(store, plane, tokens, reviews, clock).run,
             "usage": usages.run,
             "reviews": reviews.run,
             "duties": records.run,

@@ -42,7 +42,7 @@ from connector.identity.trustlists import Standing
 from connector.jose import Token, TokenVerifier
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
-from connector.ports.identity import STANDING, UNKNOWN, Caller, MessageKind
+from connector.ports.identity import STANDING, UNKNOWN, UNPROVEN, Caller, MessageKind
 from connector.settings.oauth2 import OAuth2Membership
 
 KEEP_INTROSPECTION: Final = timedelta(seconds=1)
@@ -197,16 +197,16 @@ class OAuth2Members:
         return f"Bearer {got.raw}"
 
     async def claims_of(self, participant: str, peer: str) -> Mapping[str, Any]:
-        """What the last token of `peer` attests, as long as that token is good; nothing afterwards.
+        """What the last token of `peer` attests, as long as that token is good.
 
-        Where the provider is asked about tokens it is asked now, too: whose token it has withdrawn is SUSPENDED until it shows
-        another, and UNKNOWN while the provider cannot be asked.
+        INVARIANT: how a peer stands is known no longer than a token of its lasts. Whose last token is over, or who has shown none,
+        is UNPROVEN until its next message: it gets no data, under whatever terms. Where the provider is asked about tokens it is
+        asked now, too: whose token it has withdrawn is SUSPENDED until it shows another, and UNKNOWN while the provider cannot be
+        asked.
         """
         told = self._told.get((participant, peer))
-        if told is None:
-            return {}
-        if not told.is_withdrawn and self._clock.now() >= (told.token.expires or self._clock.now()):
-            return {}
+        if told is None or (not told.is_withdrawn and self._clock.now() >= (told.token.expires or self._clock.now())):
+            return {STANDING: UNPROVEN}
         space = self._space(participant)
         if not told.is_withdrawn and space.settings.introspect:
             try:

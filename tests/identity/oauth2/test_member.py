@@ -109,7 +109,7 @@ async def test_a_peer_is_proven_by_a_token_for_us_with_the_claims_that_the_setti
     assert dict(caller.claims) == {"region": ["EU"]}
     assert await scene.members.claims_of("acme", PEER) == caller.claims
     scene.clock.move(seconds=301)
-    assert await scene.members.claims_of("acme", PEER) == {}
+    assert await scene.members.claims_of("acme", PEER) == {"standing": "UNPROVEN"}
 
 
 UNLAWFUL: dict[str, dict[str, Any]] = {
