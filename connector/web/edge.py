@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import observe
 from connector.errors import BadMessage, TooLarge
+from connector.ports.asker import ASKER
 from connector.web import errors
 
 JSON: Final = b"application/json"
@@ -120,6 +121,8 @@ class Observed:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
             return
+        client = scope.get("client")
+        ASKER.set(client[0] if client else "")
         begun = time.perf_counter()
         status = 0
         line: dict[str, Any] = scope.setdefault(_LINE, {})
@@ -145,7 +148,7 @@ class Observed:
             observe.info(
                 "http.request",
                 listener=self._listener,
-                client=client[0] if (client := scope.get("client")) else None,
+                client=client[0] if client else None,
                 method=scope["method"],
                 path=scope["path"],
                 status=status or _CLIENT_LEFT,

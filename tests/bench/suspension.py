@@ -36,6 +36,7 @@ from tests.bench.load import on_loop
 
 _URL = "https://authority.example"
 _AT_ONCE = 32
+_ALL_AT_ONCE = ResolverRules(at_once=1000, at_once_per_host=1000, at_once_per_asker=1000)
 _KEY = jose.generate("one key for all applicants: making keys is their work, not the authority's")
 
 
@@ -135,7 +136,11 @@ def _office(store: SqliteStore, members: Any, clock: SystemClock) -> Office:
         Space(id="urn:space:bench", title="", public_url=_URL, kinds=(kind,)),
         store=store,
         keys=Keys(store, Sealed(Passphrase(b"a passphrase of the bench")), clock, lambda: f"k{next(ids)}"),
-        senders=Senders(resolver=Resolver(members, ResolverRules(at_once=1000)), replay=MemoryReplay(), clock=clock),
+        senders=Senders(
+            resolver=Resolver(members, _ALL_AT_ONCE),
+            replay=MemoryReplay(),
+            clock=clock,
+        ),
         outbound=members,
         clock=clock,
         new_id=lambda: f"id-{next(ids)}",

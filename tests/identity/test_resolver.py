@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +16,8 @@ from connector.identity import did
 from connector.identity.resolver import Resolver, ResolverRules
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
-from tests.identity.hosts import LOCAL, Host, host
+from connector.ports.asker import ASKER
+from tests.identity.hosts import LOCAL, PATIENT, Host, host
 
 RULES = ResolverRules(unsafe_http=True, unsafe_local=True)
 
@@ -160,6 +163,67 @@ async def test_only_so_many_are_fetched_at_once(served: Host, seconds: Seconds) 
         served.held.set()
         assert all(isinstance(one, PeerAnswer) for one in await asyncio.gather(*waiting, return_exceptions=True))
         await resolver.resolve(served.did)
+
+
+async def _held(served: Host, resolver: Resolver, count: int, asker: str = "") -> list[asyncio.Task[did.Document]]:
+    """Look-ups that are under way at a host that does not answer."""
+    served.held = served.held or asyncio.Event()
+    context = contextvars.copy_context()
+    context.run(ASKER.set, asker)
+    before, loop = served.asked.total(), asyncio.get_running_loop()
+    found = [loop.create_task(resolver.resolve(f"{served.did}:{asker}-{n}"), context=context) for n in range(count)]
+    while served.asked.total() < before + count:
+        served.arrived.clear()
+        await served.arrived.wait()
+    return found
+
+
+async def test_one_host_and_one_sender_have_so_many_places(served: Host, seconds: Seconds) -> None:
+    async with OutboundClient(PATIENT) as client:
+        rules = replace(RULES, at_once_per_host=3, at_once_per_asker=2)
+        resolver = Resolver(client, rules, seconds)
+        waiting = await _held(served, resolver, 2, "192.0.2.1")
+        ASKER.set("192.0.2.1")
+        with pytest.raises(Overloaded, match="one sender"):
+            await resolver.resolve(f"{served.did}:more")
+        waiting += await _held(served, resolver, 1, "192.0.2.2")
+        ASKER.set("")
+        with pytest.raises(Overloaded, match="one host"):
+            await resolver.resolve(f"{served.did}:more")
+        assert served.held is not None
+        served.held.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_slow_hosts_keep_out_nobody_whose_host_answers(served: Host, seconds: Seconds) -> None:
+    async with OutboundClient(PATIENT) as client, host() as quick:
+        publish(quick)
+        resolver = Resolver(client, replace(RULES, at_once=2, patience_s=0), seconds)
+        waiting = await _held(served, resolver, 2)
+        # all places are taken: the one that has waited longest gives way
+        assert (await resolver.resolve(quick.did)).id == quick.did
+        with pytest.raises(Unreachable, match="in time"):
+            await waiting[0]
+        assert not waiting[1].done()
+        # whom we know has places of its own, also while nobody is patient enough yet
+        seconds.now += RULES.keep_s
+        resolver.rules = replace(resolver.rules, patience_s=60)
+        waiting += await _held(served, resolver, 1, "192.0.2.1")
+        with pytest.raises(Overloaded):
+            await resolver.resolve(f"{quick.did}:stranger")
+        assert (await resolver.resolve(quick.did)).id == quick.did
+        assert served.held is not None
+        served.held.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_host_that_drips_is_left_at_the_deadline(served: Host, seconds: Seconds) -> None:
+    async with OutboundClient(PATIENT) as client:
+        resolver = Resolver(client, replace(RULES, deadline_s=0.05), seconds)
+        served.held = asyncio.Event()
+        with pytest.raises(Unreachable, match="in time"):
+            await resolver.resolve(served.did)
+        served.held.set()
 
 
 async def test_the_cache_forgets_what_was_used_longest_ago(served: Host, seconds: Seconds) -> None:

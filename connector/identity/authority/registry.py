@@ -10,13 +10,14 @@ DID's own key names its nonce. Then, and not before, it becomes the member's rec
 from __future__ import annotations
 
 import hmac
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from connector import observe
-from connector.errors import Conflict, KontorError, NotFound, Overloaded, Unproven
+from connector.errors import Conflict, KontorError, NotFound, Unproven
 from connector.identity.authority import kinds
 from connector.identity.authority.announcing import Announcing
 from connector.identity.authority.applications import Application
@@ -25,6 +26,7 @@ from connector.identity.authority.records import AUTHORITY, Records
 from connector.identity.authority.space import Space
 from connector.identity.authority.withdrawal import Withdrawal
 from connector.identity.senders import Senders, refusal
+from connector.ports.asker import ASKER, asker
 from connector.ports.clock import Clock
 from connector.ports.journal import Journal, Line
 
@@ -32,6 +34,12 @@ HISTORY: Final = "members"
 """The stream of the journal that holds every change of a member's state."""
 NONCE_LIFE: Final = timedelta(hours=1)
 _MOST_OPEN: Final = 10_000
+"""Applications that wait for their proof."""
+_MOST_OF_ONE: Final = 50
+"""Of them from one machine."""
+_MOST_ASKERS: Final = 10_000
+_ROOM: Final = 10
+"""What part of the open applications makes room at once, the oldest ones: each is looked at to find them."""
 _PROOF: Final = "send a self-issued token of the applicant for this authority, with the nonce of the application"
 
 
@@ -58,20 +66,22 @@ class Registry:
         self._journal = journal
         self._clock = clock
         self._new_id = new_id
+        self._askers: OrderedDict[str, deque[str]] = OrderedDict()
+        """The last applications from each machine, oldest first, proven or not."""
 
     # --- from applicants
 
     async def apply(self, application: Application) -> Member:
         """The application, SUBMITTED, with the nonce that its proof must name.
 
-        Raises: Overloaded when too many wait for their proof.
+        Nobody is refused for what others send: where too many wait for their proof, the oldest of the same machine make room, and
+        then the oldest of all. Who joins proves itself a moment after it applied, and what is proven is no open application any more.
         """
         if await self._records.count_applications() >= _MOST_OPEN:
-            await self._forget_old()
-            if await self._records.count_applications() >= _MOST_OPEN:
-                raise Overloaded("too many applications wait for their proof", mend="try again later")
+            await self._make_room()
         member = self._begun(application, Event.APPLY, nonce=self._new_id(), by=application.did)
         await self._records.put_application(member)
+        await self._note_asker(member.application)
         observe.info("authority.applied", did=member.did, application=member.application)
         return member
 
@@ -255,11 +265,24 @@ class Registry:
         if self._space.kinds:
             kinds.claims_of(self._space.kinds[0], member.attributes)
 
-    async def _forget_old(self) -> None:
+    async def _note_asker(self, application: str) -> None:
+        """Let the oldest application of a machine that sends many make room; each replica counts for itself."""
+        name = asker(ASKER.get())
+        theirs = self._askers.setdefault(name, deque())
+        self._askers.move_to_end(name)
+        theirs.append(application)
+        if name and len(theirs) > _MOST_OF_ONE:
+            await self._records.drop_application(theirs.popleft())
+        while len(self._askers) > _MOST_ASKERS:
+            self._askers.popitem(last=False)
+
+    async def _make_room(self) -> None:
+        """Forget what was not proven in time, and the oldest besides."""
         now = self._clock.now()
-        async for one in self._records.applications():
-            if one.nonce_until <= now:
-                await self._records.drop_application(one.application)
+        found = sorted([(one.nonce_until, one.application) async for one in self._records.applications()])
+        late = sum(until <= now for until, _ in found)
+        for _, application in found[: max(late, len(found) // _ROOM, 1)]:
+            await self._records.drop_application(application)
 
 
 def _there(found: Member | None, did: str) -> Member:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from connector.errors import BadMessage, Conflict, Forbidden, IllegalTransition, KontorError, NotFound, Unauthenticated
+from connector.errors import BadMessage, Conflict, Forbidden, IllegalTransition, NotFound, Unauthenticated
 from connector.identity import notices, status, trustlists
 from connector.identity.authority import applications
 from connector.identity.authority.members import Event, State, stepped
 from connector.identity.authority.records import Records
 from connector.identity.formats import Credential
 from connector.identity.trustlists import Listing, Standing, TrustList
+from connector.ports.asker import ASKER
 from connector.ports.journal import verify
 from tests.identity.authority.scene import NOW, SPACE, Scene, scene
 
@@ -240,16 +241,32 @@ async def test_an_operator_may_enrol_somebody_known_and_approves_nobody_it_canno
 
 
 async def test_open_applications_are_bounded_and_old_ones_make_room(office: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connector.identity.authority.registry._MOST_OPEN", 3)
-    anna = office.someone("anna")
-    for _ in range(3):
-        await anna.apply()
-    with pytest.raises(KontorError) as full:
-        await anna.apply()
-    assert full.value.status == 503
+    monkeypatch.setattr("connector.identity.authority.registry._MOST_OPEN", 20)
+    monkeypatch.setattr("connector.identity.authority.registry._MOST_OF_ONE", 5)
+    registry, anna, flood = office.office.registry, office.someone("anna"), office.someone("flood")
+    # one machine sends many: only its own are forgotten, and those of an IPv6 site are one machine's
+    hers = await anna.apply()
+    for number in range(9):
+        ASKER.set(f"2001:db8::{number + 1}")
+        last = await flood.apply()
+    ASKER.set("")
+    assert len(await registry.applications()) == 1 + 5
+    # so many machines: the oldest make room, and nobody is refused who proves at once
+    for number in range(40):
+        office.clock.move(seconds=1)
+        ASKER.set(f"192.0.2.{number}")
+        await flood.apply()
+    ASKER.set("192.0.2.200")
+    bert = office.someone("bert")
+    assert (await bert.prove(await bert.apply())).state is State.VERIFIED
+    assert len(await registry.applications()) <= 20 + 1
+    for forgotten in (hers, last):
+        with pytest.raises(NotFound, match="no such application"):
+            await flood.prove(forgotten)
+    # who was forgotten applies anew, and what nobody proves in time makes room first
     office.clock.move(hours=1)
-    await anna.apply()
-    assert len(await office.office.registry.applications()) == 1
+    assert (await anna.prove(await anna.apply())).state is State.VERIFIED
+    ASKER.set("")
 
 
 @pytest.mark.parametrize(
