@@ -7,10 +7,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Self
 
 from connector import observe
-from connector.app.assembly.ground import Ground, Worker
+from connector.app.assembly.ground import Ground, Signs, Worker
 from connector.app.assembly.opened import opened
 from connector.app.listening import Door, bound, is_loopback, listening, own_url, public_url
 from connector.errors import KontorError
+from connector.ports.pulse import Pulse
 from connector.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 _RESTART_AFTER_S: Final = 1.0
 _WARM_AFTER_S: Final = 0.25
+_PATIENCE_S: Final = 120.0
+"""A worker that is at one thing for longer hangs: no lease and no exchange with a peer lasts as long."""
+_LONG_S: Final = 3600.0
+"""The same for workers that look through everything."""
 
 
 class App:
@@ -28,6 +33,7 @@ class App:
         self._clock = clock
         self._stack = AsyncExitStack()
         self._down: dict[str, str] = {}
+        self._pulses: dict[str, Pulse] = {}
         self.public_url = ""
         """The address that peers reach; known once the node is open."""
         self.operator_url = ""
@@ -63,11 +69,11 @@ class App:
                 mend="API keys travel readable: set `operator.tls_certificate`, or see that nobody else can listen on the way",
             )
         # 2. the parts
-        parts = await opened(settings, self._clock, self.public_url, self.faults, stack)
+        parts = await opened(settings, self._clock, self.public_url, Signs(faults=self.faults, hung=self.hung), stack)
         # 3. workers before listeners: what comes in finds everything running, and the listeners end first
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         for name, work in parts.workers.items():
-            task = tasks.create_task(self._supervised(name, work), name=name)
+            task = tasks.create_task(self._supervised(name, work, _LONG_S if name in parts.sweeps else _PATIENCE_S), name=name)
             stack.callback(task.cancel)
         # 4. the listeners
         await stack.enter_async_context(
@@ -84,17 +90,25 @@ class App:
 
     def faults(self) -> tuple[str, ...]:
         """What does not run at the moment, in words: why `/ready` is red."""
-        return tuple(f"`{name}` has stopped and is started again: {cause}" for name, cause in self._down.items())
+        stopped = [f"`{name}` has stopped and is started again: {cause}" for name, cause in self._down.items()]
+        return (*stopped, *self.hung())
 
-    async def _supervised(self, name: str, work: Worker) -> None:
-        """Run a worker for ever: one that dies is seen, told, and started again."""
+    def hung(self) -> tuple[str, ...]:
+        """What hangs, in words: why `/health` is red."""
+        found = [(name, pulse.hangs_s()) for name, pulse in self._pulses.items()]
+        return tuple(f"`{name}` has been at one thing for {hangs_s:.0f} s" for name, hangs_s in found if hangs_s is not None)
+
+    async def _supervised(self, name: str, work: Worker, patience_s: float) -> None:
+        """Run a worker for ever: one that dies is seen, told, and started again; one that hangs is seen."""
         while True:
+            self._pulses[name] = Pulse(patience_s)
             try:
                 await work()
                 fault: BaseException = RuntimeError("it came to an end")
             except Exception as found:  # noqa: BLE001 - whatever it is, the node must go on delivering
                 fault = found
             self._down[name] = str(fault) or type(fault).__name__
+            del self._pulses[name]
             observe.error("worker.died", worker=name, restart_after_s=_RESTART_AFTER_S, fault=fault)
             await asyncio.sleep(_RESTART_AFTER_S)
             del self._down[name]

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from typer.core import TyperGroup
 
 from connector.cli.access import Access
 from connector.cli.command import command
+from connector.cli.groups import OrList
 from connector.cli.output import Output, table
 from connector.cli.processes import Cursor, Limit, Peer, Role, more
 
@@ -19,19 +19,10 @@ if TYPE_CHECKING:
 Id = Annotated[str, typer.Argument(metavar="AGREEMENT", help="Its id.")]
 
 
-class _OrList(TyperGroup):
-    """Whoever says no word gets the list."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h")):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
 def register(app: typer.Typer) -> None:
     """Add `agreements` to the commands."""
     about = "Contract agreements: without a word, the list of them."
-    group = typer.Typer(cls=_OrList, help=about, rich_markup_mode=None)
+    group = typer.Typer(cls=OrList, help=about, rich_markup_mode=None)
     example = 'kontor agreements list --end urn:uuid:4c7c... --reason "the project is over"'
     command(group, "list", list_, example=example)
     command(group, "usage", usage, example="kontor agreements usage urn:uuid:4c7c...")

@@ -11,9 +11,9 @@ What does not: files, progress bars and configuration (`cli/`).
 `AsyncClient` takes the same calls: `await node.send(acme.negotiations())`.
 """
 
-from connector.client.calls import (
-    Call,
-    Calls,
+from connector.client.calls import Call, Calls
+from connector.client.client import AsyncClient, Client, Download
+from connector.client.node import (
     add_participant,
     api_keys,
     audit,
@@ -23,7 +23,6 @@ from connector.client.calls import (
     revoke_api_key,
     verify_audit,
 )
-from connector.client.client import AsyncClient, Client, Download
 
 __all__ = [
     "AsyncClient",

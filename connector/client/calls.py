@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 from urllib.parse import quote
 
-from connector.api.access import ApiKey, CreatedKey, NewKey
 from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
-from connector.api.audit import AuditEntry, AuditVerdict
 from connector.api.catalog import (
     CatalogRequest,
     DatasetRequest,
@@ -29,7 +27,7 @@ from connector.api.events import EventPage
 from connector.api.identity import Credential, CredentialRequest, IdentityKey, NewIdentityKey, Requested
 from connector.api.negotiations import Negotiation, NegotiationAct, NegotiationStep, NewNegotiation
 from connector.api.offerings import Asset, ContractDefinition, Policy
-from connector.api.participants import NewParticipant, Participant, Rules
+from connector.api.participants import Participant, Rules
 from connector.api.processes import Timeline
 from connector.api.secrets import NewSecret, SecretName
 from connector.api.spaces import JoinedSpace, SpaceWish
@@ -59,51 +57,6 @@ class Call(Generic[T]):
     """Makes the result of the answer's body."""
     body: bytes | None = None
     query: Mapping[str, str] = field(default_factory=dict)
-
-
-def participants() -> Call[Listing[Participant]]:
-    """The participant contexts that the key is good for."""
-    return get(Listing[Participant], "participants")
-
-
-def add_participant(wanted: NewParticipant) -> Call[Participant]:
-    """A participant context, added to the node."""
-    return written("POST", Participant, "participants", body=wanted)
-
-
-def api_keys() -> Call[Listing[ApiKey]]:
-    """The keys of the contexts that our key administers."""
-    return get(Listing[ApiKey], "keys")
-
-
-def create_api_key(wanted: NewKey) -> Call[CreatedKey]:
-    """A key, good from now on; the result alone shows it."""
-    return written("POST", CreatedKey, "keys", body=wanted)
-
-
-def revoke_api_key(name: str) -> Call[None]:
-    """Make a key good for nothing, at once."""
-    return _delete("keys", name)
-
-
-def audit(
-    participant: str | None = None, *, since: str | None = None, until: str | None = None, cursor: str | None = None,
-    limit: int | None = None,
-) -> Call[Listing[AuditEntry]]:  # fmt: skip
-    """The audit trail of a participant, or of the node itself, newest first."""
-    where = ("audit",) if participant is None else ("participants", participant, "audit")
-    return get(Listing[AuditEntry], *where, since=since, until=until, cursor=cursor, limit=limit)
-
-
-def verify_audit(participant: str | None = None, *, number: int | None = None, sha256: str | None = None) -> Call[AuditVerdict]:
-    """Whether a trail is whole, and still holds the entry that was noted earlier."""
-    where = ("audit",) if participant is None else ("participants", participant, "audit")
-    return get(AuditVerdict, *where, "verification", number=number, sha256=sha256)
-
-
-def examine_node() -> Call[Findings]:
-    """What the node finds when it looks at itself."""
-    return get(Findings, "doctor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +97,7 @@ class Calls:
 
     def delete_asset(self, id_: str) -> Call[None]:
         """Take an asset away."""
-        return _delete(*self._path("assets", id_))
+        return deleted(*self._path("assets", id_))
 
     def policies(self, *, cursor: str | None = None, limit: int | None = None) -> Call[Listing[Policy]]:
         """Policies by id."""
@@ -164,7 +117,7 @@ class Calls:
 
     def delete_policy(self, id_: str) -> Call[None]:
         """Take a policy away."""
-        return _delete(*self._path("policies", id_))
+        return deleted(*self._path("policies", id_))
 
     def definitions(self, *, cursor: str | None = None, limit: int | None = None) -> Call[Listing[ContractDefinition]]:
         """Contract definitions by id."""
@@ -184,7 +137,7 @@ class Calls:
 
     def delete_definition(self, id_: str) -> Call[None]:
         """Offer its assets no longer."""
-        return _delete(*self._path("contract-definitions", id_))
+        return deleted(*self._path("contract-definitions", id_))
 
     def secrets(self) -> Call[Listing[SecretName]]:
         """The names of the stored secrets; their values are never given back."""
@@ -198,7 +151,7 @@ class Calls:
 
     def delete_secret(self, name: str) -> Call[None]:
         """Forget a secret."""
-        return _delete(*self._path("secrets", name))
+        return deleted(*self._path("secrets", name))
 
     # --- catalogues
 
@@ -321,7 +274,7 @@ class Calls:
 
     def revoke_key(self, name: str) -> Call[None]:
         """Take a key out of the document: what it signed counts no more."""
-        return _delete(*self._path("keys", name))
+        return deleted(*self._path("keys", name))
 
     def credentials(self) -> Call[Listing[Credential]]:
         """The credentials that are held."""
@@ -329,7 +282,7 @@ class Calls:
 
     def drop_credential(self, name: str) -> Call[None]:
         """Forget a credential."""
-        return _delete(*self._path("credentials", name))
+        return deleted(*self._path("credentials", name))
 
     def credential_requests(self) -> Call[Listing[Requested]]:
         """The requests for credentials."""
@@ -349,11 +302,11 @@ class Calls:
 
     def leave_space(self, space: str) -> Call[None]:
         """Take no part in a data space any more."""
-        return Call(method="DELETE", path=_join(*self._path("spaces")), read=_ignore, query={"space": space})
+        return deleted(*self._path("spaces"), space=space)
 
     def end_credential_request(self, name: str) -> Call[None]:
         """End a request for credentials."""
-        return _delete(*self._path("credential-requests", name))
+        return deleted(*self._path("credential-requests", name))
 
     # --- both kinds of process
 
@@ -386,8 +339,15 @@ def sent(method: str, *parts: str, body: Asked) -> Call[None]:
     return Call(method=method, path=_join(*parts), read=_ignore, body=body.model_dump_json(exclude_none=True).encode())
 
 
-def _delete(*parts: str) -> Call[None]:
-    return Call(method="DELETE", path=_join(*parts), read=_ignore)
+def posted(model: type[M], *parts: str, **query: object) -> Call[M]:
+    """A call that writes nothing but its address, and reads a `model`."""
+    return replace(get(model, *parts, **query), method="POST")
+
+
+def deleted(*parts: str, **query: object) -> Call[None]:
+    """A call that takes something away."""
+    given = {key: str(value) for key, value in query.items() if value is not None}
+    return Call(method="DELETE", path=_join(*parts), read=_ignore, query=given)
 
 
 def _ignore(body: bytes) -> None:

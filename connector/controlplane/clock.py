@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from connector.ports.pulse import resting
+
 _LOOK_AGAIN_S = 60.0
 """A clock that is put right while somebody waits is noticed within this time."""
 
@@ -18,13 +20,14 @@ class SystemClock:
 
     async def wait_until(self, moment: datetime | None, wake: asyncio.Event) -> None:
         """Return when `wake` is set (it is cleared then) or `moment` has come; None waits for `wake` alone."""
-        while not wake.is_set():
-            left = (moment - self.now()).total_seconds() if moment is not None else _LOOK_AGAIN_S
-            if left <= 0:
-                break
-            try:
-                async with asyncio.timeout(min(left, _LOOK_AGAIN_S)):
-                    await wake.wait()
-            except TimeoutError:
-                continue
+        with resting():
+            while not wake.is_set():
+                left = (moment - self.now()).total_seconds() if moment is not None else _LOOK_AGAIN_S
+                if left <= 0:
+                    break
+                try:
+                    async with asyncio.timeout(min(left, _LOOK_AGAIN_S)):
+                        await wake.wait()
+                except TimeoutError:
+                    continue
         wake.clear()

@@ -20,6 +20,7 @@ from connector.ports.clock import Clock
 from connector.ports.decisions import STREAM, Made, body
 from connector.ports.journal import Entry, Journal, Line
 from connector.ports.page import Page
+from connector.ports.pulse import resting
 
 _PAUSE_S = 0.1
 _MOST = 20_000
@@ -60,7 +61,8 @@ class DecisionLog:
         """Write what is noted until cancelled, and what is left then."""
         try:
             while True:
-                await self._noted.wait()
+                with resting():
+                    await self._noted.wait()
                 await asyncio.sleep(_PAUSE_S)
                 try:
                     await self.flush()

@@ -23,6 +23,7 @@ from connector.errors import AddressRefused, ConfigurationError, PeerError, Stor
 from connector.outbound.client import Answer, OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.identity import TokenSource
+from connector.ports.pulse import resting
 from connector.ports.store import Attempt, Change, Key, Message, Retry, Snapshot, Store
 from connector.settings import Delivery as DeliverySettings
 
@@ -117,7 +118,8 @@ class Delivery:
         """Deliver until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                message, until = await self._queue.get()
+                with resting():
+                    message, until = await self._queue.get()
                 lane = self._lanes.setdefault(message.peer, _Lane())
                 if lane.busy >= self._settings.parallel_per_peer:
                     self._park(lane, message, until)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from connector.ports.pulse import resting
+
 
 class MovedClock:
     """`connector.ports.clock.Clock` for tests: time is what the test says, and waiters wake at once when it has come."""
@@ -41,7 +43,8 @@ class MovedClock:
             if entry is not None:
                 self._waiting.append(entry)
             try:
-                await wake.wait()
+                with resting():
+                    await wake.wait()
             finally:
                 if entry is not None:
                     self._waiting.remove(entry)

@@ -163,6 +163,34 @@ async def test_a_worker_that_dies_makes_the_node_unready_and_is_started_again(
     assert [line["worker"] for line in events(caplog, "worker.died")] == ["timers"]
 
 
+async def test_a_worker_that_hangs_makes_the_node_unready_and_unhealthy_and_one_that_waits_does_not(
+    settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from connector.controlplane.watch import Watch
+
+    go_on = asyncio.Event()
+
+    async def look(self: Watch) -> None:
+        await go_on.wait()
+
+    monkeypatch.setattr(Watch, "look", look)
+    monkeypatch.setattr(node_of_ours, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(node_of_ours, "_LONG_S", 0.2)
+    roles = {"roles": ("connector", "authority", "catalog"), "public_url": "http://127.0.0.1:0"}
+    async with App(settings(node=roles, catalog={"participant": "acme"})) as app:
+
+        async def answered(path: str, *faults: str) -> bool:
+            answer = await _get(f"{app.operator_url}{path}")
+            found = [one.split("`")[1] for one in answer.json().get("faults", [])]
+            return (answer.status_code, found) == (503 if faults else 200, list(faults))
+
+        await until(lambda: answered("/health", "watch"))
+        await until(lambda: answered("/ready", "watch"))
+        go_on.set()
+        await until(lambda: answered("/health"))
+        await until(lambda: answered("/ready"))
+
+
 async def test_a_store_that_does_not_answer_makes_the_node_unready(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     from connector.errors import StoreUnavailable
     from connector.storage.memory import MemoryStore

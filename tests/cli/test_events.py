@@ -37,3 +37,12 @@ def test_a_request_is_seen_in_the_events_and_waits_in_the_inbox(run: Run, space:
     later = run("events", "--after", mine[-1]["position"], *space.provider.options)
     assert "agree by operator" in later.out
     assert "urn:x:inbox" not in run("approvals", *space.provider.options).out
+
+
+def test_work_that_waits_is_listed_and_work_that_there_is_not_is_told(run: Run, space: Space) -> None:
+    assert run("jobs", "--given-up", *space.provider.options).code == 0
+    assert run("jobs", "list", "--of", "node", "--json", *space.provider.options).tree["total"] == 0
+    for word in ("retry", "drop"):
+        refused = run("jobs", word, "webhook", "nothing", *space.provider.options)
+        assert refused.code == 1
+        assert "webhook" in refused.err

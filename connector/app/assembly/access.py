@@ -1,4 +1,4 @@
-"""Who runs the node: keys and tokens of its operators, the trail of their acts, and the routes about both. Every node has this."""
+"""Who runs the node: keys and tokens, the trail of acts, background work, and the routes about them. Every node has this."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def opened_access(ground: Ground) -> Access:
     audit = Audit(ground.store.journal, ground.participants, ground.clock)
 
     def rooms() -> Iterable[APIRouter]:
-        from connector.web.operator import access
+        from connector.web.operator import access, jobs
         from connector.web.operator import audit as trail
 
-        return [access.routes(operators), trail.routes(audit)]
+        work = jobs.routes(ground.store.jobs, ground.participants, ground.clock)
+        return [access.routes(operators), trail.routes(audit), work]
 
     return Access(operators=operators, audit=audit, role=Role(rooms=[rooms]))
 

@@ -104,6 +104,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
             *protocol.routes(ledger, viewers, address, limits, ground.limiter),
             *_pages(ledger, viewers, left, settings.space or own.title),
         ],
+        sweeps=frozenset({"catalog-list", "catalog-crawl", "catalog-index", "catalog-triples"}),
         workers={
             "catalog-list": crawler.keep_list,
             "catalog-crawl": crawler.run,

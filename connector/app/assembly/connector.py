@@ -143,6 +143,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         routes=[*routes.routes(exchange, table), *data.routes(plane)],
         rooms=[rooms],
         leaving=events.close,
+        sweeps=frozenset({"retention", "reviews", "duties"}),
         workers={
             "delivery": delivery.run,
             "timers": timers.run,

@@ -25,6 +25,16 @@ Worker = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signs:
+    """What the node sees of its own workers, in words."""
+
+    faults: Callable[[], tuple[str, ...]]
+    """What does not run at the moment: why the node is not ready."""
+    hung: Callable[[], tuple[str, ...]]
+    """Of these, what hangs and does not get better by itself: why the node should be started anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """What every role stands on."""
 
@@ -43,8 +53,7 @@ class Ground:
     jobs: Workers
     """Does background work; a role registers the kinds that it knows how to do."""
     limiter: Limiter
-    faults: Callable[[], tuple[str, ...]]
-    """What of the node does not run at the moment, in words."""
+    signs: Signs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +66,14 @@ class Role:
     """Of the operator API; built when somebody first asks it something."""
     workers: Mapping[str, Worker] = field(default_factory=dict)
     """What runs as long as the node, by name."""
+    sweeps: frozenset[str] = frozenset()
+    """Names of the workers that may be at one thing for long: they look through everything, or wait for many others."""
     leaving: Callable[[], None] | None = None
     """Called when the node begins to stop, before the listeners close: lets go of those who would keep their connection."""
 
 
 async def opened_ground(
-    settings: Settings, clock: Clock | None, public_url: str, faults: Callable[[], tuple[str, ...]], stack: AsyncExitStack
+    settings: Settings, clock: Clock | None, public_url: str, signs: Signs, stack: AsyncExitStack
 ) -> Ground:
     """The ground of a node, for as long as `stack` is open.
 
@@ -91,5 +102,5 @@ async def opened_ground(
         participants=Participants(store, settings, revisions, clock, public_url),
         jobs=Workers(store.jobs, clock, lease_s=settings.store.lease_s),
         limiter=Limiter(settings, store),
-        faults=faults,
+        signs=signs,
     )

@@ -265,7 +265,7 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
         return [identity.routes(found), spaces.routes(ground.participants, parts.opened)]
 
     doors_of_all = [*routes.routes(doors, _root(ground)), *oauth2.role().routes]
-    role = Role(routes=doors_of_all, rooms=[rooms], workers={"credentials": renew})
+    role = Role(routes=doors_of_all, rooms=[rooms], workers={"credentials": renew}, sweeps=frozenset({"credentials"}))
     return Identity(verifier=ports, tokens=ports, parts=parts, role=role)
 
 

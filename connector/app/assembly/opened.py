@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from connector.app.assembly.access import opened_access
 from connector.app.assembly.doctor import doctor_role
-from connector.app.assembly.ground import Ground, Role, Worker, opened_ground
+from connector.app.assembly.ground import Ground, Role, Signs, Worker, opened_ground
 from connector.app.assembly.identity import opened_identity
 from connector.settings import Settings
 
@@ -27,13 +27,13 @@ class Opened:
     public: ASGIApp
     operator: ASGIApp
     workers: Mapping[str, Worker]
+    sweeps: frozenset[str]
+    """Names of the workers that may be at one thing for long."""
     leaving: tuple[Callable[[], None], ...]
     """Called, in this order, when the node begins to stop."""
 
 
-async def opened(
-    settings: Settings, clock: Clock | None, public_url: str, faults: Callable[[], tuple[str, ...]], stack: AsyncExitStack
-) -> Opened:
+async def opened(settings: Settings, clock: Clock | None, public_url: str, signs: Signs, stack: AsyncExitStack) -> Opened:
     """The parts of a node, open for as long as `stack` is.
 
     Raises: ConfigurationError when the node cannot run as it is configured, SchemaTooNew, StoreUnavailable.
@@ -41,7 +41,7 @@ async def opened(
     from connector.web.operator.listener import operator_app
     from connector.web.public import public_app
 
-    ground = await opened_ground(settings, clock, public_url, faults, stack)
+    ground = await opened_ground(settings, clock, public_url, signs, stack)
     identity = await opened_identity(ground, stack)
     access = opened_access(ground)
     roles: list[Role] = [identity.role, access.role, doctor_role(ground)]
@@ -68,9 +68,11 @@ async def opened(
             access.operators,
             access.audit,
             ground.store,
-            faults,
+            signs.faults,
+            signs.hung,
             [room for role in roles for room in role.rooms],
         ),
         workers={name: work for role in roles for name, work in role.workers.items()},
+        sweeps=frozenset().union(*(role.sweeps for role in roles)),
         leaving=tuple(role.leaving for role in roles if role.leaving is not None),
     )

@@ -30,10 +30,15 @@ _WHAT: Final = {
 }
 
 
-def routes(store: Store, faults: Callable[[], tuple[str, ...]]) -> list[BaseRoute]:
-    """`/health`, `/ready`, `/metrics`."""
+def routes(store: Store, faults: Callable[[], tuple[str, ...]], hung: Callable[[], tuple[str, ...]]) -> list[BaseRoute]:
+    """`/health`, `/ready`, `/metrics`.
+
+    `/health` is red when only a new start helps, `/ready` as well when something else is in the way.
+    """
 
     async def health(request: Request) -> Response:
+        if found := hung():
+            return _json(503, {"status": "hung", "version": __version__, "faults": list(found)})
         return _json(200, {"status": "alive", "version": __version__})
 
     looked = _Looked(store)

@@ -35,9 +35,10 @@ def operator_app(
     audit: Audit,
     store: Store,
     faults: Callable[[], tuple[str, ...]],
+    hung: Callable[[], tuple[str, ...]],
     rooms: Iterable[Rooms],
 ) -> ASGIApp:
-    """The application of the operator listener; `faults` tells what of the node does not work at the moment."""
+    """The application of the operator listener; `faults` tells what of the node does not work at the moment, `hung` what of it hangs."""
     api = Gate(_WhenAsked(tuple(rooms)), settings, operators, audit)
 
     async def other(scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +46,7 @@ def operator_app(
             raise NotFound("there is no such address", where=scope["path"], mend=f"the API is below `{PREFIX}`")
         await api(scope, receive, send)
 
-    return Observed(Router(routes=health.routes(store, faults), redirect_slashes=False, default=other), "operator")
+    return Observed(Router(routes=health.routes(store, faults, hung), redirect_slashes=False, default=other), "operator")
 
 
 class _WhenAsked:
