@@ -10,7 +10,7 @@ from pydantic import Field
 from connector.api.common import Shown, Tree
 from connector.api.usage import ClauseOf
 
-QuestionName = Literal["catalog", "negotiate", "transfer", "ongoing", "request", "collect"]
+QuestionName = Literal["catalog", "negotiate", "terms", "offer", "agree", "transfer", "ongoing", "request", "collect"]
 EffectName = Literal["permit", "deny", "void"]
 LanguageName = Literal["en", "de", "zh"]
 
@@ -25,6 +25,11 @@ class Decision(Shown):
     effect: EffectName | None = None
     policy: str | None = Field(None, description="Digest of the policy's canonical form: `sha256:` and hexadecimal digits.")
     about: str | None = Field(None, description="Id of the offer or agreement.")
+    against: str | None = Field(
+        None, description="Digest of the rules of the other side's terms, where two policies were compared."
+    )
+    count: int = Field(1, description="So many offers of one catalogue request came to this under the same policy.")
+    offers: list[str] = Field(default_factory=list, description="Their ids, the first hundred.")
     process: str | None = None
     peer: str | None = None
     dataset: str | None = None
@@ -32,7 +37,10 @@ class Decision(Shown):
     case: Tree | None = Field(
         None, description="What it was made from, as a case file spells it; null where `decision_inputs` does not keep it."
     )
-    because: list[dict[str, Any]] = Field(default_factory=list, description="What failed: code, place, operand.")
+    because: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="What failed: code, place, operand; or code and text, where two policies were compared.",
+    )
     deferred: list[dict[str, Any]] = Field(default_factory=list, description="What was left for later, or for the law.")
     valid_until: datetime | None = None
     micros: int | None = Field(None, description="How long the engine took, in microseconds.")

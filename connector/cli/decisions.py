@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from connector.api.decisions import Decision
 
 Question = Annotated[
-    Literal["catalog", "negotiate", "transfer", "ongoing", "request", "collect"] | None,
+    Literal["catalog", "negotiate", "terms", "offer", "agree", "transfer", "ongoing", "request", "collect"] | None,
     typer.Option("--question", help="Only those in which this was asked."),
 ]
 Effect = Annotated[Literal["permit", "deny", "void"] | None, typer.Option("--effect", help="Only those that came to this.")]
@@ -64,4 +64,4 @@ def _row(one: Decision) -> tuple[object, ...]:
 
 
 def _why(reason: dict[str, object]) -> str:
-    return " ".join(str(reason[name]) for name in ("operand", "code") if name in reason)
+    return " ".join(str(reason[name]) for name in ("operand", "code", "text") if name in reason)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from connector.cli import policy_compare, policy_convert, policy_test
+from connector.cli import policy_compare, policy_convert, policy_simulate, policy_test
 from connector.cli.command import command
 from connector.cli.output import Output
 from connector.cli.policy_asked import asked, known_world
@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
     policy_compare.register(group)
     policy_test.register(group)
     policy_convert.register(group)
+    policy_simulate.register(group)
     app.add_typer(group, name="policy")
 
 

@@ -1,23 +1,22 @@
-"""`kontor policy convert` and `simulate`: a policy in another language, and what another policy would have decided.
+"""`kontor policy convert`: a policy in another language, and what that language cannot say.
 
-The languages are in `odrl.export`, `odrl.tds`, `odrl.yamlwrite`, `odrl.wire` and `policy_turtle`; decisions that were made are those
-of the decision log, as entries one a line or as `kontor decisions --json` prints them.
+The languages are in `odrl.export`, `odrl.tds`, `odrl.yamlwrite`, `odrl.wire` and `policy_turtle`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from connector.cli.command import command
 from connector.cli.output import Output, note
-from connector.cli.texts import json_objects, moment, read
+from connector.cli.texts import moment
 
 if TYPE_CHECKING:
     from connector.cli.terms import Loaded
@@ -40,9 +39,8 @@ _Converted = tuple[str, tuple[str, ...]]
 
 
 def register(group: typer.Typer) -> None:
-    """Add the commands to those of `kontor policy`."""
+    """Add the command to those of `kontor policy`."""
     command(group, "convert", convert, example="kontor policy convert members-only --to cedar")
-    command(group, "simulate", simulate, example="kontor policy simulate new-terms.yaml --log decisions.jsonl")
 
 
 def convert(
@@ -184,85 +182,3 @@ _LANGUAGES: dict[str, Callable[[Loaded, Vocabulary, Given], _Converted]] = {
     "sql": _sql,
     "dcql": _dcql,
 }
-
-
-# --- decisions that were made
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A decision that would have come out otherwise."""
-
-    entry: dict[str, Any]
-    before: str
-    after: str
-    why: str
-
-
-def simulate(
-    out: Output,
-    policy: Annotated[str, typer.Argument(help="What would have been asked instead: a policy of the library, or a file.")],
-    log: Annotated[
-        Path, typer.Option(help="Decisions: entries of the log one a line, or what `kontor decisions --json` prints.")
-    ],
-    about: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only decisions about this offer or agreement; else about any.")
-    ] = None,
-) -> None:
-    """Ask a policy what was asked before, and list the decisions that would have been others. Nothing is changed."""
-    from connector.cli.terms import load, vocabulary
-    from connector.odrl import cases, explain
-    from connector.odrl.model import PolicyType
-
-    loaded, words = load(policy), vocabulary()
-    judged = replace(loaded.policy, type=PolicyType.AGREEMENT)
-    changes: list[Change] = []
-    asked = unknown = lost = others = 0
-    for tree, where in json_objects(read(log), log):
-        entry = _entry(tree)
-        if "effect" not in entry:
-            # the log says itself how many decisions it could not keep
-            count = entry.get("lost")
-            lost, others = (lost + count, others) if type(count) is int else (lost, others + 1)
-            continue
-        if about is not None and entry.get("about") != about:
-            continue
-        if "case" not in entry:
-            unknown += 1
-            continue
-        case = cases.read(entry["case"], f"{where}.case", policy=judged, parents=loaded.parents)
-        decision = cases.answer(case, cases.compiled(case, words))
-        asked += 1
-        before = str(entry["effect"])
-        if decision.effect.value != before:
-            changes.append(Change(entry=entry, before=before, after=decision.effect.value, why=explain.sentence(decision)))
-    total = f"{len(changes):,} of {asked:,} decisions change"
-    if unknown:
-        total += f"; {unknown:,} were logged without what they were made from"
-    if lost:
-        total += f"; {lost:,} were never logged"
-    if others:
-        total += f"; {others:,} entries are no decisions"
-    told = ("at", "question", "about", "peer", "dataset")
-    rows = [
-        {
-            **{name: one.entry[name] for name in told if one.entry.get(name)},
-            "before": one.before,
-            "after": one.after,
-            "why": one.why,
-        }
-        for one in changes
-    ]
-    lines = [
-        f"{row.get('at', '')} {row.get('peer', '')} {row.get('dataset', '')}: {row['before']} -> {row['after']}: {row['why']}".strip()
-        for row in rows
-    ]
-    out.lines({"asked": asked, "without_inputs": unknown, "lost": lost, "no_decisions": others, "changes": rows}, total, *lines)
-
-
-def _entry(tree: dict[str, Any]) -> dict[str, Any]:
-    """An entry with its body unpacked, as the journal and the operator API spell it."""
-    body = tree.get("body")
-    entry = {**body, "at": tree.get("at")} if isinstance(body, dict) else tree
-    # the operator API lists what an entry does not have as null
-    return {name: value for name, value in entry.items() if value is not None}

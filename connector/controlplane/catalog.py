@@ -130,15 +130,16 @@ class Catalogs:
         return page
 
     def _visible(self, context: Context, shelf: Shelf, caller: Caller | None) -> list[tuple[str, Item, tuple[Terms, ...]]]:
-        now = self._clock.now()
-        found: list[tuple[str, Item, tuple[Terms, ...]]] = []
-        for id_, item in shelf.items.items():
-            terms = item.terms
-            if caller is not None:
-                terms = tuple(t for t in terms if self._judge.may_see(t, caller.id, caller.claims, now, context))
-            if terms:
-                found.append((id_, item, terms))
-        return found
+        if caller is None:
+            return [(id_, item, item.terms) for id_, item in shelf.items.items() if item.terms]
+        offers = [(item, terms) for item in shelf.items.values() for terms in item.terms]
+        # asked together, so that one request is noted as one
+        seen = self._judge.visible([t for _, t in offers], caller.id, caller.claims, self._clock.now(), context)
+        found: dict[str, tuple[Item, list[Terms]]] = {}
+        for (item, terms), is_visible in zip(offers, seen, strict=True):
+            if is_visible:
+                found.setdefault(item.asset.id, (item, []))[1].append(terms)
+        return [(id_, item, tuple(terms)) for id_, (item, terms) in found.items()]
 
     def _page(
         self, context: Context, shelf: Shelf, visible: Sequence[tuple[str, Item, tuple[Terms, ...]]], window: _Window
@@ -165,8 +166,9 @@ class Catalogs:
         """
         context = await self._participants.context(participant)
         item = (await self._offerings.shelf(participant)).items.get(id_)
-        now = self._clock.now()
-        terms = tuple(t for t in item.terms if self._judge.may_see(t, caller.id, caller.claims, now, context)) if item else ()
+        offers = item.terms if item is not None else ()
+        seen = self._judge.visible(offers, caller.id, caller.claims, self._clock.now(), context)
+        terms = [one for one, is_visible in zip(offers, seen, strict=True) if is_visible]
         if item is None or not terms:
             raise NotFound("there is no such dataset", where=id_, mend="take ids from a fresh catalogue")
         return shapes.encode(shapes.dataset(_service(context), _described(item, terms)))
@@ -193,7 +195,7 @@ class Catalogs:
         claims, now = await self._peers.claims_of(participant, party), self._clock.now()
         found: list[Visibility] = []
         for terms in item.terms:
-            decision = self._judge.access(terms, party, claims, now, context, is_logged=False)
+            decision = self._judge.access(terms, party, claims, now, context)
             is_visible = decision is None or decision.is_permitted
             reasons = explain.reasons(decision) if decision is not None and not is_visible else ()
             definition = terms.definition

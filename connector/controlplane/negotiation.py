@@ -150,7 +150,8 @@ class Negotiations:
 
     def _terms(self, desk: Desk, offer: Mapping[str, Any], caller: Caller) -> Terms:
         terms = desk.shelf.offers.get((str(offer.get("target")), str(offer.get("@id"))))
-        if terms is None or not self._judge.may_see(terms, caller.id, caller.claims, self._clock.now(), desk.context):
+        now = self._clock.now()
+        if terms is None or not all(self._judge.visible((terms,), caller.id, caller.claims, now, desk.context)):
             raise BadMessage(
                 "there is no such offer for this dataset",
                 where="offer.@id",

@@ -48,7 +48,7 @@ class Context:
     """Left operands that its consumers' connectors judge."""
     kept_inputs: KeptInputs = KeptInputs.ALL
     """Of which decisions the journal keeps the inputs."""
-    is_catalog_logged: bool = False
+    is_catalog_logged: bool = True
     """Whether decisions about who sees an offer are kept, too."""
     most_held_per_peer: int = 200
     """Negotiations of one peer that may wait for a human."""

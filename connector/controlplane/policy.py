@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from connector.controlplane import books
 from connector.controlplane.consuming import judged_offer
 from connector.controlplane.decisions import Judgement
 from connector.controlplane.kept import Kept, kept
+from connector.controlplane.noting import Note, Notes
 from connector.controlplane.offerings import Terms
 from connector.controlplane.participants import Context
 from connector.dsp.negotiation import Agreement, Negotiation, rules_of
@@ -29,9 +30,9 @@ from connector.odrl import canonical, enforce, explain, jsonld, wire
 from connector.odrl.evaluate import decide
 from connector.odrl.explain import Disclosure
 from connector.odrl.model import Policy, Severity
-from connector.odrl.truth import Decision, DutyMode, Request, Stage, World
+from connector.odrl.truth import Decision, DutyMode, Effect, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
-from connector.ports.decisions import Made, Question, Subject
+from connector.ports.decisions import MOST_NAMED, Made, Question, Subject
 from connector.ports.ledger import Book
 
 _KEPT = 10_000
@@ -70,9 +71,9 @@ class Answer:
 class Judge:
     """Answers questions about policies; keeps what it has compiled, and tells `note` each decision."""
 
-    def __init__(self, vocabulary: Vocabulary, note: Callable[[Made], None] | None = None) -> None:
+    def __init__(self, vocabulary: Vocabulary, note: Note | None = None) -> None:
         self.vocabulary = vocabulary
-        self._note = note
+        self._notes = Notes(note)
         self._kept: OrderedDict[str, Kept] = OrderedDict()
 
     # --- negotiations
@@ -81,17 +82,27 @@ class Judge:
         self, process: Negotiation, terms: Terms | None, claims: Mapping[str, Any], now: datetime, context: Context
     ) -> Judgement:
         """What a provider makes of the terms that a consumer asks for."""
+        began = time.perf_counter_ns()
         if terms is None:
-            return Judgement(is_acceptable=False, is_refused=True, reasons=("this dataset is no longer offered",))
+            gone = Judgement(is_acceptable=False, is_refused=True, reasons=("this dataset is no longer offered",))
+            return self._notes.compared(
+                Question.TERMS, process, gone, ours=None, theirs=process.offer, now=now, began=began, code="gone"
+            )
         decision = self.on_offer(terms, process, claims, now, context)
         if not decision.is_permitted:
             return _refused(decision, context.disclosure)
         if rules_of(process.offer) == rules_of(terms.tree):
             return Judgement(is_acceptable=True)
+        began = time.perf_counter_ns()
+        found = self._compared(process, terms, context.disclosure)
+        return self._notes.compared(Question.TERMS, process, found, ours=terms.tree, theirs=process.offer, now=now, began=began)
+
+    def _compared(self, process: Negotiation, terms: Terms, told: Disclosure) -> Judgement:
+        """What a provider makes of terms that are not those it offers."""
         try:
             wanted = jsonld.read(process.offer, "offer")
         except PolicyError as fault:
-            return _told(context.disclosure, is_refused=True, reasons=(str(fault),))
+            return _told(told, is_refused=True, reasons=(str(fault),))
         # loaded when terms first differ: a node that never meets other terms starts sooner and smaller without it
         from connector.odrl import compare
 
@@ -101,18 +112,23 @@ class Judge:
                 return Judgement(is_acceptable=True)
             case compare.VerdictKind.NEAR:
                 counter = _counter(terms, verdict.counter)
-                return _told(context.disclosure, is_near=True, reasons=verdict.reasons, counter=counter)
+                return _told(told, is_near=True, reasons=verdict.reasons, counter=counter)
             case compare.VerdictKind.OUTSIDE:
-                return _told(context.disclosure, is_refused=True, reasons=verdict.reasons)
+                return _told(told, is_refused=True, reasons=verdict.reasons)
             case _:
-                return _told(context.disclosure, reasons=verdict.reasons)
+                return _told(told, reasons=verdict.reasons)
 
     def offer(self, process: Negotiation, own_id: str, now: datetime) -> Judgement:
         """What a consumer makes of a provider's offer: is it what was asked for, or within it, or worth a concession?"""
-        return judged_offer(process, own_id, self.vocabulary, World(now=now))
+        began = time.perf_counter_ns()
+        found = judged_offer(process, own_id, self.vocabulary, World(now=now))
+        return self._notes.compared(
+            Question.OFFER, process, found, ours=process.wanted, theirs=process.offer, now=now, began=began
+        )
 
-    def agreement(self, process: Negotiation, own_id: str) -> Judgement:
+    def agreement(self, process: Negotiation, own_id: str, now: datetime) -> Judgement:
         """What a consumer makes of the agreement: is it the terms on the table, between these parties?"""
+        began = time.perf_counter_ns()
         tree = process.agreement or {}
         faults: list[str] = []
         for name, expected in (("target", process.dataset), ("assigner", process.peer), ("assignee", own_id)):
@@ -123,7 +139,10 @@ class Judge:
                 faults.append("the rules of the agreement are not those of the offer")
         except PolicyError as fault:
             faults.append(str(fault))
-        return Judgement(is_acceptable=not faults, reasons=tuple(faults))
+        found = Judgement(is_acceptable=not faults, reasons=tuple(faults))
+        return self._notes.compared(
+            Question.AGREE, process, found, ours=process.offer, theirs=tree, now=now, began=began, code="differs"
+        )
 
     def on_offer(
         self,
@@ -155,38 +174,49 @@ class Judge:
 
     # --- the catalogue
 
-    def may_see(self, terms: Terms, party: str, claims: Mapping[str, Any], now: datetime, context: Context) -> bool:
-        """True when `party` may see an offer at all; without an access policy every proven caller may."""
-        decision = self.access(terms, party, claims, now, context, is_logged=context.is_catalog_logged)
-        return decision is None or decision.is_permitted
+    def visible(
+        self, offers: Sequence[Terms], party: str, claims: Mapping[str, Any], now: datetime, context: Context
+    ) -> list[bool]:
+        """For each offer whether `party` may see it at all; without an access policy every proven caller may.
 
-    def access(
-        self, terms: Terms, party: str, claims: Mapping[str, Any], now: datetime, context: Context, *, is_logged: bool
-    ) -> Decision | None:
-        """What the access policy of an offer says about `party`; None without one."""
+        What is asked together is noted together: one entry for each access policy and effect, with how many offers and which.
+        """
+        began = time.perf_counter_ns()
+        asked = [self.access(terms, party, claims, now, context) for terms in offers]
+        if context.is_catalog_logged and self._notes.are_kept:
+            groups: dict[tuple[str, Effect], list[tuple[Terms, Decision]]] = {}
+            for terms, decision in zip(offers, asked, strict=True):
+                if decision is not None:
+                    groups.setdefault((terms.access_key, decision.effect), []).append((terms, decision))
+            each_ns = (time.perf_counter_ns() - began) // max(1, len(asked))
+            for group in groups.values():
+                terms, decision = group[0]
+                access = terms.access
+                assert access is not None
+                self._notes.made(
+                    Made(
+                        subject=_seeing(terms, party, context),
+                        policy=self._compiled(terms.access_key, access).digest,
+                        request=_sight(terms, access, party),
+                        world=World(now=now, claims=claims),
+                        decision=decision,
+                        duty_mode=context.duty_mode,
+                        micros=each_ns * len(group) // 1000,
+                        offers=tuple(terms.offer_id for terms, _ in group[:MOST_NAMED]),
+                        count=len(group),
+                    )
+                )
+        return [decision is None or decision.is_permitted for decision in asked]
+
+    def access(self, terms: Terms, party: str, claims: Mapping[str, Any], now: datetime, context: Context) -> Decision | None:
+        """What the access policy of an offer says about `party`, noted nowhere; None without one."""
         access = terms.access
         if access is None:
             return None
-        subject = Subject(
-            participant=context.name,
-            question=Question.CATALOG,
-            role=Role.PROVIDER,
-            about=terms.offer_id,
-            peer=party,
-            dataset=terms.dataset,
-            kept=context.kept_inputs,
-        )
-        request = Request(action=_seen_by(access), target=terms.dataset, party=party)
         found = self._compiled(terms.access_key, access)
         # an access policy is about this very moment: nothing of it is left for a later stage
-        return self._decide(
-            found,
-            request,
-            World(now=now, claims=claims),
-            Stage.REQUEST,
-            subject if is_logged else None,
-            context.duty_mode,
-        )
+        world, request = World(now=now, claims=claims), _sight(terms, access, party)
+        return decide(found.compiled, request, world, stage=Stage.REQUEST, duty_mode=context.duty_mode)
 
     # --- data
 
@@ -208,16 +238,19 @@ class Judge:
     def transfer(self, process: Transfer, case: Case, now: datetime, stage: Stage, *, also: int = 0) -> Answer:
         """Whether data may flow under the agreement; `also` is how many uses are counted in besides those on record."""
         agreement, told = case.agreement, case.context.disclosure
+        question = _question(agreement, stage)
         if agreement.ended_at is not None:
             why = f"the agreement ended at {agreement.ended_at.isoformat()}" + (
                 f": {agreement.end_reason}" if agreement.end_reason else ""
             )
             shown = why if told is Disclosure.FULL else "the agreement has ended"
-            return Answer(judgement=Judgement(is_acceptable=False, is_refused=True, reasons=(shown,), whole=(why,)))
+            ended = Judgement(is_acceptable=False, is_refused=True, reasons=(shown,), whole=(why,))
+            return Answer(judgement=self._notes.refused(question, agreement, process, ended, now=now, code="ended"))
         try:
             terms = self.terms_of(agreement, enforce.SUPPLIED.union(case.context.environment))
         except PolicyError as fault:
-            return Answer(judgement=_told(told, is_refused=True, reasons=(str(fault),)))
+            unread = _told(told, is_refused=True, reasons=(str(fault),))
+            return Answer(judgement=self._notes.refused(question, agreement, process, unread, now=now, code="unreadable"))
         decision = self.on_agreement(terms, process, case, now, stage, also=also)
         if not decision.is_permitted:
             return Answer(judgement=_refused(decision, told), valid_until=decision.valid_until)
@@ -235,7 +268,7 @@ class Judge:
         is_ours = agreement.role is Role.CONSUMER
         subject = Subject(
             participant=agreement.participant,
-            question=Question.COLLECT if is_ours else _QUESTIONS[stage],
+            question=_question(agreement, stage),
             role=agreement.role,
             about=agreement.id,
             peer=agreement.peer,
@@ -271,9 +304,8 @@ class Judge:
     ) -> Decision:
         began = time.perf_counter_ns()
         decision = decide(terms.compiled, request, world, stage=stage, duty_mode=duty_mode)
-        if self._note is not None and subject is not None:
-            micros = (time.perf_counter_ns() - began) // 1000
-            self._note(
+        if subject is not None and self._notes.are_kept:
+            self._notes.made(
                 Made(
                     subject=subject,
                     policy=terms.digest,
@@ -281,10 +313,30 @@ class Judge:
                     world=world,
                     decision=decision,
                     duty_mode=duty_mode,
-                    micros=micros,
+                    micros=(time.perf_counter_ns() - began) // 1000,
                 )
             )
         return decision
+
+
+def _seeing(terms: Terms, party: str, context: Context) -> Subject:
+    return Subject(
+        participant=context.name,
+        question=Question.CATALOG,
+        role=Role.PROVIDER,
+        about=terms.offer_id,
+        peer=party,
+        dataset=terms.dataset,
+        kept=context.kept_inputs,
+    )
+
+
+def _sight(terms: Terms, access: Policy, party: str) -> Request:
+    return Request(action=_seen_by(access), target=terms.dataset, party=party)
+
+
+def _question(agreement: Agreement, stage: Stage) -> Question:
+    return Question.COLLECT if agreement.role is Role.CONSUMER else _QUESTIONS[stage]
 
 
 def use_of(

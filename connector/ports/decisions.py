@@ -2,7 +2,7 @@
 
 The body of an entry is a JSON tree:
 
-    question    catalog | negotiate | transfer | ongoing | request | collect: what was asked
+    question    catalog | negotiate | terms | offer | agree | transfer | ongoing | request | collect: what was asked
     role        ours: provider | consumer
     effect      permit | deny | void
     policy      digest of the policy's canonical form, `sha256:` and hexadecimal digits
@@ -18,6 +18,19 @@ The body of an entry is a JSON tree:
     deferred    [{code, operand, until}] of what was left for later, or for the law
     valid_until first instant at which the effect can change by the clock; absent when none
     micros      how long the engine took, in microseconds
+    count       of one catalogue request, so many offers under this policy came to this effect; absent where it was one
+    offers      their ids, the first `MOST_NAMED`; `about`, `dataset`, `case`, `because` are those of the first of them
+
+`terms`, `offer` and `agree` compare two policies, and some refusals follow from a fact (an agreement that has ended, terms that
+cannot be read). The evaluator is not asked then, there is no `case`, and
+
+    policy      is the digest of the rules of our own terms: what we offer, asked for, or had on the table
+    against     is the digest of the rules of the other side's; absent where they cannot be read
+    inputs      is the hash of both trees and what else was looked at; the trees are on the process
+    because     is [{code, text}], code one of near | outside | unknown | differs | ended | gone | unreadable
+
+Questions that nobody has acted on are no decisions and leave no entry: an operator's `visible` and `explain`, the ledger's "what
+may I use". A catalogue whose offers have no access policy asks none.
 
 Entries that were made and never written (`lost`) leave one entry in their place: {"lost": N}.
 """
@@ -25,6 +38,7 @@ Entries that were made and never written (`lost`) leave one entry in their place
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -43,11 +57,23 @@ class Question(StrEnum):
 
     CATALOG = "catalog"
     NEGOTIATE = "negotiate"
+    """Would the terms permit this peer the use, as far as it can be judged before there is an agreement."""
+    TERMS = "terms"
+    """Do the terms that a consumer asks for lie within ours."""
+    OFFER = "offer"
+    """Is a provider's offer what we asked for: asked by a consumer."""
+    AGREE = "agree"
+    """Is the agreement what was on the table, between these parties: asked by a consumer."""
     TRANSFER = "transfer"
     ONGOING = "ongoing"
     REQUEST = "request"
     COLLECT = "collect"
     """May our own people have what a provider gave us: asked by a consumer of itself."""
+
+
+COMPARING: Final = frozenset({Question.TERMS, Question.OFFER, Question.AGREE})
+"""What is answered by comparing policies."""
+MOST_NAMED: Final = 100
 
 
 class KeptInputs(StrEnum):
@@ -83,21 +109,67 @@ class Made:
     decision: Decision
     duty_mode: DutyMode
     micros: int
+    offers: tuple[str, ...] = ()
+    """Of a catalogue request: the offers that this was decided of, at most `MOST_NAMED`."""
+    count: int = 1
+
+    @property
+    def at(self) -> datetime:
+        """When it was made."""
+        return self.world.now
 
 
-def body(made: Made) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """A decision that follows from a comparison or a fact, and not from the evaluator."""
+
+    subject: Subject
+    at: datetime
+    policy: str | None
+    against: str | None
+    inputs: Mapping[str, Any]
+    """A JSON tree."""
+    is_permitted: bool
+    code: str
+    reasons: tuple[str, ...]
+    micros: int
+
+
+def body(made: Made | Ruled) -> dict[str, Any]:
     """The entry's body."""
-    subject, decision = made.subject, made.decision
-    case = _case(made)
-    tree: dict[str, Any] = {
+    return _made(made) if isinstance(made, Made) else _ruled(made)
+
+
+def _ruled(ruled: Ruled) -> dict[str, Any]:
+    tree = _about(ruled.subject) | {
+        "effect": (Effect.PERMIT if ruled.is_permitted else Effect.DENY).value,
+        "policy": ruled.policy,
+        "against": ruled.against,
+        "inputs": hashlib.sha256(canonical(ruled.inputs)).hexdigest(),
+        "because": [] if ruled.is_permitted else [{"code": ruled.code, "text": reason} for reason in ruled.reasons],
+        "deferred": [],
+        "micros": ruled.micros,
+    }
+    return {name: value for name, value in tree.items() if value is not None}
+
+
+def _about(subject: Subject) -> dict[str, Any]:
+    return {
         "question": subject.question.value,
         "role": subject.role.value,
-        "effect": decision.effect.value,
-        "policy": made.policy,
         "about": subject.about,
         "process": subject.process,
         "peer": subject.peer,
         "dataset": subject.dataset,
+    }
+
+
+def _made(made: Made) -> dict[str, Any]:
+    subject, decision = made.subject, made.decision
+    case = _case(made)
+    tree = _about(subject) | {
+        "effect": decision.effect.value,
+        "policy": made.policy,
         "inputs": hashlib.sha256(canonical({k: v for k, v in case.items() if k != "expect"})).hexdigest(),
         "because": [
             {name: text for name, text in (("code", one.code.value), ("where", one.where), ("operand", one.operand)) if text}
@@ -109,6 +181,8 @@ def body(made: Made) -> dict[str, Any]:
         ],
         "valid_until": _moment(decision.valid_until),
         "micros": made.micros,
+        "count": made.count if made.count > 1 else None,
+        "offers": list(made.offers) if made.count > 1 else None,
     }
     if subject.kept is KeptInputs.ALL or (subject.kept is KeptInputs.REFUSALS and decision.effect is not Effect.PERMIT):
         tree["case"] = case

@@ -95,8 +95,12 @@ class Verdict:
 class Journal(Protocol):
     """The streams of all participant contexts. Every call may raise StoreUnavailable; nothing was written then."""
 
-    async def append(self, participant: str, stream: str, lines: Sequence[Line]) -> tuple[Entry, ...]:
+    async def append(
+        self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False
+    ) -> tuple[Entry, ...]:
         """The entries that `lines` became: all of them in this order and without others between, or none.
+
+        With `can_wait` they may be kept back for a moment, to share a commit with others.
 
         Of several replicas that append at once, each continues where another stopped.
 

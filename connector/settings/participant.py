@@ -77,7 +77,8 @@ class Participant(Section):
         description="Of which decisions the journal keeps what they were made from; `kontor policy simulate` needs it.",
     )
     log_catalog_decisions: bool = Field(
-        False, description="Whether the journal also tells, for each offer with an access policy, who may see it."
+        True,
+        description="Whether the journal tells who was shown which offers that have an access policy; for busy catalogues, turn it off.",
     )
     page_size: int = Field(1000, ge=1, le=100_000, description="Datasets on one page of the catalogue.")
     catalogs: tuple[KnownCatalog, ...] = Field(

@@ -24,7 +24,9 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._streams: dict[tuple[str, str], _Stream] = {}
 
-    async def append(self, participant: str, stream: str, lines: Sequence[Line]) -> tuple[Entry, ...]:
+    async def append(
+        self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False
+    ) -> tuple[Entry, ...]:
         bodies = [canonical(line.body) for line in lines]
         vetted_stream(stream)
         if not bodies:

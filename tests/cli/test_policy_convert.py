@@ -1,10 +1,9 @@
-"""`kontor policy convert | simulate`: policies in other languages with their losses named, and what another policy would have decided."""
+"""`kontor policy convert`: policies in other languages, with their losses named."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -88,66 +87,3 @@ def test_a_language_that_nobody_speaks_is_wrong_usage(run: Run) -> None:
     told = run("policy", "convert", "open", "--to", "xacml")
     assert told.code == 2
     assert "yaml, json-ld, turtle, tds, rego, cedar, sql, dcql" in " ".join(told.err.split())
-
-
-# --- simulate
-
-
-def entry(number: int, *, count: int | None = None, **more: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"now": "2026-11-22T12:00:00Z", "claims": {"membership": "active"}}
-    if count is not None:
-        given["ledger"] = {"total": {"count": count}}
-    case = {"stage": "request", "given": given, "request": {"party": "did:web:b.example"}, "expect": "permit"}
-    body = {
-        "question": "request",
-        "effect": "permit",
-        "about": "a1",
-        "peer": "did:web:b.example",
-        "dataset": "wind",
-        "case": case,
-    }
-    return {"number": number, "at": f"2026-11-22T12:00:0{number}Z", **body, **more}
-
-
-def _terms(path: Path) -> Path:
-    path.write_text("permit: [{action: use, when: [membership == active, count <= 10]}]\n")
-    return path
-
-
-def test_what_would_have_been_decided_is_listed(run: Run, tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
-    entries = [entry(1, count=3), entry(2, count=11), entry(3, count=12, about="a2"), {"number": 4, "lost": 2}, {"number": 5}]
-    log.write_text("\n".join(map(json.dumps, entries)) + "\n")
-    told = run("policy", "simulate", _terms(tmp_path / "new.yaml"), "--log", log)
-    assert told.code == 0
-    first, *rest = told.out.splitlines()
-    assert first == "2 of 3 decisions change; 2 were never logged; 1 entries are no decisions"
-    assert rest[0].startswith(
-        "2026-11-22T12:00:02Z did:web:b.example wind: permit -> deny: refused: count has to be at most 10"
-    )
-    tree = run("policy", "simulate", tmp_path / "new.yaml", "--log", log, "--about", "a2", "--json").tree
-    assert (tree["asked"], [row["about"] for row in tree["changes"]]) == (1, ["a2"])
-
-
-def test_the_answer_of_the_node_is_a_log_too(run: Run, tmp_path: Path) -> None:
-    log = tmp_path / "log.json"
-    bare = entry(2)
-    del bare["case"]
-    lost = {"number": 3, "at": "2026-11-22T12:00:03Z", "effect": None, "case": None, "lost": 2}
-    log.write_text(json.dumps({"items": [entry(1, count=3), {**bare, "case": None}, lost]}, indent=2))
-    told = run("policy", "simulate", _terms(tmp_path / "new.yaml"), "--log", log)
-    assert told.out.strip() == "0 of 1 decisions change; 1 were logged without what they were made from; 2 were never logged"
-    log.write_text(json.dumps([{"at": "2026-11-22T12:00:00Z", "body": entry(1, count=99)}]))
-    assert run("policy", "simulate", tmp_path / "new.yaml", "--log", log).out.startswith("1 of 1 decisions change")
-
-
-@pytest.mark.parametrize(
-    ("text", "says"), [("{", "no JSON"), ("[1]", "no JSON object"), ('{"effect": "permit", "case": {}}', "without `expect`")]
-)
-def test_a_log_that_is_none_is_refused_with_its_place(text: str, says: str, run: Run, tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
-    log.write_text(text)
-    told = run("policy", "simulate", "open", "--log", log)
-    assert told.code == 1
-    assert says in told.err
-    assert "log.jsonl" in told.err

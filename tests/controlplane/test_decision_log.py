@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from connector.controlplane import decision_log
+from connector.controlplane.policy import Case
 from connector.controlplane.terms import TransferWish
-from connector.errors import StoreUnavailable
+from connector.dsp import messages as m
+from connector.errors import NotFound, StoreUnavailable
 from connector.odrl import cases, jsonld
+from connector.odrl.truth import Effect, Stage
 from connector.ports.decisions import STREAM, KeptInputs
 from connector.ports.journal import Entry, verify
 from tests.controlplane.conftest import NewNode
-from tests.controlplane.scene import VOCABULARY, Node, imported, members_only, transfer_request
+from tests.controlplane.scene import (
+    BOB,
+    EVE,
+    USE,
+    VOCABULARY,
+    Node,
+    agreement_tree,
+    imported,
+    members_only,
+    pids,
+    transfer_request,
+)
 from tests.controlplane.test_usage import pull, pulled, pulling, use_when
 
 COUNT_1 = use_when("count", "lteq", "1")
@@ -21,9 +36,7 @@ COUNT_1 = use_when("count", "lteq", "1")
 
 async def logged(node: Node, **wanted: str) -> list[Entry]:
     """Oldest first."""
-    await node.log.flush()
-    page = await decision_log.found(node.store.journal, "alice", wanted, cursor=None, limit=100, since=None, until=None)
-    return list(reversed(page.items))
+    return list(reversed((await node.log.found("alice", wanted)).items))
 
 
 async def used_up(node: Node) -> str:
@@ -84,22 +97,75 @@ async def test_a_participant_says_how_much_of_the_inputs_is_kept(new_node: NewNo
     assert all("inputs" in e.body for e in await logged(node))
 
 
-async def test_who_sees_an_offer_is_logged_where_that_is_asked_for(new_node: NewNode) -> None:
-    for wanted, count in ((False, 0), (True, 1)):
+async def test_one_request_for_the_catalogue_is_one_entry_for_each_policy_and_effect(new_node: NewNode) -> None:
+    for wanted, counts in ((True, [3, 3, 1, 1, 1]), (False, [])):
         node = await new_node(f"node-{wanted}", alice={"log_catalog_decisions": wanted})
-        await node.publish()
+        before = len(await logged(node))
         await node.offerings.put("alice", "policy", "see", {"id": "see", "policy": members_only()})
-        await node.publish(access_policy="see")
-        before = len(await logged(node, question="catalog"))
-        await node.requested(f"urn:c:{wanted}")
-        assert len(await logged(node, question="catalog")) - before == count
+        for number in range(3):
+            await node.publish(id_=f"urn:d:{number}", name=f"for-members-{number}", access_policy="see")
+        await node.publish(name="for-all")
+        for caller in (BOB, EVE):
+            await node.catalogs.answer("alice", caller, m.CatalogRequestMessage())
+        for caller in (BOB, EVE):
+            with suppress(NotFound):
+                await node.catalogs.dataset("alice", caller, "urn:d:1")
+        await node.requested(dataset="urn:d:2", offer_id="for-members-2:urn:d:2", terms=USE)
+        entries = [e for e in (await logged(node))[before:] if e.body["question"] == "catalog"]
+        assert [e.body.get("count", 1) for e in entries] == counts
+        for entry, peer, effect in zip(entries, (BOB, EVE, BOB, EVE, BOB), ("permit", "deny") * 2 + ("permit",), strict=False):
+            assert (entry.body["peer"], entry.body["effect"]) == (peer.id, effect)
+        if wanted:
+            assert entries[1].body["offers"] == [f"for-members-{number}:urn:d:{number}" for number in range(3)]
+            case = cases.read(entries[1].body["case"], "entry", policy=jsonld.read(members_only(), "policy"))
+            assert cases.answer(case, cases.compiled(case, VOCABULARY)).effect is Effect.DENY
+
+
+async def test_what_a_provider_makes_of_other_terms_is_an_entry(node: Node) -> None:
+    await node.publish(use_when("count", "lteq", "10"))
+    for number, limit in enumerate(("5", "20")):
+        await node.requested(f"urn:c:{number}", terms=use_when("count", "lteq", limit))
+    within, near = [entry.body for entry in await logged(node, question="terms")]
+    assert (within["effect"], near["effect"]) == ("permit", "deny")
+    assert within["because"] == []
+    assert near["because"][0]["code"] == "near"
+    assert near["because"][0]["text"]
+    assert within["policy"] == near["policy"] != near["against"]
+    assert within["inputs"] != near["inputs"]
+
+
+async def test_a_consumer_logs_what_it_makes_of_offers_and_agreements(node: Node) -> None:
+    for number, (terms, effect) in enumerate(((USE, "permit"), (COUNT_1, "deny"))):
+        ours = await node.begin(offer_id=f"urn:o:{number}", offer={"@id": "urn:o:1", **USE})
+        offer = {"@id": "urn:o:1", "@type": "Offer", "target": ours.dataset, **USE}
+        await node.tell(m.ContractOfferMessage(**pids(ours), offer=offer), ours.pid)
+        agreement = agreement_tree(ours, terms, id_=f"urn:a:{number}")
+        await node.tell(m.ContractAgreementMessage(**pids(ours), agreement=agreement), ours.pid)
+        offered, entry = [e.body for e in await logged(node, process=ours.pid)]
+        assert (offered["question"], offered["effect"], entry["question"]) == ("offer", "permit", "agree")
+        assert (entry["effect"], entry["role"], entry["process"]) == (effect, "consumer", ours.pid)
+        assert (entry["policy"] == entry["against"]) == (effect == "permit")
+        assert entry["because"] == [
+            {"code": "differs", "text": "the rules of the agreement are not those of the offer"} for _ in range(number)
+        ]
+
+
+async def test_what_is_refused_for_the_end_of_its_agreement_is_an_entry(node: Node) -> None:
+    transfer = await pulling(node, USE)
+    agreement = await node.agreements.end("alice", transfer.agreement_id, "breach of contract")
+    case = Case(context=await node.participants.context("alice"), agreement=agreement, claims={})
+    answer = node.judge.transfer(transfer, case, node.clock.now(), Stage.REQUEST)
+    assert not answer.judgement.is_acceptable
+    last = (await logged(node, question="request"))[-1].body
+    assert last["because"][0]["code"] == "ended"
+    assert "breach of contract" in last["because"][0]["text"]
 
 
 async def test_a_journal_that_is_away_loses_nothing_that_still_has_room(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     transfer = await pulling(node, members_only())
     whole = node.store.journal.append
 
-    async def away(*_: Any) -> Any:
+    async def away(*_: Any, **__: Any) -> Any:
         raise StoreUnavailable("away")
 
     monkeypatch.setattr(node.store.journal, "append", away)

@@ -129,6 +129,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         data_plane=plane,
         access=access,
         records=records,
+        decisions=log,
         refusals=exchange.refusals,
         explaining=Explaining(store, participants, offerings, judge, usages, tokens, clock),
     )

@@ -18,7 +18,9 @@ class PostgresJournal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def append(self, participant: str, stream: str, lines: Sequence[Line]) -> tuple[Entry, ...]:
+    async def append(
+        self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False
+    ) -> tuple[Entry, ...]:
         ats, bodies = [codec.micros(line.at) for line in lines], [canonical(line.body) for line in lines]
         vetted_stream(stream)
         if not bodies:

@@ -19,12 +19,14 @@ class SqliteJournal:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def append(self, participant: str, stream: str, lines: Sequence[Line]) -> tuple[Entry, ...]:
+    async def append(
+        self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False
+    ) -> tuple[Entry, ...]:
         bodies = [(line.at, canonical(line.body)) for line in lines]
         vetted_stream(stream)
         if not bodies:
             return ()
-        return await self._access.write(lambda connection: _append(connection, participant, stream, bodies))
+        return await self._access.write(lambda connection: _append(connection, participant, stream, bodies), can_wait=can_wait)
 
     async def page(
         self,

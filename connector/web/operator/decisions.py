@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query
 
 from connector.api.common import Listing
 from connector.api.decisions import Decision, EffectName, Explanation, LanguageName, QuestionName
-from connector.controlplane import decision_log
 from connector.errors import NotFound
 from connector.odrl.phrases import Language
 from connector.odrl.truth import Code
@@ -43,9 +42,7 @@ def routes(parts: Parts) -> APIRouter:
             "inputs": inputs,
         }  # fmt: skip
         wanted = {name: value for name, value in given.items() if value is not None}
-        page = await decision_log.found(
-            parts.store.journal, participant, wanted, cursor=cursor, limit=limit, since=since, until=until
-        )
+        page = await parts.decisions.found(participant, wanted, cursor=cursor, limit=limit, since=since, until=until)
         return views.listing(page, _decision)
 
     @router.get("/processes/{pid}/explanation")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from connector.controlplane.access import DataAccess
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.catalog import Catalogs
+from connector.controlplane.decision_log import DecisionLog
 from connector.controlplane.events import Events
 from connector.controlplane.explaining import Explaining
 from connector.controlplane.ledgers import Ledgers
@@ -38,5 +39,6 @@ class Parts:
     data_plane: DataPlane
     access: DataAccess
     records: Records
+    decisions: DecisionLog
     refusals: Refusals
     explaining: Explaining
