@@ -13,6 +13,7 @@ import pytest
 _NOT_GIVEN = "official files not given"
 _NO_POSTGRES = "PostgreSQL server not given"
 _NO_S3 = "S3 server not given"
+_NO_AZURE = "Azure Blob server not given"
 _NO_CHROMIUM = "browser not given"
 _NO_DEPLOYMENT = "deployment proofs not asked for"
 
@@ -64,6 +65,15 @@ def s3() -> str:
 
 
 @pytest.fixture
+def azure() -> str:
+    """The URL, with account and key, of the server that `KONTOR_AZURE` names; without it the check is not run and is counted."""
+    url = os.environ.get("KONTOR_AZURE")
+    if not url:
+        pytest.skip(_NO_AZURE)
+    return url
+
+
+@pytest.fixture
 def chromium() -> str:
     """The path of the browser that `KONTOR_CHROMIUM` names; without it the check is not run and is counted."""
     path = os.environ.get("KONTOR_CHROMIUM")
@@ -81,7 +91,7 @@ def deployment() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Prints one line for all checks of a kind that were not run."""
-    for reason in (_NOT_GIVEN, _NO_POSTGRES, _NO_S3, _NO_CHROMIUM, _NO_DEPLOYMENT):
+    for reason in (_NOT_GIVEN, _NO_POSTGRES, _NO_S3, _NO_AZURE, _NO_CHROMIUM, _NO_DEPLOYMENT):
         skipped = [report for report in terminalreporter.stats.get("skipped", []) if reason in str(report.longrepr)]
         if skipped:
             terminalreporter.write_line(f"{reason}: {len(skipped)} checks not run")

@@ -5,11 +5,14 @@ What lives here: the models of sources. What does not: what is offered on which 
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from connector.api.common import Asked, Id
+
+_STORES: Final = {"s3": "region", "azure": "account", "gcs": ""}
+"""The object stores, each with the member that it alone has."""
 
 
 class Login(Asked):
@@ -60,17 +63,25 @@ class Passes(Asked):
 class AssetSource(Asked):
     """Where the data of an asset lies; a peer never sees it."""
 
-    type: Literal["file", "folder", "http", "s3", "none"] = Field(
-        description="`file` and `folder` lie on the node, `http` is an upstream, `s3` an object store, `none` is moved by others."
+    type: Literal["file", "folder", "http", "s3", "azure", "gcs", "none"] = Field(
+        description="`file` and `folder` lie on the node, `http` is an upstream, `s3`, `azure` (Blob Storage) and `gcs` (Google Cloud"
+        " Storage) are object stores, `none` is moved by others."
     )
     path: str | None = Field(None, description="`file`, `folder`: absolute path on the machine of the node.")
     url: str | None = Field(None, pattern=r"^https?://[^\s]+$", description="`http`: address of the upstream.")
-    bucket: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{3,255}$", description="`s3`: the bucket.")
-    key: str | None = Field(
-        None, max_length=1024, description="`s3`: key of an object; a prefix that ends in `/`, or nothing, is a folder."
+    bucket: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9._-]{3,255}$", description="Object stores: the bucket; `azure`: the container."
     )
+    key: str | None = Field(
+        None,
+        max_length=1024,
+        description="Object stores: key of an object; a prefix that ends in `/`, or nothing, is a folder.",
+    )
+    account: str | None = Field(None, pattern=r"^[a-z0-9]{3,24}$", description="`azure`: the storage account.")
     endpoint: str | None = Field(
-        None, pattern=r"^https?://[^\s/?#@]+/?$", description="`s3`: address of the store; Amazon's when left out."
+        None,
+        pattern=r"^https?://[^\s/?#@]+(/[a-z0-9]{3,24})?/?$",
+        description="Object stores: address of the store, `azure`: of the account; that of Amazon, Azure or Google when left out.",
     )
     region: str | None = Field(None, pattern=r"^[a-z0-9-]{1,64}$", description="`s3`: region; `us-east-1` when left out.")
     proxied: bool = Field(
@@ -79,7 +90,8 @@ class AssetSource(Asked):
     secret: Id | None = Field(
         None,
         description="Name of the stored secret. `http`: what `login` says, without one the whole value of `secret_header`;"
-        " `s3`: `ACCESS_KEY:SECRET_KEY`, or with a session token `ACCESS_KEY:SECRET_KEY:TOKEN`.",
+        " `s3`: `ACCESS_KEY:SECRET_KEY`, or with a session token `ACCESS_KEY:SECRET_KEY:TOKEN`; `azure`: the account's key, or a"
+        " shared access signature; `gcs`: the key of a service account, JSON.",
     )
     secret_header: str = Field(
         "Authorization", pattern=r"^[A-Za-z0-9-]{1,64}$", description="`http` without `login`: header that carries the secret."
@@ -89,12 +101,13 @@ class AssetSource(Asked):
 
     @model_validator(mode="after")
     def _place_fits_type(self) -> Self:
-        needed = {"file": "path", "folder": "path", "http": "url", "s3": "bucket", "none": None}[self.type]
+        is_store = self.type in _STORES
+        needed = "bucket" if is_store else {"file": "path", "folder": "path", "http": "url"}.get(self.type)
         if needed is not None and getattr(self, needed) is None:
             raise ValueError(f"a source of type `{self.type}` needs `{needed}`")
-        stray = {"path", "url", "bucket", "key", "endpoint", "region"} - {needed}
-        if self.type == "s3":
-            stray = {"path", "url"}
+        stray = {"path", "url", "bucket", "key", "endpoint", "account", "region"} - {needed}
+        if is_store:
+            stray = {"path", "url"} | ({"account", "region"} - {_STORES[self.type]})
         for member in sorted(stray):
             if getattr(self, member) is not None:
                 raise ValueError(f"a source of type `{self.type}` has no `{member}`; leave it out")
@@ -108,7 +121,11 @@ class AssetSource(Asked):
             raise ValueError(f"a source of type `{self.type}` is no upstream; leave `login` and `passes` out")
         if self.login is not None and self.secret is None:
             raise ValueError("a `login` needs `secret`: the name of the stored secret")
-        if self.secret is not None and self.type not in ("http", "s3"):
+        if self.type == "azure" and self.account is None:
+            raise ValueError("a source of type `azure` needs `account`")
+        if self.type != "azure" and self.endpoint is not None and "/" in self.endpoint.partition("://")[2].rstrip("/"):
+            raise ValueError("`endpoint` has a path; name the store alone")
+        if self.secret is not None and self.type != "http" and not is_store:
             raise ValueError(f"a source of type `{self.type}` needs no `secret`; leave it out")
         return self
 

@@ -15,6 +15,7 @@ from connector.cli.command import command
 from connector.cli.output import Output
 from connector.errors import ConfigurationError, Conflict, NotFound
 
+_STORES = {"s3": "s3", "azure": "azure", "gs": "gcs"}
 LoginType = Literal["basic", "bearer", "oauth2", "certificate"]
 
 if TYPE_CHECKING:
@@ -32,7 +33,13 @@ def register(app: typer.Typer) -> None:
 def publish(
     access: Access,
     out: Output,
-    what: Annotated[str, typer.Argument(help="A file or folder on the node's machine, the http(s) address of an upstream, or `s3://BUCKET/KEY`.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A file or folder on the node's machine, the http(s) address of an upstream, or a place in an object store:"
+            " `s3://BUCKET/KEY`, `azure://ACCOUNT/CONTAINER/KEY`, `gs://BUCKET/KEY`."
+        ),
+    ],
     policy: Annotated[str, typer.Option(help="The terms: a policy on the node or in the library by name, or a file (YAML, JSON).")],
     title: Annotated[str, typer.Option(help="Title in the catalogue; the file's name when left out.")] = "",
     description: Annotated[str, typer.Option(help="Some sentences for the catalogue; or a document by `kontor describe`, `X.yaml`.")] = "",
@@ -43,7 +50,7 @@ def publish(
     approval: Annotated[Literal["auto", "manual"], typer.Option(help="`manual`: every request waits for `kontor approve`.")] = "auto",
     authorization_file: Annotated[
         Path | None,
-        typer.Option(help="File with the `Authorization` value of the upstream, what `--login` takes, or `ACCESS_KEY:SECRET_KEY`."),
+        typer.Option(help="File with the `Authorization` value of the upstream, what `--login` takes, or what opens the object store."),
     ] = None,
     login: Annotated[
         LoginType | None,
@@ -70,10 +77,8 @@ def publish(
         slug = _slug(what)
         dataset = id or f"urn:kontor:{me.participant}:{slug}"
         source = _source(node, me, what, slug, authorization_file)
-        if source.type == "s3":
-            source = source.model_copy(update={"endpoint": endpoint, "region": region})
-        elif endpoint or region:
-            raise typer.BadParameter("only an object store has one", param_hint="--endpoint, --region")
+        if endpoint or region:
+            source = _checked({**source.model_dump(), "endpoint": endpoint, "region": region}, "--endpoint, --region")
         passes = Passes(
             methods=("GET", "POST") if allow_post else ("GET",), path=allow_path, query=tuple(allow_query or ()), errors=allow_errors
         )  # fmt: skip
@@ -110,14 +115,11 @@ def _source(node: Client, me: Calls, what: str, slug: str, authorization_file: P
     """Where the data lies; the upstream's credential goes into the node's secrets first."""
     from connector.api.sources import AssetSource
 
-    if re.match("https?://|s3://", what):
+    if re.match("(https?|s3|azure|gs)://", what):
         secret = slug if authorization_file is not None else None
         if authorization_file is not None:
             node.send(me.put_secret(slug, _text(authorization_file)))
-        if what.startswith("s3://"):
-            bucket, _, key = what.removeprefix("s3://").partition("/")
-            return AssetSource(type="s3", bucket=bucket, key=key, secret=secret)
-        return AssetSource(type="http", url=what, secret=secret)
+        return _checked({**_store(what), "secret": secret}, "WHAT")
     if authorization_file is not None:
         raise typer.BadParameter("only an upstream has a credential", param_hint="--authorization-file")
     path = Path(what).absolute()
@@ -126,9 +128,30 @@ def _source(node: Client, me: Calls, what: str, slug: str, authorization_file: P
     return AssetSource(type="folder" if path.is_dir() else "file", path=str(path))
 
 
+def _store(what: str) -> dict[str, object]:
+    """The members of the source that an address names: an upstream, or a place in an object store."""
+    scheme, _, rest = what.partition("://")
+    if scheme not in _STORES:
+        return {"type": "http", "url": what}
+    account, _, below = rest.partition("/") if scheme == "azure" else (None, "", rest)
+    bucket, _, key = below.partition("/")
+    return {"type": _STORES[scheme], "account": account, "bucket": bucket, "key": key}
+
+
+def _checked(members: dict[str, object], hint: str) -> AssetSource:
+    """The source with `members`, as the node will check it."""
+    from connector.api.sources import AssetSource
+
+    try:
+        return AssetSource.model_validate(members)
+    except ValueError as fault:
+        said = str(fault).partition("Value error, ")[2].partition(" [")[0] or str(fault)
+        raise typer.BadParameter(said, param_hint=hint) from fault
+
+
 def _upstream(source: AssetSource, login: LoginType | None, token_url: str | None, scope: str, passes: Passes) -> AssetSource:
     """`source` with what is particular to an upstream; checked as the node checks it."""
-    from connector.api.sources import AssetSource, Login
+    from connector.api.sources import Login
     from connector.api.sources import Passes as Passing
 
     if login is None and not token_url and not scope and passes == Passing():
@@ -137,10 +160,10 @@ def _upstream(source: AssetSource, login: LoginType | None, token_url: str | Non
         raise typer.BadParameter("they go with `--login oauth2`", param_hint="--token-url, --scope")
     try:
         told = Login(type=login, token_url=token_url, scope=scope) if login is not None else None
-        return AssetSource.model_validate({**source.model_dump(), "login": told, "passes": passes})
     except ValueError as fault:
         said = str(fault).partition("Value error, ")[2].partition(" [")[0] or str(fault)
-        raise typer.BadParameter(said, param_hint="--login, --allow-…") from fault
+        raise typer.BadParameter(said, param_hint="--login") from fault
+    return _checked({**source.model_dump(), "login": told, "passes": passes}, "--login, --allow-…")
 
 
 def _policy(node: Client, me: Calls, named: str) -> str:

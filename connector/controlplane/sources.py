@@ -7,12 +7,17 @@ What does not: keeping and opening secrets (`secrets.py`), the offering (`offeri
 from __future__ import annotations
 
 import base64
+import binascii
 from dataclasses import replace
+from typing import Final
 
 from connector.api.offerings import Asset
 from connector.api.sources import AssetSource, Login
-from connector.errors import ConfigurationError
-from connector.ports.dataplane import ClientCredentials, ObjectPlace, Passing, Source
+from connector.errors import ConfigurationError, KontorError
+from connector.ports.dataplane import ClientCredentials, ObjectPlace, Passing, Source, StoreKind
+from connector.strict import scan
+
+_SHORTEST_KEY: Final = 16
 
 
 def source_of(asset: Asset) -> Source:
@@ -24,7 +29,12 @@ def source_of(asset: Asset) -> Source:
         path=found.path,
         url=found.url,
         objects=ObjectPlace(
-            bucket=found.bucket, key=found.key or "", endpoint=found.endpoint, region=found.region or "us-east-1"
+            kind=StoreKind(found.type),
+            bucket=found.bucket,
+            key=found.key or "",
+            endpoint=found.endpoint,
+            region=found.region or "us-east-1",
+            account=found.account,
         )
         if found.bucket is not None
         else None,
@@ -85,6 +95,42 @@ def _with_keys(place: ObjectPlace, secret: str, name: str) -> ObjectPlace:
 
     Raises: ConfigurationError when it does not hold any.
     """
+    match place.kind:
+        case StoreKind.AZURE:
+            return replace(place, secret_key=_azure_key(secret.strip(), name))
+        case StoreKind.GCS:
+            return replace(place, secret_key=_google_key(secret, name))
+        case StoreKind.S3:
+            return _with_s3_keys(place, secret, name)
+
+
+def _azure_key(secret: str, name: str) -> str:
+    if "sig=" in secret:
+        return secret.lstrip("?")
+    try:
+        is_key = len(base64.b64decode(secret, validate=True)) >= _SHORTEST_KEY
+    except binascii.Error:
+        is_key = False
+    if not is_key:
+        raise ConfigurationError(
+            "the secret is no key of a storage account and no shared access signature", where=name, mend="store one of them"
+        )
+    return secret
+
+
+def _google_key(secret: str, name: str) -> str:
+    try:
+        found = scan(secret.encode())
+    except KontorError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(found.get(word), str) for word in ("client_email", "private_key")):
+        raise ConfigurationError(
+            "the secret is no key of a service account", where=name, mend="store its JSON file as it was downloaded"
+        )
+    return secret
+
+
+def _with_s3_keys(place: ObjectPlace, secret: str, name: str) -> ObjectPlace:
     access_key, _, rest = secret.strip().partition(":")
     secret_key, _, token = rest.partition(":")
     if not access_key or not secret_key:

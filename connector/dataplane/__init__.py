@@ -6,9 +6,10 @@ push            a provider's sender                            receive    a cons
 cargo           what a push carries                            inbox      its files
 sending         one request of a push                          shelf      folders that have arrived
 folders         a folder as one push
-deposit         data put into a bucket that a peer names       s3         requests to it, signed
+deposit         data put into a store that a peer names        sinks      what every such store can do
+s3, azure       the requests of an upload to each kind of them
 sources         local files and folders                        upstream   HTTP(S) sources, relayed
-objects         objects in the operators' stores (S3)          manifests  what a folder or a prefix holds
+objects         objects in the operators' stores               manifests  what a folder or a prefix holds
 addresses       data addresses and tokens                      streams    what is running, and how it is cut
 representation  ranges, conditions, digests as HTTP says them  disk       files without holding up the event loop
 """

@@ -66,36 +66,35 @@ class Cargoes:
 
         Raises: SourceError, Overloaded.
         """
-        match source.type:
-            case "file" | "s3" if not source.is_folder:
-                async with self._places.opened(source) as file:
-                    size = file.byte_size
-                    first = offset if offset <= size else 0
-                    yield Cargo(
-                        file.chunks(first, size - first, source.name),
-                        offset=first,
-                        byte_size=size,
-                        digest=await self._digest(source, file, progress),
-                        media_type=source.media_type or media_type_of(source.name),
-                    )
-            case "http":
-                wanted = {"range": f"bytes={offset}-"} if offset else {}
-                async with upstream.ask(self._logins, source, DataRequest(headers=wanted)) as answer:
-                    if answer.status not in (200, 203, 206):
-                        raise SourceError(f"the upstream answers {answer.status}", where=shown(source.url or ""))
-                    first = offset if answer.status == 206 else 0
-                    length = answer.headers.get("content-length", "")
-                    size_now = first + int(length) if length.isdigit() else None
-                    is_described = source.byte_size is None or source.byte_size == size_now
-                    yield Cargo(
-                        upstream.chunks(source, answer),
-                        offset=first,
-                        byte_size=size_now,
-                        digest=source.digest if is_described else None,
-                        media_type=source.media_type or answer.headers.get("content-type") or "application/octet-stream",
-                    )
-            case _:
-                raise SourceError(f"a source of type `{source.type}` cannot be pushed", mend="offer it for pull")
+        if source.is_file:
+            async with self._places.opened(source) as file:
+                size = file.byte_size
+                first = offset if offset <= size else 0
+                yield Cargo(
+                    file.chunks(first, size - first, source.name),
+                    offset=first,
+                    byte_size=size,
+                    digest=await self._digest(source, file, progress),
+                    media_type=source.media_type or media_type_of(source.name),
+                )
+        elif source.type == "http":
+            wanted = {"range": f"bytes={offset}-"} if offset else {}
+            async with upstream.ask(self._logins, source, DataRequest(headers=wanted)) as answer:
+                if answer.status not in (200, 203, 206):
+                    raise SourceError(f"the upstream answers {answer.status}", where=shown(source.url or ""))
+                first = offset if answer.status == 206 else 0
+                length = answer.headers.get("content-length", "")
+                size_now = first + int(length) if length.isdigit() else None
+                is_described = source.byte_size is None or source.byte_size == size_now
+                yield Cargo(
+                    upstream.chunks(source, answer),
+                    offset=first,
+                    byte_size=size_now,
+                    digest=source.digest if is_described else None,
+                    media_type=source.media_type or answer.headers.get("content-type") or "application/octet-stream",
+                )
+        else:
+            raise SourceError(f"a source of type `{source.type}` cannot be pushed", mend="offer it for pull")
 
     async def _digest(self, source: Source, file: Readable, progress: Callable[[], None]) -> str:
         """The digest of a file as it is now: the published one while the size is the same, else computed once."""

@@ -17,8 +17,8 @@ from connector.dataplane.inbox import Inbox
 from connector.dataplane.manifests import Manifest
 from connector.dataplane.pull import serve_file, serve_manifest
 from connector.dataplane.representation import MOST_OF_A_REASON, reason_in
-from connector.dataplane.s3 import check_allowed
 from connector.dataplane.shelf import Shelf
+from connector.dataplane.sinks import check_allowed
 from connector.dataplane.sources import LocalFile, open_below, open_file
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer

@@ -1,21 +1,22 @@
-"""`S3-PUSH`: data put into a bucket that the consumer names, in parts, each checked by the store.
+"""Pushes into object stores: data put where the consumer names a place, in pieces, each checked by the store.
 
-What lives here: one attempt. Parts that an earlier attempt has left are found by their MD5, which the store gives as ETag, and
-only those that are missing are sent; a store with other ETags gets all of them again. Memory holds one part.
-What does not: requests and signing (`s3.py`), attempts and pauses (`push.py`).
+What lives here: one attempt, the same for every store. Pieces that an earlier attempt has left are found by their digest, and only
+those that are missing are sent. Memory holds one piece.
+What does not: requests and what proves us (`s3.py`, `azure.py`), attempts and pauses (`push.py`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Final
 
+from connector.dataplane.addresses import AZURE_PUSH, GOOGLE_PUSH, S3_PUSH
 from connector.dataplane.cargo import Cargo, Cargoes
 from connector.dataplane.manifests import MANIFEST_TYPE, Manifests
-from connector.dataplane.s3 import Store, bucket_of
+from connector.dataplane.s3 import Store, bucket_of, google_bucket_of
 from connector.dataplane.sending import Moved, Way
+from connector.dataplane.sinks import About, Piece, Sink
 from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Stream
 from connector.dsp.messages import DataAddress
@@ -29,23 +30,9 @@ _MOST_PARTS: Final = 10_000
 _WITHOUT_SIZE_BYTES: Final = 16 << 20
 
 
-@dataclass(slots=True)
-class _Part:
-    """The bytes of one part, hashed as they come."""
-
-    data: bytearray = field(default_factory=bytearray)
-    md5: hashlib._Hash = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
-    sha256: hashlib._Hash = field(default_factory=hashlib.sha256)
-
-    def add(self, piece: bytes | memoryview) -> None:
-        self.data += piece
-        self.md5.update(piece)
-        self.sha256.update(piece)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deposits:
-    """What putting data into buckets needs."""
+    """What putting data into object stores needs."""
 
     places: Places
     manifests: Manifests
@@ -56,29 +43,28 @@ class Deposits:
     """Object stores that peers may name, as origins or patterns of them."""
     silence_s: float
 
-    async def attempt(self, address: DataAddress | None, source: Source, way: Way, stream: Stream) -> Moved:
-        """One attempt; everything is in the bucket when it returns.
+    async def attempt(self, format_: str, address: DataAddress | None, source: Source, way: Way, stream: Stream) -> Moved:
+        """One attempt; everything is in the store when it returns.
 
         Raises: KontorError otherwise; PeerMessage and AddressRefused when no attempt can succeed.
         """
-        bucket = bucket_of(address, source.name, self.allowed)
-        store = Store(peers=self.peers, bucket=bucket, silence_s=self.silence_s)
+        sink = _SINKS[format_](self, address, source.name)
         if source.is_folder:
-            return await self._folder(store, source, way, stream)
+            return await self._folder(sink, source, way, stream)
         async with self.cargoes.open(source, 0, stream.moved) as cargo:
-            await self._put(store, bucket.key, cargo, way, stream)
+            await self._put(sink, sink.key, cargo, way, stream)
             return Moved(byte_size=cargo.sent(), digest=cargo.final_digest())
 
-    async def _folder(self, store: Store, source: Source, way: Way, stream: Stream) -> Moved:
+    async def _folder(self, sink: Sink, source: Source, way: Way, stream: Stream) -> Moved:
         """Each file below the key, and last the manifest beside them."""
         tree = self.places.tree(source)
         manifest = await self.manifests.describe(tree, stream.moved)
-        root = store.bucket.key.rstrip("/")
+        root = sink.key.rstrip("/")
         done = 0
         for path, entry in manifest.entries.items():
             stream.moved()
             key = f"{root}/{path}"
-            if await store.size_and_digest(self.clock.now(), key) != (entry.byte_size, entry.digest):
+            if await sink.size_and_digest(self.clock.now(), key) != (entry.byte_size, entry.digest):
                 async with tree.opened(path) as file:
                     if (file.byte_size, file.version) != (entry.byte_size, entry.version):
                         raise SourceError("a file changed while its folder was pushed", where=path)
@@ -86,90 +72,84 @@ class Deposits:
                         file.chunks(0, file.byte_size, path),
                         offset=0, byte_size=file.byte_size, digest=entry.digest, media_type=media_type_of(path),
                     )  # fmt: skip
-                    await self._put(store, key, cargo, Way(), stream)
+                    await self._put(sink, key, cargo, Way(), stream)
             done += entry.byte_size
             way.offset = max(way.offset, done)
-        body = manifest.written()
-        headers = {"Content-Type": MANIFEST_TYPE, "x-amz-meta-sha256": manifest.digest()}
-        await store.ask(self.clock.now(), "PUT", f"{root}.manifest.json", body=body, headers=headers)
+        about = About(media_type=MANIFEST_TYPE, digest=manifest.digest())
+        await sink.put(self.clock.now(), f"{root}.manifest.json", Piece.of(manifest.written()), about)
         return Moved(byte_size=manifest.byte_size, digest=manifest.digest())
 
-    async def _put(self, store: Store, key: str, cargo: Cargo, way: Way, stream: Stream) -> None:
+    async def _put(self, sink: Sink, key: str, cargo: Cargo, way: Way, stream: Stream) -> None:
         """`cargo` as the object `key`, whole."""
         size = cargo.byte_size
-        part_bytes = max(PART_BYTES, -(-size // _MOST_PARTS)) if size is not None else _WITHOUT_SIZE_BYTES
-        headers = {"Content-Type": cargo.media_type}
-        if cargo.digest is not None:
-            headers["x-amz-meta-sha256"] = cargo.digest
-        parts = _parts(stream.paced(cargo.chunks), part_bytes)
-        first = await anext(parts)
-        if len(first.data) < part_bytes:
-            await store.ask(self.clock.now(), "PUT", key, body=first.data, payload=first.sha256.hexdigest(), headers=headers)
+        piece_bytes = max(PART_BYTES, -(-size // _MOST_PARTS)) if size is not None else _WITHOUT_SIZE_BYTES
+        about = About(media_type=cargo.media_type, digest=cargo.digest)
+        pieces = _pieces(stream.paced(cargo.chunks), piece_bytes)
+        first = await anext(pieces)
+        if len(first.data) < piece_bytes:
+            await sink.put(self.clock.now(), key, first, about)
         else:
-            await self._put_parts(store, key, first, parts, headers, way, stream)
-        there, _ = await store.size_and_digest(self.clock.now(), key)
+            await self._put_pieces(sink, key, about, first, pieces, way, stream)
+        there, _ = await sink.size_and_digest(self.clock.now(), key)
         if there != cargo.sent():
             raise PeerAnswer(f"the object store has {there} bytes of {cargo.sent()}", answer_status=500, where=key)
 
-    async def _put_parts(
-        self,
-        store: Store,
-        key: str,
-        part: _Part,
-        following: AsyncIterator[_Part],
-        headers: dict[str, str],
-        way: Way,
-        stream: Stream,
+    async def _put_pieces(
+        self, sink: Sink, key: str, about: About, piece: Piece, following: AsyncIterator[Piece], way: Way, stream: Stream
     ) -> None:
-        # 1. an upload that was begun before, or a new one
         now = self.clock.now
-        upload = await store.upload_of(now(), key)
-        there = await store.parts_of(now(), key, upload) if upload else {}
-        if upload is None:
-            told = await store.ask(now(), "POST", key, {"uploads": ""}, headers=headers)
-            upload = told.word("UploadId")
-            if not upload:
-                raise PeerAnswer("the object store begins no upload", answer_status=500, where=key)
-        # 2. the parts that it has not
-        tags: list[str] = []
+        upload = await sink.begin(now(), key, about)
         done = 0
-        while part.data:
-            number = len(tags) + 1
-            tag = part.md5.hexdigest()
-            if number > _MOST_PARTS:
+        while piece.data:
+            if len(upload.tags) == _MOST_PARTS:
                 raise SourceError("the data is larger than an object can be", where=key, mend="push it elsewhere")
-            if there.get(number) != tag:
-                told = await store.ask(
-                    now(), "PUT", key, {"partNumber": str(number), "uploadId": upload},
-                    part.data, payload=part.sha256.hexdigest(),
-                )  # fmt: skip
-                tag = told.headers.get("etag", "").strip('"')
+            await sink.add(now(), upload, piece)
             stream.moved()
-            tags.append(tag)
-            done += len(part.data)
+            done += len(piece.data)
             way.offset = max(way.offset, done)
-            part = _Part()  # let go before the next one is gathered
-            part = await anext(following, part)
-        # 3. all of them become the object
-        listed = "".join(
-            f'<Part><PartNumber>{number}</PartNumber><ETag>"{tag}"</ETag></Part>' for number, tag in enumerate(tags, start=1)
-        )
-        body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+            piece = Piece()  # let go before the next one is gathered
+            piece = await anext(following, piece)
         stream.moved()
-        await store.ask(now(), "POST", key, {"uploadId": upload}, body)
+        await sink.finish(now(), upload)
 
 
-async def _parts(chunks: AsyncIterator[bytes], part_bytes: int) -> AsyncIterator[_Part]:
-    """`chunks` in parts of that size; the last one is smaller, and may be empty when it is the only one."""
-    part, is_first = _Part(), True
+def _s3(deposits: Deposits, address: DataAddress | None, name: str) -> Sink:
+    bucket = bucket_of(address, name, deposits.allowed)
+    return Store(peers=deposits.peers, bucket=bucket, silence_s=deposits.silence_s)
+
+
+def _google(deposits: Deposits, address: DataAddress | None, name: str) -> Sink:
+    bucket = google_bucket_of(address, name, deposits.allowed)
+    return Store(peers=deposits.peers, bucket=bucket, silence_s=deposits.silence_s)
+
+
+def _azure(deposits: Deposits, address: DataAddress | None, name: str) -> Sink:
+    from connector.dataplane.azure import BlobStore, container_of
+
+    container = container_of(address, name, deposits.allowed)
+    return BlobStore(peers=deposits.peers, container=container, silence_s=deposits.silence_s)
+
+
+_SINKS: Final[dict[str, Callable[[Deposits, DataAddress | None, str], Sink]]] = {
+    S3_PUSH: _s3,
+    AZURE_PUSH: _azure,
+    GOOGLE_PUSH: _google,
+}
+FORMATS: Final = tuple(_SINKS)
+"""The formats that put data into a store which a peer names."""
+
+
+async def _pieces(chunks: AsyncIterator[bytes], piece_bytes: int) -> AsyncIterator[Piece]:
+    """`chunks` in pieces of that size; the last one is smaller, and may be empty when it is the only one."""
+    piece, is_first = Piece(), True
     async for chunk in chunks:
         view = memoryview(chunk)
         while view:
-            piece = view[: part_bytes - len(part.data)]
-            part.add(piece)
-            view = view[len(piece) :]
-            if len(part.data) == part_bytes:
-                yield part
-                part, is_first = _Part(), False
-    if part.data or is_first:
-        yield part
+            part = view[: piece_bytes - len(piece.data)]
+            piece.add(part)
+            view = view[len(part) :]
+            if len(piece.data) == piece_bytes:
+                yield piece
+                piece, is_first = Piece(), False
+    if piece.data or is_first:
+        yield piece

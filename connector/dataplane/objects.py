@@ -1,4 +1,5 @@
-"""Object stores that our operators name: S3 and what speaks like it. The one place that imports obstore, and only when it is used.
+"""Object stores that our operators name: S3 and what speaks like it, Azure Blob, Google Cloud Storage. The one place that imports
+obstore, and only when it is used.
 
 What lives here: `Objects`, which finds, lists, reads and presigns objects; an object as a `Readable`, a prefix as a `Tree`.
 What does not: stores that a peer names (`s3.py`: those are reached through `outbound/` alone).
@@ -18,15 +19,18 @@ from typing import TYPE_CHECKING, Final
 from connector.dataplane.manifests import MOST_FILES, Entry, Readable, is_plain
 from connector.dataplane.representation import Validators
 from connector.errors import ConfigurationError, KontorError, NotFound, Overloaded, SourceError
-from connector.ports.dataplane import ObjectPlace
+from connector.ports.dataplane import ObjectPlace, StoreKind
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config, S3Store
+    from obstore.store import AzureConfig, AzureStore, ClientConfig, GCSConfig, GCSStore, RetryConfig, S3Config, S3Store
+
+    AnyStore = S3Store | AzureStore | GCSStore
 
 _PIECE_BYTES: Final = 256 << 10
 _CONNECT_S: Final = 5
 _SILENCE_S: Final = 30
 _KNOWN: Final = 64
+_GOOGLE: Final = "https://storage.googleapis.com"
 _MISSING = "there is no such file in this data"
 
 
@@ -42,7 +46,7 @@ class ObjectFile:
 
     @property
     def version(self) -> str:
-        return self.e_tag or self.modified.isoformat()
+        return _version(self.e_tag, self.modified)
 
     @property
     def validators(self) -> Validators:
@@ -77,7 +81,8 @@ class ObjectTree:
 
     @property
     def root(self) -> str:
-        return f"s3 {self.place.endpoint or ''} {self.place.bucket} {self.place.key}"
+        place = self.place
+        return f"{place.kind} {place.endpoint or ''} {f'{place.account} ' if place.account else ''}{place.bucket} {place.key}"
 
     async def walk(self) -> dict[str, Entry]:
         """The objects, by path, in order."""
@@ -102,7 +107,7 @@ class Objects:
     """All object stores of the operators; connections are kept for each."""
 
     def __init__(self) -> None:
-        self._stores: dict[ObjectPlace, S3Store] = {}
+        self._stores: dict[ObjectPlace, AnyStore] = {}
 
     @asynccontextmanager
     async def opened(self, place: ObjectPlace) -> AsyncIterator[Readable]:
@@ -148,7 +153,7 @@ class Objects:
                         raise SourceError(
                             f"there are more than {MOST_FILES} objects", where=_shown(place), mend="publish parts"
                         )
-                    version = found["e_tag"] or found["last_modified"].isoformat()
+                    version = _version(found["e_tag"], found["last_modified"])
                     yield path, Entry(byte_size=found["size"], version=version, digest=None)
 
     async def chunks(self, file: ObjectFile, first: int, length: int) -> AsyncIterator[bytes]:
@@ -180,33 +185,43 @@ class Objects:
         with _translated(place):
             return obstore.sign(self._store(place), "GET", place.key, ttl)
 
-    def _store(self, place: ObjectPlace) -> S3Store:
-        from obstore.store import S3Store
-
+    def _store(self, place: ObjectPlace) -> AnyStore:
         key = replace(place, key="")
         if key not in self._stores:
-            endpoint = place.endpoint or f"https://s3.{place.region}.amazonaws.com"
             if len(self._stores) >= _KNOWN:
                 self._stores.pop(next(iter(self._stores)))
-            store = S3Store(
-                place.bucket,
-                config=_config(place, endpoint),
-                client_options={
-                    "allow_http": endpoint.startswith("http://"),
-                    "connect_timeout": timedelta(seconds=_CONNECT_S),
-                    "read_timeout": timedelta(seconds=_SILENCE_S),
-                    "timeout": timedelta(days=7),
-                },
-                retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=_SILENCE_S)},
-            )
-            self._stores[key] = store
+            self._stores[key] = _opened(place)
         return self._stores[key]
 
 
-def _config(place: ObjectPlace, endpoint: str) -> S3Config:
-    config: S3Config = {"endpoint": endpoint, "region": place.region, "virtual_hosted_style_request": False}
-    # without keys nothing is signed: credentials are never taken from this machine or its cloud
-    config["skip_signature"] = place.access_key is None
+def _opened(place: ObjectPlace) -> AnyStore:
+    """A store with our credentials: they are never taken from this machine or its cloud."""
+    from obstore.store import AzureStore, GCSStore, S3Store
+
+    client: ClientConfig = {
+        "allow_http": (place.endpoint or "").startswith("http://"),
+        "connect_timeout": timedelta(seconds=_CONNECT_S),
+        "read_timeout": timedelta(seconds=_SILENCE_S),
+        "timeout": timedelta(days=7),
+    }
+    retry: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=_SILENCE_S)}
+    match place.kind:
+        case StoreKind.AZURE:
+            return AzureStore(place.bucket, config=_azure(place), client_options=client, retry_config=retry)
+        case StoreKind.GCS:
+            return GCSStore(place.bucket, config=_google(place), client_options=client, retry_config=retry)
+        case StoreKind.S3:
+            return S3Store(place.bucket, config=_s3(place), client_options=client, retry_config=retry)
+
+
+def _s3(place: ObjectPlace) -> S3Config:
+    config: S3Config = {
+        "endpoint": place.endpoint or f"https://s3.{place.region}.amazonaws.com",
+        "region": place.region,
+        "virtual_hosted_style_request": False,
+        # without keys nothing is signed
+        "skip_signature": place.access_key is None,
+    }
     if place.access_key is not None:
         config["access_key_id"] = place.access_key
         config["secret_access_key"] = place.secret_key or ""
@@ -214,8 +229,38 @@ def _config(place: ObjectPlace, endpoint: str) -> S3Config:
     return config
 
 
+def _azure(place: ObjectPlace) -> AzureConfig:
+    account = place.account or ""
+    config: AzureConfig = {
+        "account_name": account,
+        "endpoint": place.endpoint or f"https://{account}.blob.core.windows.net",
+        "skip_signature": place.secret_key is None,
+    }
+    if place.secret_key is not None and "sig=" in place.secret_key:
+        config["credential_type"] = "sas_token"
+        config["sas_key"] = place.secret_key
+    elif place.secret_key is not None:
+        config["credential_type"] = "access_key"
+        config["account_key"] = place.secret_key
+    return config
+
+
+def _google(place: ObjectPlace) -> GCSConfig:
+    config: GCSConfig = {"base_url": place.endpoint or _GOOGLE, "skip_signature": place.secret_key is None}
+    if place.secret_key is not None:
+        config["service_account_key"] = place.secret_key
+    return config
+
+
+def _version(e_tag: str | None, modified: datetime) -> str:
+    """What tells one state of an object from another; Azure's listings write ETags without their quotes."""
+    if not e_tag:
+        return modified.isoformat()
+    return e_tag if e_tag.endswith('"') else f'"{e_tag}"'
+
+
 def _shown(place: ObjectPlace) -> str:
-    return f"s3://{place.bucket}/{place.key}"
+    return f"{place.kind}://{place.bucket}/{place.key}"
 
 
 @contextmanager

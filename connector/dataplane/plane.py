@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
-from connector.dataplane import upstream
-from connector.dataplane.addresses import PULL, PUSH, S3_PULL, S3_PUSH, new_endpoint
+from connector.dataplane import deposit, upstream
+from connector.dataplane.addresses import PULL, PUSH, S3_PULL, new_endpoint
 from connector.dataplane.cargo import Cargoes
 from connector.dataplane.collect import Collector
 from connector.dataplane.deposit import Deposits
@@ -39,9 +38,6 @@ from connector.errors import InternalError, SourceError
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Authorizer, DataRequest, Description, Endpoint, Served, Source, TransferEvents, Use
-
-# a folder is moved file by file, its manifest first
-_FORMATS: Final = {"file": (PULL, PUSH), "folder": (PULL, PUSH), "http": (PULL, PUSH), "s3": (PULL, PUSH)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +160,12 @@ class BuiltInDataPlane:
 
     def formats(self, source: Source) -> tuple[str, ...]:
         """The transfer formats in which `source` can be served."""
-        found = _FORMATS.get("folder" if source.is_folder else source.type, ())
-        if source.type == "s3" and not source.is_folder:
-            found = (*found, S3_PULL)
+        if not (source.is_file or source.is_folder or source.type == "http"):
+            return ()
+        # a folder is moved file by file, its manifest first
+        found = (PULL, PUSH, S3_PULL) if source.type == "s3" and source.is_file else (PULL, PUSH)
         # a push into a peer's store is offered where there is one that a peer may name
-        return (*found, S3_PUSH) if found and self._config.allowed_object_endpoints else found
+        return (*found, *deposit.FORMATS) if self._config.allowed_object_endpoints else found
 
     def endpoint(self, participant: str, pid: str, format_: str) -> Endpoint | None:
         """Where the peer of transfer `pid` fetches (pull) or delivers (push) data, with a new token; None for other formats."""
@@ -209,21 +206,19 @@ class BuiltInDataPlane:
 
         Raises: SourceError when it cannot be read; do not publish it then.
         """
-        match source.type:
-            case "file" | "s3" if not source.is_folder:
-                async with self._places.opened(source) as file:
-                    digest = await file.sha256() if with_digest else None
-                    media_type = source.media_type or media_type_of(source.path or source.name)
-                    return Description(byte_size=file.byte_size, digest=digest, media_type=media_type)
-            case "folder" | "s3":
-                look = self._manifests.describe if with_digest else self._manifests.current
-                manifest = await look(self._places.tree(source))
-                digest = manifest.digest() if with_digest else None
-                return Description(byte_size=manifest.byte_size, digest=digest, media_type=MANIFEST_TYPE)
-            case "http":
-                return await upstream.describe(self._logins, source, with_digest=with_digest)
-            case _:
-                raise SourceError(f"a source of type `{source.type}` has no data to describe", mend="leave digest and size out")
+        if source.is_file:
+            async with self._places.opened(source) as file:
+                digest = await file.sha256() if with_digest else None
+                media_type = source.media_type or media_type_of(source.path or source.name)
+                return Description(byte_size=file.byte_size, digest=digest, media_type=media_type)
+        if source.is_folder:
+            look = self._manifests.describe if with_digest else self._manifests.current
+            manifest = await look(self._places.tree(source))
+            digest = manifest.digest() if with_digest else None
+            return Description(byte_size=manifest.byte_size, digest=digest, media_type=MANIFEST_TYPE)
+        if source.type == "http":
+            return await upstream.describe(self._logins, source, with_digest=with_digest)
+        raise SourceError(f"a source of type `{source.type}` has no data to describe", mend="leave digest and size out")
 
     def received_file(self, participant: str, pid: str) -> str | None:
         """Path of what a push has delivered here completely; None before."""

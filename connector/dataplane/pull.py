@@ -64,19 +64,15 @@ class Pulls:
         asking.check_method(source.passing, request)
         if request.query and source.type != "http":
             raise BadMessage("this data takes no query", where="query", mend="leave it out")
-        match source.type:
-            case "folder" | "s3" if source.is_folder and request.path:
-                opened = self._below(source, request, stream)
-            case "folder" | "s3" if source.is_folder:
-                opened = self._manifest(source, request, stream)
-            case "s3" if not request.path and _is_sent_there(grant, request):
-                opened = self._presigned(grant, stream)
-            case "file" | "s3" if not request.path:
-                opened = self._file(source, request, stream)
-            case "http":
-                opened = self._upstream(source, request, stream)
-            case _:
-                raise NotFound("there is no such data", mend="ask for the address of the data itself")
+        if source.is_folder:
+            opened = self._below(source, request, stream) if request.path else self._manifest(source, request, stream)
+        elif source.type == "http":
+            opened = self._upstream(source, request, stream)
+        elif source.is_file and not request.path:
+            is_sent = _is_sent_there(grant, request)
+            opened = self._presigned(grant, stream) if is_sent else self._file(source, request, stream)
+        else:
+            raise NotFound("there is no such data", mend="ask for the address of the data itself")
         async with opened as served:
             yield served
 

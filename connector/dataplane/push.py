@@ -17,9 +17,9 @@ from datetime import timedelta
 from typing import Final
 
 from connector import observe
-from connector.dataplane.addresses import S3_PUSH, destination
+from connector.dataplane.addresses import destination
 from connector.dataplane.cargo import Cargoes
-from connector.dataplane.deposit import Deposits
+from connector.dataplane.deposit import FORMATS, Deposits
 from connector.dataplane.folders import Folders
 from connector.dataplane.sending import Moved, Sender, Way
 from connector.dataplane.streams import Stream, Streams
@@ -171,8 +171,8 @@ class Pushes:
 
         Raises: KontorError when the receiver does not have everything after it.
         """
-        if transfer.format == S3_PUSH:
-            return await self._deposits.attempt(transfer.destination, source, way, stream)
+        if transfer.format in FORMATS:
+            return await self._deposits.attempt(transfer.format, transfer.destination, source, way, stream)
         goal = destination(transfer.destination)
         if source.is_folder:
             return await self._folders.attempt(goal, source, way, stream)

@@ -1,9 +1,11 @@
-"""Object stores that a peer names: signed requests to S3 through the one vetted way out.
+"""Buckets that a peer names, in stores that speak S3: Amazon's and its likes, and Google Cloud Storage.
 
-What lives here: reading such an address and holding it against the operator's allow list; signing; the few requests of a
-multi-part upload. What does not: what is sent and when (`deposit.py`), stores of our own operators (`objects.py`).
+What lives here: reading such an address and holding it against the operator's allow list; signing, or showing Google's token; the
+few requests of a multi-part upload, which both spell alike. What does not: what is sent and when (`deposit.py`), stores of our
+own operators (`objects.py`).
 A library would resolve and connect by itself; here what was judged is what is connected to, without redirects (`outbound/`).
-Source: Amazon S3 API 2006-03-01; AWS Signature Version 4 ("Signature Calculations for the Authorization Header").
+Source: Amazon S3 API 2006-03-01; AWS Signature Version 4 ("Signature Calculations for the Authorization Header"); Google Cloud
+Storage, XML API ("Multipart uploads", "Request headers").
 """
 
 from __future__ import annotations
@@ -12,22 +14,22 @@ import hashlib
 import hmac
 import html
 import re
-from collections.abc import AsyncIterator, Mapping
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from connector.dataplane.sinks import About, Piece, Upload, check_allowed, found_in, origin_of
 from connector.dsp.messages import DataAddress
-from connector.errors import AddressRefused, PeerAnswer, PeerMessage
+from connector.errors import PeerAnswer, PeerMessage
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import shown
 
-EMPTY: Final = hashlib.sha256(b"").hexdigest()
-_SLICE_BYTES: Final = 256 << 10
+GOOGLE: Final = "https://storage.googleapis.com"
+_EMPTY: Final = Piece()
 _MOST_OF_AN_ANSWER: Final = 1 << 20
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,26 +39,12 @@ class Bucket:
     endpoint: str
     name: str
     key: str
-    region: str
-    access_key: str
-    secret_key: str = field(repr=False)
+    region: str = "us-east-1"
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
     session_token: str | None = field(default=None, repr=False)
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of `url`, the port only where it is not the usual one."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port and parts.port != _PORTS.get(parts.scheme) else ""
-    host = parts.hostname or ""
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}".lower()
-
-
-def check_allowed(url: str, allowed: tuple[str, ...]) -> None:
-    """Raises: AddressRefused when the operator has not allowed the object store at `url`."""
-    if not any(fnmatchcase(origin_of(url), pattern.lower().rstrip("/")) for pattern in allowed):
-        raise AddressRefused(
-            "this object store is not on the allow list", where=shown(url), mend="see `data.allowed_object_endpoints`"
-        )
+    bearer: str | None = field(default=None, repr=False)
+    """Google's: an OAuth2 token in place of keys."""
 
 
 def bucket_of(address: DataAddress | None, name: str, allowed: tuple[str, ...]) -> Bucket:
@@ -65,47 +53,81 @@ def bucket_of(address: DataAddress | None, name: str, allowed: tuple[str, ...]) 
     Raises: PeerMessage when something is missing, AddressRefused when the operator has not allowed the store.
     Source: the property names are those of the field (EDC's `AmazonS3`).
     """
-
-    def found(*names: str) -> str | None:
-        return next((value for name in names if address is not None and (value := address.property(name))), None)
-
     endpoint = address.endpoint_url() if address is not None else None
-    endpoint = endpoint or found("endpointOverride")
-    bucket, access_key, secret_key = found("bucketName", "bucket"), found("accessKeyId"), found("secretAccessKey")
+    endpoint = endpoint or found_in(address, "endpointOverride")
+    bucket = found_in(address, "bucketName", "bucket")
+    access_key, secret_key = found_in(address, "accessKeyId"), found_in(address, "secretAccessKey")
     if not (endpoint and bucket and access_key and secret_key):
         raise PeerMessage(
             "the data address of the push names no object store",
             where="dataAddress",
             mend="name `endpoint`, `bucketName`, `accessKeyId` and `secretAccessKey`",
         )
-    if "/" in bucket:
-        raise PeerMessage("this is no name of a bucket", where="dataAddress.bucketName")
     check_allowed(endpoint, allowed)
     return Bucket(
         endpoint=endpoint.rstrip("/"),
-        name=bucket,
-        key=found("keyName", "objectName", "key") or name,
-        region=found("region") or "us-east-1",
+        name=_name(bucket),
+        key=found_in(address, "keyName", "objectName", "key") or name,
+        region=found_in(address, "region") or "us-east-1",
         access_key=access_key,
         secret_key=secret_key,
-        session_token=found("sessionToken"),
+        session_token=found_in(address, "sessionToken"),
     )
 
 
-def signed(
-    bucket: Bucket, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], payload: str, now: datetime
+def google_bucket_of(address: DataAddress | None, name: str, allowed: tuple[str, ...]) -> Bucket:
+    """Where a consumer wants objects in Google Cloud Storage; as `bucket_of`.
+
+    Source: the property names are those of the field (EDC's `GoogleCloudStorage`); the token is one of OAuth2.
+    """
+    endpoint = (address.endpoint_url() if address is not None else None) or GOOGLE
+    bucket, token = found_in(address, "bucketName", "bucket", "bucket_name"), found_in(address, "accessToken", "authorization")
+    if not (bucket and token):
+        raise PeerMessage(
+            "the data address of the push names no bucket of Google's",
+            where="dataAddress",
+            mend="name `bucketName` and `accessToken`",
+        )
+    check_allowed(endpoint, allowed)
+    return Bucket(
+        endpoint=endpoint.rstrip("/"),
+        name=_name(bucket),
+        key=found_in(address, "objectName", "keyName", "blobName", "blob_name") or name,
+        bearer=token.removeprefix("Bearer ").strip(),
+    )
+
+
+def _name(bucket: str) -> str:
+    if "/" in bucket:
+        raise PeerMessage("this is no name of a bucket", where="dataAddress.bucketName")
+    return bucket
+
+
+def opened(
+    bucket: Bucket, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], piece: Piece, now: datetime
 ) -> tuple[str, dict[str, str]]:
-    """The URL and headers of a request about `key`; `payload` is the SHA-256 of its body, which the store checks."""
+    """The URL and headers of a request about `key` whose body is `piece`; its digest goes along, and the store checks it."""
     parts = urlsplit(bucket.endpoint)
     path = quote(f"{parts.path}/{bucket.name}" + (f"/{key}" if key else ""), safe="/-_.~")
     search = "&".join(f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query))
+    url = f"{origin_of(bucket.endpoint)}{path}" + (f"?{search}" if search else "")
+    if piece.data:
+        headers = {**headers, "Content-MD5": b64encode(piece.md5.digest()).decode()}
+    if bucket.bearer is not None:
+        return url, {**headers, "Authorization": f"Bearer {bucket.bearer}"}
+    return url, _signed(bucket, method, path, search, headers, piece.sha256.hexdigest(), now)
+
+
+def _signed(
+    bucket: Bucket, method: str, path: str, search: str, headers: Mapping[str, str], payload: str, now: datetime
+) -> dict[str, str]:
+    """The headers of a request, with those that prove us."""
     moment = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    origin = origin_of(bucket.endpoint)
     sent = {**headers, "x-amz-date": moment, "x-amz-content-sha256": payload}
     if bucket.session_token:
         sent["x-amz-security-token"] = bucket.session_token
     proven = {name.lower(): value.strip() for name, value in sent.items() if name.lower().startswith("x-amz-")}
-    proven["host"] = origin.partition("://")[2]
+    proven["host"] = origin_of(bucket.endpoint).partition("://")[2]
     names = ";".join(sorted(proven))
     lines = "".join(f"{name}:{proven[name]}\n" for name in sorted(proven))
     request = "\n".join((method, path, search, lines, names, payload))
@@ -117,7 +139,7 @@ def signed(
     signature = hmac.digest(secret, text.encode(), "sha256").hex()
     credential = f"Credential={bucket.access_key}/{scope}"
     sent["Authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"
-    return f"{origin}{path}" + (f"?{search}" if search else ""), sent
+    return sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +158,15 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The requests of an upload."""
+    """A bucket as a `Sink`."""
 
     peers: OutboundClient
     bucket: Bucket
     silence_s: float
+
+    @property
+    def key(self) -> str:
+        return self.bucket.key
 
     async def ask(
         self,
@@ -148,9 +174,8 @@ class Store:
         method: str,
         key: str,
         query: Mapping[str, str] | None = None,
-        body: bytes | bytearray = b"",
+        piece: Piece = _EMPTY,
         *,
-        payload: str | None = None,
         headers: Mapping[str, str] | None = None,
         missing: bool = False,
     ) -> Told:
@@ -158,12 +183,10 @@ class Store:
 
         Raises: PeerAnswer when it refuses or fails, Unreachable, AddressRefused.
         """
-        payload = payload or (hashlib.sha256(body).hexdigest() if body else EMPTY)
-        url, sent = signed(self.bucket, method, key, query or {}, headers or {}, payload, now)
-        content = _sliced(body) if body else None
-        sent["Content-Length"] = str(len(body))
-        if method in ("GET", "HEAD"):
-            sent.pop("Content-Length")
+        url, sent = opened(self.bucket, method, key, query or {}, headers or {}, piece, now)
+        if method not in ("GET", "HEAD"):
+            sent["Content-Length"] = str(len(piece.data))
+        content = piece.slices() if piece.data else None
         async with self.peers.stream(method, url, sent, content, silence_s=self.silence_s) as answer:
             text = (await answer.read(_MOST_OF_AN_ANSWER)).decode("utf-8", "replace")
             told = Told(status=answer.status, headers=answer.headers, text=text)
@@ -184,7 +207,47 @@ class Store:
         if told.status == 404:
             return None, None
         length = told.headers.get("content-length", "")
-        return (int(length) if length.isdigit() else None), told.headers.get("x-amz-meta-sha256")
+        return (int(length) if length.isdigit() else None), told.headers.get(self._digest_header)
+
+    async def put(self, now: datetime, key: str, piece: Piece, about: About) -> None:
+        """`piece` as the whole object."""
+        await self.ask(now, "PUT", key, piece=piece, headers=self._headers(about))
+
+    async def begin(self, now: datetime, key: str, about: About) -> Upload:
+        """An upload of `key`; parts that are there are told by their MD5, which the store gives as ETag."""
+        id_ = await self.upload_of(now, key)
+        there = await self.parts_of(now, key, id_) if id_ else {}
+        if id_ is None:
+            id_ = (await self.ask(now, "POST", key, {"uploads": ""}, headers=self._headers(about))).word("UploadId")
+        if not id_:
+            raise PeerAnswer("the object store begins no upload", answer_status=500, where=key)
+        return Upload(key=key, about=about, id=id_, there=there)
+
+    async def add(self, now: datetime, upload: Upload, piece: Piece) -> None:
+        """The next part; a store whose ETags are no MD5 gets all of them again."""
+        number, tag = len(upload.tags) + 1, piece.md5.hexdigest()
+        if upload.there.get(number) != tag:
+            query = {"partNumber": str(number), "uploadId": upload.id}
+            told = await self.ask(now, "PUT", upload.key, query, piece)
+            tag = told.headers.get("etag", "").strip('"')
+        upload.tags.append(tag)
+
+    async def finish(self, now: datetime, upload: Upload) -> None:
+        """The parts of `upload` become the object."""
+        listed = "".join(
+            f'<Part><PartNumber>{number}</PartNumber><ETag>"{tag}"</ETag></Part>'
+            for number, tag in enumerate(upload.tags, start=1)
+        )
+        body = Piece.of(f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode())
+        await self.ask(now, "POST", upload.key, {"uploadId": upload.id}, body)
+
+    @property
+    def _digest_header(self) -> str:
+        return "x-amz-meta-sha256" if self.bucket.bearer is None else "x-goog-meta-sha256"
+
+    def _headers(self, about: About) -> dict[str, str]:
+        told = {"Content-Type": about.media_type}
+        return told | ({self._digest_header: about.digest} if about.digest is not None else {})
 
     async def upload_of(self, now: datetime, key: str) -> str | None:
         """The id of an upload of `key` that was begun and not completed."""
@@ -215,9 +278,3 @@ class Store:
             if told.word("IsTruncated") != "true" or not following.isdigit() or int(following) <= int(marker):
                 return found
             marker = following
-
-
-async def _sliced(body: bytes | bytearray) -> AsyncIterator[bytes]:
-    view = memoryview(body)
-    for at in range(0, len(view), _SLICE_BYTES):
-        yield bytes(view[at : at + _SLICE_BYTES])

@@ -9,25 +9,40 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from connector.dsp.messages import DataAddress
 from connector.dsp.transfer import Access, Transfer
 
 
+class StoreKind(StrEnum):
+    """What an object store speaks. The words are those of a source's `type`."""
+
+    S3 = "s3"
+    AZURE = "azure"
+    GCS = "gcs"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectPlace:
-    """Where objects lie in a store that speaks S3, and what opens it."""
+    """Where objects lie in a store, and what opens it."""
 
+    kind: StoreKind = StoreKind.S3
     bucket: str
+    """`azure`: the container."""
     key: str
     """Of one object; empty or with a `/` at its end: everything below it, as a folder."""
     endpoint: str | None = None
-    """Base address of the store; None: Amazon's, for `region`."""
+    """Base address of the store; None: Amazon's for `region`, Azure's for `account`, Google's."""
     region: str = "us-east-1"
+    account: str | None = None
+    """`azure`: the storage account."""
     access_key: str | None = None
-    """None: the store is asked without any credentials."""
+    """`s3`: None asks the store without any credentials."""
     secret_key: str | None = field(default=None, repr=False)
+    """`azure`: the account's key or, with a `sig=` in it, a shared access signature; `gcs`: the key of a service account, JSON.
+    None asks the store without any credentials."""
     session_token: str | None = field(default=None, repr=False)
 
     @property
@@ -64,7 +79,7 @@ class Source:
     """Where the provider's data lies. Never shown to a peer."""
 
     type: str
-    """`file`, `folder`, `http`, `s3` or `none` (described and negotiated here, moved by somebody else)."""
+    """`file`, `folder`, `http`, `s3`, `azure`, `gcs` or `none` (described and negotiated here, moved by somebody else)."""
     path: str | None = None
     """`file`, `folder`: absolute path."""
     url: str | None = None
@@ -78,7 +93,7 @@ class Source:
     passing: Passing = Passing()
     """`http`: what of a consumer's request passes."""
     objects: ObjectPlace | None = None
-    """`s3`: the object, or all below a prefix."""
+    """`s3`, `azure`, `gcs`: the object, or all below a prefix."""
     is_proxied: bool = False
     """`s3`: consumers are never sent to the store itself; what they read goes through this node."""
     media_type: str | None = None
@@ -93,6 +108,11 @@ class Source:
     def is_folder(self) -> bool:
         """Whether it is many files: a folder, or what is below a prefix."""
         return self.type == "folder" or (self.objects is not None and self.objects.is_prefix)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is one file or object."""
+        return self.type == "file" or (self.objects is not None and not self.objects.is_prefix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import http.server
 import threading
@@ -14,7 +15,7 @@ from connector.api.agreements import ImportedAgreement
 from connector.api.transfers import NewTransfer
 from connector.cli.access import Access
 from tests.cli.conftest import Run, Space
-from tests.servers.s3 import keys_in
+from tests.dataplane.buckets import Blobs, Bucket
 
 RESEARCH = "policy: urn:p\npermit:\n  - action: use\n    when: purpose == research\n"
 UPSTREAM = b"upstream " * 1000
@@ -87,19 +88,21 @@ def test_an_upstream_with_a_login_is_published_and_what_may_pass_is_told(
     assert "needs `token_url`" in wrong.err
 
 
-def test_an_object_is_published_with_keys_that_nobody_sees(run: Run, space: Space, s3: str, tmp_path: Path) -> None:
-    import obstore
-    from obstore.store import S3Store
-
-    endpoint, key, secret = keys_in(s3)
-    store = S3Store(
-        "kontor-tests", endpoint=endpoint, region="us-east-1", access_key_id=key, secret_access_key=secret,
-        client_options={"allow_http": True},
-    )  # fmt: skip
-    obstore.put(store, "cli/series.bin", UPSTREAM)
+@pytest.mark.parametrize("server", ["s3", "azure"])
+def test_an_object_is_published_with_keys_that_nobody_sees(
+    run: Run, space: Space, server: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = request.getfixturevalue(server)
+    objects = Bucket(url) if server == "s3" else Blobs(url)
+    asyncio.run(objects.put("series.bin", UPSTREAM))
+    if isinstance(objects, Bucket):
+        secret, text = objects.secret_key, f"{objects.access_key}:{objects.secret_key}\n"
+        place = (f"s3://{objects.name}/{objects.root}series.bin", "--endpoint", objects.endpoint)
+    else:
+        secret, text = objects.key, f"{objects.key}\n"
+        place = (f"azure://{objects.account}/{objects.name}/{objects.root}series.bin", "--endpoint", objects.account_url)
     keys = tmp_path / "keys"
-    keys.write_text(f"{key}:{secret}\n")
-    place = ("s3://kontor-tests/cli/series.bin", "--endpoint", endpoint)
+    keys.write_text(text)
     done = run(
         "publish",
         *place,
@@ -108,7 +111,7 @@ def test_an_object_is_published_with_keys_that_nobody_sees(run: Run, space: Spac
         "--authorization-file",
         keys,
         "--id",
-        "urn:series",
+        f"urn:series:{server}",
         "--json",
         *space.provider.options,
     )

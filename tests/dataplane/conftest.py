@@ -28,7 +28,7 @@ from connector.outbound.rules import OutboundRules
 from connector.ports.dataplane import Grant, Source
 from connector.web import data
 from connector.web.public import public_app
-from tests.dataplane.buckets import Bucket
+from tests.dataplane.buckets import AnyPlace, Blobs, Bucket
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SAMPLE = b"".join(b"%07d\n" % n for n in range(125_001))[:1_000_003]
@@ -385,3 +385,10 @@ def file(path: pathlib.Path, **changes: object) -> Source:
 @pytest.fixture
 def bucket(s3: str) -> Bucket:
     return Bucket(s3)
+
+
+@pytest.fixture(params=("s3", "azure"))
+def objects(request: pytest.FixtureRequest) -> AnyPlace:
+    """A place on each kind of server."""
+    url = request.getfixturevalue(request.param)
+    return Bucket(url) if request.param == "s3" else Blobs(url)

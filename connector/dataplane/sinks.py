@@ -1,0 +1,126 @@
+"""Object stores as places to put data: what each of them can do, whatever it speaks.
+
+What lives here: `Sink`, the few requests of an upload in pieces; `Piece`, `About`, `Upload`, what they are made of.
+What does not: the stores themselves (`s3.py` for S3 and Google Cloud Storage, `azure.py`), what is sent and when (`deposit.py`).
+All of them are stores that a peer names: they stand on the operator's allow list and are reached through `outbound/` alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+from connector.dsp.messages import DataAddress
+from connector.errors import AddressRefused
+from connector.outbound.rules import shown
+
+_PORTS: Final = {"http": 80, "https": 443}
+_SLICE_BYTES: Final = 256 << 10
+
+
+@dataclass(slots=True)
+class Piece:
+    """The bytes of one part of an object, hashed as they come."""
+
+    data: bytearray = field(default_factory=bytearray)
+    md5: hashlib._Hash = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
+    sha256: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    @classmethod
+    def of(cls, data: bytes) -> Piece:
+        """A piece that holds `data`."""
+        piece = cls()
+        piece.add(data)
+        return piece
+
+    def add(self, more: bytes | memoryview) -> None:
+        self.data += more
+        self.md5.update(more)
+        self.sha256.update(more)
+
+    async def slices(self) -> AsyncIterator[bytes]:
+        """The bytes in small chunks, for the way out."""
+        view = memoryview(self.data)
+        for at in range(0, len(view), _SLICE_BYTES):
+            yield bytes(view[at : at + _SLICE_BYTES])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a store is told about an object."""
+
+    media_type: str
+    digest: str | None
+    """SHA-256 of the whole, hexadecimal; kept beside the object."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Upload:
+    """An upload in pieces, under way."""
+
+    key: str
+    about: About
+    id: str = ""
+    """How the store calls it, where it does."""
+    there: dict[int, str] = field(default_factory=dict)
+    """The tag of each piece, by number from 1, that an earlier attempt has left."""
+    tags: list[str] = field(default_factory=list)
+    """The tag of each piece that was sent or found, in order."""
+
+
+class Sink(Protocol):
+    """A place in a store, with what opens it.
+
+    Every call raises PeerAnswer when the store refuses or fails, Unreachable, AddressRefused.
+    """
+
+    @property
+    def key(self) -> str:
+        """Of the object, or of what a folder goes below."""
+        ...
+
+    async def size_and_digest(self, now: datetime, key: str) -> tuple[int | None, str | None]:
+        """Size of the object `key` and the SHA-256 that it was put with; None where there is none."""
+        ...
+
+    async def put(self, now: datetime, key: str, piece: Piece, about: About) -> None:
+        """`piece` as the whole object; the store checks its digest."""
+        ...
+
+    async def begin(self, now: datetime, key: str, about: About) -> Upload:
+        """An upload of the object `key`: the one that was begun before, or a new one."""
+        ...
+
+    async def add(self, now: datetime, upload: Upload, piece: Piece) -> None:
+        """The next piece of `upload`, sent unless it is there; the store checks its digest."""
+        ...
+
+    async def finish(self, now: datetime, upload: Upload) -> None:
+        """All pieces of `upload` become the object."""
+        ...
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of `url`, the port only where it is not the usual one."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port and parts.port != _PORTS.get(parts.scheme) else ""
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}".lower()
+
+
+def check_allowed(url: str, allowed: tuple[str, ...]) -> None:
+    """Raises: AddressRefused when the operator has not allowed the object store at `url`."""
+    if not any(fnmatchcase(origin_of(url), pattern.lower().rstrip("/")) for pattern in allowed):
+        raise AddressRefused(
+            "this object store is not on the allow list", where=shown(url), mend="see `data.allowed_object_endpoints`"
+        )
+
+
+def found_in(address: DataAddress | None, *names: str) -> str | None:
+    """The first of the properties `names` that a data address has."""
+    return next((value for name in names if address is not None and (value := address.property(name))), None)
