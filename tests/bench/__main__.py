@@ -26,7 +26,10 @@ BENCHES = {
     "message": "figures 1 and 5: an inbound message, and reading one",
     "negotiation": "figures 2, 3 and 24: whole negotiations between two nodes",
     "store": "figure 4: durable transitions of the SQLite store",
-    "pull": "figure 10: memory while data flows",
+    "pull": "figures 6, 7, 10, 11, 12 and 25: pulls relayed, beside nginx; memory, control plane and stops while data flows",
+    "file": "figure 8: a local file served, beside nginx",
+    "objects": "figure 9: from one object store to another, beside the bare library",
+    "participants": "figure 14: memory of a thousand participants in one process",
     "policy": "figures 16 and 17: policy decisions, reports, comparisons",
     "replicas": "figure 15: what a killed replica had not sent, on PostgreSQL",
     "catalog": "figures 20 to 23: the ledger of data products; --products N --participants N",
@@ -45,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", choices=sorted(BENCHES), help="which benchmark; none lists them")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of both sides (5)")
+    parser.add_argument("--figures", metavar="N,N", default="", help="`pull`: only these figures")
     parser.add_argument("--small", action="store_true", help="a tenth of the work: to see that it works, not to quote")
     parser.add_argument("--kills", type=int, default=100, help="`crash`: how often a node is killed (100)")
     parser.add_argument("--minutes", type=float, default=10.0, help="`soak`: how long (10)")
@@ -74,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 kills=asked.kills,
                 minutes=asked.minutes,
                 seed=asked.seed,
+                figures=frozenset(int(number) for number in asked.figures.split(",") if number),
                 products=asked.products,
                 participants=asked.participants,
             )

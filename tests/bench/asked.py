@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -23,6 +23,19 @@ class Asked:
     products: int | None = None
     participants: int | None = None
     """Of the catalogue's benchmark; None: as many as its figures say."""
+
+    figures: frozenset[int] = frozenset()
+    """Those that are wanted; empty: all."""
+
+    def wants(self, *numbers: int) -> bool:
+        """Whether one of these figures is wanted."""
+        return not self.figures or not self.figures.isdisjoint(numbers)
+
+    def below(self, name: str) -> Asked:
+        """The same in a folder of its own."""
+        folder = self.folder / name
+        folder.mkdir()
+        return replace(self, folder=folder)
 
     def of(self, number: int) -> int:
         """So much work, or a tenth of it in a small run."""

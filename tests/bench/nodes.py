@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -51,7 +52,8 @@ def command(module: str, *arguments: str, profile: Path | None = None) -> list[s
 class Node(Server):
     """A node with one participant that knows one peer."""
 
-    def __init__(self, asked: Asked, name: str, peer: str) -> None:
+    def __init__(self, asked: Asked, name: str, peer: str, *, more: str = "") -> None:
+        """`more`: further tables of the settings file."""
         folder = asked.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -60,7 +62,7 @@ class Node(Server):
         self.key = secrets.token_urlsafe(24)
         self.address = f"http://127.0.0.1:{self.public_port}/{PARTICIPANT}/dsp/2025-1"
         config = folder / "kontor.toml"
-        config.write_text(self._settings(peer, operator_port))
+        config.write_text(f"{self._settings(peer, operator_port)}\n{more}")
         profile = asked.folder / f"{name}.profile" if asked.is_profiled else None
         super().__init__(
             command("connector.cli", "serve", "--config", str(config), "--until-stdin-ends", profile=profile),
@@ -140,16 +142,21 @@ claims = {{ membership = "active" }}
         """An address of the operator API, below the participant."""
         return f"/api/v1/participants/{PARTICIPANT}{path}"
 
-    def offer(self, dataset: str, **source: Any) -> dict[str, Any]:
-        """Publish `dataset`, and give back its offer as a request carries it."""
-        self.api("PUT", f"/policies/{POLICY}", {"id": POLICY, "policy": TERMS})
-        asset = {"id": dataset, "title": dataset, "source": source or {"type": "none"}}
+    def offer(self, dataset: str, *, ends_at: datetime | None = None, **source: Any) -> dict[str, Any]:
+        """Publish `dataset`, and give back its offer as a request carries it; its agreements last until `ends_at`."""
+        policy, terms = POLICY, TERMS
+        if ends_at is not None:
+            policy = f"{POLICY}-{dataset}"
+            end = {"leftOperand": "dateTime", "operator": "lt", "rightOperand": ends_at.isoformat()}
+            terms = {"permission": [{**PERMISSION, "constraint": [*PERMISSION["constraint"], end]}]}
+        self.api("PUT", f"/policies/{policy}", {"id": policy, "policy": terms})
+        asset: dict[str, Any] = {"id": dataset, "title": dataset, "source": source or {"type": "none"}}
         if not source:
             asset["formats"] = ["HttpData-PULL"]
         self.api("POST", "/assets", asset)
-        definition = {"id": dataset, "assets": [dataset], "policy": POLICY, "offer_id": f"{OFFER}:{dataset}"}
+        definition = {"id": dataset, "assets": [dataset], "policy": policy, "offer_id": f"{OFFER}:{dataset}"}
         self.api("POST", "/contract-definitions", definition)
-        return {"@id": f"{OFFER}:{dataset}", "@type": "Offer", "target": dataset, **TERMS}
+        return {"@id": f"{OFFER}:{dataset}", "@type": "Offer", "target": dataset, **terms}
 
     def count(self, kind: str, **narrowed: str) -> int:
         """How many negotiations or transfers fit."""
