@@ -59,7 +59,8 @@ class DataAccess:
         if is_look:
             await self._look(transfer, case)
             return Grant(transfer=transfer, source=source)
-        return Grant(transfer=transfer, source=source, use=await self._usages.reserve(transfer, case))
+        use = await self._usages.reserve(transfer, case)
+        return Grant(transfer=transfer, source=source, use=use, free_until=use.free_until)
 
     async def may_send(self, transfer: Transfer) -> None:
         """Let a push count from its start on: of many that start at once no more go on than the terms allow.

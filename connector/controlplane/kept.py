@@ -69,6 +69,12 @@ class Kept:
         """Whether it limits the time of use, so that time has to be watched while data flows."""
         return any(one.operand is not None and one.operand.name == _TIME for one in self._atoms)
 
+    @cached_property
+    def asks_each_time(self) -> bool:
+        """Whether a decision once made can change by anything but the clock: by what is on record, or is attested about a party."""
+        by_others = (SourceKind.LEDGER, SourceKind.CLAIM, SourceKind.COMPUTED)
+        return self.asks_ledger or any(one.operand is None or one.operand.sources[0].kind in by_others for one in self._atoms)
+
     @property
     def _atoms(self) -> Iterator[Atom]:
         for rule in self.compiled.rules:

@@ -14,7 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from connector import observe
 from connector.controlplane import books
@@ -37,6 +37,7 @@ _LET_GO = timedelta(seconds=30)
 _TALLIED_EVERY = timedelta(seconds=5)
 _AFTER_A_FAULT = timedelta(seconds=1)
 _REFUSED = "refused"
+_FOREVER = datetime.max.replace(tzinfo=UTC)
 Place = tuple[str, str]
 """Participant and agreement."""
 
@@ -51,6 +52,8 @@ class Running:
     case: Case
     used: tuple[str, ...]
     terms: Kept
+    free_until: datetime | None = None
+    """Until when nothing can change the decision; None: each request is to be asked about."""
     has_begun: bool = False
     is_over: bool = False
     metered_at: datetime | None = None
@@ -127,7 +130,8 @@ class Usages:
             answer = self._judge.transfer(process, case, now, Stage.REQUEST)
             _granted(answer, agreement)
             assert terms is not None
-            return Running(self, new_urn(), process, case, answer.used, terms)
+            free_until = None if terms.asks_each_time else answer.valid_until or _FOREVER
+            return Running(self, new_urn(), process, case, answer.used, terms, free_until)
         key = push_key(process) if is_push else new_urn()
         # a push is ended by its transfer, and taken up again by whoever starts next
         until = None if is_push else now + _RESERVED_FOR

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _PIECE_BYTES: Final = 256 << 10
 _CONNECT_S: Final = 5
 _SILENCE_S: Final = 30
+_LONGEST: Final = timedelta(days=7)
+"""How long an address may be signed for; no store takes more."""
+_SECOND: Final = timedelta(seconds=1)
 _KNOWN: Final = 64
 _GOOGLE: Final = "https://storage.googleapis.com"
 _MISSING = "there is no such file in this data"
@@ -179,11 +182,11 @@ class Objects:
             raise SourceError("the store gave another number of bytes than was asked for", where=_shown(file.place))
 
     def presigned(self, place: ObjectPlace, ttl: timedelta) -> str:
-        """An address at which whoever has it reads the object, for `ttl`."""
+        """An address at which whoever has it reads the object, for `ttl` and not a second longer."""
         import obstore
 
         with _translated(place):
-            return obstore.sign(self._store(place), "GET", place.key, ttl)
+            return obstore.sign(self._store(place), "GET", place.key, timedelta(seconds=min(ttl, _LONGEST) // _SECOND))
 
     def _store(self, place: ObjectPlace) -> AnyStore:
         key = replace(place, key="")

@@ -26,8 +26,7 @@ from connector.ports.clock import Clock
 from connector.ports.dataplane import Authorizer, DataRequest, Grant, Served, Source
 
 _SHORT: Final = timedelta(seconds=1)
-_LONGEST: Final = timedelta(days=7)
-"""No store takes more."""
+"""An address that is signed for less is of no use to anybody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +68,7 @@ class Pulls:
         elif source.type == "http":
             opened = self._upstream(source, request, stream)
         elif source.is_file and not request.path:
-            is_sent = _is_sent_there(grant, request)
+            is_sent = self._is_sent_there(grant, request)
             opened = self._presigned(grant, stream) if is_sent else self._file(source, request, stream)
         else:
             raise NotFound("there is no such data", mend="ask for the address of the data itself")
@@ -85,13 +84,23 @@ class Pulls:
 
     @asynccontextmanager
     async def _presigned(self, grant: Grant, stream: Stream) -> AsyncIterator[Served]:
-        """The way to the object in its store, good for as long as the token that was shown."""
+        """The way to the object in its store, good for as long as the token that was shown and what the terms grant now."""
         access, place = grant.transfer.access, grant.source.objects
-        left = access.expires_at - self.clock.now() if access is not None else _SHORT
-        ttl = max(_SHORT, min(left, _LONGEST))
-        url = self.places.objects.presigned(place, ttl) if place is not None else ""
+        assert access is not None
+        assert place is not None
+        assert grant.free_until is not None
+        url = self.places.objects.presigned(place, min(access.expires_at, grant.free_until) - self.clock.now())
         headers = {"location": url, "cache-control": "no-store", "content-length": "0"}
         yield Served(status=307, headers=headers, chunks=None, cut=stream.cut)
+
+    def _is_sent_there(self, grant: Grant, request: DataRequest) -> bool:
+        """Whether a consumer reads from the store itself: for a time in which nothing but the clock can change what it may.
+
+        An address is signed for reading, so HEAD is answered here.
+        """
+        if grant.transfer.format != S3_PULL or grant.source.is_proxied or request.method != "GET":
+            return False
+        return grant.free_until is not None and grant.free_until - self.clock.now() >= _SHORT
 
     @asynccontextmanager
     async def _below(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
@@ -113,11 +122,6 @@ class Pulls:
                 headers["content-length"] = "0"
             chunks = stream.paced(upstream.chunks(source, answer)) if has_body else None
             yield Served(status=answer.status, headers=headers, chunks=chunks, cut=stream.cut)
-
-
-def _is_sent_there(grant: Grant, request: DataRequest) -> bool:
-    """Whether a consumer reads from the store itself: an address is signed for reading, so HEAD is answered here."""
-    return grant.transfer.format == S3_PULL and not grant.source.is_proxied and request.method == "GET"
 
 
 def serve_manifest(manifest: Manifest, request: DataRequest, stream: Stream) -> Served:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -181,6 +182,8 @@ class Grant:
     source: Source
     use: Use | None = None
     """The use that it is; None for a mere look."""
+    free_until: datetime | None = None
+    """Until when it would be granted again whatever happens; None: each request has to be asked about, so it comes to this node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

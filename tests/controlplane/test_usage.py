@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from connector.errors import Forbidden
 from connector.ports.dataplane import Use
 from connector.ports.ledger import PostingKind
 from tests.controlplane.conftest import NewNode
-from tests.controlplane.scene import NOW, PUSH, Node, before, imported, transfer_request
+from tests.controlplane.scene import NOW, PUSH, USE, Node, before, imported, members_only, transfer_request
 
 
 def use_when(left: str, operator: str, right: str, **members: Any) -> dict[str, Any]:
@@ -232,3 +232,20 @@ async def test_a_consumer_cuts_its_own_stream_when_the_time_of_use_runs_out(node
     await node.pass_time(seconds=1.001)
     await node.usages.work()
     assert ("stop", transfer.pid) in node.plane.told
+
+
+@pytest.mark.parametrize(
+    ("policy", "until"),
+    [
+        (USE, datetime.max.replace(tzinfo=UTC)),
+        (before("2026-03-01T00:10:00Z"), NOW + timedelta(minutes=10)),
+        (COUNT_2, None),
+        (members_only(), None),
+    ],
+)
+async def test_who_is_granted_data_need_not_ask_again_only_while_the_clock_alone_decides(
+    node: Node, policy: dict[str, Any], until: datetime | None
+) -> None:
+    transfer = await pulling(node, policy)
+    grant = await node.access.may_pull("alice", transfer.pid, "token-1")
+    assert grant.free_until == until

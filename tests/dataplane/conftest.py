@@ -68,13 +68,15 @@ class Desk:
     transfers: dict[tuple[str, str], tuple[Transfer, Source]] = field(default_factory=dict)
     told: list[tuple[str, str, int | str, str | None]] = field(default_factory=list)
     asked: int = 0
+    free_until: datetime | None = datetime(9999, 1, 1, tzinfo=UTC)
+    """What the terms say."""
     fault: Exception | None = None
     """Raised, once, by the next thing that is told."""
     happened: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def may_pull(self, participant: str, pid: str, token: str | None, *, is_look: bool = False) -> Grant:
         transfer, source = self._proven(participant, pid, token)
-        return Grant(transfer=transfer, source=source)
+        return Grant(transfer=transfer, source=source, free_until=self.free_until)
 
     async def renew(self, participant: str, pid: str, token: str | None, access: Access) -> None:
         found, source = self._proven(participant, pid, token)

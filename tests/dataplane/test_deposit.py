@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import pathlib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -264,6 +264,24 @@ async def test_a_consumer_is_sent_to_the_store_with_an_address_signed_for_it(nod
             assert refused.status == 401
     assert await read(node, pulled) == (200, SAMPLE)
     assert await read(node, pulled, range="bytes=5-9") == (206, SAMPLE[5:10])
+
+
+async def test_an_address_is_signed_for_no_longer_than_the_terms_grant_and_never_when_each_reading_counts(
+    node: Node, bucket: Bucket
+) -> None:
+    await bucket.put("a", SAMPLE)
+    pulled = node.offer_s3(bucket.source("a"))
+    assert pulled.address is not None
+    url, headers = pulled.address.endpoint or "", {"Authorization": pulled.address.property("authorization") or ""}
+    for until, status in ((timedelta(seconds=90.5), 307), (timedelta(seconds=0.9), 200), (None, 200)):
+        node.desk.free_until = node.clock.now() + until if until is not None else None
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(url, headers=headers, allow_redirects=False) as answer,
+        ):
+            assert answer.status == status
+            assert ("X-Amz-Expires=90&" in answer.headers.get("location", "")) is (status == 307)
+            assert await answer.read() == (SAMPLE if status == 200 else b"")
 
 
 async def test_a_proxied_object_goes_through_the_node(node: Node, bucket: Bucket) -> None:
