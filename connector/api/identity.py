@@ -10,6 +10,7 @@ from pydantic import Field
 from connector.api.common import Asked, Id, Shown, Tree
 
 Purpose = Literal["token", "presentation", "credential", "status-list", "access", "oauth2"]
+AuthorityPurpose = Literal["token", "credential", "status-list", "trust-list"]
 
 
 class IdentityKey(Shown):
@@ -17,7 +18,7 @@ class IdentityKey(Shown):
 
     id: str = Field(description="The full DID URL, as tokens name it.")
     name: str = Field(description="The part after `#`: how commands name it.")
-    purpose: Purpose
+    purpose: Literal[Purpose, AuthorityPurpose]
     state: Literal["CREATED", "ACTIVE", "ROTATED", "REVOKED"] = Field(
         description="`CREATED` is published and signs from `begins` on; `ROTATED` is published and signs no more."
     )
@@ -31,6 +32,20 @@ class NewIdentityKey(Asked):
 
     purpose: Purpose = Field(examples=["token"])
     type: Literal["P-256", "P-384", "Ed25519"] = Field("P-256", description="P-256 is what every connector reads.")
+
+
+class NewAuthorityKey(Asked):
+    """A key of an authority to make; the one that is there for the purpose stays published until it is revoked."""
+
+    purpose: AuthorityPurpose = Field(examples=["credential"])
+    type: Literal["P-256", "P-384", "Ed25519"] = Field("P-256", description="P-256 is what every connector reads.")
+
+
+class RevokedKey(Shown):
+    """What the revocation of an authority's key set off."""
+
+    name: str
+    offers: int = Field(description="Members that are offered new credentials, because what the key signed counts no more.")
 
 
 class CredentialRequest(Asked):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from connector.cli import authority_keys
 from connector.cli.access import Access
 from connector.cli.command import command
 from connector.cli.output import Output, table
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
     command(group, "show", show, example="kontor authority show did:web:data.acme.example:acme")
     command(group, "enrol", enrol, example="kontor authority enrol did:web:data.acme.example:acme --attribute name=Acme")
     command(group, "offer", offer, example="kontor authority offer did:web:data.acme.example:acme --type MembershipCredential")
+    authority_keys.register(group)
     app.add_typer(group, name="authority")
 
 

@@ -1,9 +1,12 @@
-"""What can be asked of the node of an authority: its register, and the decisions about members."""
+"""What can be asked of the node of an authority: its register, the decisions about members, and its keys."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from connector.api.authority import Approval, Decision, Member, NewMember, OfferWish, Reinstatement
 from connector.api.common import Listing
+from connector.api.identity import IdentityKey, NewAuthorityKey, RevokedKey
 from connector.client.calls import Call, get, sent, written
 
 
@@ -45,3 +48,18 @@ def reinstate(did: str, wanted: Reinstatement) -> Call[Member]:
 def offer(did: str, wanted: OfferWish) -> Call[None]:
     """Credentials offered to a member."""
     return sent("POST", "authority", "members", did, "offer", body=wanted)
+
+
+def keys() -> Call[Listing[IdentityKey]]:
+    """The authority's keys."""
+    return get(Listing[IdentityKey], "authority", "keys")
+
+
+def rotate_key(wanted: NewAuthorityKey) -> Call[IdentityKey]:
+    """A new key, which signs when everybody has seen it."""
+    return written("POST", IdentityKey, "authority", "keys", body=wanted)
+
+
+def revoke_key(name: str) -> Call[RevokedKey]:
+    """A key that counts no more."""
+    return replace(get(RevokedKey, "authority", "keys", name), method="DELETE")

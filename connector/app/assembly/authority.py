@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -57,9 +57,12 @@ async def opened_authority(ground: Ground, identity: Identity) -> Role:
     return Role(routes=routes(found, schemas, is_plain=settings.authority.plain_status_lists), rooms=[rooms])
 
 
-def _handler(work: Callable[[Job], Awaitable[None]]) -> Handler:
-    async def handle(job: Job) -> None:
-        await work(job)
+def _handler(work: Callable[[Job], Awaitable[datetime | None]]) -> Handler:
+    from connector.controlplane.jobs import Again
+
+    async def handle(job: Job) -> Again | None:
+        at = await work(job)
+        return Again(at=at) if at is not None else None
 
     return handle
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from connector.identity.authority import announcing, issuer, withdrawal
+from connector.identity.authority import announcing, issuer, signing, withdrawal
 from connector.identity.authority.announcing import Announcing
 from connector.identity.authority.issuer import Issuer
+from connector.identity.authority.keyring import Keyring
 from connector.identity.authority.records import AUTHORITY, Records
 from connector.identity.authority.registry import Registry
 from connector.identity.authority.signedlists import SignedLists
-from connector.identity.authority.space import KEY_PURPOSES, Space
+from connector.identity.authority.signing import Signing
+from connector.identity.authority.space import Space
 from connector.identity.authority.statuslists import StatusLists
 from connector.identity.authority.withdrawal import Withdrawal
 from connector.identity.keys import Keys
@@ -38,12 +41,15 @@ class Office:
     lists: SignedLists
     status_lists: StatusLists
     withdrawal: Withdrawal
-    work: Mapping[str, Callable[[Job], Awaitable[None]]]
-    """What its jobs do, by kind."""
+    keyring: Keyring
+    signing: Signing
+    work: Mapping[str, Callable[[Job], Awaitable[datetime | None]]]
+    """What its jobs do, by kind; one that answers with a moment comes again then."""
 
     async def ready(self) -> None:
-        """Returns when the authority has all keys that it needs; those that lack are made."""
-        await self.keys.ensure(AUTHORITY, self.space.did, KEY_PURPOSES)
+        """Returns when the authority has all keys that it needs, and its lists are signed by timer."""
+        await self.keyring.ready()
+        await self.signing.begin()
 
     async def document(self) -> dict[str, Any]:
         """The authority's DID document."""
@@ -67,9 +73,11 @@ def office(
     lists = SignedLists(records, keys, clock, space)
     taken_back = Withdrawal(records, status_lists, store.jobs, clock, new_id=new_id)
     told = Announcing(records, lists, keys, store.jobs, outbound, clock, space=space, new_id=new_id)
+    signed = Signing(records, lists, status_lists, store.jobs, clock)
     registry = Registry(
         records,
         space,
+        signing=signed,
         senders=senders,
         withdrawal=taken_back,
         announcing=told,
@@ -98,10 +106,13 @@ def office(
         lists=lists,
         status_lists=status_lists,
         withdrawal=taken_back,
+        keyring=Keyring(keys, records, issuing, space=space, forget=senders.resolver.forget),
+        signing=signed,
         work={
             issuer.DELIVERY: issuing.work_delivery,
             issuer.OFFER: issuing.work_offer,
             announcing.JOB: told.work,
             withdrawal.JOB: taken_back.work,
+            signing.JOB: signed.work,
         },
     )

@@ -23,6 +23,7 @@ from connector.identity.authority.announcing import Announcing
 from connector.identity.authority.applications import Application
 from connector.identity.authority.members import Event, Member, State, Step, follow, stepped
 from connector.identity.authority.records import AUTHORITY, Records
+from connector.identity.authority.signing import Signing
 from connector.identity.authority.space import Space
 from connector.identity.authority.withdrawal import Withdrawal
 from connector.identity.senders import Senders, refusal
@@ -51,6 +52,7 @@ class Registry:
         records: Records,
         space: Space,
         *,
+        signing: Signing,
         senders: Senders,
         withdrawal: Withdrawal,
         announcing: Announcing,
@@ -60,6 +62,7 @@ class Registry:
     ) -> None:
         self._records = records
         self._space = space
+        self._signing = signing
         self._senders = senders
         self._withdrawal = withdrawal
         self._announcing = announcing
@@ -231,6 +234,7 @@ class Registry:
         await self._written_down(member)
         # 3. at once what takes effect outside: bits first, so that whoever is told finds them set
         await self._withdrawal.settle(did)
+        await self._signing.changed()
         if before is not None and before.since is not None:
             # who has just come needs no push: nobody has anything of it that could count wrongly
             await self._announcing.announce(member)

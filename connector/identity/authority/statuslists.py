@@ -81,7 +81,7 @@ class StatusLists:
         return tuple([await self._place(kind.model, purpose, credential) for purpose in kind.purposes])
 
     async def set(self, changes: Iterable[tuple[Entry, bool]]) -> None:
-        """Set or clear the bits of places. Each list is written once; a bit that is right already costs nothing."""
+        """Set or clear the bits of places. Each list is written and signed once; a bit that is right already costs nothing."""
         by_list: dict[str, list[tuple[Entry, bool]]] = {}
         for entry, is_set in changes:
             by_list.setdefault(entry.list, []).append((entry, is_set))
@@ -94,6 +94,7 @@ class StatusLists:
                 return {"bits": status.pack(bits)}
 
             await self._records.update(LISTS, "status-list", name, changed)
+            await self._fresh(name)
 
     async def served(self, name: str, *, is_plain: bool = False) -> Served:
         """The list `name`, signed anew when it has changed, when half of its life is over, or when the key is another.

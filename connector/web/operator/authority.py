@@ -1,4 +1,4 @@
-"""Routes: the register of an authority, for its operators."""
+"""Routes: the register of an authority and its keys, for its operators."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from connector.api import authority as shown
+from connector.api import identity as keys
 from connector.api.common import Listing
 from connector.identity.authority import applications
 from connector.identity.authority.members import Member, State
 from connector.identity.authority.office import Office
+from connector.identity.keys import Purpose
+from connector.web.operator.identity import Name, shown_key
 from connector.web.operator.keys import NodeAdministrator
 from connector.web.operator.rooms import room
 
@@ -18,7 +21,7 @@ Did = Annotated[str, Path(description="The member's DID, escaped.", max_length=1
 
 
 def routes(office: Office) -> APIRouter:
-    """`/authority`: applications, members, and the decisions about them. Only for administrators of the node."""
+    """`/authority`: applications, members and the decisions about them; its keys. Only for administrators of the node."""
     router = room("authority", "/authority")
 
     @router.get("/applications")
@@ -87,6 +90,22 @@ def routes(office: Office) -> APIRouter:
     async def offer_credentials(by: NodeAdministrator, did: Did, wanted: shown.OfferWish) -> None:
         """Offer a member credentials; its wallet asks for them."""
         await office.issuer.offer(did, wanted.types, wanted.reason)
+
+    @router.get("/keys")
+    async def list_authority_keys(by: NodeAdministrator) -> Listing[keys.IdentityKey]:
+        """All keys of the authority, the revoked ones too, in the order in which they begin."""
+        found = [shown_key(one) for one in await office.keyring.all()]
+        return Listing(items=found, total=len(found))
+
+    @router.post("/keys", status_code=201)
+    async def rotate_authority_key(by: NodeAdministrator, wanted: keys.NewAuthorityKey) -> keys.IdentityKey:
+        """A new key: published at once, and signing when everybody has seen it. The old one is published until it is revoked."""
+        return shown_key(await office.keyring.rotate(Purpose(wanted.purpose), wanted.type))
+
+    @router.delete("/keys/{name}")
+    async def revoke_authority_key(by: NodeAdministrator, name: Name) -> keys.RevokedKey:
+        """Take a key out of the document at once: what it signed counts no more, and members are offered new credentials for it."""
+        return keys.RevokedKey(name=name, offers=await office.keyring.revoke(name))
 
     return router
 

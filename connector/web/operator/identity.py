@@ -89,7 +89,7 @@ def routes(parts: IdentityParts) -> APIRouter:
         await parts.key_holder(participant)
         opened = await parts.opened()
         await opened.wallets.wallet(participant)
-        found = [_key(one) for one in await opened.keys.all(participant)]
+        found = [shown_key(one) for one in await opened.keys.all(participant)]
         return Listing(items=found, total=len(found))
 
     @router.post("/keys", status_code=201)
@@ -97,7 +97,7 @@ def routes(parts: IdentityParts) -> APIRouter:
         """A new key: published at once, and signing when everybody has seen it. The old one is published until it is revoked."""
         did = await parts.key_holder(participant)
         made = await (await parts.opened()).keys.create(participant, did, Purpose(wanted.purpose), kind=wanted.type)
-        return _key(made)
+        return shown_key(made)
 
     @router.delete("/keys/{name}", status_code=204)
     async def revoke_key(participant: Participant, name: Name) -> None:
@@ -150,7 +150,8 @@ def routes(parts: IdentityParts) -> APIRouter:
     return router
 
 
-def _key(one: Key) -> api.IdentityKey:
+def shown_key(one: Key) -> api.IdentityKey:
+    """A key as operators see it."""
     return api.IdentityKey(
         id=one.id,
         name=one.id.rpartition("#")[2],

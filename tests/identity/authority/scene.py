@@ -30,7 +30,7 @@ from connector.ports.jobs import Job
 from connector.storage.memory import MemoryStore
 from connector.storage.replay import MemoryReplay
 from connector.testing.clock import MovedClock
-from tests.identity.hosts import LOCAL, Host, host
+from tests.identity.hosts import PATIENT, Host, host
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SPACE = "urn:space:test"
@@ -165,18 +165,18 @@ class Scene:
 
     async def _done(self, work: Any, job: Job, faults: list[Exception]) -> None:
         try:
-            await work(job)
+            at = await work(job)
         except Exception as fault:  # noqa: BLE001 - the story says what it expects
             faults.append(fault)
             await self.store.jobs.put_off(job, self.clock.now() + timedelta(minutes=1))
         else:
-            await self.store.jobs.done(job)
+            await (self.store.jobs.done(job) if at is None else self.store.jobs.put_off(job, at))
 
 
 @asynccontextmanager
 async def scene(**space: Any) -> AsyncIterator[Scene]:
     """An open authority, with its keys."""
-    async with host() as found, OutboundClient(LOCAL) as outbound:
+    async with host() as found, OutboundClient(PATIENT) as outbound:
         made = Scene(found, outbound, space=space)
         await made.office.ready()
         found.pages["/authority/did.json"] = json.dumps(await made.office.document()).encode()
