@@ -1,4 +1,4 @@
-"""`kontor events`: what happens to negotiations and transfers. `kontor approvals`: what waits for a person, with what it is about."""
+"""`kontor events`: what happens to negotiations and transfers, as a list or as it happens."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ _WAIT_S = 25.0
 
 
 def register(app: typer.Typer) -> None:
-    """Add both to the commands."""
+    """Add it to the commands."""
     command(app, "events", events, example="kontor events --follow")
-    command(app, "approvals", approvals, example="kontor approvals")
 
 
 def events(
@@ -49,23 +48,3 @@ def _line(one: Event) -> str:
     return (
         f"{one.at:%Y-%m-%d %H:%M:%S}  {one.kind} {one.pid}  {one.event} by {one.by} -> {one.state or '-'}  {one.dataset}{why}"
     )
-
-
-def approvals(access: Access, out: Output) -> None:
-    """List the negotiations that wait for a person: who wants what for which purpose, under which terms, and why it waits."""
-    from connector.cli.offers import terms
-
-    with access.open() as (node, me):
-        page = node.send(me.negotiations(is_held=True, limit=1000))
-    rows = (
-        (one.pid, one.peer, one.dataset, one.purpose or "-", terms(one.offer), f"{one.updated_at:%Y-%m-%d %H:%M}", one.hold)
-        for one in page.items
-    )
-    head = ("PROCESS", "PEER", "DATASET", "PURPOSE", "TERMS", "SINCE", "WHY")
-    out.rows(page.model_dump(mode="json"), head, rows, empty="nothing waits for a person")
-    if page.items and not out.as_json:
-        note("`kontor approve PROCESS`, `kontor counter PROCESS --terms FILE`, or `kontor terminate PROCESS --reason TEXT`")
-    if page.next_cursor:
-        note(
-            f"{len(page.items)} of {page.total} are shown; the rest with `kontor negotiations --held --cursor {page.next_cursor}`"
-        )

@@ -39,6 +39,9 @@ def negotiate(
     purpose: Purpose = None,
     offer_id: OfferId = None,
     terms: Annotated[str | None, typer.Option(help="Ask for other terms: name or file of a policy.")] = None,
+    reuse: Annotated[
+        bool, typer.Option("--reuse", help="Take a live agreement for the same purpose and terms, or a negotiation under way.")
+    ] = False,
     wait: Wait = 60,
 ) -> None:
     """Negotiate a contract about a dataset of a peer and print the agreement's id."""
@@ -46,6 +49,12 @@ def negotiate(
     from connector.cli.terms import load
 
     with access.open() as (node, me):
+        if reuse and peer is not None:
+            wish = {"address": address, "peer": peer, "dataset": dataset, "offer_id": offer_id, "purpose": purpose}
+            _get_or_negotiate(node, me, out, wish | ({"offer": load(terms).tree} if terms else {}), wait)
+            return
+        if reuse:
+            raise typer.BadParameter("it has to be known with whom the agreement is", param_hint="--peer")
         found = find(node, me, address, dataset, peer=peer, offer_id=offer_id)
         asked = {**load(terms).tree, "@id": found.offer.get("@id")} if terms else None
         process = begin(node, me, found, purpose=purpose, asked=asked, within_s=wait)
@@ -54,6 +63,23 @@ def negotiate(
                 process.model_dump(mode="json"), f"{process.state}  negotiation {process.pid}  agreement {process.agreement_id}"
             )
     check(process)
+
+
+def _get_or_negotiate(node: Client, me: Calls, out: Output, wish: dict[str, object], within_s: float) -> None:
+    from connector.api.approvals import ContractWish
+    from connector.client import operating
+
+    found = node.send(operating.contract(me.participant, ContractWish.model_validate(wish)))
+    process = found.negotiation
+    if process is not None and found.agreement is None:
+        process = node.wait(me.negotiation(process.pid), is_settled, within_s=within_s)
+    agreement = found.agreement.id if found.agreement is not None else process.agreement_id if process is not None else None
+    if out.as_json or agreement is not None:
+        how = "in force" if process is None else f"{process.state}  negotiation {process.pid}"
+        tree = {"agreement": agreement, "negotiation": process.model_dump(mode="json") if process is not None else None}
+        out.lines(tree, f"{how}  agreement {agreement}")
+    if process is not None:
+        check(process)
 
 
 def begin(

@@ -1,10 +1,13 @@
-"""What can be asked of a node about its own work: background jobs, and what waits for a person."""
+"""What can be asked of a node about its own work: background jobs, webhooks, what waits for a person, contracts in one call."""
 
 from __future__ import annotations
 
+from connector.api.approvals import Approval, Contract, ContractWish, Rejection
 from connector.api.common import Listing
 from connector.api.jobs import Job
-from connector.client.calls import Call, deleted, get, posted
+from connector.api.processes import Process
+from connector.api.webhooks import CreatedWebhook, NewWebhook, Webhook, WebhookTry
+from connector.client.calls import Call, deleted, get, posted, written
 
 
 def jobs(
@@ -28,3 +31,52 @@ def drop_job(kind: str, id_: str, participant: str | None = None, *, of: str | N
 
 def _jobs(participant: str | None) -> tuple[str, ...]:
     return ("jobs",) if participant is None else ("participants", participant, "jobs")
+
+
+def approvals(
+    participant: str, *, kind: str | None = None, cursor: str | None = None, limit: int | None = None
+) -> Call[Listing[Approval]]:
+    """Negotiations, or with `kind="transfer"` transfers, that wait for a person, newest first."""
+    return get(Listing[Approval], "participants", participant, "approvals", kind=kind, cursor=cursor, limit=limit)
+
+
+def approve(participant: str, pid: str) -> Call[Process]:
+    """A process after it was let go on."""
+    return posted(Process, "participants", participant, "approvals", pid, "approve")
+
+
+def reject(participant: str, pid: str, said: Rejection) -> Call[Process]:
+    """A process, ended; the peer is told why."""
+    return written("POST", Process, "participants", participant, "approvals", pid, "reject", body=said)
+
+
+def contract(participant: str, wanted: ContractWish) -> Call[Contract]:
+    """A live agreement about a dataset of a peer; where there is none, one is negotiated."""
+    return written("POST", Contract, "participants", participant, "contracts", body=wanted)
+
+
+def webhooks(participant: str, *, cursor: str | None = None, limit: int | None = None) -> Call[Listing[Webhook]]:
+    """The webhooks, by name."""
+    return get(Listing[Webhook], "participants", participant, "webhooks", cursor=cursor, limit=limit)
+
+
+def webhook(participant: str, name: str) -> Call[Webhook]:
+    """One webhook."""
+    return get(Webhook, "participants", participant, "webhooks", name)
+
+
+def add_webhook(participant: str, wanted: NewWebhook) -> Call[CreatedWebhook]:
+    """A webhook, told of what happens from now on; the result alone shows a key that was made for it."""
+    return written("POST", CreatedWebhook, "participants", participant, "webhooks", body=wanted)
+
+
+def remove_webhook(participant: str, name: str) -> Call[None]:
+    """Tell it nothing any more."""
+    return deleted("participants", participant, "webhooks", name)
+
+
+def deliveries(
+    participant: str, name: str, *, cursor: str | None = None, limit: int | None = None
+) -> Call[Listing[WebhookTry]]:
+    """What was sent to a webhook and what came of it, newest first."""
+    return get(Listing[WebhookTry], "participants", participant, "webhooks", name, "deliveries", cursor=cursor, limit=limit)

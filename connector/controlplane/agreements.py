@@ -196,8 +196,3 @@ class Agreements:
         agreement = await self._store.agreement(participant, id_)
         if agreement is not None and agreement.ended_at is not None:
             await self.end_transfers(agreement)
-
-    async def valid_for(self, participant: str, peer: str, dataset: str) -> Agreement | None:
-        """The newest agreement as consumer with `peer` about `dataset` that has not ended: for "negotiate or reuse"."""
-        page = await self._store.agreements(participant, Filter(role=Role.CONSUMER, peer=peer, dataset=dataset), limit=50)
-        return next((a for a in page.items if a.ended_at is None), None)

@@ -7,7 +7,8 @@ A change that this node makes rings at once; what another node on the same store
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -37,6 +38,16 @@ class Events:
         for bell in self._followers:
             bell.set()
 
+    @contextmanager
+    def bell(self) -> Iterator[asyncio.Event]:
+        """Set when something has happened, for as long as the context is open."""
+        bell = asyncio.Event()
+        self._followers.add(bell)
+        try:
+            yield bell
+        finally:
+            self._followers.discard(bell)
+
     def close(self) -> None:
         """The node stops: whoever follows is let go, so that its connection ends in order."""
         self._is_over = True
@@ -52,9 +63,7 @@ class Events:
         Raises: BadMessage for a position that is none.
         """
         until = self._clock.now() + wait
-        bell = asyncio.Event()
-        self._followers.add(bell)
-        try:
+        with self.bell() as bell:
             while True:
                 stretch = await self._feed.after(participant, after, limit=limit)
                 after = stretch.position
@@ -62,8 +71,6 @@ class Events:
                 if stretch.happenings or now >= until or self._is_over:
                     return stretch
                 await self._clock.wait_until(min(until, now + _LOOK_AGAIN), bell)
-        finally:
-            self._followers.discard(bell)
 
     async def follow(self, participant: str, after: str | None, *, pause: timedelta) -> AsyncIterator[Stretch]:
         """Everything behind `after`, for as long as the node runs; an empty stretch after each `pause` in which nothing happens."""

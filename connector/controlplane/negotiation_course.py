@@ -14,7 +14,7 @@ from connector.controlplane.decisions import Choice, Judgement, choose, negotiat
 from connector.controlplane.offerings import Shelf
 from connector.controlplane.participants import Context
 from connector.controlplane.policy import Judge
-from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long
+from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long, waiting
 from connector.dsp import negotiation as steps
 from connector.dsp.copies import replace
 from connector.dsp.negotiation import Negotiation
@@ -70,7 +70,7 @@ class NegotiationCourse:
         if step.entered and not step.process.is_ended and step.process.in_flight is None:
             choice = self._choice(step.process, desk)
             if choice.hold is not None:
-                step = replace(step, process=replace(step.process, hold=choice.hold))
+                step = waiting(step, choice.hold, choice.cause.by, self._clock.now())
             elif choice.act is not None and choice.delay_s > 0:
                 due = (*due, due_of(step.process, choice, self._clock.now()))
             elif choice.act is not None:
@@ -96,7 +96,7 @@ class NegotiationCourse:
         try:
             return step.then(lambda process: self.do(process, choice, desk))
         except CallerError as fault:
-            return replace(step, process=replace(step.process, hold=f"`{choice.act}` is not possible: {fault}"))
+            return waiting(step, f"`{choice.act}` is not possible: {fault}", choice.cause.by, self._clock.now())
 
     def _choice(self, process: Negotiation, desk: Desk) -> Choice:
         gate = negotiation_gate(process, self.judgement(desk))

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from connector.controlplane.decisions import Choice
 from connector.dsp.copies import replace
-from connector.dsp.process import By, Cause, Due, Process, Record, entry
+from connector.dsp.process import By, Cause, Due, Process, Record, Step, entry
 from connector.errors import IllegalTransition
 from connector.ports.store import Change
 
@@ -60,6 +60,14 @@ def waited_too_long(process: Process, longest_wait: timedelta) -> Cause:
     told = f"nothing has happened since {process.updated_at.isoformat(timespec='seconds')}: {longest_wait} is too long"
     return Cause(
         by=By.RULE, code="waited-too-long", reasons=(told,), whole=(f"{told}; `longest_wait_s`; it waited for {whom}",)
+    )
+
+
+def waiting(step: Step[P], reason: str, by: By, now: datetime) -> Step[P]:
+    """`step`, after which the process waits for a person; its timeline says so."""
+    process = replace(step.process, hold=reason)
+    return replace(
+        step, process=process, records=(*step.records, Record(at=now, by=by, event="hold", state=process.state, note=reason))
     )
 
 

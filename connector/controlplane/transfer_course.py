@@ -13,7 +13,7 @@ from typing import Any
 from connector.controlplane.decisions import Choice, Judgement, choose, transfer_gate
 from connector.controlplane.participants import Context
 from connector.controlplane.policy import EMPTY, Answer, Case, Judge
-from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long
+from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long, waiting
 from connector.controlplane.pushes import job_of
 from connector.dsp import messages as m
 from connector.dsp import transfer as steps
@@ -154,14 +154,14 @@ class TransferCourse:
         gate = transfer_gate(process, lambda p: self.judgement(p, desk).judgement)
         choice = choose(process, Kind.TRANSFER, participant_rules=desk.context.rules, definition_rules=(), gate=gate)
         if choice.hold is not None:
-            return replace(step, process=replace(step.process, hold=choice.hold)), due
+            return waiting(step, choice.hold, choice.cause.by, now), due
         if choice.act is not None and choice.delay_s > 0:
             return step, (*due, due_of(step.process, choice, now))
         if choice.act is not None:
             try:
                 return step.then(lambda p: self.do(p, choice)), due
             except CallerError as fault:
-                return replace(step, process=replace(step.process, hold=f"`{choice.act}` is not possible: {fault}")), due
+                return waiting(step, f"`{choice.act}` is not possible: {fault}", choice.cause.by, now), due
         return step, due
 
     def do(self, process: Transfer, choice: Choice) -> Step[Transfer]:

@@ -16,7 +16,6 @@ from connector.testing.clock import MovedClock
 from tests.controlplane.conftest import NewNode
 from tests.controlplane.scene import (
     BOB,
-    DATASET,
     EVE,
     NOW,
     USE,
@@ -190,7 +189,6 @@ async def test_the_usual_course_of_a_consumer(node: Node) -> None:
     await node.tell(m.ContractNegotiationEventMessage(**pids(process), event_type="FINALIZED"), process.pid)
     agreement = await node.agreements.get("alice", "urn:a:1")
     assert (agreement.role, agreement.peer, agreement.ended_at) == (Role.CONSUMER, "urn:bob", None)
-    assert await node.agreements.valid_for("alice", "urn:bob", DATASET) == agreement
 
 
 async def test_an_agreement_on_other_terms_is_terminated_and_says_why(node: Node) -> None:

@@ -60,7 +60,7 @@ async def test_a_repeated_termination_gets_its_first_answer_in_the_final_state(
     answers = [await wire.send(provider, f"negotiations/{pid}/termination", ended, caller=consumer) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].content == answers[1].content
-    assert len((await provider.timeline(pid)).records) == 2
+    assert [one.event for one in (await provider.timeline(pid)).records] == ["request", "hold", "terminate"]
 
 
 async def test_an_illegal_message_is_400_says_what_is_lawful_and_changes_nothing(space: DataSpace, wire: Wire) -> None:

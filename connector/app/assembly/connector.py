@@ -36,6 +36,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.jobs import Workers
     from connector.controlplane.ledgers import Ledgers
     from connector.controlplane.negotiation import Negotiations
+    from connector.controlplane.obtaining import Obtaining
     from connector.controlplane.offerings import Offerings
     from connector.controlplane.peers import Peers
     from connector.controlplane.policy import Judge
@@ -50,6 +51,8 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.transfer import Transfers
     from connector.controlplane.usage import Usages
     from connector.controlplane.watch import Watch
+    from connector.controlplane.webhook_delivery import PARALLEL, Telling
+    from connector.controlplane.webhooks import Webhooks
     from connector.dsp.tables import Kind
     from connector.strict import Limits
     from connector.web import data
@@ -112,6 +115,11 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     retention = Retention(store, participants, plane, settings.retention, clock)
     watch = Watch(store, plane, clock, lease_s=settings.store.lease_s)
 
+    # what operators name may stand on our private network
+    webhooks = Webhooks(store, participants, revisions, secrets_, ground.upstreams, clock)
+    tellers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=PARALLEL)
+    Telling(webhooks, store, events, participants, secrets_, ground.upstreams, clock).register(tellers)
+
     callers = Callers(participants, Noticing(identity.verifier, reviews))
     exchange = Exchange(callers=callers, limits=Limits(max_bytes=settings.public.max_body_bytes), limiter=ground.limiter)
     table = routes.table(callers, catalogs, negotiations, transfers)
@@ -132,6 +140,8 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         decisions=log,
         refusals=exchange.refusals,
         explaining=Explaining(store, participants, offerings, judge, usages, tokens, clock),
+        webhooks=webhooks,
+        obtaining=Obtaining(store, participants, catalogs, negotiations, judge, usages, events, clock),
     )
 
     def rooms() -> Iterable[APIRouter]:
@@ -154,6 +164,8 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
             "usage": usages.run,
             "reviews": reviews.run,
             "duties": records.run,
+            "webhooks": tellers.run,
+            "webhook-plan": webhooks.keep,
             "decisions": log.run,
             **more,
             "retention": retention.run,

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from connector.web.operator import (
     agreements,
+    approvals,
     catalog,
     decisions,
     events,
@@ -18,6 +19,7 @@ from connector.web.operator import (
     secrets,
     transfers,
     usage,
+    webhooks,
 )
 from connector.web.operator.parts import Parts
 
@@ -31,10 +33,12 @@ _ROOMS: Final = (
     negotiations.routes,
     usage.routes,
     agreements.routes,
+    approvals.routes,
     transfers.routes,
     processes.routes,
     decisions.routes,
     events.routes,
+    webhooks.routes,
 )
 
 

@@ -12,11 +12,13 @@ from connector.controlplane.events import Events
 from connector.controlplane.explaining import Explaining
 from connector.controlplane.ledgers import Ledgers
 from connector.controlplane.negotiation import Negotiations
+from connector.controlplane.obtaining import Obtaining
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.records import Records
 from connector.controlplane.secrets import Secrets
 from connector.controlplane.transfer import Transfers
+from connector.controlplane.webhooks import Webhooks
 from connector.ports.dataplane import DataPlane
 from connector.ports.store import Store
 from connector.web.refusals import Refusals
@@ -42,3 +44,5 @@ class Parts:
     decisions: DecisionLog
     refusals: Refusals
     explaining: Explaining
+    webhooks: Webhooks
+    obtaining: Obtaining

@@ -106,7 +106,7 @@ def transfer(found: Transfer) -> transfers.Transfer:
     )
 
 
-def process(found: Process) -> processes.Process:
+def either(found: Process) -> negotiations.Negotiation | transfers.Transfer:
     """A process of either kind."""
     return negotiation(found) if isinstance(found, Negotiation) else transfer(_as_transfer(found))
 
@@ -140,7 +140,7 @@ def _common(found: Process) -> dict[str, Any]:
 def timeline(found: Process, kept: Timeline, refused: Sequence[Refusal] = ()) -> processes.Timeline:
     """A process and everything kept about it; of messages their outside only."""
     return processes.Timeline(
-        process=process(found),
+        process=either(found),
         records=[
             processes.TimelineRecord(
                 at=r.at, by=r.by.value, event=r.event, state=r.state.value if r.state else None, note=r.note

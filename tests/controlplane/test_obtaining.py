@@ -1,0 +1,84 @@
+"""A contract is got where there is one, joined where one is under way, and negotiated otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from connector.controlplane.events import Events
+from connector.controlplane.obtaining import Obtained, Obtaining
+from connector.controlplane.terms import NegotiationWish
+from connector.dsp import messages as m
+from connector.dsp.tables import State
+from connector.errors import NotFound
+from tests.controlplane.scene import BASE, BOB, DATASET, USE, Node, agreement_tree, answer, before, imported, pids
+
+OFFER = {"@id": "urn:o:1", "@type": "Offer", "target": DATASET, **USE}
+NOW_OR_NEVER = timedelta(0)
+
+
+async def obtained(node: Node, wait: timedelta = NOW_OR_NEVER, **wish: object) -> Obtained:
+    events = Events(node.store.feed, node.clock)
+    obtaining = Obtaining(
+        node.store, node.participants, node.catalogs, node.negotiations, node.judge, node.usages, events, node.clock
+    )
+    given: dict[str, object] = {"peer": BOB.id, "address": BASE, "dataset": "urn:d:9", "offer": OFFER, **wish}
+    return await obtaining.obtain("alice", NegotiationWish(**given), wait=wait)  # type: ignore[arg-type]
+
+
+async def test_a_live_agreement_on_the_same_terms_for_the_same_purpose_is_got(node: Node) -> None:
+    known = await imported(node)
+    found = await obtained(node)
+    assert found.negotiation is None
+    assert found.agreement is not None
+    assert found.agreement.id == known
+    for other in ({"purpose": "research"}, {"offer": {**OFFER, **before("2030-01-01T00:00:00Z")}}):
+        begun = await obtained(node, **other)
+        assert begun.agreement is None
+        assert begun.negotiation is not None
+
+
+async def test_one_that_has_ended_or_whose_own_terms_are_over_is_not_got(node: Node) -> None:
+    await imported(node, **before("2020-01-01T00:00:00Z"))
+    await imported(node, **{"@id": "urn:a:8"})
+    found = await obtained(node)
+    assert found.agreement is not None
+    assert found.agreement.id == "urn:a:8"
+    await node.agreements.end("alice", "urn:a:8", "over")
+    assert (await obtained(node)).agreement is None
+
+
+async def test_a_negotiation_under_way_is_joined_and_its_end_is_waited_for(node: Node) -> None:
+    first = await obtained(node, dataset=DATASET)
+    assert first.negotiation is not None
+    await node.rest()
+    waiting = asyncio.create_task(obtained(node, timedelta(seconds=30), dataset=DATASET))
+    await node.rest()
+    process = await node.negotiation(first.negotiation.pid)
+    await node.tell(m.ContractAgreementMessage(**pids(process), agreement=agreement_tree(process)), process.pid)
+    await node.tell(m.ContractNegotiationEventMessage(**pids(process), event_type="FINALIZED"), process.pid)
+    node.clock.move(seconds=2)
+    second = await waiting
+    assert second.negotiation is not None
+    assert (second.negotiation.pid, second.negotiation.state) == (process.pid, State.FINALIZED)
+    assert second.agreement is not None
+    assert (await obtained(node, dataset=DATASET)).agreement == second.agreement
+
+
+async def test_without_terms_the_one_offer_of_the_peers_dataset_is_asked_for(node: Node) -> None:
+    offer = {"@id": "urn:o:7", "@type": "Offer", **before("2030-01-01T00:00:00Z")}
+    tree = {"@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@id": "urn:d:9", "@type": "Dataset"}
+    distribution = {"@type": "Distribution", "format": "HttpData-PULL", "accessService": "urn:s"}
+    body = {**tree, "hasPolicy": [offer], "distribution": [distribution]}
+    url = f"{BASE}/catalog/datasets/urn%3Ad%3A9"
+
+    node.host.documents[url] = answer(200, orjson.dumps(body))
+    begun = (await obtained(node, offer=None)).negotiation
+    assert begun is not None
+    assert begun.offer["@id"] == "urn:o:7"
+    assert begun.offer["permission"] == offer["permission"]
+    with pytest.raises(NotFound, match="0 offers that fit"):
+        await obtained(node, offer=None, offer_id="urn:o:8", purpose="other")
