@@ -12,6 +12,10 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from connector.app.passage import Passage
+from connector.dataplane.kernel import IS_HERE
+from connector.web.data import SOCKET
+
 WITHIN_S: Final = 20.0
 """Longest time from the connection, or a request's first byte, to the end of the request's head."""
 MOST_BYTES: Final = 64 << 10
@@ -53,7 +57,11 @@ class BoundedHeads(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._rest()
+        before = self.cycle
         super().on_headers_complete()
+        if IS_HERE and self.scheme == "http" and self.cycle is not before:
+            # its task has not begun yet
+            self.cycle.scope["extensions"] = {SOCKET: Passage(self.transport, self.flow, self.cycle)}  # type: ignore[dict-item]
 
     def _watch(self) -> None:
         self._deadline = self.loop.call_later(WITHIN_S, self._refuse, _TOO_LATE)

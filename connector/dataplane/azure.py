@@ -138,7 +138,7 @@ class BlobStore:
         sent = {**(headers or {}), "x-ms-version": _VERSION, "x-ms-date": format_datetime(now, usegmt=True)}
         if method == "PUT":
             sent["Content-Length"] = str(len(piece.data))
-            sent["Content-MD5"] = b64encode(piece.md5.digest()).decode()
+            sent["Content-MD5"] = b64encode((await piece.md5()).digest()).decode()
         content = piece.slices() if piece.data else None
         async with self.peers.stream(method, url, sent, content, silence_s=self.silence_s) as answer:
             text = (await answer.read(_MOST_OF_AN_ANSWER)).decode("utf-8", "replace")

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from connector.dataplane import asking, upstream
 from connector.dataplane.addresses import S3_PULL, readings
@@ -124,4 +125,5 @@ class Collector:
             if not has_body and request.method == "GET" and answer.status != 304:
                 told["content-length"] = "0"
             chunks = stream.paced(answer.chunks()) if has_body else None
-            yield Served(status=answer.status, headers=told, chunks=chunks, cut=stream.cut)
+            direct = stream.filling(partial(upstream.direct, answer)) if has_body and upstream.is_direct(answer) else None
+            yield Served(status=answer.status, headers=told, chunks=chunks, direct=direct, cut=stream.cut)

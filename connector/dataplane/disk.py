@@ -79,6 +79,11 @@ class Disk:
                 return bytes(memoryview(buffer)[:count])
         return await self.run(os.pread, fd, size, offset)
 
+    async def fetch(self, fd: int, offset: int, size: int) -> None:
+        """Have `size` bytes of `fd` from `offset` in memory; a thread waits for the disk where they are not."""
+        if not (_is_in_memory(fd, offset) and _is_in_memory(fd, offset + size - 1)):
+            await self.run(_touch, fd, offset, size)
+
     async def chunks(self, fd: int, first: int, length: int, name: str) -> AsyncIterator[bytes]:
         """`length` bytes of `fd` from `first`.
 
@@ -110,6 +115,24 @@ class Disk:
             if progress is not None:
                 progress()
         return hasher.hexdigest()
+
+
+def _is_in_memory(fd: int, offset: int) -> bool:
+    """Whether reading the byte at `offset` would not wait; False where the system cannot tell."""
+    if _NOWAIT is None:
+        return False
+    try:
+        os.preadv(fd, [bytearray(1)], offset, _NOWAIT)
+    except OSError:
+        return False
+    return True
+
+
+def _touch(fd: int, offset: int, size: int) -> None:
+    buffer = bytearray(CHUNK_BYTES)
+    end = offset + size
+    while offset < end and (count := os.preadv(fd, [buffer], offset)):
+        offset += count
 
 
 def _hash_piece(hasher: hashlib._Hash, fd: int, offset: int, length: int) -> int:

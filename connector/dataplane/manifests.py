@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import orjson
 
 from connector.dataplane.disk import Disk
+from connector.dataplane.kernel import Flow
 from connector.dataplane.representation import Validators
 
 MANIFEST_TYPE: Final = "application/vnd.kontor.manifest+json"
@@ -42,6 +43,10 @@ class Readable(Protocol):
 
     def chunks(self, first: int, length: int, name: str) -> AsyncIterator[bytes]:
         """`length` bytes from `first`. Raises: SourceError when it is not the same any more."""
+        ...
+
+    def direct(self, first: int, length: int, name: str) -> Flow | None:
+        """The same bytes, sent by the kernel; None where there is no such way, or it does not pay."""
         ...
 
     async def sha256(self, progress: Callable[[], None] | None = None) -> str:

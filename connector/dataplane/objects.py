@@ -65,6 +65,9 @@ class ObjectFile:
         """
         return self._objects.chunks(self, first, length)
 
+    def direct(self, first: int, length: int, name: str) -> None:
+        """Never: the bytes come through the library."""
+
     async def sha256(self, progress: Callable[[], None] | None = None) -> str:
         """The SHA-256 of the whole, hexadecimal: read once from end to end."""
         hasher = hashlib.sha256()

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from connector.dataplane import asking, representation, upstream
@@ -121,7 +122,8 @@ class Pulls:
             if not has_body and request.method != "HEAD" and answer.status not in (204, 304):
                 headers["content-length"] = "0"
             chunks = stream.paced(upstream.chunks(source, answer)) if has_body else None
-            yield Served(status=answer.status, headers=headers, chunks=chunks, cut=stream.cut)
+            direct = stream.filling(partial(upstream.direct, answer)) if has_body and upstream.is_direct(answer) else None
+            yield Served(status=answer.status, headers=headers, chunks=chunks, direct=direct, cut=stream.cut)
 
 
 def serve_manifest(manifest: Manifest, request: DataRequest, stream: Stream) -> Served:
@@ -176,8 +178,17 @@ def serve_file(
     }
     if span is not None:
         headers["content-range"] = f"bytes {span.first}-{span.last}/{size}"
-    chunks = stream.paced(file.chunks(first, length, name)) if request.method == "GET" and length else None
-    return Served(status=206 if span else 200, headers=headers, chunks=chunks, cut=stream.cut)
+    status = 206 if span else 200
+    if request.method != "GET" or not length:
+        return Served(status=status, headers=headers, chunks=None, cut=stream.cut)
+    direct = file.direct(first, length, name)
+    return Served(
+        status=status,
+        headers=headers,
+        chunks=stream.paced(file.chunks(first, length, name)),
+        direct=stream.filling(direct) if direct is not None else None,
+        cut=stream.cut,
+    )
 
 
 def _no_body(status: int) -> dict[str, str]:

@@ -106,13 +106,11 @@ def _name(bucket: str) -> str:
 def opened(
     bucket: Bucket, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], piece: Piece, now: datetime
 ) -> tuple[str, dict[str, str]]:
-    """The URL and headers of a request about `key` whose body is `piece`; its digest goes along, and the store checks it."""
+    """The URL and headers of a request about `key` whose body is `piece`; what is signed is signed with its digest."""
     parts = urlsplit(bucket.endpoint)
     path = quote(f"{parts.path}/{bucket.name}" + (f"/{key}" if key else ""), safe="/-_.~")
     search = "&".join(f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query))
     url = f"{origin_of(bucket.endpoint)}{path}" + (f"?{search}" if search else "")
-    if piece.data:
-        headers = {**headers, "Content-MD5": b64encode(piece.md5.digest()).decode()}
     if bucket.bearer is not None:
         return url, {**headers, "Authorization": f"Bearer {bucket.bearer}"}
     return url, _signed(bucket, method, path, search, headers, piece.sha256.hexdigest(), now)
@@ -183,6 +181,9 @@ class Store:
 
         Raises: PeerAnswer when it refuses or fails, Unreachable, AddressRefused.
         """
+        if piece.data and self.bucket.bearer is not None:
+            # what is signed carries its SHA-256, which the store checks; a token proves nothing of the body
+            headers = {**(headers or {}), "Content-MD5": b64encode((await piece.md5()).digest()).decode()}
         url, sent = opened(self.bucket, method, key, query or {}, headers or {}, piece, now)
         if method not in ("GET", "HEAD"):
             sent["Content-Length"] = str(len(piece.data))
@@ -225,8 +226,9 @@ class Store:
 
     async def add(self, now: datetime, upload: Upload, piece: Piece) -> None:
         """The next part; a store whose ETags are no MD5 gets all of them again."""
-        number, tag = len(upload.tags) + 1, piece.md5.hexdigest()
-        if upload.there.get(number) != tag:
+        number = len(upload.tags) + 1
+        tag = upload.there.get(number, "")
+        if not tag or tag != (await piece.md5()).hexdigest():
             query = {"partNumber": str(number), "uploadId": upload.id}
             told = await self.ask(now, "PUT", upload.key, query, piece)
             tag = told.headers.get("etag", "").strip('"')

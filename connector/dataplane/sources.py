@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from connector.dataplane import kernel
 from connector.dataplane.disk import Disk
 from connector.dataplane.manifests import MOST_FILES, Entry, Readable, Tree, is_plain
 from connector.dataplane.objects import Objects, ObjectTree
@@ -118,6 +119,12 @@ class LocalFile:
     def chunks(self, first: int, length: int, name: str) -> AsyncIterator[bytes]:
         """`length` bytes from `first`; raises as `Disk.chunks`."""
         return self._disk.chunks(self._file.fd, first, length, name)
+
+    def direct(self, first: int, length: int, name: str) -> kernel.Flow | None:
+        """The same bytes, for the kernel to send; None where it cannot or need not."""
+        if not kernel.IS_HERE or length < kernel.WORTH_BYTES:
+            return None
+        return kernel.from_file(self._file.fd, first, length, name, self._disk.fetch)
 
     async def sha256(self, progress: Callable[[], None] | None = None) -> str:
         """The SHA-256 of the whole, hexadecimal."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 
+from connector.dataplane.kernel import Flow
 from connector.errors import Conflict
 
 
@@ -40,6 +41,16 @@ class Stream:
         async for chunk in chunks:
             self.moved()
             yield chunk
+
+    def filling(self, direct: Flow) -> Flow:
+        """`direct`, each piece of which ends the silence."""
+
+        async def paced(receiver: int) -> AsyncIterator[int]:
+            async for count in direct(receiver):
+                self.moved()
+                yield count
+
+        return paced
 
 
 class Streams:

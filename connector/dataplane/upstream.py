@@ -14,10 +14,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from connector import observe
-from connector.dataplane import asking
+from connector.dataplane import asking, kernel
 from connector.dataplane.logins import Logins
 from connector.dataplane.representation import digest_field
 from connector.errors import KontorError, Overloaded, PeerError, SourceError, TooLarge
+from connector.outbound import descriptors
 from connector.outbound.client import StreamedAnswer
 from connector.outbound.rules import shown
 from connector.ports.dataplane import DataRequest, Description, Passing, Source
@@ -121,6 +122,27 @@ async def chunks(source: Source, answer: StreamedAnswer) -> AsyncIterator[bytes]
             yield chunk
     except PeerError as fault:
         raise SourceError(f"the upstream broke off: {fault}", where=shown(source.url or "")) from fault
+
+
+def is_direct(answer: StreamedAnswer) -> bool:
+    """Whether the kernel can move the body of an upstream's answer, and it pays."""
+    return (
+        kernel.IS_HERE and int(answer.headers.get("content-length", "0")) >= kernel.WORTH_BYTES and descriptors.is_plain(answer)
+    )
+
+
+async def direct(answer: StreamedAnswer, receiver: int) -> AsyncIterator[int]:
+    """The body of an upstream's answer, moved into the socket `receiver`: the size of each piece.
+
+    Raises: SourceError when it breaks off.
+    """
+    where = shown(answer.where)
+    try:
+        with descriptors.rest_of(answer) as rest:
+            async for count in kernel.from_socket(rest.fd, rest.here, rest.left_bytes, where)(receiver):
+                yield count
+    except PeerError as fault:
+        raise SourceError(f"the upstream broke off: {fault}", where=where) from fault
 
 
 async def describe(logins: Logins, source: Source, *, with_digest: bool) -> Description:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
+from connector.dataplane.kernel import Flow
 from connector.ports.dataplane import Served, Use
 
 _NOT_MODIFIED = 304
@@ -29,12 +31,19 @@ async def counted(use: Use | None, opened: AbstractAsyncContextManager[Served]) 
             moved += len(chunk)
             yield chunk
 
+    async def filling(direct: Flow, receiver: int) -> AsyncIterator[int]:
+        nonlocal moved
+        async for count in direct(receiver):
+            moved += count
+            yield count
+
     try:
         async with opened as served:
             if served.status < 400 and served.status != _NOT_MODIFIED:
                 await use.begin()
                 if served.chunks is not None:
-                    served = replace(served, chunks=counting(served.chunks))
+                    direct = partial(filling, served.direct) if served.direct is not None else None
+                    served = replace(served, chunks=counting(served.chunks), direct=direct)
             yield served
     finally:
         use.end(moved)

@@ -65,7 +65,7 @@ class StreamedAnswer:
     headers: Headers
     """As in `Answer`."""
     where: str
-    _response: aiohttp.ClientResponse = field(repr=False)
+    response: aiohttp.ClientResponse = field(repr=False)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, in pieces of at most 256 KiB; ends only when the body is whole.
@@ -73,13 +73,13 @@ class StreamedAnswer:
         Raises: Unreachable when the body breaks off or is silent too long.
         """
         with _translated(self.where):
-            async for chunk in self._response.content.iter_any():
+            async for chunk in self.response.content.iter_any():
                 yield chunk
 
     async def read(self, max_bytes: int) -> bytes:
         """At most `max_bytes` of the body: for error texts."""
         with _translated(self.where):
-            return (await _gathered(self._response, max_bytes))[0]
+            return (await _gathered(self.response, max_bytes))[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +290,7 @@ class OutboundClient:
         with _translated(url):
             response = await streams.request(method, url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
         try:
-            yield StreamedAnswer(status=response.status, headers=_headers(response), where=url, _response=response)
+            yield StreamedAnswer(status=response.status, headers=_headers(response), where=url, response=response)
         finally:
             if response.content.at_eof():
                 response.release()

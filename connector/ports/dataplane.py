@@ -155,6 +155,9 @@ class Served:
 
     Raises: KontorError when the data breaks off; the receiver must notice, so never end the body properly then.
     """
+    direct: Callable[[int], AsyncIterator[int]] | None = None
+    """The same body for a receiver whose socket may be filled by the kernel: takes the socket's descriptor, gives the size of each
+    piece that went, and raises as `chunks`. Only one of the two is used. None: there is no such way."""
     cut: Callable[[], None]
     """Ends the flow from outside, at once: to be called when the receiver is gone."""
 

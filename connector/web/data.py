@@ -8,7 +8,7 @@ properly ended is whole, always.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
@@ -24,7 +24,17 @@ from connector.ports.dataplane import DataRequest, Served
 from connector.web import errors
 from connector.web.edge import note
 
+SOCKET: Final = "kontor.socket"
+"""The extension of the ASGI scope that is a `Passage`."""
 _ONE_PIECE_BYTES: Final = 256 << 10
+
+
+class Passage(Protocol):
+    """What a listener without TLS offers under `SOCKET`: the way into the receiver's socket."""
+
+    def opened(self) -> AbstractAsyncContextManager[int]:
+        """Its descriptor, once the head is out; leaving without a fault ends the answer, whose body is whole then."""
+        ...
 
 
 class Plane(Protocol):
@@ -134,10 +144,14 @@ async def relay(
                 await _flow(served.chunks, length, send)
                 return
             fault: KontorError | None = None
+            passage: Passage | None = scope.get("extensions", {}).get(SOCKET)
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(_cut_when_gone(served, receive))
                 try:
-                    await _flow(served.chunks, length, send)
+                    if served.direct is not None and passage is not None:
+                        await _fill(served.direct, passage)
+                    else:
+                        await _flow(served.chunks, length, send)
                 except KontorError as broken:
                     fault = broken
                 watcher.cancel()
@@ -149,6 +163,13 @@ async def relay(
             return
         note(scope, cut=fault.what)
         observe.debug("data.cut", cause=str(fault))
+
+
+async def _fill(direct: Callable[[int], AsyncIterator[int]], passage: Passage) -> None:
+    """Have the kernel send the whole body."""
+    async with passage.opened() as receiver:
+        async for _ in direct(receiver):
+            pass
 
 
 async def _flow(chunks: AsyncIterator[bytes], length: int, send: Send) -> None:

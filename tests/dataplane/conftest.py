@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connector.app.heads import BoundedHeads
 from connector.dataplane.addresses import HTTP, S3_PULL, token_of
 from connector.dataplane.plane import PULL, PUSH, BuiltInDataPlane, DataPlaneConfig
 from connector.dataplane.representation import digest_field
@@ -124,7 +125,7 @@ class Desk:
 @asynccontextmanager
 async def listening(app: ASGIApp) -> AsyncIterator[str]:
     """`app` on a free port; gives back its base address."""
-    config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False)
+    config = uvicorn.Config(app, http=BoundedHeads, log_config=None, lifespan="off", access_log=False)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
