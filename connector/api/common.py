@@ -43,13 +43,13 @@ RoleName = Literal["consumer", "provider"]
 class Asked(BaseModel):
     """What is written to the API: unknown members are refused, nothing is guessed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Shown(BaseModel):
     """What the API answers; later releases may add members."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ MOST_WAIT_S: Final = 10 * 365 * 86_400
 class Section(BaseModel):
     """A table of the file: what it does not know is an error, and it never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def _secret(value: object, info: ValidationInfo) -> object:
