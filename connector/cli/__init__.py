@@ -13,4 +13,7 @@ def main() -> None:
 
     from connector.cli.commands import roof
 
+    # httpx brings a command of its own, and would load rich and a highlighter for it: a third of what the client takes to load.
+    # It does without when that module cannot be imported
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     roof(sys.argv[1] if len(sys.argv) > 1 else "")(prog_name="kontor")
