@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -16,6 +18,10 @@ _NO_S3 = "S3 server not given"
 _NO_AZURE = "Azure Blob server not given"
 _NO_CHROMIUM = "browser not given"
 _NO_DEPLOYMENT = "deployment proofs not asked for"
+
+# what one process of the suite compiles, the next one finds: dozens of nodes and commands start with what an installed one has
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # a slow machine is no fault of the property
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -87,6 +93,18 @@ def deployment() -> None:
     """For proofs that install programs: run when `KONTOR_DEPLOYMENT` is set; without it they are counted."""
     if not os.environ.get("KONTOR_DEPLOYMENT"):
         pytest.skip(_NO_DEPLOYMENT)
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Nothing of what is collected is garbage: it is not looked through again and again while it grows."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """All that has been collected stays to the end: collections during the tests leave it alone."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

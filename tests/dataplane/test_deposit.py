@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import pathlib
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,7 +27,7 @@ from connector.ports.dataplane import DataRequest, Source
 from tests.dataplane.buckets import AnyPlace, Bucket
 from tests.dataplane.conftest import DIGEST, SAMPLE, Node, Start, address, file, transfer
 
-LARGE = b"".join(b"%015d\n" % n for n in range((2 * PART_BYTES + 1000) // 16))
+LARGE = random.Random(1).randbytes(2 * PART_BYTES + 1000)
 """Two parts and a little."""
 
 

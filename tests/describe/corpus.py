@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from connector.describe import members, reading
@@ -49,9 +51,14 @@ def whole_text() -> str:
     return WHOLE.replace("?", check_character(CODE), 1)
 
 
-def whole() -> dict[str, Any]:
-    """The same as a document."""
+@cache
+def _draft() -> dict[str, Any]:
     return members.draft(reading.read(whole_text()), "urn:example:weather")
+
+
+def whole() -> dict[str, Any]:
+    """The same as a document, for its caller to change."""
+    return deepcopy(_draft())
 
 
 TDS, KONTOR = members.PREFIXES["tds"], members.PREFIXES["kontor"]

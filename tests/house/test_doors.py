@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import CONNECTOR, ROOT, files, imports, parsed, shown
+from tests.house.tree import CONNECTOR, ROOT, files, imports, nodes, shown
 
 # --- addresses
 
@@ -107,7 +107,7 @@ def network(path: Path) -> Iterator[str]:
     for found in imports(path):
         if _begins(found.whole, _NETWORK):
             yield f"{shown(path, found.line)}: imports `{found.whole}`"
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _NETWORK_CALLS:
             yield f"{shown(path, node.lineno)}: calls `{node.func.attr}`"
 
@@ -121,7 +121,7 @@ def tokens(path: Path) -> Iterator[str]:
 
 def json(path: Path) -> Iterator[str]:
     """Each line of a file that reads JSON without the strict scan."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute):
             whole = _dotted(node)
             library, _, last = whole.rpartition(".")

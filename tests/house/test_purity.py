@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import CONNECTOR, files, imports, parsed, shown
+from tests.house.tree import CONNECTOR, files, imports, nodes, shown
 
 PURE = (
     "odrl",
@@ -51,7 +51,7 @@ def impure(path: Path) -> Iterator[str]:
         parts = found.whole.split(".")
         if any(".".join(parts[:length]) in _BANNED for length in range(1, len(parts) + 1)):
             yield f"{shown(path, found.line)}: imports `{found.whole}`"
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         match node:
             case ast.AsyncFunctionDef() | ast.Await() | ast.AsyncFor() | ast.AsyncWith():
                 yield f"{shown(path, node.lineno)}: waits"

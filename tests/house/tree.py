@@ -33,6 +33,7 @@ class Import:
         return f"{self.module}.{self.name}" if self.name else self.module
 
 
+@functools.cache
 def files(folder: Path = CONNECTOR) -> tuple[Path, ...]:
     """The Python files below `folder`, sorted."""
     return tuple(
@@ -46,9 +47,20 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def imports(path: Path) -> Iterator[Import]:
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Everything in the syntax tree of a file."""
+    return tuple(ast.walk(parsed(path)))
+
+
+@functools.cache
+def imports(path: Path) -> tuple[Import, ...]:
     """Everything that a file imports."""
-    for node in ast.walk(parsed(path)):
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[Import]:
+    for node in nodes(path):
         match node:
             case ast.Import():
                 for alias in node.names:

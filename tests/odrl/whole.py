@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -43,6 +44,7 @@ _LEFTS = st.sampled_from(
 _ACTIONS = st.sampled_from(["use", "display", "http://creativecommons.org/ns#Sharing", "pay", "urn:acme:train", "run"])
 
 
+@cache
 def values() -> st.SearchStrategy[Value]:
     return st.one_of(
         st.builds(Value, text=_TEXTS),
@@ -52,6 +54,7 @@ def values() -> st.SearchStrategy[Value]:
     )
 
 
+@cache
 def extras() -> st.SearchStrategy[tuple[tuple[str, str], ...]]:
     leaves = st.one_of(st.booleans(), st.integers(-9, 9), st.sampled_from([0.5, 1e30]), _TEXTS)
     json = st.recursive(
@@ -66,6 +69,7 @@ def _some(strategy: st.SearchStrategy[Any], most: int = 2) -> st.SearchStrategy[
     return st.one_of(st.just(()), st.lists(strategy, max_size=most).map(tuple))
 
 
+@cache
 def atoms() -> st.SearchStrategy[Constraint]:
     common: dict[str, Any] = {
         "left": _LEFTS,
@@ -82,6 +86,7 @@ def atoms() -> st.SearchStrategy[Constraint]:
     )
 
 
+@cache
 def constraints() -> st.SearchStrategy[AnyConstraint]:
     return st.recursive(
         atoms(),
@@ -96,6 +101,7 @@ def constraints() -> st.SearchStrategy[AnyConstraint]:
     )
 
 
+@cache
 def references(kind: type[Any]) -> st.SearchStrategy[Any]:
     beside: dict[str, Any] = {"part_of": _some(IRIS).map(lambda found: tuple(dict.fromkeys(found))), "extra": extras()}
     refined = st.lists(constraints(), min_size=1, max_size=2).map(tuple)
@@ -109,6 +115,7 @@ def references(kind: type[Any]) -> st.SearchStrategy[Any]:
     )
 
 
+@cache
 def actions() -> st.SearchStrategy[ActionRef]:
     return st.one_of(
         st.builds(ActionRef, name=_ACTIONS),
@@ -116,6 +123,7 @@ def actions() -> st.SearchStrategy[ActionRef]:
     )
 
 
+@cache
 def _shared() -> dict[str, Any]:
     parties = _some(references(PartyRef))
     in_order: dict[str, int] = {name: number for number, name in enumerate((*FUNCTIONS, *RELATIONS))}
@@ -133,6 +141,7 @@ def _shared() -> dict[str, Any]:
     }
 
 
+@cache
 def duties(role: DutyRole) -> st.SearchStrategy[Duty]:
     last = role in (DutyRole.REMEDY, DutyRole.CONSEQUENCE)
     consequences = st.just(()) if last else _some(st.deferred(lambda: duties(DutyRole.CONSEQUENCE)), 1)
