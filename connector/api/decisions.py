@@ -37,6 +37,10 @@ class Decision(Shown):
     case: Tree | None = Field(
         None, description="What it was made from, as a case file spells it; null where `decision_inputs` does not keep it."
     )
+    grounds: list[str] = Field(
+        default_factory=list,
+        description="What let the peer in: anchors, and versions of the lists of participants, issuers and status.",
+    )
     because: list[dict[str, Any]] = Field(
         default_factory=list,
         description="What failed: code, place, operand; or code and text, where two policies were compared.",

@@ -16,7 +16,7 @@ from connector import observe
 from connector.dsp.tables import Kind, State
 from connector.errors import CallerError, KontorError, StoreUnavailable
 from connector.ports.clock import Clock
-from connector.ports.identity import Caller, MessageKind, Verifier
+from connector.ports.identity import GROUNDS, Caller, MessageKind, Verifier
 from connector.ports.store import Filter, Store
 
 EVERY = timedelta(minutes=5)
@@ -105,10 +105,12 @@ class Noticing:
         """The author of a request, as the verifier behind proves it; raises as that does."""
         caller = await self._verifier.verify(participant, authorization, kind)
         place = participant, caller.id, kind
+        # what let it in is newer each time a list is, and changes no decision by itself
+        said = {name: value for name, value in caller.claims.items() if name != GROUNDS}
         before = self._known.get(place)
-        self._known[place] = caller.claims
+        self._known[place] = said
         if len(self._known) > _MOST_PEERS:
             self._known.popitem(last=False)
-        if before is not None and before != caller.claims:
+        if before is not None and before != said:
             await self._reviews.peer(participant, caller.id)
         return caller

@@ -26,7 +26,7 @@ from connector.identity.joined import Joined
 from connector.identity.listsource import ListAddress, ListSource
 from connector.identity.scopes import By, Scope, write
 from connector.identity.trustlists import Listing, Standing, TrustList
-from connector.ports.identity import STANDING
+from connector.ports.identity import GROUNDS, STANDING
 
 _ROUNDS: Final = 6
 
@@ -77,9 +77,9 @@ class Spaces:
         Raises: Unproven when it is suspended, or what was asked for counts nowhere; Overloaded when a list cannot be had.
         """
         if not self:
-            return claims_in(_items(proven.credentials))
+            return {**claims_in(_items(proven.credentials)), GROUNDS: [*_by_settings(proven.credentials), *proven.grounds]}
         plain = [one for one in proven.credentials if any(said.believes(one.issuer, type_) for type_ in one.types)]
-        standings = await self._standings(proven.holder)
+        standings, versions = await self._standings(proven.holder)
         lists, others = await self._lists(), self._others()
         admissions = [
             frameworks.admit(one, proven.credentials, others=others, lists=lists, now=now)
@@ -87,11 +87,11 @@ class Spaces:
             if standings.get(one.id, Standing.ACTIVE) is Standing.ACTIVE
         ]
         self._need(asked, admissions, plain, standings)
-        return _claims(self, admissions, plain, standings)
+        return _claims(self, admissions, plain, standings, (*versions, *proven.grounds))
 
     async def standing(self, holder: str) -> dict[str, Any]:
         """What is known of a peer that proves nothing now: how it stands, when it is on a list."""
-        return _shown({**await self._standings(holder)})
+        return _shown((await self._standings(holder))[0])
 
     def _need(
         self, asked: Asked, admissions: Sequence[Admission], plain: Sequence[Credential], standings: Mapping[str, Standing]
@@ -129,20 +129,27 @@ class Spaces:
             return False
         return entry is not None and entry.state is Standing.ACTIVE
 
-    async def _standings(self, holder: str) -> dict[str, Standing]:
-        """How `holder` stands in the joined spaces whose lists name it. Raises: Overloaded when a list cannot be had."""
+    async def _standings(self, holder: str) -> tuple[dict[str, Standing], list[str]]:
+        """How `holder` stands in the joined spaces whose lists name it, and the versions of those lists.
+
+        Raises: Overloaded when a list cannot be had.
+        """
         found: dict[str, Standing] = {}
+        versions: list[str] = []
         for one in self.joined:
             try:
-                entry = (await self._source().get(one.participant_list)).participant(holder)
+                listed = await self._source().get(one.participant_list)
             except KontorError as fault:
                 words = f"the participants of `{one.space}` cannot be looked up: {fault}"
                 if is_passing(fault) or fault.status == Overloaded.status:
                     raise Overloaded(words, where=holder) from fault
                 raise Unproven(words, check="standing", where=holder) from fault
+            entry = listed.participant(holder)
             if entry is not None:
                 found[one.space] = entry.state
-        return found
+            seq, digest = listed.version.seq, listed.version.digest[:16]
+            versions.append(f"participants of {one.space} number {seq} sha256 {digest}")
+        return found, versions
 
     def _others(self) -> Mapping[str, Framework]:
         return {**self.known, **{one.id: one for one in self.frameworks}}
@@ -187,7 +194,11 @@ def _scope(alias: str, type_: str, operation: str) -> Scope:
 
 
 def _claims(
-    spaces: Spaces, admissions: Sequence[Admission], plain: Sequence[Credential], standings: Mapping[str, Standing]
+    spaces: Spaces,
+    admissions: Sequence[Admission],
+    plain: Sequence[Credential],
+    standings: Mapping[str, Standing],
+    versions: Sequence[str],
 ) -> dict[str, Any]:
     items = {one.space: [((two.type,), two.issuer, two.claims) for two in one.counted] for one in admissions if one.counted}
     is_only = len(spaces.frameworks) == 1 and not plain
@@ -196,8 +207,14 @@ def _claims(
         found |= {f"{space}/{name}": value for name, value in claims_in(counted).items()}
     found["spaces"] = sorted(items)
     # what a decision must be able to name afterwards: which anchors and which versions of which lists let the sender in
-    found["grounds"] = list(dict.fromkeys(ground for one in admissions for two in one.counted for ground in two.grounds))
+    anchors = [ground for one in admissions for two in one.counted for ground in two.grounds]
+    found[GROUNDS] = list(dict.fromkeys([*anchors, *_by_settings(plain), *versions]))
     return {**found, **_shown(standings)}
+
+
+def _by_settings(plain: Iterable[Credential]) -> list[str]:
+    """The anchors of credentials whose issuers a participant believes by its own settings."""
+    return [f"anchor identity.trusted_issuers {issuer}" for issuer in dict.fromkeys(one.issuer for one in plain)]
 
 
 def _shown(standings: Mapping[str, Standing]) -> dict[str, Any]:
@@ -230,7 +247,7 @@ def claims_in(items: Iterable[tuple[tuple[str, ...], str, Mapping[str, Any]]]) -
             for type_ in types:
                 found.setdefault(f"{type_}.{name}", value)
             # INVARIANT: no short name reads as the whole name of a claim of another type, or of another space
-            if "." not in name and "/" not in name and name not in (STANDING, "spaces", "grounds"):
+            if "." not in name and "/" not in name and name not in (STANDING, "spaces", GROUNDS):
                 short.setdefault(name, []).append(value)
     for name, values in short.items():
         if all(value == values[0] for value in values):

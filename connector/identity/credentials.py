@@ -41,6 +41,8 @@ _WITHDRAWS: Final = ("revocation", "suspension")
 _INFORMS: Final = ("refresh", "message")
 _UNREACHABLE: Final = "unreachable"
 _Found = TypeVar("_Found")
+_Rests = tuple[list[datetime], list[str]]
+"""The ends of what something rests on, and the versions of the lists that it rests on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,8 @@ class Proven:
     warnings: tuple[str, ...] = ()
     refused: tuple[Failure, ...] = ()
     """Presentations that failed beside those that hold."""
+    grounds: tuple[str, ...] = ()
+    """The status lists that spared the credentials, each with its version: for the record of decisions."""
 
 
 def verify(items: Sequence[object], *, asked: Asked, trust: Trust, evidence: Evidence, now: datetime) -> Proven | Failure:
@@ -233,20 +237,24 @@ def prove(opened: Opened, evidence: Evidence) -> Proven | Failure:
     refused = list(opened.refused)
     held: list[Credential] = []
     ends: list[datetime] = []
+    grounds: dict[str, None] = {}
     warnings: dict[str, None] = {}
     for presentation in opened.presentations:
         try:
-            found = _prove_presentation(presentation, opened, evidence)
+            found, spared = _prove_presentation(presentation, opened, evidence)
         except Unproven as fault:
             refused.append(Failure(check=fault.check, words=fault.words, is_passing=fault.check == _UNREACHABLE))
             continue
         held += presentation.credentials
         ends += found
+        grounds |= dict.fromkeys(spared)
         for did in (presentation.holder, *(one.issuer for one in presentation.credentials)):
             warnings |= dict.fromkeys(_document(did, evidence).warnings)
     for credential in opened.shown_before:
         try:
-            ends += _prove_credential(credential, opened, evidence)
+            found, spared = _prove_credential(credential, opened, evidence)
+            ends += found
+            grounds |= dict.fromkeys(spared)
             held.append(credential)
         except Unproven as fault:
             refused.append(Failure(check=fault.check, words=fault.words, is_passing=fault.check == _UNREACHABLE))
@@ -268,6 +276,7 @@ def prove(opened: Opened, evidence: Evidence) -> Proven | Failure:
         valid_until=min(ends, default=None),
         warnings=tuple(warnings),
         refused=tuple(refused),
+        grounds=tuple(grounds),
     )
 
 
@@ -293,36 +302,41 @@ def _judge(credential: Credential, asked: Asked, trust: Trust, now: datetime) ->
             raise _refused("status", f"the status purpose {strict.shown(entry.purpose)} is not known here")
 
 
-def _prove_presentation(presentation: Presentation, opened: Opened, evidence: Evidence) -> list[datetime]:
-    """The ends of everything that it rests on. Raises: Unproven."""
+def _prove_presentation(presentation: Presentation, opened: Opened, evidence: Evidence) -> _Rests:
+    """The ends of everything that it rests on, and the lists that spared its credentials. Raises: Unproven."""
     # 2. the holder signed it, 3. with a key for authentication
     document = _document(presentation.holder, evidence)
     _prove(profiles.PRESENTATION, presentation.token, document, Relationship.AUTHENTICATION, opened.trust)
-    return [end for one in presentation.credentials for end in _prove_credential(one, opened, evidence)]
+    found = [_prove_credential(one, opened, evidence) for one in presentation.credentials]
+    return [end for ends, _ in found for end in ends], [ground for _, grounds in found for ground in grounds]
 
 
-def _prove_credential(credential: Credential, opened: Opened, evidence: Evidence) -> list[datetime]:
+def _prove_credential(credential: Credential, opened: Opened, evidence: Evidence) -> _Rests:
     # 5. the issuer's key for assertions signed it
     if credential.token is None:
         raise _refused("signature", "the credential is not signed")
     document = _document(credential.issuer, evidence)
     _prove(profiles.CREDENTIAL, credential.token, document, Relationship.ASSERTION, opened.trust)
-    ends = [credential.valid_until]
+    ends, grounds = [credential.valid_until], []
     # 6. no status list withdraws it
     for entry in credential.status:
         if entry.purpose in _WITHDRAWS:
-            ends.append(_prove_status(credential, entry, opened, evidence))
+            end, version = _prove_status(credential, entry, opened, evidence)
+            ends.append(end)
+            grounds.append(f"status list {entry.list_url} sha256 {version}")
     # 8. the schemas it names are met
     for url in credential.schemas:
         check = _fetched(evidence.schemas, url)
         found = check(credential.tree)
         if found is not None:
             raise _refused("schema", f"the credential does not fit `{url}`: {found}")
-    return [end for end in ends if end is not None]
+    return [end for end in ends if end is not None], grounds
 
 
-def _prove_status(credential: Credential, entry: StatusEntry, opened: Opened, evidence: Evidence) -> datetime | None:
-    """The end of the list that spares `credential`. Raises: Unproven when it does not, or proves nothing."""
+def _prove_status(
+    credential: Credential, entry: StatusEntry, opened: Opened, evidence: Evidence
+) -> tuple[datetime | None, str]:
+    """The end and the version of the list that spares `credential`. Raises: Unproven when it does not, or proves nothing."""
     found = status.read(_fetched(evidence.lists, entry.list_url), entry)
     listed = found.credential
     if listed.issuer != credential.issuer:
@@ -340,7 +354,7 @@ def _prove_status(credential: Credential, entry: StatusEntry, opened: Opened, ev
     _judge_dates(listed, opened.now, "status list")
     if status.value(found.bits, entry.index, entry.size) != 0:
         raise _refused(entry.purpose, f"the credential's entry {entry.index} at `{entry.list_url}` is set")
-    return listed.valid_until
+    return listed.valid_until, found.digest
 
 
 def _judge_dates(credential: Credential, now: datetime, name: str) -> None:

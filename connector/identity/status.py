@@ -12,6 +12,7 @@ import base64
 import binascii
 import functools
 import gzip
+import hashlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class StatusList:
 
     credential: formats.Credential
     bits: bytes
+    digest: str
+    """SHA-256 of the list as it was served, the beginning of it: its version, for the record of decisions."""
     proven_by: list[PublicKey] = field(default_factory=list, compare=False, repr=False)
     """The keys that are known to have signed these very bytes: nothing that changes, only work that was done."""
 
@@ -51,7 +54,7 @@ def read(data: bytes, entry: formats.StatusEntry) -> StatusList:
     Raises: Unproven when it is another list, has another purpose, is too short, or is no list.
     Source: Bitstring Status List 1.0, section 3.2, steps 4 to 10.
     """
-    credential, proven_by = _shared(data) if len(data) <= _MOST_SHARED_BYTES else (_credential(data), [])
+    credential, digest, proven_by = _shared(data) if len(data) <= _MOST_SHARED_BYTES else _whole(data)
     type_, subject = _PAIRS[entry.type]
     if type_ not in credential.types or credential.claims.get("type") != subject:
         raise _refused(f"what stands at `{entry.list_url}` is no {subject}")
@@ -63,7 +66,7 @@ def read(data: bytes, entry: formats.StatusEntry) -> StatusList:
     encoded = credential.claims.get("encodedList")
     if not isinstance(encoded, str):
         raise _refused("the list has no `encodedList`")
-    return StatusList(credential=credential, bits=unpack(encoded), proven_by=proven_by)
+    return StatusList(credential=credential, bits=unpack(encoded), digest=digest, proven_by=proven_by)
 
 
 def value(bits: bytes, index: int, size: int = 1) -> int:
@@ -112,8 +115,12 @@ _TO_PLAIN = str.maketrans("-_", "+/")
 
 
 @functools.lru_cache(maxsize=_MOST_SHARED)
-def _shared(data: bytes) -> tuple[formats.Credential, list[PublicKey]]:
-    return _credential(data), []
+def _shared(data: bytes) -> tuple[formats.Credential, str, list[PublicKey]]:
+    return _whole(data)
+
+
+def _whole(data: bytes) -> tuple[formats.Credential, str, list[PublicKey]]:
+    return _credential(data), hashlib.sha256(data).hexdigest()[:16], []
 
 
 def _credential(data: bytes) -> formats.Credential:

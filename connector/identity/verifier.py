@@ -208,7 +208,8 @@ def _joint(holding: list[tuple[Asked, Proven]]) -> tuple[Asked, Proven]:
         scopes=tuple({scope.text: scope for one, _ in holding for scope in one.scopes}.values()),
         instead={text: ways for one, _ in holding for text, ways in one.instead.items()},
     )
-    return asked, replace(proven, credentials=tuple(held.values()), valid_until=min(ends, default=None))
+    grounds = dict.fromkeys(ground for _, two in holding for ground in two.grounds)
+    return asked, replace(proven, credentials=tuple(held.values()), valid_until=min(ends, default=None), grounds=tuple(grounds))
 
 
 def _fallen(found: Failure | Proven | None) -> dict[str, str]:

@@ -14,6 +14,8 @@ The body of an entry is a JSON tree:
                 {stage, given: {now, claims, agreed_at, duties, duty_mode, ledger}, request: {action, target, party, params}, expect}.
                 `odrl.cases.read(entry.body["case"], where, policy=another)` asks another policy the same.
                 Absent where the participant's `decision_inputs` does not keep it; its hash is there anyway
+    grounds     what let the peer in: which anchors, which versions of which lists of participants, issuers and status; absent for
+                peers that are known by a text of the settings
     because     [{code, where, operand}] of what failed; empty for a permit
     deferred    [{code, operand, until}] of what was left for later, or for the law
     valid_until first instant at which the effect can change by the clock; absent when none
@@ -47,6 +49,7 @@ from typing import Any, Final
 from connector.dsp.tables import Role
 from connector.odrl import explain
 from connector.odrl.truth import Decision, DutyMode, Effect, LedgerView, Request, Usage, World
+from connector.ports.identity import GROUNDS
 from connector.ports.journal import canonical
 
 STREAM: Final = "decisions"
@@ -166,11 +169,12 @@ def _about(subject: Subject) -> dict[str, Any]:
 
 def _made(made: Made) -> dict[str, Any]:
     subject, decision = made.subject, made.decision
-    case = _case(made)
+    case, grounds = _case(made), made.world.claims.get(GROUNDS)
     tree = _about(subject) | {
         "effect": decision.effect.value,
         "policy": made.policy,
         "inputs": hashlib.sha256(canonical({k: v for k, v in case.items() if k != "expect"})).hexdigest(),
+        "grounds": grounds if isinstance(grounds, list) and grounds else None,
         "because": [
             {name: text for name, text in (("code", one.code.value), ("where", one.where), ("operand", one.operand)) if text}
             for one in explain.telling(decision)

@@ -13,6 +13,8 @@ STANDING: Final = "standing"
 ACTIVE: Final = "ACTIVE"
 UNKNOWN: Final = "UNKNOWN"
 UNPROVEN: Final = "UNPROVEN"
+GROUNDS: Final = "grounds"
+"""The claim that says what let a peer in: which anchors, and which versions of which lists."""
 
 
 class MessageKind(StrEnum):

@@ -11,9 +11,10 @@ from connector.api.authority import Decision
 from connector.api.spaces import SpaceWish
 from connector.api.transfers import Transfer
 from connector.client import authority as calls
+from connector.client import records
 from connector.errors import KontorError
 from connector.testing.dataspace import Member
-from tests.scenarios.governed import MEMBERS_ONLY, governed
+from tests.scenarios.governed import MEMBERS_ONLY, SPACE, governed
 
 
 async def test_who_joins_gets_the_data_and_who_is_suspended_stops_everywhere_at_once() -> None:
@@ -24,6 +25,13 @@ async def test_who_joins_gets_the_data_and_who_is_suspended_stops_everywhere_at_
         assert (await space.apply(waiting)).state == "VERIFIED"
         transfers = [await member.transfer(await member.negotiate(one)) for one in (offer, open_offer)]
         assert [await member.get(one) for one in transfers] == [b"sunny", b"high"]
+        # each decision says what let the member in: the anchor, and the versions of the lists of members and of status
+        made = (await provider.send(records.decisions(provider.name, question="request", peer=member.id))).items
+        assert made
+        for grounds in (one.grounds for one in made):
+            assert f"anchor joined {SPACE}" in grounds
+            assert sum(one.startswith(f"participants of {SPACE} number ") for one in grounds) == 1
+            assert sum(one.startswith(f"status list {space.url}/authority/status/2021-") for one in grounds) == 2
         # proven, but not taken in
         assert (await waiting.negotiate(offer)).state == "TERMINATED"
 

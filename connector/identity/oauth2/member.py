@@ -42,7 +42,7 @@ from connector.identity.trustlists import Standing
 from connector.jose import Token, TokenVerifier
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
-from connector.ports.identity import STANDING, UNKNOWN, UNPROVEN, Caller, MessageKind
+from connector.ports.identity import GROUNDS, STANDING, UNKNOWN, UNPROVEN, Caller, MessageKind
 from connector.settings.oauth2 import OAuth2Membership
 
 KEEP_INTROSPECTION: Final = timedelta(seconds=1)
@@ -158,7 +158,8 @@ class OAuth2Members:
         # 4. that it still holds
         if settings.introspect:
             await self._introspected(space, token)
-        return Caller(id=id_, claims=_mapped(token.claims, settings.claims)), token
+        grounds = [f"provider {settings.issuer} key {token.key_id}"]
+        return Caller(id=id_, claims={**_mapped(token.claims, settings.claims), GROUNDS: grounds}), token
 
     async def _introspected(self, space: Space, token: Token) -> None:
         """Returns when the provider says that the token holds. Raises: Unproven, and what asking raises."""

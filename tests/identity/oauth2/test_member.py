@@ -106,7 +106,7 @@ async def test_a_peer_is_proven_by_a_token_for_us_with_the_claims_that_the_setti
     caller = await scene.members.verify("acme", scene.bearer(), MessageKind.NEGOTIATION)
     assert caller.id == PEER
     # an object proves nothing to a policy
-    assert dict(caller.claims) == {"region": ["EU"]}
+    assert dict(caller.claims) == {"region": ["EU"], "grounds": [f"provider {scene.issuer} key k1"]}
     assert await scene.members.claims_of("acme", PEER) == caller.claims
     scene.clock.move(seconds=301)
     assert await scene.members.claims_of("acme", PEER) == {"standing": "UNPROVEN"}
