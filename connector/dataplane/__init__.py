@@ -11,5 +11,6 @@ s3, azure       the requests of an upload to each kind of them
 sources         local files and folders                        upstream   HTTP(S) sources, relayed
 objects         objects in the operators' stores               manifests  what a folder or a prefix holds
 addresses       data addresses and tokens                      streams    what is running, and how it is cut
+lanes           how many streams, and how fast              kernel     what the kernel moves by itself
 representation  ranges, conditions, digests as HTTP says them  disk       files without holding up the event loop
 """

@@ -21,6 +21,7 @@ from connector.dataplane.deposit import Deposits
 from connector.dataplane.disk import Disk
 from connector.dataplane.folders import Folders
 from connector.dataplane.inbox import Inbox
+from connector.dataplane.lanes import BoundsOf, Lanes
 from connector.dataplane.logins import Logins
 from connector.dataplane.manifests import MANIFEST_TYPE, Manifests
 from connector.dataplane.objects import Objects
@@ -38,6 +39,7 @@ from connector.errors import InternalError, SourceError
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Authorizer, DataRequest, Description, Endpoint, Served, Source, TransferEvents, Use
+from connector.settings import Bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class DataPlaneConfig:
     push_first_delay_s: float = 0.5
     push_max_delay_s: float = 300.0
     push_parallel: int = 16
+    bounds: BoundsOf = lambda participant, peer: Bounds()
+    """Of the streams of a participant, or of one peer of it; none by default."""
     silence_s: float = 60.0
     """Longest time in which nothing moves in a flow before it is cut."""
 
@@ -77,6 +81,7 @@ class BuiltInDataPlane:
         self._logins = Logins(upstreams, clock)
         self._clock = clock
         self._streams = Streams()
+        self._lanes = Lanes(config.bounds)
         self._disk = Disk()
         self._places = Places(disk=self._disk, objects=Objects())
         self._manifests = Manifests(config.data_dir / "manifests", self._disk)
@@ -105,6 +110,7 @@ class BuiltInDataPlane:
             manifests=self._manifests,
             logins=self._logins,
             max_request_bytes=config.max_request_bytes,
+            lanes=self._lanes,
             clock=self._clock,
             silence_s=config.silence_s,
         )
@@ -112,6 +118,7 @@ class BuiltInDataPlane:
             authorizer=authorizer,
             events=events,
             streams=self._streams,
+            lanes=self._lanes,
             disk=self._disk,
             inbox=self._inbox,
             shelf=self._shelf,
@@ -140,6 +147,7 @@ class BuiltInDataPlane:
             ),
             folders=Folders(places=self._places, manifests=self._manifests, sender=sender),
             streams=self._streams,
+            lanes=self._lanes,
             sender=sender,
             events=events,
             clock=self._clock,

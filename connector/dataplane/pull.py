@@ -17,6 +17,7 @@ from typing import Final
 
 from connector.dataplane import asking, representation, upstream
 from connector.dataplane.addresses import S3_PULL, token_of
+from connector.dataplane.lanes import Lanes
 from connector.dataplane.logins import Logins
 from connector.dataplane.manifests import MANIFEST_TYPE, Manifest, Manifests, Readable
 from connector.dataplane.sources import Places, media_type_of
@@ -41,6 +42,7 @@ class Pulls:
     logins: Logins
     max_request_bytes: int
     """Of a consumer's POST to an upstream."""
+    lanes: Lanes
     clock: Clock
     silence_s: float
 
@@ -48,13 +50,19 @@ class Pulls:
     async def pull(self, participant: str, pid: str, request: DataRequest) -> AsyncIterator[Served]:
         """The answer to `request`, flowing for as long as the context is open.
 
-        Raises, on entering: what the Authorizer raises; NotFound, SourceError, Overloaded, MethodNotAllowed. While it flows:
+        Raises, on entering: what the Authorizer raises; NotFound, SourceError, TooMany, Overloaded, MethodNotAllowed. While it flows:
         SourceError when the data breaks off; Conflict when the transfer is stopped or the receiver takes nothing.
         """
         async with self.streams.running(participant, pid, self.silence_s) as stream:
             token = token_of(request.headers.get("authorization"))
             grant = await self.authorizer.may_pull(participant, pid, token, is_look=request.method == "HEAD")
-            async with counted(grant.use, self._answer(grant, request, stream)) as served:
+            async with counted(grant.use, self._bounded(grant, request, stream)) as served:
+                yield served
+
+    @asynccontextmanager
+    async def _bounded(self, grant: Grant, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+        with self.lanes.taken(grant.transfer.participant, grant.transfer.peer) as stream.lane:
+            async with self._answer(grant, request, stream) as served:
                 yield served
 
     @asynccontextmanager

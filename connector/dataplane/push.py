@@ -21,6 +21,7 @@ from connector.dataplane.addresses import destination
 from connector.dataplane.cargo import Cargoes
 from connector.dataplane.deposit import FORMATS, Deposits
 from connector.dataplane.folders import Folders
+from connector.dataplane.lanes import Lanes
 from connector.dataplane.sending import Moved, Sender, Way
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer
@@ -54,6 +55,7 @@ class Pushes:
         folders: Folders,
         deposits: Deposits,
         streams: Streams,
+        lanes: Lanes,
         sender: Sender,
         events: TransferEvents,
         clock: Clock,
@@ -63,6 +65,7 @@ class Pushes:
         self._folders = folders
         self._deposits = deposits
         self._streams = streams
+        self._lanes = lanes
         self._sender = sender
         self._events = events
         self._clock = clock
@@ -149,8 +152,10 @@ class Pushes:
         while True:
             before = way.offset
             try:
-                async with self._slots, self._streams.running(transfer.participant, transfer.pid, self._pushing.silence_s) as s:
-                    return await self._attempt(transfer, source, way, s)
+                place = transfer.participant, transfer.pid
+                async with self._slots, self._streams.running(*place, self._pushing.silence_s) as stream:
+                    with self._lanes.ours(transfer.participant, transfer.peer) as stream.lane:
+                        return await self._attempt(transfer, source, way, stream)
             except (AddressRefused, PeerMessage, InternalError):
                 raise
             except KontorError as fault:

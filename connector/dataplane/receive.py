@@ -20,6 +20,7 @@ from connector import observe
 from connector.dataplane.addresses import token_of
 from connector.dataplane.disk import Disk
 from connector.dataplane.inbox import Announced, Inbox, Part
+from connector.dataplane.lanes import Lanes
 from connector.dataplane.manifests import Entry
 from connector.dataplane.representation import Placed, content_range, digest_field, digest_of
 from connector.dataplane.shelf import MOST_MANIFEST_BYTES, Shelf, manifest_in
@@ -69,6 +70,7 @@ class Receiver:
     authorizer: Authorizer
     events: TransferEvents
     streams: Streams
+    lanes: Lanes
     disk: Disk
     inbox: Inbox
     shelf: Shelf
@@ -80,17 +82,18 @@ class Receiver:
     async def push(self, participant: str, pid: str, upload: Upload) -> Receipt:
         """The receipt for `upload`.
 
-        Raises: what the Authorizer raises; BadMessage, TooLarge, DigestMismatch (nothing was kept), Overloaded and
+        Raises: what the Authorizer raises; BadMessage, TooLarge, DigestMismatch (nothing was kept), TooMany, Overloaded and
         StoreUnavailable (what has arrived is kept), Conflict when the transfer was stopped, and what the sender's end raises.
         """
         if upload.method not in ("HEAD", "PUT", "POST"):
             raise MethodNotAllowed("data is pushed by PUT or POST", allowed=("HEAD", "PUT", "POST"))
         async with self.streams.running(participant, pid, self.silence_s, is_upload=True) as stream:
-            await self.authorizer.may_push(participant, pid, token_of(upload.headers.get("authorization")))
+            transfer = await self.authorizer.may_push(participant, pid, token_of(upload.headers.get("authorization")))
             # a sender that comes again has given up its earlier connection, even where we have not noticed yet
             await self.streams.cut_uploads(participant, pid, spare=stream)
-            taking = self._folder if upload.path else self._file
-            arrived = await taking(participant, pid, upload, stream)
+            with self.lanes.taken(participant, transfer.peer) as stream.lane:
+                taking = self._folder if upload.path else self._file
+                arrived = await taking(participant, pid, upload, stream)
             if isinstance(arrived, Receipt):
                 return arrived
         # outside of the flow: the control plane may stop the transfer in answer to this
@@ -198,8 +201,7 @@ class Receiver:
         limit = self.max_bytes if end is None else end
         waiting = bytearray()
         try:
-            async for chunk in chunks:
-                stream.moved()
+            async for chunk in stream.paced(chunks):
                 waiting += chunk
                 if part.offset + len(waiting) > limit:
                     waiting.clear()

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 
 from connector.dataplane.kernel import Flow
+from connector.dataplane.lanes import Lane
 from connector.errors import Conflict
 
 
@@ -23,6 +24,8 @@ class Stream:
         self._silence_s = silence_s
         self._loop = asyncio.get_running_loop()
         self.is_cut = False
+        self.lane: Lane | None = None
+        """Bounds its pace, once it is known whose stream it is."""
         self.over = asyncio.Event()
 
     def cut(self) -> None:
@@ -37,18 +40,22 @@ class Stream:
             self._scope.reschedule(self._loop.time() + (silence_s or self._silence_s))
 
     async def paced(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-        """`chunks`, each of which ends the silence."""
+        """`chunks` at the pace that is allowed; each of them ends the silence."""
         async for chunk in chunks:
             self.moved()
             yield chunk
+            if self.lane is not None:
+                await self.lane.pace(len(chunk), self.moved)
 
     def filling(self, direct: Flow) -> Flow:
-        """`direct`, each piece of which ends the silence."""
+        """`direct`, paced likewise."""
 
         async def paced(receiver: int) -> AsyncIterator[int]:
             async for count in direct(receiver):
                 self.moved()
                 yield count
+                if self.lane is not None:
+                    await self.lane.pace(count, self.moved)
 
         return paced
 

@@ -186,5 +186,6 @@ def _data_plane(ground: Ground) -> BuiltInDataPlane:
         allowed_object_endpoints=settings.data.allowed_object_endpoints,
         push_attempts=settings.data.push_attempts,
         push_first_delay_s=settings.data.push_first_delay_s,
+        bounds=settings.bounds,
     )
     return BuiltInDataPlane(config, peers=ground.outbound, upstreams=ground.upstreams, clock=ground.clock)

@@ -1,0 +1,122 @@
+"""Keeps to the bounds of streams: how many run at once, and how many bytes a second they move together.
+
+What lives here: `Lanes`, counted by each process for itself, in memory; `Lane`, the place of one stream. A participant has bounds for
+all that runs for it, and for each of its peers. One stream too many is refused and told when to come again; bytes are never refused:
+streams wait for each other, and their senders and receivers with them.
+What does not: the bounds themselves (`settings/limits.py`), those of requests and transfers (`controlplane/limits.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from connector import observe
+from connector.errors import Overloaded, TooMany
+from connector.settings import Bounds
+
+_BURST_S = 0.25
+"""Bytes of so long may go at once after a pause."""
+_STEP_S = 1.0
+"""Longest wait at a time: whoever waits shows now and then that it is not dead."""
+_COME_AGAIN_S = 5
+_MOST_KNOWN = 65_536
+
+BoundsOf = Callable[[str, str | None], Bounds]
+"""The bounds of a participant, or of one peer of it."""
+
+
+@dataclass(slots=True)
+class _Track:
+    """All streams of a participant, or of one peer of it."""
+
+    bounds: Bounds
+    running: int = 0
+    due_at: float = -math.inf
+    """When the bytes that have gone would have gone at the pace that is allowed."""
+
+    @property
+    def is_full(self) -> bool:
+        return self.bounds.streams_at_once is not None and self.running >= self.bounds.streams_at_once
+
+    def moved(self, count: int, now: float) -> float:
+        """How long whoever moved `count` bytes has to wait."""
+        if self.bounds.bytes_per_s is None:
+            return 0.0
+        self.due_at = max(self.due_at, now - _BURST_S) + count / self.bounds.bytes_per_s
+        return self.due_at - now
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The place of one stream."""
+
+    lanes: Lanes
+    tracks: tuple[_Track, ...]
+
+    async def pace(self, count: int, still_here: Callable[[], None]) -> None:
+        """Return when the next bytes may go, after `count` that went; `still_here` is called while it waits."""
+        now = self.lanes.now()
+        wait_s = max(track.moved(count, now) for track in self.tracks)
+        while wait_s > 0:
+            await self.lanes.sleep(min(wait_s, _STEP_S))
+            still_here()
+            wait_s -= _STEP_S
+
+
+class Lanes:
+    """All streams of a data plane."""
+
+    def __init__(
+        self,
+        bounds: BoundsOf,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._bounds = bounds
+        self.now = now
+        self.sleep = sleep
+        self._tracks: dict[tuple[str, str | None], _Track] = {}
+
+    @contextmanager
+    def taken(self, participant: str, peer: str) -> Iterator[Lane]:
+        """A stream between a participant and a peer, for as long as the context is open.
+
+        Raises: TooMany when the peer has as many as it may have, Overloaded when the participant has.
+        """
+        own, whole = self._track(participant, peer), self._track(participant, None)
+        if own.is_full:
+            observe.count("streams_refused", code=TooMany.code)
+            mend = f"at most {own.bounds.streams_at_once} may run at once"
+            raise TooMany("too many streams of yours are running", mend=mend, retry_after_s=_COME_AGAIN_S)
+        if whole.is_full:
+            observe.count("streams_refused", code=Overloaded.code)
+            raise Overloaded("too many streams are running", mend="come again in a moment")
+        with self.ours(participant, peer) as lane:
+            yield lane
+
+    @contextmanager
+    def ours(self, participant: str, peer: str) -> Iterator[Lane]:
+        """As `taken`, for a stream that we begin ourselves: it counts, and nobody is there to be refused."""
+        lane = Lane(self, (self._track(participant, peer), self._track(participant, None)))
+        for track in lane.tracks:
+            track.running += 1
+        try:
+            yield lane
+        finally:
+            for track in lane.tracks:
+                track.running -= 1
+
+    def _track(self, participant: str, peer: str | None) -> _Track:
+        found = self._tracks.get((participant, peer))
+        if found is None:
+            if len(self._tracks) >= _MOST_KNOWN:
+                now = self.now()
+                self._tracks = {at: one for at, one in self._tracks.items() if one.running or one.due_at > now}
+            found = self._tracks[participant, peer] = _Track(self._bounds(participant, peer))
+        return found
