@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 from connector import observe
-from connector.errors import CallerError, Conflict, Forbidden, KontorError, NotFound, PeerAnswer, Unproven
+from connector.errors import BeyondGrant, CallerError, Conflict, KontorError, NotFound, PeerAnswer, Unproven
 from connector.identity import tokens
 from connector.identity.authority import issuing, kinds, messages
 from connector.identity.authority.kinds import CredentialType
@@ -83,7 +83,7 @@ class Issuer:
         """The address of the request that was taken.
 
         Raises: Unauthenticated, the same for every cause; BadMessage; CallerError for a credential that is not issued here;
-        Forbidden for who is no member that may ask.
+        BeyondGrant for who is no member that may ask.
         """
         sender = await self._proven(authorization)
         wanted = messages.read_request(body)
@@ -96,7 +96,7 @@ class Issuer:
                 check="member",
                 words=f"it is {member.state if member else 'unknown'}",
             )
-            raise Forbidden("no credentials are issued to this holder", mend="join the space first")
+            raise BeyondGrant("no credentials are issued to this holder", mend="join the space first")
         id_, now = self._new_id(), self._clock.now()
         record = {
             "holder": sender.document.id,
@@ -190,7 +190,7 @@ class Issuer:
             if member.state is State.APPROVED:
                 member = await self._registry.activate(holder)
             if not member.is_active:
-                raise Forbidden(f"`{holder}` is {member.state}")
+                raise BeyondGrant(f"`{holder}` is {member.state}")
             written = [(kind, await self._signed(kind, claims, member)) for kind, claims in zip(chosen, said, strict=True)]
             message = messages.issued(id_, holder_pid, written)
             reason = ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.errors import BadMessage, Conflict, Forbidden, IllegalTransition, NotFound, Unauthenticated
+from connector.errors import BadMessage, BeyondGrant, Conflict, IllegalTransition, NotFound, Unauthenticated
 from connector.identity import notices, status, trustlists
 from connector.identity.authority import applications
 from connector.identity.authority.members import Event, State, stepped
@@ -126,7 +126,7 @@ async def test_who_is_not_active_is_given_nothing(office: Scene, state: State | 
         act = registry.suspend if state is State.SUSPENDED else registry.revoke
         await act(anna.did, by="olga", reason="test")
         anna.received.clear()
-    with pytest.raises(Forbidden):
+    with pytest.raises(BeyondGrant):
         await anna.request()
     await office.work()
     assert anna.received == []
