@@ -24,12 +24,14 @@ from connector.odrl.model import (
     AssetRef,
     Constraint,
     Duty,
+    LogicalConstraint,
     Operator,
     PartyRef,
     Permission,
     Policy,
     Prohibition,
     Rule,
+    Shared,
 )
 from connector.odrl.operands import right_side
 from connector.odrl.terms import PROPERTIES, nearest, stranger, term
@@ -91,27 +93,31 @@ def enforceability(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers)
 
 
 def _clauses(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers) -> Iterator[Clause]:
-    yield from _unread(policy, policy.where)
+    yield from _unread(policy)
+    # in compact form, what a policy says of actions, assets and parties is a condition of all its rules
+    yield from (_constraint(one, "refinement", vocabulary, enforcers) for one in _refined(policy))
     rules: list[Permission | Prohibition] = [*policy.permissions, *policy.prohibitions]
     for rule in rules:
-        for part in (rule, *rule.actions, *rule.targets, *rule.assignees):
-            yield from _unread(part, rule.where)
+        yield from _unread(rule)
         if isinstance(rule, Prohibition):
             yield from _forbidden(rule, policy, vocabulary)
         yield from (_constraint(one, "constraint", vocabulary, enforcers) for one in _leaves(rule.constraints))
         yield from (_constraint(one, "refinement", vocabulary, enforcers) for one in _refined(rule))
         for duty in rule.duties if isinstance(rule, Permission) else rule.remedies:
-            yield _duty(duty, vocabulary, enforcers, Enforcement.TRANSFER, Enforcement.RUNNING)
+            yield from _duties(duty, vocabulary, enforcers, Enforcement.TRANSFER, Enforcement.RUNNING)
     for duty in policy.obligations:
-        yield _duty(duty, vocabulary, enforcers, Enforcement.CONSUMER)
+        yield from _duties(duty, vocabulary, enforcers, Enforcement.CONSUMER)
 
 
-def _unread(part: Policy | Rule | ActionRef | AssetRef | PartyRef, where: str) -> Iterator[Clause]:
-    """A word that ODRL does not have: a condition may have been meant, and nobody judges it."""
-    name = stranger(part.extra)
-    if name is not None:
-        why = f"ODRL has no such property; {nearest(name, PROPERTIES)}"
-        yield Clause(where=where, kind="rule", text=name[:80], enforced=(Enforcement.NOBODY,), why=why)
+def _unread(holder: Shared) -> Iterator[Clause]:
+    """Every word at `holder`, its parts and its groups of constraints that ODRL does not have: a condition may have been meant,
+    and nobody judges it. What constraints themselves say is told with the constraint."""
+    for part in _nodes(holder):
+        name = stranger(part.extra)
+        if name is not None:
+            why = f"ODRL has no such property; {nearest(name, PROPERTIES)}"
+            where = part.where or holder.where
+            yield Clause(where=where, kind="rule", text=name[:80], enforced=(Enforcement.NOBODY,), why=why)
 
 
 def _forbidden(rule: Prohibition, policy: Policy, vocabulary: Vocabulary) -> Iterator[Clause]:
@@ -125,6 +131,14 @@ def _forbidden(rule: Prohibition, policy: Policy, vocabulary: Vocabulary) -> Ite
             why = "what is done with the data after delivery is a matter of the contract"
             text = f"forbid {known.name}"
             yield Clause(where=rule.where, kind="rule", text=text, enforced=(Enforcement.LEGAL_ONLY,), why=why)
+
+
+def _duties(duty: Duty, vocabulary: Vocabulary, enforcers: Enforcers, *when: Enforcement) -> Iterator[Clause]:
+    """A duty, what is misspelt about it, and what follows when it is violated."""
+    yield from _unread(duty)
+    yield _duty(duty, vocabulary, enforcers, *when)
+    for consequence in duty.consequences:
+        yield from _duties(consequence, vocabulary, enforcers, *when)
 
 
 def _duty(duty: Duty, vocabulary: Vocabulary, enforcers: Enforcers, *when: Enforcement) -> Clause:
@@ -208,19 +222,54 @@ def _leaves(constraints: Iterable[AnyConstraint]) -> Iterator[Constraint]:
             yield from _leaves(one.members)
 
 
-def _refined(rule: Rule) -> Iterator[Constraint]:
-    parts: list[ActionRef | AssetRef | PartyRef] = [*rule.actions, *rule.targets, *rule.assigners, *rule.assignees]
-    yield from _leaves(refinement for part in parts for refinement in part.refinements)
+def _groups(constraints: Iterable[AnyConstraint]) -> Iterator[LogicalConstraint]:
+    for one in constraints:
+        if isinstance(one, LogicalConstraint):
+            yield one
+            yield from _groups(one.members)
+
+
+def _parts(holder: Shared) -> list[ActionRef | AssetRef | PartyRef]:
+    """Everything that `holder` refers to: actions, assets and parties, in whatever relation or function."""
+    references: list[ActionRef | AssetRef | PartyRef] = [*holder.actions, *holder.targets, *holder.assigners, *holder.assignees]
+    references += (function.party for function in holder.functions)
+    references += (relation.asset for relation in holder.relations)
+    return references
+
+
+def _nodes(holder: Shared) -> Iterator[Shared | ActionRef | AssetRef | PartyRef | LogicalConstraint]:
+    yield holder
+    if isinstance(holder, Permission | Prohibition | Duty):
+        yield from _groups(holder.constraints)
+    for part in _parts(holder):
+        yield part
+        yield from _groups(part.refinements)
+
+
+def _refined(holder: Shared) -> Iterator[Constraint]:
+    return _leaves(refinement for part in _parts(holder) for refinement in part.refinements)
 
 
 def operands_of(policy: Policy) -> frozenset[str]:
-    """The left operands of all constraints and refinements of permissions and prohibitions, and of their duties, as they are written."""
-    rules: list[Rule] = [*policy.permissions, *policy.prohibitions, *policy.obligations]
+    """The left operands of all constraints and refinements of a policy, of its duties and what follows from them, as written."""
+    found = {one.left for one in _refined(policy)}
+    for rule in _rules(policy):
+        found |= {one.left for one in (*_leaves(rule.constraints), *_refined(rule))}
+    return frozenset(found)
+
+
+def _rules(policy: Policy) -> Iterator[Rule]:
+    duties: list[Duty] = list(policy.obligations)
     for permission in policy.permissions:
-        rules += permission.duties
+        yield permission
+        duties += permission.duties
     for prohibition in policy.prohibitions:
-        rules += prohibition.remedies
-    return frozenset(one.left for rule in rules for one in (*_leaves(rule.constraints), *_refined(rule)))
+        yield prohibition
+        duties += prohibition.remedies
+    while duties:
+        duty = duties.pop()
+        yield duty
+        duties += duty.consequences
 
 
 # --- words under which what is left to others is not judged here

@@ -81,6 +81,54 @@ def test_what_is_misspelt_or_can_never_be_met_is_enforced_by_nobody(vocabulary: 
     assert any(clause.is_open for clause in enforceability(policy, vocabulary, Enforcers()))
 
 
+@pytest.mark.parametrize(
+    "place", ["group", "deep", "duty", "duty-group", "consequence", "remedy", "party", "part-group", "policy"]
+)
+def test_a_word_that_odrl_does_not_have_is_named_wherever_it_stands(vocabulary: Vocabulary, place: str) -> None:
+    def group(**more: Any) -> dict[str, Any]:
+        return {"or": [constraint("purpose"), constraint("purpose", right="y")], **more}
+
+    wrong = {"unles": "x"}
+    duty: dict[str, Any] = {"action": "inform"}
+    rule: dict[str, Any] = {"action": "use"}
+    tree: dict[str, Any] = {"permission": [rule]}
+    match place:
+        case "group":
+            rule["constraint"] = [group(**wrong)]
+        case "deep":
+            rule["constraint"] = [{"xone": [{"and": [constraint("purpose")], **wrong}, constraint("purpose")]}]
+        case "duty":
+            rule["duty"] = [duty | wrong]
+        case "duty-group":
+            rule["duty"] = [duty | {"constraint": [group(**wrong)]}]
+        case "consequence":
+            rule["duty"] = [duty | {"consequence": [duty | wrong]}]
+        case "remedy":
+            tree["prohibition"] = [{"action": "use", "constraint": [constraint("purpose")], "remedy": [duty | wrong]}]
+        case "party":
+            rule["duty"] = [duty | {"informedParty": {"@id": "urn:p"} | wrong}]
+        case "part-group":
+            rule["target"] = {"source": "urn:c", "@type": "AssetCollection", "refinement": [group(**wrong)]}
+        case "policy":
+            tree["target"] = {"@id": "urn:t"} | wrong
+    found = [clause for clause in enforceability(jsonld.read(tree), vocabulary, Enforcers()) if clause.is_open]
+    assert [clause.text for clause in found] == ["unles"]
+    assert found[0].where
+
+
+def test_what_a_compact_policy_asks_of_all_its_rules_is_listed(vocabulary: Vocabulary) -> None:
+    tree = {
+        "action": [{"rdf:value": "use", "refinement": [constraint("acme:unknown")]}],
+        "permission": [{"target": "urn:x", "duty": [{"action": "inform", "consequence": [{"action": "payMuch"}]}]}],
+    }
+    policy = jsonld.read(tree)
+    assert [one.text for one in enforceability(policy, vocabulary, Enforcers()) if one.is_open] == [
+        "acme:unknown eq x",
+        "payMuch",
+    ]
+    assert operands_of(policy) == {"acme:unknown"}
+
+
 def test_duties_obligations_and_what_is_forbidden_after_delivery_are_listed(vocabulary: Vocabulary) -> None:
     tree = {
         "permission": [{"action": "use", "duty": [{"action": "attribute"}]}],
