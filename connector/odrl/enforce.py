@@ -94,6 +94,7 @@ def enforceability(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers)
 
 def _clauses(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers) -> Iterator[Clause]:
     yield from _unread(policy)
+    yield from _unknown(policy, vocabulary)
     # in compact form, what a policy says of actions, assets and parties is a condition of all its rules
     yield from (_constraint(one, "refinement", vocabulary, enforcers) for one in _refined(policy))
     rules: list[Permission | Prohibition] = [*policy.permissions, *policy.prohibitions]
@@ -118,6 +119,21 @@ def _unread(holder: Shared) -> Iterator[Clause]:
             why = f"ODRL has no such property; {nearest(name, PROPERTIES)}"
             where = part.where or holder.where
             yield Clause(where=where, kind="rule", text=name[:80], enforced=(Enforcement.NOBODY,), why=why)
+
+
+def _unknown(policy: Policy, vocabulary: Vocabulary) -> Iterator[Clause]:
+    """What makes the policy as a whole, or a permission of it, one that nobody can judge, so that nothing comes of it."""
+    for profile in policy.profiles:
+        if profile not in vocabulary.profiles:
+            why = f"unknown profile; {nearest(profile, vocabulary.profiles)}"
+            where = f"{policy.where}.profile"
+            yield Clause(where=where, kind="rule", text=f"profile {profile}", enforced=(Enforcement.NOBODY,), why=why)
+    for holder in (policy, *policy.permissions):
+        for action in holder.actions:
+            if vocabulary.action(action.name) is None:
+                why = f"unknown action `{action.name[:80]}`; {vocabulary.hint_action(action.name)}"
+                where = action.where or holder.where
+                yield Clause(where=where, kind="rule", text=f"action {action.name}", enforced=(Enforcement.NOBODY,), why=why)
 
 
 def _forbidden(rule: Prohibition, policy: Policy, vocabulary: Vocabulary) -> Iterator[Clause]:

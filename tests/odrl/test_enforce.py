@@ -75,6 +75,8 @@ def test_a_value_that_means_nothing_is_enforced_by_nobody(vocabulary: Vocabulary
         permit(constraint("payAmount", "gteq", "5")),
         permit(constraint("payAmount", "gteq", "5") | {"unit": "EURO"}),
         jsonld.read({"permission": [{"action": "use"}], "prohibitions": [{"action": "use"}]}),
+        jsonld.read({"permission": [{"action": "usee"}]}),
+        jsonld.read({"profile": "urn:nobodys", "permission": [{"action": "use"}]}),
     ],
 )
 def test_what_is_misspelt_or_can_never_be_met_is_enforced_by_nobody(vocabulary: Vocabulary, policy: Policy) -> None:
