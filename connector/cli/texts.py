@@ -38,10 +38,11 @@ def _is_broken(tree: object) -> bool:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = next(name for name in found if [key for key, _ in pairs].count(name) > 1)
-        raise ValueError(f"the member `{twice[:80]}` stands twice in one object")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the member `{name[:80]}` stands twice in one object")
+        found[name] = value
     return found
 
 

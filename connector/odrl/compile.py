@@ -189,9 +189,9 @@ class _Builder:
             known = self.vocabulary.action(a.action.name)
             action = known.name if known else None if not is_permission else a.action.name
             if known is None:
-                hint = self.vocabulary.hint_action(a.action.name)
+                hint = self.premises.hint(self.vocabulary.hint_action, a.action.name)
                 fault = Unknown(
-                    code=Code.ACTION_UNKNOWN, detail=f"unknown action `{a.action.name[:80]}`; {hint}", needs=a.action.name
+                    code=Code.ACTION_UNKNOWN, detail=f"unknown action `{a.action.name[:80]}`{hint}", needs=a.action.name
                 )
                 self.premises.warn(fault, a.action.where)
 

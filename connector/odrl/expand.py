@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
 from connector.errors import PolicyError
 from connector.odrl.model import ActionRef, AnyConstraint, AssetRef, Duty, LogicalConstraint, PartyRef, Policy, Rule
 
-MAX_ATOMS = 200_000
+MAX_ATOMS = 20_000
+"""Rules that the multiplying of actions, targets and parties may add up to: a short text must not become a long judgement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +34,24 @@ def atomic(rules: tuple[Rule, ...], policy: Policy) -> Iterator[Atomic]:
 
     Raises: PolicyError when the product is too large to be meant.
     """
-    for rule in rules:
-        actions = rule.actions or policy.actions or (None,)
-        targets = rule.targets or policy.targets or (None,)
-        assigners = rule.assigners or policy.assigners or (None,)
-        assignees = rule.assignees or policy.assignees or (None,)
-        if len(actions) * len(targets) * len(assigners) * len(assignees) > MAX_ATOMS:
-            raise PolicyError(f"more than {MAX_ATOMS} atomic rules in one", where=rule.where, mend="use collections")
-        for action, target, assigner, assignee in product(actions, targets, assigners, assignees):
+    shapes = [
+        (
+            rule.actions or policy.actions or (None,),
+            rule.targets or policy.targets or (None,),
+            rule.assigners or policy.assigners or (None,),
+            rule.assignees or policy.assignees or (None,),
+        )
+        for rule in rules
+    ]
+    multiplied = 0
+    for rule, shape in zip(rules, shapes, strict=True):
+        count = prod(map(len, shape))
+        # what stands alone was counted when it was read
+        multiplied += count if count > 1 else 0
+        if multiplied > MAX_ATOMS:
+            raise PolicyError(f"more than {MAX_ATOMS} atomic rules", where=rule.where, mend="use collections")
+    for rule, shape in zip(rules, shapes, strict=True):
+        for action, target, assigner, assignee in product(*shape):
             yield Atomic(rule=rule, action=action, target=target, assigner=assigner, assignee=assignee)
 
 

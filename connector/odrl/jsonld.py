@@ -34,7 +34,7 @@ from connector.odrl.model import (
     Value,
 )
 from connector.odrl.terms import nearest, term
-from connector.odrl.tree import MAX_DEPTH, Node, TreeReader, cut, kind_of, text_of, too_deep
+from connector.odrl.tree import MAX_DEPTH, MAX_NODES, Node, TreeReader, cut, kind_of, text_of, too_deep
 from connector.odrl.wire import Shape, write
 
 __all__ = ["Shape", "read", "write"]
@@ -65,12 +65,13 @@ _LOGICAL = tuple(LogicalOperand)
 _T = TypeVar("_T")
 
 
-def read(tree: object, where: str = "policy") -> Policy:
-    """The policy that a JSON tree spells. `Policy.warnings` lists what is readable but doubtful, such as having no rule.
+def read(tree: object, where: str = "policy", *, max_nodes: int = MAX_NODES) -> Policy:
+    """The policy that a JSON tree of at most `max_nodes` objects spells. `Policy.warnings` lists what is readable but doubtful,
+    such as having no rule.
 
     Raises: PolicyError with the path of the culprit and how to mend it. Nothing is half read.
     """
-    return _Reader(tree, where).policy(tree, where)
+    return _Reader(tree, where, max_nodes).policy(tree, where)
 
 
 class _Reader(TreeReader):

@@ -63,6 +63,10 @@ class Ticks:
     # by stage
 
 
+_MOST_HINTS = 20
+"""In one policy: a policy of ten thousand unknown words must not take a second for its hints."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Atom:
     """One compiled constraint: its closure, and what a report or a timer wants to know about it."""
@@ -126,6 +130,7 @@ class Premises:
         self.vocabulary = vocabulary
         self.has_ledger = has_ledger
         self.warnings: list[Diagnostic] = []
+        self.hints = 0
 
     def tree(self, constraint: AnyConstraint, part: str, rule: str, *, is_permission: bool) -> Tree:
         """The premise of one constraint; `rule` is the key of the rule's record in the ledger."""
@@ -153,7 +158,7 @@ class Premises:
     def atom(self, constraint: Constraint, part: str, rule: str) -> Atom:
         operand = self.vocabulary.operand(constraint.left)
         if operand is None:
-            detail = f"unknown left operand `{constraint.left[:80]}`; {self.vocabulary.hint_operand(constraint.left)}"
+            detail = f"unknown left operand `{constraint.left[:80]}`{self.hint(self.vocabulary.hint_operand, constraint.left)}"
             unknown = Unknown(code=Code.OPERAND_UNKNOWN, detail=detail, needs=constraint.left)
             return Atom(constraint=constraint, operand=None, test=self.never(unknown, constraint.where), part=part)
         strange = self.strange(constraint.extra, constraint.where, is_told=False)
@@ -208,12 +213,17 @@ class Premises:
         name = stranger(extra)
         if name is None:
             return None
-        hint = nearest(name, PROPERTIES)
-        detail = f"ODRL has no property `{name[:80]}`, and it may have been meant as a condition; {hint}"
+        hint = self.hint(lambda name: nearest(name, PROPERTIES), name)
+        detail = f"ODRL has no property `{name[:80]}`, and it may have been meant as a condition{hint}"
         unknown = Unknown(code=Code.PROPERTY_UNKNOWN, detail=detail)
         if is_told:
             self.warn(unknown, where)
         return unknown
+
+    def hint(self, find: Callable[[str], str], name: str) -> str:
+        """What may have been meant by an unknown name, behind a semicolon; nothing after the first few: each is a search."""
+        self.hints += 1
+        return f"; {find(name)}" if self.hints <= _MOST_HINTS else ""
 
     def never(self, unknown: Unknown, where: str) -> Test:
         """A premise that is in doubt whatever happens, and a warning that says so."""

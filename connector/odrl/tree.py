@@ -15,7 +15,8 @@ from connector.odrl.model import XSD, Conflict, Diagnostic, Extra, LogicalOperan
 from connector.odrl.terms import PREFIXES, nearest, term
 
 MAX_DEPTH = 32
-MAX_NODES = 2_000_000
+MAX_NODES = 10_000
+"""Objects of one policy: what it takes to read and compile it grows with them."""
 _LEFT_OUT = "left out"
 _KEEP_EMPTY = frozenset({*LogicalOperand, "leftOperand", "operator", "rightOperand"})
 _E = TypeVar("_E", Conflict, Operator)
@@ -38,7 +39,8 @@ class Node:
 class TreeReader:
     """Reads the pieces of one JSON tree under its prefixes, counts its objects, and remembers what is doubtful."""
 
-    def __init__(self, tree: object, where: str) -> None:
+    def __init__(self, tree: object, where: str, max_nodes: int = MAX_NODES) -> None:
+        self.max_nodes = max_nodes
         self.prefixes = _prefixes(tree, where)
         self.warnings: list[Diagnostic] = []
         self.nodes = 0
@@ -49,8 +51,8 @@ class TreeReader:
         if depth > MAX_DEPTH:
             raise too_deep(where)
         self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise PolicyError(f"more than {MAX_NODES} objects", where=where, mend="split the policy")
+        if self.nodes > self.max_nodes:
+            raise PolicyError(f"more than {self.max_nodes} objects", where=where, mend="split the policy")
         fields: dict[str, Any] = {}
         for key, item in value.items():
             if not isinstance(key, str):

@@ -186,7 +186,11 @@ class _Scan:
             return Value(text=angled[1], is_iri=True)
         if self.here in ('"', "'") and (quoted := self.take(_QUOTED)):
             return self.typed(self.unquoted(quoted[0]))
-        end = min((place for stop in stops if (place := self.text.find(stop, self.at)) >= 0), default=len(self.text))
+        end = len(self.text)
+        for stop in stops:
+            # each is looked for only before the one found: a long list is read in one go
+            place = self.text.find(stop, self.at, end)
+            end = place if place >= 0 else end
         if stops and end == len(self.text):
             self.at = start
             raise self.fail("a list that does not end", "close it with `]`")

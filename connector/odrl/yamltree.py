@@ -1,5 +1,6 @@
 """The part of YAML that policies use: mappings, lists and texts, with their places; no anchors, no tags, bounded.
 
+How long reading takes is bounded by the work there is: characters, parts and depth. libyaml finds the parts where it is there.
 What a policy is made of is in `yamlfmt`; nothing here knows a rule from a constraint.
 Source: YAML 1.1, as PyYAML composes it.
 """
@@ -17,31 +18,29 @@ from connector.odrl.model import Extra
 from connector.odrl.terms import nearest, term
 from connector.odrl.tree import MAX_DEPTH, text_of
 
-MAX_CHARACTERS = 1_000_000
+MAX_CHARACTERS = 250_000
+MAX_PARTS = 20_000
+"""Of a text: its words, and where lists and mappings begin and end; some 2,500 rules of one condition."""
 # each step of a policy's own depth is a mapping, a list and another mapping here
 _DEEPEST = 3 * MAX_DEPTH
+_FASTEST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Open = tuple[Any, list[yaml.Node]]
 
 
 def compose(text: str, name: str) -> yaml.Node:
     """The tree of a YAML text.
 
-    Raises: PolicyError with file, line and column when it is none, is empty, too long or too deep, or has an anchor.
+    Raises: PolicyError with file, line and column when it is none, is empty, too long or too deep, or has an anchor or a tag.
     """
     if len(text) > MAX_CHARACTERS:
         what = f"a policy of more than {MAX_CHARACTERS} characters"
         raise PolicyError(what, where=name, mend="split it", flaw="too-large")
     try:
-        depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            where = place(name, event.start_mark)
-            if depth > _DEEPEST:
-                raise PolicyError(
-                    f"nested deeper than {_DEEPEST}", where=where, mend="flatten the constraints", flaw="too-deep"
-                )
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise PolicyError("an anchor or alias", where=where, mend="write the part out", flaw="anchor")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        try:
+            node = _composed(text, name, _FASTEST)
+        except yaml.YAMLError:
+            # what is wrong, and where, is told the same way on every machine
+            node = _composed(text, name, yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mend = "quote the constraint if it contains `[`, `,` or `: ` inside brackets"
         where = place(name, error.problem_mark or error.context_mark)
@@ -52,6 +51,56 @@ def compose(text: str, name: str) -> yaml.Node:
     if node is None:
         raise PolicyError("an empty file", where=name, mend="begin with `policy:` and `permit:`", flaw="rule-missing")
     return node
+
+
+def _composed(text: str, name: str, loader: Any) -> yaml.Node | None:
+    found: yaml.Node | None = None
+    within: list[_Open] = []
+    for count, event in enumerate(yaml.parse(text, Loader=loader)):
+        if count > MAX_PARTS:
+            what = f"a policy of more than {MAX_PARTS} parts"
+            raise PolicyError(what, where=place(name, event.start_mark), mend="split it", flaw="too-large")
+        if isinstance(event, yaml.NodeEvent):
+            _plain(event, name)
+        match event:
+            case yaml.CollectionStartEvent():
+                within.append((event, []))
+                if len(within) > _DEEPEST:
+                    what, where = f"nested deeper than {_DEEPEST}", place(name, event.start_mark)
+                    raise PolicyError(what, where=where, mend="flatten the constraints", flaw="too-deep")
+                continue
+            case yaml.ScalarEvent():
+                start: Any = event.start_mark
+                end: Any = event.end_mark
+                node: yaml.Node = yaml.ScalarNode("", event.value, start, end, event.style)
+            case yaml.CollectionEndEvent():
+                node = _collection(*within.pop(), event.end_mark)
+            case _:
+                continue
+        if within:
+            within[-1][1].append(node)
+        elif found is None:
+            found = node
+        else:
+            where = place(name, node.start_mark)
+            raise PolicyError("not YAML: a second document", where=where, mend="one policy in a file", flaw="syntax")
+    return found
+
+
+def _plain(event: yaml.NodeEvent, name: str) -> None:
+    where = place(name, event.start_mark)
+    if event.anchor is not None:
+        raise PolicyError("an anchor or alias", where=where, mend="write the part out", flaw="anchor")
+    if getattr(event, "tag", None) is not None:
+        raise PolicyError("a tag", where=where, mend="write the value alone; quote it when it is a text", flaw="anchor")
+
+
+def _collection(begun: Any, parts: list[yaml.Node], end: Any) -> yaml.Node:
+    start: Any = begun.start_mark
+    if isinstance(begun, yaml.SequenceStartEvent):
+        return yaml.SequenceNode("", parts, start, end)
+    # a parser gives a mapping's names and values in turn, an absent one as an empty text
+    return yaml.MappingNode("", list(zip(parts[::2], parts[1::2], strict=True)), start, end)
 
 
 class Mark(Protocol):

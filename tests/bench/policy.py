@@ -135,7 +135,9 @@ def _rule(number: int) -> dict[str, object]:
 
 
 def _policy(size: int) -> Policy:
-    return jsonld.read({"@id": "urn:p", "@type": "Agreement", "permission": [_rule(number) for number in range(size)]})
+    return jsonld.read(
+        {"@id": "urn:p", "@type": "Agreement", "permission": [_rule(number) for number in range(size)]}, max_nodes=5 * size
+    )
 
 
 def _request(size: int) -> Request:

@@ -28,11 +28,12 @@ from typing import Any
 
 import yaml
 
+from connector.cli import policy_files
 from connector.cli.policy_files import policy_of
 from connector.cli.policy_turtle import turtle
 from connector.cli.terms import vocabulary
 from connector.errors import KontorError
-from connector.odrl import canonical, compare, jsonld, yamlfmt
+from connector.odrl import canonical, compare, jsonld, tree, yamlfmt, yamltree
 from connector.odrl.compile import compile
 from connector.odrl.evaluate import decide
 from connector.odrl.jsonld import Shape
@@ -42,7 +43,9 @@ from connector.odrl.vocabulary import Vocabulary
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _LIMIT_S = 20.0
-# of CPU time for one input
+# of CPU time for all that is done with one input
+_HEAVY_S = 2.0
+# of CPU time to read and compile the heaviest that may be read; on an idle machine none takes a second
 _GUARD: dict[str, Any] = {"leftOperand": "membership", "operator": "eq", "rightOperand": "active"}
 _TREE: dict[str, Any] = {
     "@context": "http://www.w3.org/ns/odrl.jsonld",
@@ -246,6 +249,54 @@ def monsters() -> Iterator[tuple[str, str]]:
     yield "turtle", "<urn:a> <http://www.w3.org/ns/odrl/2/permission> <urn:a> ; <http://www.w3.org/ns/odrl/2/duty> <urn:a> ."
 
 
+def bombs() -> Iterator[tuple[str, str]]:
+    """Texts just beyond what may be read, each another way to make work out of few characters: (language, text)."""
+    yield "yaml", "#" * (yamltree.MAX_CHARACTERS + 1)
+    yield "yaml", "permit: [" + "a," * yamltree.MAX_PARTS + "use]"
+    yield "yaml", "permit: [use]\nalso: {x: [" + "{}," * yamltree.MAX_PARTS + "1]}"
+    yield "json", '{"permission":[' + '{"action":"use"},' * tree.MAX_NODES + '{"action":"use"}]}'
+    yield "json", json.dumps({"permission": {"action": "use", "constraint": {"or": [_GUARD] * tree.MAX_NODES}}})
+    many = [{"x:y": [1] * policy_files.MAX_WORDS}]
+    yield "json", json.dumps({"@context": {"x": "urn:x:"}, "@graph": many})
+    yield "json", json.dumps({"permission": [{"action": ["use"] * 100, "target": [f"urn:t{n}" for n in range(100)]}] * 3})
+    odrl = "@prefix : <http://www.w3.org/ns/odrl/2/> . :p a :Set ; :permission [ :action :use ] ; "
+    yield "turtle", odrl + ":z (" + "1 " * policy_files.MAX_WORDS + ") ."
+    yield "turtle", odrl + ":z " + "[]," * policy_files.MAX_WORDS + " 1 ."
+    yield "turtle", odrl + ":z 1 .\n" + "#\n" * policy_files.MAX_WORDS
+    yield "turtle", "#" * (policy_files.MAX_CHARACTERS + 1)
+
+
+def heavy() -> Iterator[tuple[str, str]]:
+    """The same just within what may be read: none may take longer than `_HEAVY_S`."""
+    parts, nodes, words = yamltree.MAX_PARTS - 100, tree.MAX_NODES - 10, policy_files.MAX_WORDS - 50
+    fill = yamltree.MAX_CHARACTERS - 100
+    yield "yaml", "permit:\n" + "- use\n" * (parts // 2)
+    yield "yaml", "permit: [" + "use," * parts + "use]"
+    yield "yaml", "permit:\n" + "- {action: use, when: [membership == active]}\n" * (parts // 9)
+    yield "yaml", "permit:\n" + "- {action: use, when: [<urn:x> == active]}\n" * (parts // 9)
+    yield "yaml", "permit: [{action: use, when: ['purpose in [" + "a," * (fill // 2) + "a]']}]"
+    yield "yaml", "permit: [{action: use, when: ['purpose in [" + '"a",' * (fill // 4) + "a]']}]"
+    yield "yaml", "permit: [{action: use, when: ['" + "a " * (fill // 2) + "']}]"
+    yield "yaml", "permit: [use]\nalso: {x: [" + "{}," * (parts // 2 - 10) + "1]}"
+    yield "yaml", "permit: [use\n" + "#\n" * (fill // 2)
+    yield "json", json.dumps({"permission": [{"action": "use"}] * nodes})
+    yield "json", json.dumps({"permission": [{"action": f"urn:a{n}"} for n in range(nodes)]})
+    yield "json", json.dumps({"permission": [{"action": "use", f"x{n}": 1} for n in range(nodes)]})
+    yield "json", json.dumps({"permission": {"action": "use", "constraint": {"xone": [_GUARD] * nodes}}})
+    unknown = [{"leftOperand": f"urn:x{n}", "operator": "eq", "rightOperand": "a"} for n in range(nodes)]
+    yield "json", json.dumps({"permission": {"action": "use", "constraint": unknown}})
+    yield "json", json.dumps({"permission": {"action": "use", "target": [f"urn:t{n}" for n in range(19_000)]}})
+    yield "json", json.dumps({"permission": [{"action": ["use"] * 99, "target": [f"urn:t{n}" for n in range(99)]}] * 2})
+    yield (
+        "json",
+        json.dumps({"@context": {"x": "urn:x:"}, "permission": {"action": "use", "x:y": [{"@id": "x:z"}] * (words // 2 - 20)}}),
+    )
+    odrl = "@prefix : <http://www.w3.org/ns/odrl/2/> . :p a :Set ; :permission [ :action :use ] ; "
+    yield "turtle", odrl + ":z (" + "1 " * words + ") ."
+    yield "turtle", odrl + ":z " + "[]," * (words // 2) + " 1 ."
+    yield "turtle", odrl + ":z " + "".join(f"{n}," for n in range(words)) + " 1 ."
+
+
 # --- what is asked of each
 
 
@@ -342,6 +393,14 @@ def _guarded(rng: random.Random) -> dict[str, Any]:
     return {"@type": "Agreement", "permission": [rule]}
 
 
+def read_s(language: str, text: str, words: Vocabulary) -> float:
+    """CPU seconds to read and compile a text, or to refuse it."""
+    begin = time.process_time()
+    with contextlib.suppress(KontorError):
+        compile(read(language, text, words), words)
+    return time.process_time() - begin
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.odrl.fuzz", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--count", type=int, default=5_000, help="damaged policies (5,000)")
@@ -358,6 +417,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except FindingError as finding:
             failures += 1
             print(f"{language}: {finding}\n  {text[:600]!r}", file=sys.stderr)
+    slowest = 0.0
+    for number, (language, text) in enumerate(heavy()):
+        took = read_s(language, text, words)
+        slowest = max(slowest, took)
+        if took > _HEAVY_S:
+            failures += 1
+            print(f"{language}: heavy text {number} takes {took:.1f} s to read and compile\n  {text[:100]!r}", file=sys.stderr)
+    print(f"the heaviest texts that may be read take at most {slowest:.2f} s of CPU time to read and compile")
     told = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
     print(f"{len(rows)} damaged policies in {time.perf_counter() - begin:.0f} s: {told}; {failures} findings")
     return 1 if failures else 0

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from connector.cli.policy_turtle import turtle
-from connector.errors import PolicyError
+from connector.errors import KontorError, PolicyError
 from connector.odrl import jsonld
+from connector.odrl.compile import compile
 from connector.odrl.vocabulary import Vocabulary
 from tests.odrl import fuzz
 
@@ -28,6 +29,21 @@ def test_damaged_policies_neither_hang_nor_crash_nor_permit_by_accident(vocabula
         for language, text, is_guarded in fuzz.inputs(random.Random(3), 250)
     }
     assert {"refused", "denied"} <= found
+
+
+def test_the_worst_texts_are_refused_by_the_work_they_would_make(vocabulary: Vocabulary) -> None:
+    refusals = dict.fromkeys(("characters", "parts", "objects", "words of Turtle", "values", "atomic rules"), 0)
+    for language, text in fuzz.bombs():
+        with pytest.raises(KontorError) as caught:
+            compile(fuzz.read(language, text, vocabulary), vocabulary)
+        refusals[next(what for what in refusals if what in str(caught.value))] += 1
+    assert all(refusals.values()), refusals
+
+
+def test_hints_are_searched_for_the_first_unknown_words_only(vocabulary: Vocabulary) -> None:
+    unknown = [{"leftOperand": f"purpos{number}", "operator": "eq", "rightOperand": "x"} for number in range(30)]
+    warnings = compile(jsonld.read({"permission": [{"action": "use", "constraint": unknown}]}), vocabulary).warnings
+    assert [warning.what.endswith("did you mean `purpose`") for warning in warnings] == [True] * 20 + [False] * 10
 
 
 @pytest.mark.parametrize("tree", [{"permission": [{"action": "use"}]}, {"permission": [{"action": "use", "constraint": []}]}])
