@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,14 +28,27 @@ from connector.errors import BadMessage, ConfigurationError
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 TYPE: Final = f"{RDF}type"
-MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_NODES: Final = 200_000
 """So many nodes may a tree have: what is named in several places is written in each of them."""
 _SHACL: Final = "http://www.w3.org/ns/shacl#"
 _MAX_DEPTH: Final = 64
 _BASE: Final = "relative:/"
 # what a relative name is resolved against, so that it can be recognised and refused
-_MAX_VALUES: Final = 200_000
+_WORD: Final = re.compile(r"[^\s,;\[\]()]+|[\[(]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How large a document may be, by the work that reading it takes."""
+
+    max_characters: int = 16 * 1024 * 1024
+    max_words: int = 4_000_000
+    """Of Turtle: what blanks, commas and brackets divide, comments too; rdflib takes a tenth of a millisecond for each at worst."""
+    max_values: int = 200_000
+    """Of JSON-LD: members and array items, a twentieth of that each."""
+
+
+DEFAULT: Final = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +115,30 @@ class Graph:
 # --- reading
 
 
-def parse(text: str, where: str) -> Graph:
+def parse(text: str, where: str, bounds: Bounds = DEFAULT) -> Graph:
     """The triples of a document: JSON-LD when it begins like JSON, else Turtle.
 
     Raises: BadMessage naming `where`, and for Turtle the line; also for contexts that are not on the list.
     """
-    if len(text) > MAX_BYTES:
-        raise BadMessage(f"the file is larger than {MAX_BYTES} characters", where=where, mend="split it")
+    if len(text) > bounds.max_characters:
+        raise BadMessage(f"the file is larger than {bounds.max_characters} characters", where=where, mend="split it")
     first = text.lstrip()[:1]
     if first not in ("{", "["):
-        return _turtle(text, where)
+        return _turtle(text, where, bounds)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as fault:
         if first == "[":
             # Turtle may begin with a bracket too
-            return _turtle(text, where)
+            return _turtle(text, where, bounds)
         raise BadMessage(f"this is no JSON: {fault}", where=where, mend="mend it, or write Turtle") from fault
-    return from_json_ld(document, where)
+    return from_json_ld(document, where, bounds=bounds)
 
 
-def _turtle(text: str, where: str) -> Graph:
+def _turtle(text: str, where: str, bounds: Bounds) -> Graph:
+    for count, _ in enumerate(_WORD.finditer(text)):
+        if count >= bounds.max_words:
+            raise BadMessage(f"more than {bounds.max_words} words of Turtle", where=where, mend="split the file")
     import rdflib
 
     # a date is evidence: `10:20:30.9Z` must not become `10:20:30.900000+00:00`
@@ -170,15 +187,14 @@ def _named(text: str, where: str) -> Node:
 
 
 def from_json_ld(
-    document: Any, where: str, dropped: Callable[[str | None], object] | None = None, *, max_values: int = _MAX_VALUES
+    document: Any, where: str, dropped: Callable[[str | None], object] | None = None, *, bounds: Bounds = DEFAULT
 ) -> Graph:
     """The triples of a JSON-LD document that names only contexts on the list; `dropped` is told each key that none defines.
-    What it takes to process one grows with its values, members and array items, by a tenth of a millisecond each at worst.
 
     Raises: BadMessage naming the context, the bound that is passed, or what is no JSON-LD.
     """
     walk = _Walk(where)
-    for node in jsonld.expand(document, jsonld.Bounds(max_values=max_values), dropped):
+    for node in jsonld.expand(document, jsonld.Bounds(max_values=bounds.max_values), dropped):
         walk.node(node, 0)
     return Graph(tuple(walk.triples))
 

@@ -256,7 +256,7 @@ def bombs() -> Iterator[tuple[str, str]]:
     yield "yaml", "permit: [use]\nalso: {x: [" + "{}," * yamltree.MAX_PARTS + "1]}"
     yield "json", '{"permission":[' + '{"action":"use"},' * tree.MAX_NODES + '{"action":"use"}]}'
     yield "json", json.dumps({"permission": {"action": "use", "constraint": {"or": [_GUARD] * tree.MAX_NODES}}})
-    many = [{"x:y": [1] * policy_files.MAX_WORDS}]
+    many = [{"x:y": [1] * policy_files.MAX_VALUES}]
     yield "json", json.dumps({"@context": {"x": "urn:x:"}, "@graph": many})
     yield "json", json.dumps({"permission": [{"action": ["use"] * 100, "target": [f"urn:t{n}" for n in range(100)]}] * 3})
     odrl = "@prefix : <http://www.w3.org/ns/odrl/2/> . :p a :Set ; :permission [ :action :use ] ; "
@@ -289,7 +289,12 @@ def heavy() -> Iterator[tuple[str, str]]:
     yield "json", json.dumps({"permission": [{"action": ["use"] * 99, "target": [f"urn:t{n}" for n in range(99)]}] * 2})
     yield (
         "json",
-        json.dumps({"@context": {"x": "urn:x:"}, "permission": {"action": "use", "x:y": [{"@id": "x:z"}] * (words // 2 - 20)}}),
+        json.dumps(
+            {
+                "@context": {"x": "urn:x:"},
+                "permission": {"action": "use", "x:y": [{"@id": "x:z"}] * (policy_files.MAX_VALUES // 2 - 20)},
+            }
+        ),
     )
     odrl = "@prefix : <http://www.w3.org/ns/odrl/2/> . :p a :Set ; :permission [ :action :use ] ; "
     yield "turtle", odrl + ":z (" + "1 " * words + ") ."
