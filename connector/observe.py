@@ -30,7 +30,6 @@ _context: ContextVar[Mapping[str, object]] = ContextVar("kontor.context", defaul
 _SECRET = re.compile(r"(?i)authorization|token|secret|password|api_?key|private|claims|payload")
 _PLAIN = re.compile(r"[\w./:@+%,*#{}()\[\]~-]+\Z", re.ASCII)
 _MOST_OF_A_VALUE: Final = 2000
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 # --- context
@@ -59,15 +58,6 @@ def context() -> Mapping[str, object]:
 def new_id() -> str:
     """A new trace or error id: 32 hexadecimal digits."""
     return os.urandom(16).hex()
-
-
-def trace_of(traceparent: str | None) -> str:
-    """The trace id that a `traceparent` header names, or a new one.
-
-    Source: W3C Trace Context, 3.2.2.
-    """
-    found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    return found[1] if found else new_id()
 
 
 # --- lines
@@ -255,6 +245,8 @@ def configure(*, format_: Literal["auto", "text", "json"] = "auto", level: str =
 Series = tuple[tuple[str, str], ...]
 """Names and values of labels, sorted by name."""
 _counts: dict[str, dict[Series, int]] = {}
+_durations: dict[str, dict[Series, tuple[int, float]]] = {}
+_gauges: dict[str, Callable[[], Mapping[Series, float]]] = {}
 
 
 def count(name: str, by: int = 1, **labels: str) -> None:
@@ -262,6 +254,29 @@ def count(name: str, by: int = 1, **labels: str) -> None:
     series = _counts.setdefault(name, {})
     key = tuple(sorted(labels.items()) if len(labels) > 1 else labels.items())
     series[key] = series.get(key, 0) + by
+
+
+def took(name: str, seconds: float, **labels: str) -> None:
+    """Add a duration to the sum and the number of those called `name`; labels as in `count`."""
+    series = _durations.setdefault(name, {})
+    key = tuple(sorted(labels.items()) if len(labels) > 1 else labels.items())
+    number, whole = series.get(key, (0, 0.0))
+    series[key] = (number + 1, whole + seconds)
+
+
+def durations() -> Mapping[str, Mapping[Series, tuple[int, float]]]:
+    """Number and sum in seconds of all durations since the start, by name and labels."""
+    return _durations
+
+
+def gauge(name: str, read: Callable[[], Mapping[Series, float]]) -> None:
+    """Have `read` called for what `name` is at that moment, whenever somebody looks; a later one takes its place."""
+    _gauges[name] = read
+
+
+def gauges() -> Mapping[str, Mapping[Series, float]]:
+    """What there is now, by name and labels."""
+    return {name: read() for name, read in _gauges.items()}
 
 
 def counts() -> Mapping[str, Mapping[Series, int]]:

@@ -126,14 +126,6 @@ def test_a_line_costs_little(lines: io.StringIO) -> None:
     assert min(spent() for _ in range(5)) < 200e-6
 
 
-def test_a_trace_id_is_taken_from_the_caller_or_new() -> None:
-    known = "4bf92f3577b34da6a3ce929d0e0e4736"
-    assert observe.trace_of(f"00-{known}-00f067aa0ba902b7-01") == known
-    for other in (None, "", "garbage", f"00-{known}"):
-        assert observe.trace_of(other) != known
-        assert len(observe.trace_of(other)) == 32
-
-
 def test_counts_add_up_by_label() -> None:
     observe.count("tests_of_observe", kind="a")
     observe.count("tests_of_observe", by=2, kind="a")

@@ -68,7 +68,12 @@ class App:
                 host=settings.operator.host,
                 mend="API keys travel readable: set `operator.tls_certificate`, or see that nobody else can listen on the way",
             )
-        # 2. the parts
+        # 2. the parts; before them what watches over them
+        if settings.telemetry.otlp_url is not None:
+            from connector.app.parts import exported_traces
+
+            stack.callback(exported_traces(settings))
+        observe.gauge("worker_at_work_seconds", self._at_work)
         parts = await opened(settings, self._clock, self.public_url, Signs(faults=self.faults, hung=self.hung), stack)
         # 3. workers before listeners: what comes in finds everything running, and the listeners end first
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -97,6 +102,11 @@ class App:
         """What hangs, in words: why `/health` is red."""
         found = [(name, pulse.hangs_s()) for name, pulse in self._pulses.items()]
         return tuple(f"`{name}` has been at one thing for {hangs_s:.0f} s" for name, hangs_s in found if hangs_s is not None)
+
+    def _at_work(self) -> dict[observe.Series, float]:
+        """How long each worker has been at what it does now."""
+        found = {name: pulse.at_work_s() for name, pulse in self._pulses.items()} | dict.fromkeys(self._down, -1.0)
+        return {(("worker", name),): seconds for name, seconds in found.items()}
 
     async def _supervised(self, name: str, work: Worker, patience_s: float) -> None:
         """Run a worker for ever: one that dies is seen, told, and started again; one that hangs is seen."""

@@ -8,7 +8,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -86,6 +86,24 @@ def outbound_client(settings: Settings, *, is_for_upstreams: bool = False) -> Ou
         max_answer_bytes=found.max_answer_bytes,
     )
     return OutboundClient(rules, Tls(ca_file=found.ca_file, certificate=found.client_certificate, key=found.client_key))
+
+
+def exported_traces(settings: Settings) -> Callable[[], None]:
+    """Traces are exported from now on; the result ends that.
+
+    Raises: ConfigurationError when the extra is not installed.
+    """
+    from connector import tracing
+
+    said = settings.telemetry
+    headers = {"authorization": said.otlp_authorization} if said.otlp_authorization is not None else {}
+    try:
+        return tracing.begin(
+            said.otlp_url or "", service=said.service, node=settings.node.id, sample_ratio=said.sample_ratio, headers=headers
+        )
+    except ModuleNotFoundError as fault:
+        mend = "install the extra: `kontor-connector[otel]`"
+        raise ConfigurationError("OpenTelemetry is not installed", where="telemetry.otlp_url", mend=mend) from fault
 
 
 def vet_providers(settings: Settings) -> None:

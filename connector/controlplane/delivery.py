@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from connector import observe
+from connector import observe, tracing
 from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.process import Outgoing, Process
@@ -50,12 +50,22 @@ LOOK_AGAIN = timedelta(seconds=10)
 """Timers look at the store this often whatever happens: nobody need wake them for what is due later."""
 
 
+class _Queued(NamedTuple):
+    """A message that this node has leased."""
+
+    message: Message
+    until: datetime
+    """When the lease ends."""
+    trace: tracing.Place | None
+    """What caused it, where that was here and now."""
+
+
 @dataclass(slots=True)
 class _Lane:
     """The messages to one peer: a peer that hangs holds up its own alone."""
 
     busy: int = 0
-    waiting: deque[tuple[Message, datetime]] = field(default_factory=deque)
+    waiting: deque[_Queued] = field(default_factory=deque)
 
 
 class Delivery:
@@ -78,7 +88,7 @@ class Delivery:
         self._settings = settings
         # an attempt ends before its lease does: nobody else may take the message while we wait for an answer
         self._ours_for = timedelta(seconds=lease_s * 0.9)
-        self._queue: asyncio.Queue[tuple[Message, datetime]] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
         self._parallel = asyncio.Semaphore(settings.parallel)
         self._lanes: dict[str, _Lane] = {}
         self._parked = 0
@@ -87,6 +97,11 @@ class Delivery:
         self._announce: Callable[[], None] = lambda: None
         self.woken = asyncio.Event()
         """Set when something was put off, so that timers look again."""
+
+    @property
+    def waiting(self) -> int:
+        """Messages that were taken and are not posted yet."""
+        return self._queue.qsize() + self._parked
 
     def connect(self, kind: Kind, settler: Settler) -> None:
         """Name the use case that the ends of `kind`'s deliveries are told to."""
@@ -100,11 +115,11 @@ class Delivery:
         """Take over messages that this node has leased. What finds no room stays in the outbox and comes again."""
         until = self._clock.now() + self._ours_for
         for message in messages:
-            if self._queue.qsize() + self._parked >= _MOST_QUEUED:
+            if self.waiting >= _MOST_QUEUED:
                 observe.warning("delivery.queue_full", waiting=_MOST_QUEUED)
                 self.woken.set()
                 return
-            self._queue.put_nowait((message, until))
+            self._queue.put_nowait(_Queued(message, until, tracing.here()))
 
     def handover(self, key: Key, peer: str, change: Change[Any]) -> None:
         """Take over what a transaction has just written."""
@@ -119,24 +134,25 @@ class Delivery:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 with resting():
-                    message, until = await self._queue.get()
-                lane = self._lanes.setdefault(message.peer, _Lane())
+                    queued = await self._queue.get()
+                lane = self._lanes.setdefault(queued.message.peer, _Lane())
                 if lane.busy >= self._settings.parallel_per_peer:
-                    self._park(lane, message, until)
+                    self._park(lane, queued)
                     continue
                 lane.busy += 1
                 await self._parallel.acquire()
-                tasks.create_task(self._deliver(lane, message, until))
+                tasks.create_task(self._deliver(lane, queued))
 
-    def _park(self, lane: _Lane, message: Message, until: datetime) -> None:
+    def _park(self, lane: _Lane, queued: _Queued) -> None:
         if len(lane.waiting) < _MOST_QUEUED_FOR_ONE:
-            lane.waiting.append((message, until))
+            lane.waiting.append(queued)
             self._parked += 1
         # else it stays in the outbox, and comes again when its lease is over
 
-    async def _deliver(self, lane: _Lane, message: Message, until: datetime) -> None:
+    async def _deliver(self, lane: _Lane, queued: _Queued) -> None:
+        message, until, place = queued
         try:
-            with observe.bound(participant=message.key.participant):
+            with tracing.resumed(place) as trace, observe.bound(participant=message.key.participant, trace=trace):
                 if self._clock.now() < until:
                     await self._attempt(message, until)
                 # else the lease is over: whoever claims the row next delivers it
@@ -163,8 +179,13 @@ class Delivery:
         try:
             async with asyncio.timeout((until - self._clock.now()).total_seconds()):
                 authorization = await self._tokens.authorization(key.participant, message.peer, outgoing.url)
-                headers = _HEADERS if authorization is None else {**_HEADERS, "authorization": authorization}
-                answer = await self._outbound.post(outgoing.url, outgoing.body, headers)
+                about = {"kontor.pid": key.pid, "kontor.peer": message.peer, "kontor.participant": key.participant}
+                with tracing.span(f"send {outgoing.event}", "client", **about) as span:
+                    headers = {**_HEADERS, **tracing.headers()}
+                    if authorization is not None:
+                        headers["authorization"] = authorization
+                    answer = await self._outbound.post(outgoing.url, outgoing.body, headers)
+                    span.note(**{"http.response.status_code": answer.status})
         except (AddressRefused, ConfigurationError) as fault:
             cause, may_retry = str(fault), False
         except PeerError as fault:

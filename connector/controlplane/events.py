@@ -29,9 +29,14 @@ class Events:
         self._is_over = False
 
     @property
+    def followers(self) -> int:
+        """How many wait for news."""
+        return len(self._followers)
+
+    @property
     def is_full(self) -> bool:
         """Whether nobody else may follow: each of them asks the store once a second."""
-        return len(self._followers) >= _MOST_FOLLOWERS
+        return self.followers >= _MOST_FOLLOWERS
 
     def ring(self) -> None:
         """Something has happened: those who follow look now."""

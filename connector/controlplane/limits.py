@@ -62,6 +62,11 @@ class Limiter:
         self._busy = 0
         self._counts: dict[tuple[str, str | None], _Count] = {}
 
+    @property
+    def under_way(self) -> int:
+        """Requests that are being answered."""
+        return self._busy
+
     @contextmanager
     def request(self, participant: str) -> Iterator[None]:
         """Count a request to `participant` for as long as the context is open, whoever sends it.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector import observe
+from connector import observe, tracing
 from connector.controlplane.agreements import Agreements, lost_agreement
 from connector.controlplane.decisions import Choice, act_named
 from connector.controlplane.delivery import Delivery
@@ -351,7 +351,8 @@ class Negotiations:
     async def _advance(
         self, key: Key | PeerKey, decide: Any, *, received: str | None = None, can_wait: bool = False
     ) -> Change[Any]:
-        change = await self._store.advance(key, decide, received=received, can_wait=can_wait)
+        with tracing.span("commit"):
+            change = await self._store.advance(key, tracing.carried(decide), received=received, can_wait=can_wait)
         process = change.process
         if isinstance(process, Negotiation):
             self._delivery.handover(_key(process.participant, process.pid), process.peer, change)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from connector import tracing
 from connector.dsp import version
 from connector.errors import BadMessage, ConfigurationError, Conflict, PeerAnswer, PeerError, PeerMessage, TooLarge
 from connector.outbound.client import Answer, OutboundClient
@@ -114,13 +115,16 @@ class Peers:
         except ConfigurationError as fault:
             # it is the request that does not fit what is configured, and whoever asks can mend either
             raise Conflict(fault.what, where=fault.where, mend=fault.mend) from fault
-        sent = {"accept": "application/json", **(headers or {})}
-        if authorization is not None:
-            sent["authorization"] = authorization
-        if body is None or method == "GET":
-            answer = await self._outbound.get(url, sent, max_bytes=max_bytes)
-        else:
-            answer = await self._outbound.post(url, body, {**sent, "content-type": "application/json"}, max_bytes=max_bytes)
+        with tracing.span("ask a peer", "client", **{"kontor.participant": participant, "kontor.peer": peer or ""}) as span:
+            sent = {"accept": "application/json", **tracing.headers(), **(headers or {})}
+            if authorization is not None:
+                sent["authorization"] = authorization
+            if body is None or method == "GET":
+                answer = await self._outbound.get(url, sent, max_bytes=max_bytes)
+            else:
+                sent["content-type"] = "application/json"
+                answer = await self._outbound.post(url, body, sent, max_bytes=max_bytes)
+            span.note(**{"http.response.status_code": answer.status})
         if not answer.is_success:
             said = " ".join(answer.body[:300].decode("utf-8", "replace").split())
             raise PeerAnswer(

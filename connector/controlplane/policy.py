@@ -15,6 +15,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from connector import tracing
 from connector.controlplane import books
 from connector.controlplane.consuming import judged_offer
 from connector.controlplane.decisions import Judgement
@@ -303,7 +304,9 @@ class Judge:
         self, terms: Kept, request: Request, world: World, stage: Stage, subject: Subject | None, duty_mode: DutyMode
     ) -> Decision:
         began = time.perf_counter_ns()
-        decision = decide(terms.compiled, request, world, stage=stage, duty_mode=duty_mode)
+        with tracing.span("decide", "internal", **{"kontor.stage": stage.value}) as span:
+            decision = decide(terms.compiled, request, world, stage=stage, duty_mode=duty_mode)
+            span.note(**{"kontor.effect": decision.effect.value})
         if subject is not None and self._notes.are_kept:
             self._notes.made(
                 Made(

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from connector import tracing
 from connector.dataplane import asking, upstream
 from connector.dataplane.addresses import S3_PULL, readings
 from connector.dataplane.disk import Disk
@@ -99,7 +100,7 @@ class Collector:
             answer: StreamedAnswer | None = None
             for credentials in attempts:
                 await stack.aclose()
-                headers = {**asked, **credentials}
+                headers = {**asked, **tracing.headers(), **credentials}
                 opening = self.peers.stream(request.method, url, headers, silence_s=self.silence_s)
                 answer = await stack.enter_async_context(opening)
                 if answer.status != 401:

@@ -33,12 +33,14 @@ class Pulse:
         """It waits for work from now on; or does so no longer."""
         self.since_s = self._monotonic() if is_over else None
 
+    def at_work_s(self) -> float:
+        """How long it has been at one thing; 0 while it rests."""
+        return self._monotonic() - self.since_s if self.since_s is not None else 0.0
+
     def hangs_s(self) -> float | None:
         """How long it has been at one thing, when that is longer than its patience."""
-        if self.since_s is None:
-            return None
-        at_it_s = self._monotonic() - self.since_s
-        return at_it_s if at_it_s > self.patience_s else None
+        at_work_s = self.at_work_s()
+        return at_work_s if at_work_s > self.patience_s else None
 
 
 class resting:

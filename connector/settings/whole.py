@@ -17,6 +17,7 @@ from connector.settings.oauth2 import OAuth2Provider
 from connector.settings.operator import Operator
 from connector.settings.participant import Participant
 from connector.settings.retention import Retention
+from connector.settings.telemetry import Telemetry
 
 _RESERVED: Final = frozenset({"api", "health", "metrics", "authority", "catalog"})
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
@@ -34,6 +35,7 @@ class Settings(Section):
     data: Data = Data()
     retention: Retention = Retention()
     limits: Limits = Limits()
+    telemetry: Telemetry = Telemetry()
     identity: Identity = Identity()
     authority: Authority = Authority()
     catalog: Catalog = Catalog()

@@ -16,7 +16,7 @@ import orjson
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from connector import observe
+from connector import observe, tracing
 from connector.dataplane.addresses import token_of
 from connector.dataplane.receive import Receipt, Upload
 from connector.errors import Forbidden, KontorError, MethodNotAllowed, Unreachable
@@ -175,11 +175,13 @@ async def _fill(direct: Callable[[int], AsyncIterator[int]], passage: Passage) -
 async def _flow(chunks: AsyncIterator[bytes], length: int, send: Send) -> None:
     """Send `chunks`; `length` of them are the end, or the end itself where it is negative."""
     left = length
-    async for chunk in chunks:
-        left -= len(chunk)
-        await send({"type": "http.response.body", "body": chunk, "more_body": left != 0})
-    if length < 0:
-        await send({"type": "http.response.body", "body": b""})
+    with tracing.span("stream") as span:
+        async for chunk in chunks:
+            left -= len(chunk)
+            await send({"type": "http.response.body", "body": chunk, "more_body": left != 0})
+        if length < 0:
+            await send({"type": "http.response.body", "body": b""})
+        span.note(**{"kontor.bytes": length - left})
 
 
 async def _cut_when_gone(served: Served, receive: Receive) -> None:

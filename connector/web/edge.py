@@ -13,7 +13,7 @@ from typing import Any, Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connector import observe
+from connector import observe, tracing
 from connector.errors import BadMessage, TooLarge
 from connector.ports.asker import ASKER
 from connector.web import errors
@@ -133,7 +133,8 @@ class Observed:
                 status = message["status"]
             await send(message)
 
-        with observe.bound(trace=observe.trace_of(header(scope, b"traceparent"))):
+        request = tracing.received(f"{scope['method']} {self._listener}", header(scope, b"traceparent"))
+        with request as trace, observe.bound(trace=trace):
             try:
                 await self._app(scope, receive, watched)
             except ClientDisconnect:
@@ -144,7 +145,8 @@ class Observed:
                     line |= {"error_id": verdict.error_id, "cause": verdict.text}
                     if status == 0:
                         await errors.send_problem(watched, verdict)
-            ms = (time.perf_counter() - begun) * 1000
+            took_s = time.perf_counter() - begun
+            request.note(**{"http.response.status_code": status, "url.path": scope["path"]}, **_said_of(line))
             observe.info(
                 "http.request",
                 listener=self._listener,
@@ -152,7 +154,13 @@ class Observed:
                 method=scope["method"],
                 path=scope["path"],
                 status=status or _CLIENT_LEFT,
-                ms=round(ms, 2),
+                ms=round(took_s * 1000, 2),
                 **line,
             )
             observe.count("http_requests", listener=self._listener, status=f"{status // 100}xx")
+            observe.took("http_request", took_s, listener=self._listener)
+
+
+def _said_of(line: Mapping[str, Any]) -> dict[str, str]:
+    """What a span says of a request: ids, as the log line does."""
+    return {f"kontor.{name}": str(line[name]) for name in ("participant", "pid", "peer", "message") if line.get(name)}

@@ -53,7 +53,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "orjson": _ANY,
     # watching
     "prometheus_client": ("observe", "web"),
-    "opentelemetry": ("observe",),
+    "opentelemetry": ("tracing",),
     # the test kit for integrators
     "pytest": ("testing",),
     "hypothesis": ("testing",),

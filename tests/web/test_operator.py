@@ -180,3 +180,21 @@ async def test_who_watches_needs_no_key(http: httpx.AsyncClient) -> None:
     assert metrics.headers["Content-Type"].startswith("text/plain")
     assert 'kontor_http_requests_total{listener="operator",status="2xx"}' in metrics.text
     assert "process_resident_memory_bytes" in metrics.text
+
+
+async def test_every_metric_has_words(http: httpx.AsyncClient) -> None:
+    import re
+
+    from connector.web.operator import health
+    from tests.house.tree import CONNECTOR
+
+    counted = {
+        name
+        for path in CONNECTOR.rglob("*.py")
+        for kind, name in re.findall(r'observe\.(count|gauge)\(\s*"([a-z_]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert counted - set(health._WHAT) == set()
+    shown = (await http.get("/metrics")).text
+    assert 'kontor_worker_at_work_seconds{worker="timers"} 0.0' in shown
+    for name in ("kontor_http_request_seconds_count", "kontor_deliveries_waiting 0.0", "process_resident_memory_bytes"):
+        assert name in shown

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
+from connector import observe
 from connector.app.assembly.ground import Ground, Role, Worker
 from connector.app.assembly.identity import Identity
 from connector.app.parts import known_vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from fastapi import APIRouter
 
@@ -120,6 +121,11 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     tellers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=PARALLEL)
     Telling(webhooks, store, events, participants, secrets_, ground.upstreams, clock).register(tellers)
 
+    observe.gauge("deliveries_waiting", _one(lambda: delivery.waiting))
+    observe.gauge("requests_under_way", _one(lambda: ground.limiter.under_way))
+    observe.gauge("streams_running", _one(lambda: len(plane.running())))
+    observe.gauge("event_followers", _one(lambda: events.followers))
+
     callers = Callers(participants, Noticing(identity.verifier, reviews))
     exchange = Exchange(callers=callers, limits=Limits(max_bytes=settings.public.max_body_bytes), limiter=ground.limiter)
     table = routes.table(callers, catalogs, negotiations, transfers)
@@ -171,6 +177,11 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
             "retention": retention.run,
         },
     )
+
+
+def _one(read: Callable[[], int]) -> Callable[[], Mapping[observe.Series, float]]:
+    """A gauge without labels."""
+    return lambda: {(): float(read())}
 
 
 def _data_plane(ground: Ground) -> BuiltInDataPlane:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +19,7 @@ from connector.ports.store import Store
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-    from prometheus_client.core import CounterMetricFamily
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 
 _ANSWERS_WITHIN_S: Final = 2.0
 _GOOD_FOR_S: Final = 1.0
@@ -27,7 +27,17 @@ _WHAT: Final = {
     "http_requests": "Requests answered, by listener and class of status.",
     "messages_received": "Protocol messages received, by kind and outcome.",
     "messages_sent": "Protocol messages sent, by event and outcome.",
+    "requests_refused": "Protocol requests refused because a bound was reached, by the error's code.",
+    "jobs": "Background work that ended, came again, was put off or given up, by kind and outcome.",
+    "webhooks_sent": "Messages to webhooks, by outcome.",
+    "http_request_seconds": "Time until a request was answered to the last byte, by listener.",
+    "worker_at_work_seconds": "How long a worker has been at what it does now; 0 while it rests, -1 while it is down.",
+    "deliveries_waiting": "Protocol messages that this node has taken and not posted yet.",
+    "requests_under_way": "Protocol requests that are being answered.",
+    "streams_running": "Transfers of which something flows at this node.",
+    "event_followers": "Programs that follow the events of this node.",
 }
+"""What each metric tells; a test sees to it that none is missing."""
 
 
 def routes(store: Store, faults: Callable[[], tuple[str, ...]], hung: Callable[[], tuple[str, ...]]) -> list[BaseRoute]:
@@ -87,8 +97,19 @@ class _Looked:
 class _Counts:
     """The counts of this process, read when somebody asks."""
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        from prometheus_client.core import CounterMetricFamily
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | SummaryMetricFamily]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+
+        for name, moments in observe.gauges().items():
+            shown = GaugeMetricFamily(f"kontor_{name}", _WHAT[name], labels=_labels(moments))
+            for key, now in moments.items():
+                shown.add_metric([value for _, value in key], now)
+            yield shown
+        for name, taken in {name: dict(series) for name, series in observe.durations().items()}.items():
+            spent = SummaryMetricFamily(f"kontor_{name}_seconds", _WHAT[f"{name}_seconds"], labels=_labels(taken))
+            for key, (number, whole_s) in taken.items():
+                spent.add_metric([value for _, value in key], count_value=number, sum_value=whole_s)
+            yield spent
 
         # a copy: other threads may count meanwhile
         for name, series in {name: dict(series) for name, series in observe.counts().items()}.items():
@@ -98,6 +119,11 @@ class _Counts:
                 given = dict(key)
                 family.add_metric([given.get(label, "") for label in labels], value)
             yield family
+
+
+def _labels(series: Mapping[observe.Series, object]) -> list[str]:
+    """The names of the labels; all of one name have the same."""
+    return [name for name, _ in next(iter(series), ())]
 
 
 _registry: CollectorRegistry | None = None
