@@ -28,6 +28,7 @@ _WHAT: Final = {
     "messages_received": "Protocol messages received, by kind and outcome.",
     "messages_sent": "Protocol messages sent, by event and outcome.",
     "requests_refused": "Protocol requests refused because a bound was reached, by the error's code.",
+    "streams_refused": "Streams of data refused because a bound was reached, by the error's code.",
     "jobs": "Background work that ended, came again, was put off or given up, by kind and outcome.",
     "webhooks_sent": "Messages to webhooks, by outcome.",
     "http_request_seconds": "Time until a request was answered to the last byte, by listener.",
