@@ -97,6 +97,9 @@ class AssetSource(Asked):
         "Authorization", pattern=r"^[A-Za-z0-9-]{1,64}$", description="`http` without `login`: header that carries the secret."
     )
     login: Login | None = Field(None, description="`http`: how the secret proves us to the upstream.")
+    labels: tuple[Id, ...] = Field(
+        (), max_length=32, description="`none`: labels that the external data plane must have, all of them."
+    )
     passes: Passes = Field(Passes(), description="`http`: what of a consumer's request reaches the upstream.")
 
     @model_validator(mode="after")
@@ -125,6 +128,8 @@ class AssetSource(Asked):
             raise ValueError("a source of type `azure` needs `account`")
         if self.type != "azure" and self.endpoint is not None and "/" in self.endpoint.partition("://")[2].rstrip("/"):
             raise ValueError("`endpoint` has a path; name the store alone")
+        if self.labels and self.type != "none":
+            raise ValueError(f"a source of type `{self.type}` is moved by this node; leave `labels` out")
         if self.secret is not None and self.type != "http" and not is_store:
             raise ValueError(f"a source of type `{self.type}` needs no `secret`; leave it out")
         return self

@@ -42,6 +42,10 @@ class NewTransfer(Asked):
     destination: DataAddress | None = Field(
         None, description="Push: where the provider delivers to; when left out, this node receives and keeps the data."
     )
+    data_plane: Id | None = Field(
+        None,
+        description="The registered data plane that takes the data; when left out, this node does where it knows the format.",
+    )
 
 
 class TransferStep(Asked):
@@ -59,5 +63,7 @@ class Transfer(Process):
     format: str
     has_address: bool = Field(description="True when the address of the data is known (pull) or was announced (push).")
     is_open: bool = Field(description="True while data may flow.")
+    data_plane: str | None = Field(None, description="The external data plane that moves the data; null: this node.")
+    flow_state: str | None = Field(None, description="Where that says the flow is.")
     moved_bytes: int = 0
     digest: str | None = Field(None, description="SHA-256 of what was moved, hexadecimal; null until it is known.")

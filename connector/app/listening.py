@@ -1,4 +1,4 @@
-"""The two listeners: sockets, servers, TLS, and the addresses under which they are reached."""
+"""The listeners: sockets, servers, TLS, and the addresses under which they are reached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from connector.errors import ConfigurationError
-from connector.settings import Listener, Settings
+from connector.settings import Listener, Settings, Signaling
 
 if TYPE_CHECKING:
     import uvicorn
@@ -77,6 +77,24 @@ def public_url(settings: Settings, at: socket.socket) -> str:
     """
     vet_public_url(settings)
     parts = urlsplit(settings.node.public_url)
+    if parts.port == 0:
+        parts = parts._replace(netloc=f"{parts.netloc.removesuffix(':0')}:{at.getsockname()[1]}")
+    return urlunsplit(parts).rstrip("/")
+
+
+def signaling_url(listener: Signaling, at: socket.socket) -> str:
+    """`signaling.url`, or the listener's own address; port 0 in it stands for the port that it was given.
+
+    Raises: ConfigurationError for plain http without `signaling.unsafe_allow_http`.
+    """
+    url = listener.url or own_url(listener, at)
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not listener.unsafe_allow_http:
+        raise ConfigurationError(
+            "the signaling listener is plain http: what opens data would travel readable",
+            where="signaling.url",
+            mend="use https, by `signaling.tls_certificate` or a reverse proxy, or set `signaling.unsafe_allow_http`",
+        )
     if parts.port == 0:
         parts = parts._replace(netloc=f"{parts.netloc.removesuffix(':0')}:{at.getsockname()[1]}")
     return urlunsplit(parts).rstrip("/")

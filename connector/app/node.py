@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 from connector import observe
 from connector.app.assembly.ground import Ground, Signs, Worker
 from connector.app.assembly.opened import opened
-from connector.app.listening import Door, bound, is_loopback, listening, own_url, public_url
+from connector.app.listening import Door, bound, is_loopback, listening, own_url, public_url, signaling_url
 from connector.errors import KontorError
 from connector.ports.pulse import Pulse
 from connector.settings import Settings
@@ -37,6 +37,8 @@ class App:
         self.public_url = ""
         """The address that peers reach; known once the node is open."""
         self.operator_url = ""
+        self.signaling_url = ""
+        """The address that planes reach; empty without a signaling listener."""
 
     async def __aenter__(self) -> Self:
         """Open everything in order; when this returns, both ports answer.
@@ -60,6 +62,9 @@ class App:
         operator = stack.enter_context(bound(settings.operator, "operator"))
         self.public_url = public_url(settings, public)
         self.operator_url = own_url(settings.operator, operator)
+        planes = stack.enter_context(bound(settings.signaling, "signaling")) if settings.signaling is not None else None
+        if planes is not None and settings.signaling is not None:
+            self.signaling_url = signaling_url(settings.signaling, planes)
         for name in settings.unsafe():
             observe.warning("settings.unsafe", setting=name, mend="use it in closed networks and development only")
         if settings.operator.tls_certificate is None and not is_loopback(settings.operator.host):
@@ -74,19 +79,21 @@ class App:
 
             stack.callback(exported_traces(settings))
         observe.gauge("worker_at_work_seconds", self._at_work)
-        parts = await opened(settings, self._clock, self.public_url, Signs(faults=self.faults, hung=self.hung), stack)
+        urls = (self.public_url, self.signaling_url)
+        parts = await opened(settings, self._clock, urls, Signs(faults=self.faults, hung=self.hung), stack)
         # 3. workers before listeners: what comes in finds everything running, and the listeners end first
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         for name, work in parts.workers.items():
             task = tasks.create_task(self._supervised(name, work, _LONG_S if name in parts.sweeps else _PATIENCE_S), name=name)
             stack.callback(task.cancel)
         # 4. the listeners
-        await stack.enter_async_context(
-            listening(
-                Door(app=parts.public, settings=settings.public, at=public, section="public"),
-                Door(app=parts.operator, settings=settings.operator, at=operator, section="operator"),
-            )
-        )
+        doors = [
+            Door(app=parts.public, settings=settings.public, at=public, section="public"),
+            Door(app=parts.operator, settings=settings.operator, at=operator, section="operator"),
+        ]
+        if planes is not None and settings.signaling is not None and parts.signaling is not None:
+            doors.append(Door(app=parts.signaling, settings=settings.signaling, at=planes, section="signaling"))
+        await stack.enter_async_context(listening(*doors))
         for leave in parts.leaving:
             stack.callback(leave)
         last = tasks.create_task(self._warm_and_check(parts.ground), name="public-url")

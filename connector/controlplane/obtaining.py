@@ -20,10 +20,10 @@ from connector.controlplane.policy import Case, Judge
 from connector.controlplane.process import new_urn
 from connector.controlplane.terms import NegotiationWish
 from connector.controlplane.usage import Usages
-from connector.dsp import transfer as steps
+from connector.dsp import transfer_opening as openings
 from connector.dsp.negotiation import Agreement, Negotiation
 from connector.dsp.tables import Kind, Role, State
-from connector.dsp.transfer import TransferOpening
+from connector.dsp.transfer_opening import TransferOpening
 from connector.errors import AddressRefused, NotFound, PeerError, PolicyError, Unreachable
 from connector.odrl import canonical, jsonld
 from connector.odrl.enforce import SUPPLIED
@@ -122,7 +122,7 @@ class Obtaining:
             terms = self._judge.terms_of(agreement, SUPPLIED.union(case.context.environment))
         except PolicyError:
             return False
-        process = steps.begin(opening, now).process
+        process = openings.begin(opening, now).process
         return self._judge.on_agreement(terms, process, case, now, Stage.TRANSFER, also=1, is_noted=False).is_permitted
 
     async def _under_way(self, participant: str, wish: NegotiationWish) -> Negotiation | None:

@@ -29,6 +29,7 @@ from connector.odrl.model import Policy
 from connector.odrl.vocabulary import Vocabulary
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane, Source
+from connector.ports.signaling import ANY_SOURCE, Planes
 from connector.ports.store import Document, Page, Store
 
 ASSET, POLICY, DEFINITION = "asset", "policy", "contract-definition"
@@ -107,6 +108,11 @@ class Offerings:
         self._vocabulary = vocabulary
         self._clock = clock
         self._shelves: dict[str, Shelf] = {}
+        self._planes: Planes | None = None
+
+    def connect(self, planes: Planes) -> None:
+        """Offer, from now on, what the data planes of others serve, too."""
+        self._planes = planes
 
     # --- documents
 
@@ -238,11 +244,18 @@ class Offerings:
                 await self._all(participant, POLICY),
                 await self._all(participant, DEFINITION),
                 self._data_plane,
+                await self._profiles(participant),
             )
             for fault in shelf.faults:
                 observe.warning("offerings.left_out", participant=participant, fault=fault)
             self._shelves[participant] = shelf
         return shelf
+
+    async def _profiles(self, participant: str) -> Mapping[str, tuple[str, ...]]:
+        """In which formats the data planes of others can serve, by type of source."""
+        if self._planes is None:
+            return {}
+        return {kind: await self._planes.profiles(participant, kind) for kind in ("http", "s3", ANY_SOURCE)}
 
     async def _all(self, participant: str, kind: str) -> tuple[Document, ...]:
         found: list[Document] = []
@@ -288,6 +301,7 @@ def _shelf(
     policies: tuple[Document, ...],
     definitions: tuple[Document, ...],
     data_plane: DataPlane,
+    profiles: Mapping[str, tuple[str, ...]],
 ) -> Shelf:
     """The offering that the documents amount to; each document on its own, so that a bad one leaves only itself out."""
     faults: list[str] = []
@@ -346,7 +360,7 @@ def _shelf(
     for id_ in sorted(by_dataset):
         asset, modified = known[id_]
         try:
-            able = data_plane.formats(source_of(asset))
+            able = tuple(dict.fromkeys((*data_plane.formats(source_of(asset)), *profiles.get(asset.source.type, ()))))
         except KontorError as fault:
             faults.append(f"asset `{id_}`: {fault}")
             continue

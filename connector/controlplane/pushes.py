@@ -43,7 +43,7 @@ def job_of(process: Process | None) -> NewJob | None:
     """The job that moves the data of `process` now; None when nothing is to be pushed by us."""
     if not isinstance(process, Transfer) or not (process.is_provider and process.is_push and process.is_open):
         return None
-    if process.state is not State.STARTED:
+    if process.state is not State.STARTED or process.flow is not None:
         return None
     return NewJob(
         participant=process.participant,

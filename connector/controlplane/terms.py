@@ -43,6 +43,8 @@ class TransferWish:
     purpose: str | None = None
     destination: m.DataAddress | None = None
     """Push: where the provider delivers; None lets this node receive the data."""
+    plane: str | None = None
+    """The external data plane that is to take the data; None: whichever can."""
 
 
 def destination_of(message: m.TransferRequestMessage, item: Item | None) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from connector import observe, tracing
 from connector.controlplane.agreements import Agreements
+from connector.controlplane.choosing import consumer_flow, provider_flow
 from connector.controlplane.decisions import Choice, act_named
 from connector.controlplane.delivery import Delivery
 from connector.controlplane.limits import Limiter
@@ -26,18 +27,21 @@ from connector.controlplane.usage import Usages
 from connector.controlplane.watch import is_stopped
 from connector.dsp import messages as m
 from connector.dsp import transfer as steps
+from connector.dsp import transfer_opening as openings
 from connector.dsp import wire
 from connector.dsp.copies import replace
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import By, Cause
-from connector.dsp.tables import Event, Kind, Role, State
-from connector.dsp.transfer import Transfer, TransferOpening
+from connector.dsp.tables import Kind, Role, State
+from connector.dsp.transfer import DataFlow, Transfer
+from connector.dsp.transfer_opening import TransferOpening
 from connector.errors import BadMessage, CallerError, Conflict, NotFound
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane
 from connector.ports.identity import Caller, TokenSource
 from connector.ports.ledger import Book
+from connector.ports.signaling import Planes
 from connector.ports.store import Attempt, Change, DueRow, Key, PeerKey, Snapshot, Store
 
 KIND = Kind.TRANSFER
@@ -61,8 +65,11 @@ class Transfers:
         reviews: Reviews,
         limiter: Limiter,
         clock: Clock,
+        planes: Planes | None = None,
     ) -> None:
+        """`planes` knows the external data planes; None: the built-in one moves everything."""
         self._limiter = limiter
+        self._planes = planes
         self._store = store
         self._participants = participants
         self._offerings = offerings
@@ -73,7 +80,7 @@ class Transfers:
         self._data_plane = data_plane
         self._usages = usages
         self._clock = clock
-        self._course = TransferCourse(judge, data_plane, clock)
+        self.course = TransferCourse(judge, data_plane, clock)
         delivery.connect(KIND, self)
         agreements.connect(self)
         reviews.connect(self)
@@ -99,7 +106,7 @@ class Transfers:
             claims=caller.claims,
             book=await self._usages.book(agreement),
         )
-        await self._check_format(participant, agreement, message)
+        flow = await self._check_format(participant, agreement, message)
         full = await self._limiter.no_transfer(participant, caller.id)
         self._outbound.vet(message.callback_address)
         pid, now = new_urn(), self._clock.now()
@@ -114,7 +121,7 @@ class Transfers:
                 return Change(answer=acknowledgement(snapshot.process))
             if full is not None:
                 raise full
-            step = steps.received_first(
+            step = openings.received_first(
                 message,
                 participant=participant,
                 pid=pid,
@@ -123,18 +130,24 @@ class Transfers:
                 callback=desk.context.address,
                 now=now,
                 warnings=received.warnings,
+                flow=flow,
             )
-            return self._course.change(step, desk, answer=acknowledgement(step.process), is_first=True)
+            return self.course.change(step, desk, answer=acknowledgement(step.process), is_first=True)
 
         answer = await self._commit(key, decide, received=received.message_id)
         await self._agreements.end_if_over(participant, agreement.id)
         return answer
 
-    async def _check_format(self, participant: str, agreement: Agreement, message: m.TransferRequestMessage) -> None:
+    async def _check_format(self, participant: str, agreement: Agreement, message: m.TransferRequestMessage) -> DataFlow | None:
+        """The flow of an external data plane, where one has to move what is asked for.
+
+        Raises: BadMessage, AddressRefused.
+        """
         item = (await self._offerings.shelf(participant)).items.get(agreement.dataset)
         url = destination_of(message, item)
         if url is not None:
             self._outbound.vet(url)
+        return await provider_flow(self._planes, self._data_plane, participant, message.format, item)
 
     async def receive(self, participant: str, caller: Caller, pid: str, received: wire.Received[steps.Continuation]) -> bytes:
         """The acknowledgement of a later message; a repeated one gets its first answer.
@@ -142,7 +155,7 @@ class Transfers:
         Raises: NotFound for an unknown pid and for somebody else's; BadMessage, IllegalTransition. Nothing has changed then.
         """
         now = self._clock.now()
-        desk = await self._desk(_key(participant, pid), caller.claims)
+        desk = await self.desk(_key(participant, pid), caller.claims)
         message_id = received.message_id
         fingerprint = None if message_id else digest_of(received.raw)
 
@@ -156,7 +169,7 @@ class Transfers:
                 return Change(repeated=acknowledgement(process))
             step = steps.receive(process, received.message, now=now, warnings=received.warnings)
             step = replace(step, process=replace(step.process, last_received=fingerprint))
-            return self._course.change(
+            return self.course.change(
                 step, desk, answer=acknowledgement(step.process), resumed_by_peer=process.state is State.SUSPENDED
             )
 
@@ -202,8 +215,9 @@ class Transfers:
         self._outbound.vet(address)
         context = await self._participants.context(participant)
         pid = new_urn()
+        flow = await consumer_flow(self._planes, self._data_plane, participant, wish)
         endpoint = None
-        if wish.format.upper().endswith("-PUSH") and wish.destination is None:
+        if flow is None and wish.format.upper().endswith("-PUSH") and wish.destination is None:
             endpoint = self._data_plane.endpoint(participant, pid, wish.format)
         opening = TransferOpening(
             participant=participant,
@@ -223,7 +237,8 @@ class Transfers:
         now = self._clock.now()
 
         def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
-            return self._course.change(steps.begin(opening, now), desk, is_first=True)
+            step = openings.begin(opening, now) if flow is None else openings.intend(opening, flow, now)
+            return self.course.change(step, desk, is_first=True)
 
         transfer = await self._transferred(_key(participant, pid), decide)
         await self._agreements.end_if_over(participant, agreement.id)
@@ -237,7 +252,7 @@ class Transfers:
         Raises: NotFound, IllegalTransition, Conflict, CallerError for an unknown act.
         """
         await self.get(participant, pid)
-        desk = await self._desk(_key(participant, pid), None)
+        desk = await self.desk(_key(participant, pid), None)
         name = {"resume": "start", "approve": "start"}.get(act, act)
         cause = Cause(by=By.OPERATOR, code=code, reasons=(reason,) if reason else ())
 
@@ -247,58 +262,13 @@ class Transfers:
                 raise NotFound(f"there is no transfer `{pid}`", where=pid)
             if act == "hold":
                 return held(process, reason or "held by an operator", self._clock.now())
-            return self._course.change(self._course.do(process, Choice(act=act_named(name, process.role), cause=cause)), desk)
+            return self.course.change(self.course.do(process, Choice(act=act_named(name, process.role), cause=cause)), desk)
 
         return await self._transferred(_key(participant, pid), decide)
 
     async def end(self, participant: str, pid: str, reason: str) -> None:
         """Terminate a transfer because its agreement has ended."""
         await self.act(participant, pid, "terminate", code="agreement-ended", reason=reason)
-
-    # --- from the data plane (port TransferEvents)
-
-    async def completed(self, participant: str, pid: str, *, moved_bytes: int, digest: str | None) -> None:
-        """All bytes of a push are with the consumer: it counts as a use, and then we say so."""
-        process = await self._store.process(_key(participant, pid))
-        if isinstance(process, Transfer) and not process.is_ended:
-            desk = await self._desk(_key(participant, pid), None)
-            if desk.agreement is not None:
-                await self._usages.done(process, desk.case(desk.agreement), moved_bytes)
-        await self._moved(participant, pid, moved_bytes, digest, Event.COMPLETE)
-
-    async def received(self, participant: str, pid: str, *, moved_bytes: int, digest: str) -> None:
-        """All bytes of a push have arrived here; the provider says when it is complete."""
-        await self._moved(participant, pid, moved_bytes, digest, None)
-
-    async def failed(self, participant: str, pid: str, reason: str) -> None:
-        """Moving has failed for good: terminate, with the reason."""
-        cause = Cause(by=By.DATA_PLANE, code="data-plane", reasons=(reason,))
-        await self._by_data_plane(participant, pid, Event.TERMINATE, cause, None)
-
-    async def refused(self, participant: str, pid: str, reason: str) -> None:
-        """Data that was about to be moved may not be: terminate, with the reason."""
-        cause = Cause(by=By.POLICY, code="not-permitted", reasons=(reason,))
-        await self._by_data_plane(participant, pid, Event.TERMINATE, cause, None)
-
-    async def _moved(self, participant: str, pid: str, moved_bytes: int, digest: str | None, event: Event | None) -> None:
-        await self._by_data_plane(participant, pid, event, Cause(by=By.DATA_PLANE), (moved_bytes, digest))
-
-    async def _by_data_plane(
-        self, participant: str, pid: str, event: Event | None, cause: Cause, moved: tuple[int, str | None] | None
-    ) -> None:
-        desk = await self._desk(_key(participant, pid), None)
-
-        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
-            process = snapshot.process
-            if process is None:
-                return Change()
-            if moved is not None:
-                process = steps.moved(process, moved[0], moved[1], self._clock.now())
-            if event is None or process.is_ended or (process.in_flight is not None and event is not Event.TERMINATE):
-                return Change(process=process)
-            return self._course.change(self._course.do(process, Choice(act=event, cause=cause)), desk)
-
-        await self._advance(_key(participant, pid), decide)
 
     # --- by itself
 
@@ -307,50 +277,50 @@ class Transfers:
         answer = wire.read_answer(body, m.TransferProcess)
         if answer is None and body.strip():
             observe.warning("transfer.odd_answer", pid=key.pid, cause="the peer acknowledged with a body that is no answer")
-        desk, now, new_id = await self._desk(key, None), self._clock.now(), new_urn()
+        desk, now, new_id = await self.desk(key, None), self._clock.now(), new_urn()
 
         def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
             if snapshot.process is None:
                 return Change(removed=(attempt.message_id,))
             step = steps.settle(snapshot.process, attempt.message_id, answer, new_message_id=new_id, now=now)
-            return self._course.change(step, desk, attempt=attempt)
+            return self.course.change(step, desk, attempt=attempt)
 
         # the peer's next message is often on its way already, and goes to the disk together with this
-        await self._advance(key, decide, can_wait=True)
+        await self.advance(key, decide, can_wait=True)
 
     async def given_up(self, key: Key, attempt: Attempt) -> None:
         """A message of ours cannot be delivered."""
-        desk, now, new_id = await self._desk(key, None), self._clock.now(), new_urn()
+        desk, now, new_id = await self.desk(key, None), self._clock.now(), new_urn()
 
         def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
             if snapshot.process is None:
                 return Change(removed=(attempt.message_id,))
             step = steps.give_up(snapshot.process, attempt.message_id, attempt.cause, new_message_id=new_id, now=now)
-            return self._course.change(step, desk, attempt=attempt)
+            return self.course.change(step, desk, attempt=attempt)
 
-        await self._advance(key, decide)
+        await self.advance(key, decide)
 
     async def due(self, row: DueRow) -> None:
         """Carry out a delayed act, review a running transfer whose decision may have flipped, end one that nobody answers."""
-        desk = await self._desk(row.key, None)
+        desk = await self.desk(row.key, None)
 
         def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
-            return self._course.due(snapshot.process, row.due, desk) if snapshot.process is not None else Change()
+            return self.course.due(snapshot.process, row.due, desk) if snapshot.process is not None else Change()
 
-        await self._advance(row.key, decide)
+        await self.advance(row.key, decide)
 
     async def review(self, participant: str, pid: str) -> None:
         """Decide about a running transfer again; one that is not permitted any more is terminated."""
-        desk = await self._desk(_key(participant, pid), None)
+        desk = await self.desk(_key(participant, pid), None)
 
         def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
-            return self._course.review(snapshot.process, desk) if snapshot.process is not None else Change()
+            return self.course.review(snapshot.process, desk) if snapshot.process is not None else Change()
 
-        await self._advance(_key(participant, pid), decide)
+        await self.advance(_key(participant, pid), decide)
 
     # --- shared
 
-    async def _desk(self, key: Key, claims: Mapping[str, Any] | None) -> Desk:
+    async def desk(self, key: Key, claims: Mapping[str, Any] | None) -> Desk:
         """What is known for the transfer `key`; `claims` None looks the peer's up."""
         context = await self._participants.context(key.participant)
         process = await self._store.process(key)
@@ -362,15 +332,15 @@ class Transfers:
         return Desk(context=context, agreement=agreement, claims=known, book=book)
 
     async def _transferred(self, key: Key, decide: Any) -> Transfer:
-        change = await self._advance(key, decide)
+        change = await self.advance(key, decide)
         assert isinstance(change.process, Transfer)
         return change.process
 
     async def _commit(self, key: Key | PeerKey, decide: Any, *, received: str | None) -> bytes:
-        change = await self._advance(key, decide, received=received)
+        change = await self.advance(key, decide, received=received)
         return change.body
 
-    async def _advance(
+    async def advance(
         self, key: Key | PeerKey, decide: Any, *, received: str | None = None, can_wait: bool = False
     ) -> Change[Any]:
         with tracing.span("commit"):

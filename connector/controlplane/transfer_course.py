@@ -11,22 +11,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connector.controlplane.decisions import Choice, Judgement, choose, transfer_gate
+from connector.controlplane.flows import jobs_of
 from connector.controlplane.participants import Context
 from connector.controlplane.policy import EMPTY, Answer, Case, Judge
 from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long, waiting
 from connector.controlplane.pushes import job_of
+from connector.dps.flow import FlowState
+from connector.dps.messages import Status
 from connector.dsp import messages as m
 from connector.dsp import transfer as steps
 from connector.dsp import wire
 from connector.dsp.copies import replace
 from connector.dsp.negotiation import Agreement
-from connector.dsp.process import By, Cause, Due, Step, entry
+from connector.dsp.process import By, Cause, Due, Record, Step, entry, may_send
 from connector.dsp.tables import Event, Kind, State
 from connector.dsp.transfer import Transfer
 from connector.errors import CallerError
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane
+from connector.ports.jobs import NewJob
 from connector.ports.ledger import Book
 from connector.ports.store import Attempt, Change
 
@@ -134,12 +138,21 @@ class TransferCourse:
             attempts=(attempt,) if attempt else (),
             records=step.records,
             due=due,
-            jobs=() if (job := job_of(step.process)) is None or not step.records else (job,),
+            jobs=self._jobs(step),
         )
+
+    def _jobs(self, step: Step[Transfer]) -> tuple[NewJob, ...]:
+        if step.process.flow is not None:
+            return jobs_of(step.process, self._clock.now())
+        return () if (job := job_of(step.process)) is None or not step.records else (job,)
 
     def _followed(self, step: Step[Transfer], desk: Desk, resumed_by_peer: bool) -> tuple[Step[Transfer], tuple[Due, ...]]:
         process, now = step.process, self._clock.now()
         due: tuple[Due, ...] = ()
+        if process.state is State.STARTED and process.flow is not None and process.flow.state == FlowState.COMPLETED:
+            # the data plane was done before our start was acknowledged
+            done = Choice(act=Event.COMPLETE, cause=Cause(by=By.DATA_PLANE))
+            return step.then(lambda p: self.do(p, done)), due
         if process.is_provider and process.state is State.STARTED:
             answer = self.judgement(process, desk, Stage.ONGOING)
             if not answer.judgement.is_acceptable:
@@ -147,7 +160,7 @@ class TransferCourse:
                 return step.then(lambda p: self.do(p, _ended(answer.judgement))), due
             process, due = _reviewed(process, answer.valid_until, now)
             step = replace(step, process=process)
-            if resumed_by_peer and not process.is_push:
+            if resumed_by_peer and not process.is_push and process.flow is None:
                 endpoint = self._data_plane.endpoint(process.participant, process.pid, process.format)
                 if endpoint is not None:
                     step = step.then(lambda p: steps.renew(p, endpoint.address, endpoint.access, message_id=new_urn(), now=now))
@@ -164,20 +177,35 @@ class TransferCourse:
                 return waiting(step, f"`{choice.act}` is not possible: {fault}", choice.cause.by, now), due
         return step, due
 
-    def do(self, process: Transfer, choice: Choice) -> Step[Transfer]:
-        """The step that carries out `choice`; a provider's start of a pull makes a fresh address."""
+    def do(self, process: Transfer, choice: Choice, *, ready: Status | None = None) -> Step[Transfer]:
+        """The step that carries out `choice`; a provider's start of a pull makes a fresh address.
+
+        Where an external data plane moves the data, a provider's start waits until that says that it is `ready`.
+        """
         assert choice.act is not None
-        endpoint = None
-        if choice.act is Event.START and process.is_provider and not process.is_push:
+        if choice.act is Event.START and process.is_provider and process.flow is not None and ready is None:
+            may_send(process, Kind.TRANSFER, Event.START)
+            wanted = replace(process, flow=replace(process.flow, is_wanted=True), hold=None)
+            record = Record(
+                at=self._clock.now(),
+                by=choice.cause.by,
+                event="start the data plane",
+                state=process.state,
+                note=process.flow.plane,
+            )
+            return Step(process=wanted, records=(record,))
+        address, access = ready.address if ready is not None else None, None
+        if choice.act is Event.START and process.is_provider and not process.is_push and process.flow is None:
             endpoint = self._data_plane.endpoint(process.participant, process.pid, process.format)
+            address, access = (endpoint.address, endpoint.access) if endpoint else (None, None)
         return steps.act(
             process,
             choice.act,
             message_id=new_urn(),
             now=self._clock.now(),
             cause=choice.cause,
-            address=endpoint.address if endpoint else None,
-            access=endpoint.access if endpoint else None,
+            address=address,
+            access=access,
         )
 
 

@@ -10,6 +10,7 @@ deposit         data put into a store that a peer names        sinks      what e
 s3, azure       the requests of an upload to each kind of them
 sources         local files and folders                        upstream   HTTP(S) sources, relayed
 objects         objects in the operators' stores               manifests  what a folder or a prefix holds
+fetch           a whole pull, into the inbox
 addresses       data addresses and tokens                      streams    what is running, and how it is cut
 lanes           how many streams, and how fast              kernel     what the kernel moves by itself
 representation  ranges, conditions, digests as HTTP says them  disk       files without holding up the event loop

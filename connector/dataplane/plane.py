@@ -19,6 +19,7 @@ from connector.dataplane.cargo import Cargoes
 from connector.dataplane.collect import Collector
 from connector.dataplane.deposit import Deposits
 from connector.dataplane.disk import Disk
+from connector.dataplane.fetch import Fetcher
 from connector.dataplane.folders import Folders
 from connector.dataplane.inbox import Inbox
 from connector.dataplane.lanes import BoundsOf, Lanes
@@ -227,6 +228,11 @@ class BuiltInDataPlane:
         if source.type == "http":
             return await upstream.describe(self._logins, source, with_digest=with_digest)
         raise SourceError(f"a source of type `{source.type}` has no data to describe", mend="leave digest and size out")
+
+    async def fetch(self, transfer: Transfer) -> tuple[int, str]:
+        """Bytes and SHA-256 of the data of a pull, which lies in the inbox now; raises as `Fetcher.fetch`."""
+        arrived = await Fetcher(collector=self._collector, disk=self._disk, inbox=self._inbox).fetch(transfer)
+        return arrived.byte_size, arrived.digest
 
     def received_file(self, participant: str, pid: str) -> str | None:
         """Path of what a push has delivered here completely; None before."""

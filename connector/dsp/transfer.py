@@ -1,7 +1,8 @@
 """One transfer process: what it remembers, and the pure steps that messages, acts and the data plane make.
 
-What lives here: `Transfer`, `Access`, the first messages, `receive`, `act`, `renew`, `settle`, `give_up`.
-What does not: moving bytes (`dataplane/`), and whether a start is allowed (`controlplane/decisions.py`).
+What lives here: `Transfer`, `Access`, `DataFlow`, `receive`, `act`, `renew`, `settle`, `give_up`.
+What does not: the first messages (`transfer_opening.py`), moving bytes (`dataplane/`), and whether a start is allowed
+(`controlplane/decisions.py`).
 Source: Dataspace Protocol 2025-1, Transfer Process Protocol and its HTTPS binding.
 """
 
@@ -38,7 +39,7 @@ from connector.dsp.process import (
     undelivered,
     warned,
 )
-from connector.dsp.tables import Event, Kind, Role, State
+from connector.dsp.tables import Event, Kind, State
 from connector.errors import BadMessage, IllegalTransition
 
 KIND = Kind.TRANSFER
@@ -51,6 +52,24 @@ class Access:
 
     token_sha256: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFlow:
+    """What is known of the flow of data that an external data plane moves for a transfer."""
+
+    plane: str
+    """Which data plane, by its id."""
+    told: str = ""
+    """The last call that it has taken, as `connector.dps.flow.Call` spells it; empty before the first."""
+    state: str = ""
+    """Where the flow is, as the data plane last said."""
+    calls: int = 0
+    """How many calls it has taken: each has a message id of its own."""
+    is_wanted: bool = False
+    """Whether it has been decided that data shall flow, and something of ours waits for the data plane to be ready."""
+    since: datetime | None = None
+    """Since when the data plane is getting there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +100,8 @@ class Transfer(Process):
     callback: str = ""
     review_at: datetime | None = None
     """Provider: when the decision on it is made again, at the latest; a row waits for that moment."""
+    flow: DataFlow | None = None
+    """Set when an external data plane moves the data; None: the built-in one does."""
 
     @property
     def is_push(self) -> bool:
@@ -96,90 +117,6 @@ class Transfer(Process):
         if self.state is State.STARTED:
             return flight not in _STOPPING
         return flight is Event.START and self.is_provider and not self.is_ended
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferOpening:
-    """What a consumer's first message needs."""
-
-    participant: str
-    pid: str
-    message_id: str
-    peer: str
-    peer_address: str
-    callback: str
-    agreement_id: str
-    dataset: str
-    format: str
-    destination: m.DataAddress | None = None
-    access: Access | None = None
-    purpose: str | None = None
-
-
-def begin(opening: TransferOpening, now: datetime) -> Step[Transfer]:
-    """A transfer that we ask for as consumer; its request is in flight."""
-    process = Transfer(
-        participant=opening.participant,
-        pid=opening.pid,
-        role=Role.CONSUMER,
-        peer=opening.peer,
-        peer_address=opening.peer_address.rstrip("/"),
-        agreement_id=opening.agreement_id,
-        dataset=opening.dataset,
-        format=opening.format,
-        destination=opening.destination,
-        access=opening.access,
-        purpose=opening.purpose,
-        callback=opening.callback,
-        in_flight=InFlight(message_id=opening.message_id, event=Event.REQUEST, to=State.REQUESTED),
-        created_at=now,
-        updated_at=now,
-    )
-    message = m.TransferRequestMessage(
-        id=opening.message_id,
-        consumer_pid=opening.pid,
-        agreement_id=opening.agreement_id,
-        format=opening.format,
-        callback_address=opening.callback,
-        data_address=opening.destination,
-        purpose=opening.purpose,
-    )
-    url = below(process.peer_address, "transfers", "request")
-    out = Outgoing(message_id=opening.message_id, event=Event.REQUEST, url=url, body=wire.encode(message))
-    return Step(process=process, outgoing=(out,), records=(Record(at=now, by=By.OPERATOR, event="send request", state=None),))
-
-
-def received_first(
-    message: m.TransferRequestMessage,
-    *,
-    participant: str,
-    pid: str,
-    peer: str,
-    dataset: str,
-    callback: str,
-    now: datetime,
-    warnings: tuple[str, ...] = (),
-) -> Step[Transfer]:
-    """A transfer that a consumer asks of us: REQUESTED."""
-    process = Transfer(
-        participant=participant,
-        pid=pid,
-        role=Role.PROVIDER,
-        peer=peer,
-        peer_address=message.callback_address.rstrip("/"),
-        peer_pid=message.consumer_pid,
-        agreement_id=message.agreement_id,
-        dataset=dataset,
-        format=message.format,
-        destination=message.data_address,
-        purpose=message.purpose,
-        callback=callback,
-        warnings=warnings,
-        created_at=now,
-        updated_at=now,
-    )
-    record = Record(at=now, by=By.PEER, event=Event.REQUEST.value, state=State.REQUESTED)
-    return Step(process=enter(process, State.REQUESTED, now), records=(record,), entered=True)
 
 
 Continuation = m.TransferStartMessage | m.TransferSuspensionMessage | m.TransferCompletionMessage | m.TransferTerminationMessage
@@ -326,8 +263,12 @@ def _message(
             raise IllegalTransition(f"`{event.value}` is no act of a transfer", mend="see `kontor protocol diagram`")
 
 
-def renew(transfer: Transfer, address: m.DataAddress, access: Access, *, message_id: str, now: datetime) -> Step[Transfer]:
+def renew(
+    transfer: Transfer, address: m.DataAddress, access: Access | None, *, message_id: str, now: datetime
+) -> Step[Transfer]:
     """The provider's own start after a consumer's resume: a fresh address; a refusal of it is harmless.
+
+    `access` None: an external data plane knows what opens it.
 
     Source: facts of the field (no message of the standard carries a new token back after a consumer's start).
     """

@@ -239,19 +239,22 @@ class OutboundClient:
         Raises: AddressRefused (nothing was sent), Unreachable (no whole answer in time; trying again may help),
         PeerMessage (the answer is larger than the rules allow).
         """
-        return await self._exchange("POST", url, headers, body, max_bytes)
+        return await self.request("POST", url, body, headers, max_bytes=max_bytes)
 
     async def get(self, url: str, headers: Headers, *, max_bytes: int | None = None) -> Answer:
         """The answer to a GET of `url`.
 
         Raises: as `post`.
         """
-        return await self._exchange("GET", url, headers, None, max_bytes)
+        return await self.request("GET", url, None, headers, max_bytes=max_bytes)
 
-    async def _exchange(self, method: str, url: str, headers: Headers, body: bytes | None, most: int | None) -> Answer:
+    async def request(
+        self, method: str, url: str, body: bytes | None, headers: Headers, *, max_bytes: int | None = None
+    ) -> Answer:
+        """The answer to a request of any kind. Raises: as `post`."""
         self._judge.vet(url)
         messages = self._opened().messages
-        limit = min(self.rules.max_answer_bytes, self.rules.max_answer_bytes if most is None else most)
+        limit = min(self.rules.max_answer_bytes, self.rules.max_answer_bytes if max_bytes is None else max_bytes)
         with _translated(url):
             async with messages.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
                 if response.status >= 300:

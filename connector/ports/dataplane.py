@@ -288,6 +288,13 @@ class DataPlane(Protocol):
         """
         ...
 
+    async def fetch(self, transfer: Transfer) -> tuple[int, str]:
+        """Size and digest of the data of a pull that was fetched whole, and is kept here now.
+
+        Raises: PeerError, DigestMismatch, Overloaded; nothing is kept then.
+        """
+        ...
+
     def received_file(self, participant: str, pid: str) -> str | None:
         """Path of what a push has delivered here completely; None before."""
         ...

@@ -8,6 +8,7 @@ limits        how much a participant is asked for, and how much of that by one p
 operator      the operator listener: keys, bearer tokens
 identity      how participants prove themselves and others by credentials
 participant   one participant: who it is, whom it knows, what it decides by itself
+signaling     data planes of others, and ours under others
 telemetry     where traces are sent
 whole         all sections together
 reading       from the file, with errors that name file, line, setting and mend
@@ -21,6 +22,7 @@ from connector.settings.oauth2 import OAuth2Client, OAuth2Membership, OAuth2Prov
 from connector.settings.operator import ApiKey, Oidc, OidcGrant, Operator
 from connector.settings.participant import Participant, Rule, StaticPeer
 from connector.settings.reading import line_of, located, read
+from connector.settings.signaling import Proof, ServedPlane, Signaling, proof_tree
 from connector.settings.telemetry import Telemetry
 from connector.settings.whole import Settings
 
@@ -45,10 +47,13 @@ __all__ = [
     "OtherIssuer",
     "Outbound",
     "Participant",
+    "Proof",
     "Public",
     "RemoteWallet",
     "Rule",
+    "ServedPlane",
     "Settings",
+    "Signaling",
     "StaticPeer",
     "StoreSettings",
     "Telemetry",
@@ -57,5 +62,6 @@ __all__ = [
     "WalletClient",
     "line_of",
     "located",
+    "proof_tree",
     "read",
 ]

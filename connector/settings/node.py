@@ -46,7 +46,7 @@ class Node(Section):
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
         description='Id among the nodes that share a store; differs per replica, such as `{ env = "HOSTNAME" }`.',
     )
-    roles: tuple[Literal["connector", "authority", "catalog"], ...] = Field(
+    roles: tuple[Literal["connector", "authority", "catalog", "dataplane"], ...] = Field(
         ("connector",), description="What this process plays, one or several."
     )
     public_url: str = Field(description="Address under which peers reach this node, such as `https://data.example.org`.")

@@ -17,9 +17,10 @@ from connector.settings.oauth2 import OAuth2Provider
 from connector.settings.operator import Operator
 from connector.settings.participant import Participant
 from connector.settings.retention import Retention
+from connector.settings.signaling import ServedPlane, Signaling, unsafe_in
 from connector.settings.telemetry import Telemetry
 
-_RESERVED: Final = frozenset({"api", "health", "metrics", "authority", "catalog"})
+_RESERVED: Final = frozenset({"api", "health", "metrics", "authority", "catalog", "dataplane"})
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
 
@@ -42,6 +43,8 @@ class Settings(Section):
     oauth2: OAuth2Provider | None = Field(
         None, description="The OAuth2 provider of a space, run by this node; none by default."
     )
+    signaling: Signaling | None = Field(None, description="Data plane signaling; none by default, and nothing of it is loaded.")
+    dataplane: ServedPlane = ServedPlane()
     participants: dict[str, Participant] = Field(default_factory=dict, description="Contexts by local name, as in addresses.")
     secrets_key: Secret | None = Field(
         None,
@@ -93,4 +96,4 @@ class Settings(Section):
         if self.oauth2 is not None and self.oauth2.unsafe_daps_audience:
             found.append("oauth2.unsafe_daps_audience")
         found += [f"participants.{n}.unsafe_static_tokens" for n, p in self.participants.items() if p.unsafe_static_tokens]
-        return tuple(found)
+        return tuple(found + unsafe_in(self.signaling, self.dataplane))

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import orjson
 from starlette.routing import BaseRoute, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import observe, tracing
 from connector.dataplane.addresses import token_of
@@ -47,15 +47,30 @@ class Plane(Protocol):
     async def renew(self, participant: str, pid: str, token: str | None) -> Mapping[str, str]: ...
 
 
-def routes(plane: Plane) -> list[BaseRoute]:
-    """The routes of the public listener under `/{participant}/data/`."""
-    return [
-        Route("/{participant}/data/pull/{pid}", _Pull(plane)),
-        Route("/{participant}/data/pull/{pid}/{path:path}", _Pull(plane)),
-        Route("/{participant}/data/renew/{pid}", _Renew(plane)),
-        Route("/{participant}/data/push/{pid}", _Push(plane)),
-        Route("/{participant}/data/push/{pid}/{path:path}", _Push(plane)),
+def routes(plane: Plane, participant: str | None = None) -> list[BaseRoute]:
+    """The routes of the public listener under `/{participant}/data/`; of one participant alone where it is given."""
+    table: list[tuple[str, ASGIApp]] = [
+        ("pull/{pid}", _Pull(plane)),
+        ("pull/{pid}/{path:path}", _Pull(plane)),
+        ("renew/{pid}", _Renew(plane)),
+        ("push/{pid}", _Push(plane)),
+        ("push/{pid}/{path:path}", _Push(plane)),
     ]
+    if participant is None:
+        return [Route(f"/{{participant}}/data/{path}", app) for path, app in table]
+    return [Route(f"/{participant}/data/{path}", _Of(participant, app)) for path, app in table]
+
+
+class _Of:
+    """An address whose participant does not stand in its pattern."""
+
+    def __init__(self, participant: str, app: ASGIApp) -> None:
+        self._participant = participant
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["path_params"] = {**scope["path_params"], "participant": self._participant}
+        await self._app(scope, receive, send)
 
 
 class _Pull:

@@ -31,6 +31,7 @@ from connector.controlplane.secrets import Secrets
 from connector.controlplane.terms import NegotiationWish
 from connector.controlplane.timers import Timers
 from connector.controlplane.transfer import Transfers
+from connector.controlplane.transfer_events import BuiltInEvents
 from connector.controlplane.usage import Usages
 from connector.controlplane.watch import Watch
 from connector.dsp import messages as m
@@ -221,6 +222,7 @@ class Node:
     timers: Timers
     negotiations: Negotiations
     transfers: Transfers
+    events: BuiltInEvents
     access: DataAccess
     usages: Usages
     reviews: Reviews
@@ -393,8 +395,9 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
         store, participants, offerings, agreements, judge, delivery, outbound, tokens, given, usages, reviews, bounds, clock
     )
     access = DataAccess(store, participants, offerings, judge, usages, tokens, clock)
+    events = BuiltInEvents(store, transfers, usages, clock)
     pushes = Workers(store.jobs, clock, lease_s=settings.store.lease_s)
-    pushes.register(PUSH_JOB, Pushes(store, offerings, given, access, transfers).push, PACE)
+    pushes.register(PUSH_JOB, Pushes(store, offerings, given, access, events).push, PACE)
     return Node(
         clock=clock,
         store=store,
@@ -411,6 +414,7 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
         timers=Timers(store, delivery, clock, {Kind.NEGOTIATION: negotiations, Kind.TRANSFER: transfers}),
         negotiations=negotiations,
         transfers=transfers,
+        events=events,
         access=access,
         usages=usages,
         reviews=reviews,

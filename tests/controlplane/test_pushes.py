@@ -111,7 +111,7 @@ async def test_a_push_that_is_complete_leaves_no_job(new_node: NewNode) -> None:
     await here.publish()
     transfer = await here.started(PUSH)
     end = here.plane.moving["alice", transfer.pid]
-    await here.transfers.completed("alice", transfer.pid, moved_bytes=1, digest=None)
+    await here.events.completed("alice", transfer.pid, moved_bytes=1, digest=None)
     end.set()
     await here.rest()
     assert (await here.transfer(transfer.pid)).state is State.COMPLETED

@@ -238,22 +238,22 @@ async def test_what_the_data_plane_reports_ends_the_transfer(node: Node) -> None
     done, broken = await node.started(PUSH, "urn:t:1"), await node.started(PUSH, "urn:t:2")
     for _ in range(2):
         # told twice, as it may be
-        await node.transfers.completed("alice", done.pid, moved_bytes=7, digest="d" * 64)
-        await node.transfers.failed("alice", broken.pid, "the sink is full")
+        await node.events.completed("alice", done.pid, moved_bytes=7, digest="d" * 64)
+        await node.events.failed("alice", broken.pid, "the sink is full")
         await node.rest()
     found = await node.transfer(done.pid)
     assert (found.state, found.moved_bytes, found.digest) == (State.COMPLETED, 7, "d" * 64)
     found = await node.transfer(broken.pid)
     assert (found.state, found.code, found.reasons) == (State.TERMINATED, "data-plane", ("the sink is full",))
     assert any(record.by is By.DATA_PLANE for record in (await node.timeline(broken.pid)).records)
-    await node.transfers.completed("alice", "urn:none", moved_bytes=1, digest=None)
+    await node.events.completed("alice", "urn:none", moved_bytes=1, digest=None)
 
 
 async def test_what_arrived_is_noted_and_the_provider_says_when_it_is_complete(node: Node) -> None:
     transfer = await asked(node, PUSH)
     assert transfer.access is not None
     await node.tell(resumes(transfer), transfer.pid)
-    await node.transfers.received("alice", transfer.pid, moved_bytes=9, digest="e" * 64)
+    await node.events.received("alice", transfer.pid, moved_bytes=9, digest="e" * 64)
     found = await node.transfer(transfer.pid)
     assert (found.state, found.moved_bytes) == (State.STARTED, 9)
     assert (await node.access.may_push("alice", transfer.pid, "token-1")).pid == transfer.pid

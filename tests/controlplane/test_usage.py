@@ -123,7 +123,7 @@ async def test_a_push_counts_from_its_start_on_and_for_good_when_it_is_complete(
     with pytest.raises(Forbidden):
         await node.access.may_send(replace(first, pid="urn:at-the-same-moment"))
     for _ in range(2):
-        await node.transfers.completed("alice", first.pid, moved_bytes=7, digest=None)
+        await node.events.completed("alice", first.pid, moved_bytes=7, digest=None)
     book = await node.store.ledger.book("alice", agreement)
     assert book is not None
     assert (book.total.count, book.total.moved_bytes, book.open) == (1, 7, {})

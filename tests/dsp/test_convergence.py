@@ -17,10 +17,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from connector.dsp import messages as m
 from connector.dsp import negotiation, transfer, wire
+from connector.dsp import transfer_opening as opening_steps
 from connector.dsp.negotiation import Negotiation, Opening
 from connector.dsp.process import By, Cause, Outgoing, Process, Step, dump, load
 from connector.dsp.tables import TABLES, Event, Kind, Role, lawful
-from connector.dsp.transfer import Transfer, TransferOpening
+from connector.dsp.transfer import Transfer
+from connector.dsp.transfer_opening import TransferOpening
 from connector.errors import Conflict, IllegalTransition, NotFound
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -345,12 +347,12 @@ class TransferNetwork(Network):
             dataset="urn:data:1",
             format="HttpData-PULL",
         )
-        self.take(self.consumer, transfer.begin(opening, self.tick()))
+        self.take(self.consumer, opening_steps.begin(opening, self.tick()))
 
     def first(self, side: Side, message: Any) -> Step[Any]:
         if not isinstance(message, m.TransferRequestMessage):
             raise NotFound("no such transfer")
-        return transfer.received_first(
+        return opening_steps.received_first(
             message,
             participant="p",
             pid="urn:provider:pid",

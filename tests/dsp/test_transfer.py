@@ -10,10 +10,12 @@ import pytest
 
 from connector.dsp import messages as m
 from connector.dsp import transfer as steps
+from connector.dsp import transfer_opening as opening_steps
 from connector.dsp import wire
 from connector.dsp.process import By, Cause, Step, dump, load
 from connector.dsp.tables import Event, Role, State
-from connector.dsp.transfer import Access, Transfer, TransferOpening
+from connector.dsp.transfer import Access, Transfer
+from connector.dsp.transfer_opening import TransferOpening
 from connector.errors import BadMessage, Conflict, IllegalTransition
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +34,7 @@ def provider(state: State = State.STARTED, **fields: Any) -> Transfer:
     message = m.TransferRequestMessage(
         consumer_pid=THEM, agreement_id="urn:a:1", format="HttpData-PULL", callback_address="https://peer.example/dsp"
     )
-    first = steps.received_first(
+    first = opening_steps.received_first(
         message, participant="p", pid=US, peer="urn:peer", dataset="urn:d:1", callback="https://own.example", now=NOW
     )
     return replace(first.process, state=state, access=OLD, **fields)
@@ -44,7 +46,7 @@ def asked() -> Step[Transfer]:
         participant="p", pid=US, message_id="m1", peer="urn:peer", peer_address="https://peer.example/dsp",
         callback="https://own.example", agreement_id="urn:a:1", dataset="urn:d:1", format="HttpData-PULL",
     )  # fmt: skip
-    return steps.begin(opening, NOW)
+    return opening_steps.begin(opening, NOW)
 
 
 def consumer(state: State = State.STARTED, **fields: Any) -> Transfer:

@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("dsp",),
     ("dps",),
     ("ports", "api", "describe"),
-    ("controlplane", "storage", "identity", "dataplane", "federation", "evidence", "metering", "compute"),
+    ("controlplane", "storage", "identity", "dataplane", "signaling", "federation", "evidence", "metering", "compute"),
     ("web",),
     ("app", "client"),
     ("cli", "testing"),

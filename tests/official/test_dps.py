@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import jsonschema_rs
 import pytest
 
 from connector.dps import addresses, legacy, standard
 from connector.dps.flow import HTTP_PULL, Call, FlowState
 from connector.dps.messages import ControlPlaneRegistration, Dialect, Note, PlaneRegistration, Status
 from tests.dps.samples import ADDRESS, order
-from tests.official.conftest import _schemas
+from tests.dps.schemas import validators
 
-_BASE = "https://w3id.org/dspace-sig/v1.0/"
 Errors = Callable[[str, bytes], list[str]]
-
-
-@functools.cache
-def _validators(folder: pathlib.Path) -> dict[str, Any]:
-    # the readme: each under the base and its file name, whatever `$id` it carries
-    own = {path.name: json.loads(path.read_text()) for path in sorted((folder / "dps/schemas").glob("*.json"))}
-    for name, schema in own.items():
-        schema["$id"] = f"{_BASE}{name}"
-    profile = json.loads((folder / "dps/profiles/http/data-address-schema.json").read_text())
-    known = [(schema["$id"], schema) for schema in (*own.values(), profile, *_schemas(folder).values())]
-    registry = jsonschema_rs.Registry(known)
-    named = {name.partition(".")[0]: schema for name, schema in own.items()} | {"HttpProfile": profile}
-    return {name: jsonschema_rs.validator_for(schema, registry=registry) for name, schema in named.items()}
 
 
 @pytest.fixture
 def errors(official: pathlib.Path) -> Errors:
     """What the official schema finds wrong with a message."""
-    found = _validators(official)
+    found = validators(official)
     return lambda name, body: [error.message for error in found[name].iter_errors(json.loads(body))]
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
+    from connector.app.assembly.signaling import Shared
     from connector.dataplane.plane import BuiltInDataPlane
 
 
@@ -22,8 +23,8 @@ _PUSHES: Final = 64
 """Pushes that this node has taken at once; how many of them move at once is the data plane's matter."""
 
 
-async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitStack) -> Role:
-    """The connector's part of a node, for as long as `stack` is open.
+async def opened_connector(ground: Ground, identity: Identity, shared: Shared | None, stack: AsyncExitStack) -> Role:
+    """The connector's part of a node, for as long as `stack` is open; `shared` is what external data planes need, if there may be any.
 
     Raises: ConfigurationError, StoreUnavailable.
     """
@@ -50,6 +51,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     from connector.controlplane.standing import Standings
     from connector.controlplane.timers import Timers
     from connector.controlplane.transfer import Transfers
+    from connector.controlplane.transfer_events import BuiltInEvents
     from connector.controlplane.usage import Usages
     from connector.controlplane.watch import Watch
     from connector.controlplane.webhook_delivery import PARALLEL, Telling
@@ -78,6 +80,12 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     agreements = Agreements(store, participants, clock)
     records = Records(store, participants, agreements, judge, reviews, clock)
     negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
+    planes = None
+    if shared is not None:
+        from connector.app.assembly import signaling
+
+        planes = signaling.data_planes(ground, shared)
+        offerings.connect(planes)
     transfers = Transfers(
         store,
         participants,
@@ -92,6 +100,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         reviews,
         ground.limiter,
         clock,
+        planes,
     )
     access = DataAccess(store, participants, offerings, judge, usages, tokens, clock)
     catalogs = Catalogs(participants, offerings, judge, peers, clock)
@@ -107,12 +116,13 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         ground.jobs.register(announcing.KIND, announcer.tell, announcing.PACE)
         revisions.written = announcer.woken.set
         more["announcer"] = announcer.run
-    plane.connect(access, transfers)
+    moved = BuiltInEvents(store, transfers, usages, clock)
+    plane.connect(access, moved)
     usages.connect(plane.stop)
     await stack.enter_async_context(plane)
     await take_up(store, clock.now())
     workers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_PUSHES)
-    workers.register(PUSH, Pushes(store, offerings, plane, access, transfers).push, PUSH_PACE)
+    workers.register(PUSH, Pushes(store, offerings, plane, access, moved).push, PUSH_PACE)
     retention = Retention(store, participants, plane, settings.retention, clock)
     watch = Watch(store, plane, clock, lease_s=settings.store.lease_s)
 
@@ -150,6 +160,14 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
         obtaining=Obtaining(store, participants, catalogs, negotiations, judge, usages, events, clock),
     )
 
+    side = Role()
+    if shared is not None and planes is not None:
+        from connector.controlplane.reports import Reports
+        from connector.controlplane.signals import Signals
+
+        signals = Signals(store, transfers, offerings, tokens, planes, clock, patience=signaling.patience(shared.settings))
+        side = signaling.control_role(ground, shared, planes, signals, Reports(store, transfers, signals, usages, clock))
+
     def rooms() -> Iterable[APIRouter]:
         from connector.web.operator.connector import routers
 
@@ -158,7 +176,8 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
     timers = Timers(store, delivery, clock, {Kind.NEGOTIATION: negotiations, Kind.TRANSFER: transfers})
     return Role(
         routes=[*routes.routes(exchange, table), *data.routes(plane)],
-        rooms=[rooms],
+        rooms=[rooms, *side.rooms],
+        signaling=side.signaling,
         leaving=events.close,
         sweeps=frozenset({"retention", "reviews", "duties"}),
         workers={
@@ -174,6 +193,7 @@ async def opened_connector(ground: Ground, identity: Identity, stack: AsyncExitS
             "webhook-plan": webhooks.keep,
             "decisions": log.run,
             **more,
+            **side.workers,
             "retention": retention.run,
         },
     )

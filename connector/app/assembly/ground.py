@@ -48,6 +48,8 @@ class Ground:
     upstreams: OutboundClient
     """The way to what our own operators name."""
     public_url: str
+    signaling_url: str
+    """Where planes reach us; empty without a signaling listener."""
     revisions: Revisions
     participants: Participants
     jobs: Workers
@@ -62,6 +64,8 @@ class Role:
 
     routes: Iterable[BaseRoute] = ()
     """Of the public listener; the first that fits a path answers."""
+    signaling: Iterable[BaseRoute] = ()
+    """Of the signaling listener, where there is one."""
     rooms: Iterable[Rooms] = ()
     """Of the operator API; built when somebody first asks it something."""
     workers: Mapping[str, Worker] = field(default_factory=dict)
@@ -73,9 +77,9 @@ class Role:
 
 
 async def opened_ground(
-    settings: Settings, clock: Clock | None, public_url: str, signs: Signs, stack: AsyncExitStack
+    settings: Settings, clock: Clock | None, urls: tuple[str, str], signs: Signs, stack: AsyncExitStack
 ) -> Ground:
-    """The ground of a node, for as long as `stack` is open.
+    """The ground of a node, for as long as `stack` is open; `urls` are its public address and the one that planes reach.
 
     Raises: ConfigurationError, SchemaTooNew, StoreUnavailable.
     """
@@ -84,6 +88,7 @@ async def opened_ground(
     from connector.controlplane.limits import Limiter
     from connector.controlplane.participants import Participants, Revisions
 
+    public_url, signaling_url = urls
     clock = clock or SystemClock()
     key = secrets_key(settings)
     store = await stack.enter_async_context(opened_store(settings))
@@ -98,6 +103,7 @@ async def opened_ground(
         outbound=await stack.enter_async_context(outbound_client(settings)),
         upstreams=await stack.enter_async_context(outbound_client(settings, is_for_upstreams=True)),
         public_url=public_url,
+        signaling_url=signaling_url,
         revisions=revisions,
         participants=Participants(store, settings, revisions, clock, public_url),
         jobs=Workers(store.jobs, clock, lease_s=settings.store.lease_s),

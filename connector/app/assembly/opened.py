@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +26,8 @@ class Opened:
     ground: Ground
     public: ASGIApp
     operator: ASGIApp
+    signaling: ASGIApp | None
+    """None: no section asks for the listener."""
     workers: Mapping[str, Worker]
     sweeps: frozenset[str]
     """Names of the workers that may be at one thing for long."""
@@ -33,15 +35,15 @@ class Opened:
     """Called, in this order, when the node begins to stop."""
 
 
-async def opened(settings: Settings, clock: Clock | None, public_url: str, signs: Signs, stack: AsyncExitStack) -> Opened:
-    """The parts of a node, open for as long as `stack` is.
+async def opened(settings: Settings, clock: Clock | None, urls: tuple[str, str], signs: Signs, stack: AsyncExitStack) -> Opened:
+    """The parts of a node, open for as long as `stack` is; `urls` are its public address and the one that planes reach.
 
     Raises: ConfigurationError when the node cannot run as it is configured, SchemaTooNew, StoreUnavailable.
     """
     from connector.web.operator.listener import operator_app
     from connector.web.public import public_app
 
-    ground = await opened_ground(settings, clock, public_url, signs, stack)
+    ground = await opened_ground(settings, clock, urls, signs, stack)
     identity = await opened_identity(ground, stack)
     access = opened_access(ground)
     roles: list[Role] = [identity.role, access.role, doctor_role(ground)]
@@ -54,10 +56,20 @@ async def opened(settings: Settings, clock: Clock | None, public_url: str, signs
         from connector.app.assembly.catalog import opened_catalog
 
         roles.insert(0, await opened_catalog(ground, identity, stack))
+    shared = None
+    if settings.signaling is not None or "dataplane" in settings.node.roles:
+        from connector.app.assembly.signaling import opened_shared
+
+        shared = await opened_shared(ground, stack)
+    if "dataplane" in settings.node.roles and shared is not None:
+        from connector.app.assembly.dataplane import opened_dataplane
+
+        # its addresses come before those of participants
+        roles.append(await opened_dataplane(ground, shared, stack))
     if "connector" in settings.node.roles:
         from connector.app.assembly.connector import opened_connector
 
-        roles.append(await opened_connector(ground, identity, stack))
+        roles.append(await opened_connector(ground, identity, shared, stack))
     if not ground.jobs.is_idle:
         roles.append(Role(workers={"jobs": ground.jobs.run}))
     return Opened(
@@ -72,7 +84,14 @@ async def opened(settings: Settings, clock: Clock | None, public_url: str, signs
             signs.hung,
             [room for role in roles for room in role.rooms],
         ),
+        signaling=_signaling(roles) if shared is not None else None,
         workers={name: work for role in roles for name, work in role.workers.items()},
         sweeps=frozenset().union(*(role.sweeps for role in roles)),
         leaving=tuple(role.leaving for role in roles if role.leaving is not None),
     )
+
+
+def _signaling(roles: Iterable[Role]) -> ASGIApp:
+    from connector.web.signaling.door import signaling_app
+
+    return signaling_app([route for role in roles for route in role.signaling])

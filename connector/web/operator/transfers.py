@@ -69,6 +69,7 @@ def routes(parts: Parts) -> APIRouter:
             address=wanted.address.rstrip("/") if wanted.address else None,
             purpose=wanted.purpose,
             destination=views.destination(wanted.destination) if wanted.destination else None,
+            plane=wanted.data_plane,
         )
         return views.transfer(await parts.transfers.start(participant, wish))
 

@@ -101,6 +101,8 @@ def transfer(found: Transfer) -> transfers.Transfer:
         format=found.format,
         has_address=(found.destination if found.is_push else found.address) is not None,
         is_open=found.is_open,
+        data_plane=found.flow.plane if found.flow is not None else None,
+        flow_state=found.flow.state or None if found.flow is not None else None,
         moved_bytes=found.moved_bytes,
         digest=found.digest,
     )

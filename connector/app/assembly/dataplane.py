@@ -1,0 +1,175 @@
+"""The role `dataplane`: the built-in data plane, driven over signaling by control planes of others. Loaded where a node has that role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from connector.app.assembly.ground import Ground, Role
+from connector.app.assembly.signaling import Shared, expected
+from connector.controlplane.jobs import Pace, Workers
+from connector.dataplane.plane import BuiltInDataPlane, DataPlaneConfig
+from connector.dps import legacy, standard
+from connector.dps.messages import Dialect, PlaneRegistration
+from connector.errors import PeerAnswer
+from connector.identity.did import Relationship
+from connector.identity.resolver import Resolver, ResolverRules
+from connector.ports.jobs import NewJob
+from connector.signaling.book import CONTROL_PLANE, Book
+from connector.signaling.drivers import Drivers
+from connector.signaling.entries import vet
+from connector.signaling.flows import HOME, Flow
+from connector.signaling.renewal import Renewal
+from connector.signaling.serving import REPORT, Serving
+from connector.signaling.shelf import Flows
+from connector.signaling.sources import source_of
+from connector.signaling.table import FORGET, FORMATS, MOVE, READY, FlowTable
+from connector.web import data
+from connector.web.signaling import data as addresses
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from connector.jose import PublicKey
+    from connector.ports.jobs import Job
+    from connector.settings.signaling import Registration
+
+REGISTER: Final = "flow-register"
+"""The kind of the jobs that register our data plane at a control plane."""
+_REPORTS: Final = Pace(attempts=36, first_delay_s=1, max_delay_s=3600)
+"""Within a minute often, then hourly, for a day."""
+_MOVES: Final = Pace(attempts=1_000_000, first_delay_s=1, max_delay_s=60, timeout_s=None)
+
+
+async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack) -> Role:
+    """The data plane's part of a node, for as long as `stack` is open.
+
+    Raises: ConfigurationError, StoreUnavailable.
+    """
+    settings, clock, store = ground.settings.dataplane, ground.clock, ground.store
+    node, said = ground.settings.node, ground.settings.data
+    plane = BuiltInDataPlane(
+        DataPlaneConfig(
+            public_url=ground.public_url,
+            # a folder of its own, should the same node be a connector, too
+            data_dir=node.data_dir / HOME,
+            pull_token_ttl_s=said.pull_token_ttl_s,
+            max_push_bytes=said.max_push_bytes,
+            max_request_bytes=said.max_request_bytes,
+            push_attempts=said.push_attempts,
+            push_first_delay_s=said.push_first_delay_s,
+        ),
+        peers=ground.outbound,
+        upstreams=ground.upstreams,
+        clock=clock,
+    )
+    named = [
+        expected(
+            one,
+            HOME,
+            one.id,
+            endpoint=one.endpoint,
+            hosts=one.hosts,
+            dialect=Dialect(one.dialect),
+            allows_http=shared.settings.unsafe_allow_http,
+        )
+        for one in settings.control_planes
+    ]
+    for entry in named:
+        entry.vet()
+    allows_http = shared.settings.unsafe_allow_http
+    book = Book(store, shared.sealer, clock, CONTROL_PLANE, allows_http=allows_http, written=ground.revisions.forget)
+    drivers = Drivers(book, shared.callers, named, id_=shared.id)
+    flows = Flows(store, shared.sealer, clock)
+    sources = partial(source_of, settings=settings)
+
+    async def ready(flow: Flow) -> None:
+        """What a provider serves can be read; a consumer needs nothing."""
+        if flow.is_provider:
+            await plane.describe(sources(flow), with_digest=False)
+
+    table = FlowTable(
+        flows,
+        store,
+        plane,
+        ground.outbound,
+        clock,
+        public_url=ground.public_url,
+        answer_within_s=settings.answer_within_s,
+        sources=sources,
+        ready=ready,
+    )
+    serving = Serving(table, store, plane, shared.outbound, drivers, shared.logins, clock, sources=sources)
+    plane.connect(serving, serving)
+    await stack.enter_async_context(plane)
+
+    workers = Workers(store.jobs, clock, lease_s=ground.settings.store.lease_s, parallel=64)
+    workers.register(READY, serving.ready, Pace(attempts=1_000_000, first_delay_s=0.2, max_delay_s=30))
+    workers.register(MOVE, serving.move, _MOVES)
+    workers.register(FORGET, serving.forget)
+    workers.register(REPORT, serving.report, _REPORTS)
+    at = {one.url: one for one in settings.register_at}
+
+    async def registered(job: Job) -> None:
+        if (found := at.get(job.id)) is not None:
+            await _register(found, drivers, shared, ground)
+
+    workers.register(REGISTER, registered, Pace(attempts=1_000_000, first_delay_s=0.5, max_delay_s=60))
+
+    async def run() -> None:
+        """Take up what was under way and tell control planes where we are, at each start; then work."""
+        await table.take_up()
+        await store.jobs.put([NewJob(participant=HOME, kind=REGISTER, id=url, body={}) for url in at], clock.now())
+        await workers.run()
+
+    reach = ground.settings.outbound
+    local = reach.unsafe_allow_loopback or reach.unsafe_allow_private
+    rules = ResolverRules(unsafe_http=reach.unsafe_allow_http, unsafe_local=local)
+    resolver = Resolver(ground.outbound, rules, lambda: clock.now().timestamp())
+    stack.push_async_callback(resolver.close)
+
+    async def key_of(did: str, key_id: str | None) -> PublicKey:
+        return (await resolver.resolve(did)).key(key_id, Relationship.AUTHENTICATION)
+
+    renewal = Renewal(flows, store.replay, key_of, clock, ttl_s=said.pull_token_ttl_s)
+
+    def rooms() -> Iterable[APIRouter]:
+        from connector.web.operator.dataflows import routes
+
+        return [routes(flows, plane)]
+
+    return Role(
+        routes=[*addresses.renewal(renewal), *data.routes(plane, HOME)],
+        signaling=addresses.routes(drivers, table),
+        rooms=[rooms],
+        workers={"flows": run},
+    )
+
+
+async def _register(found: Registration, drivers: Drivers, shared: Shared, ground: Ground) -> None:
+    """Tell a control plane where our data plane is.
+
+    Raises: KontorError, to be tried again.
+    """
+    driver = await drivers.get(found.control_plane)
+    vet(found.url, driver, "dataplane.register_at")
+    settings = ground.settings.dataplane
+    is_legacy = found.form == "edc-legacy"
+    secret = driver.authorization.secret
+    mine = PlaneRegistration(
+        dialect=Dialect(found.form),
+        id=shared.id,
+        endpoint=f"{shared.url}/v1",
+        profiles=FORMATS,
+        labels=settings.labels,
+        authorization={"type": "shared_secret", "secret": secret} if secret is not None else None,
+        source_types=("HttpData",),
+    )
+    headers = {**await shared.logins.headers(driver), "Content-Type": "application/json"}
+    body = legacy.write_plane(mine) if is_legacy else standard.write_plane(mine)
+    answer = await shared.outbound.request("POST" if is_legacy else "PUT", found.url, body, headers, max_bytes=64 << 10)
+    if not answer.is_success:
+        what = f"the control plane does not register us: it answers {answer.status}"
+        raise PeerAnswer(what, answer_status=answer.status, where=found.url)

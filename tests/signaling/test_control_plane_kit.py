@@ -1,0 +1,170 @@
+"""The ten cases that the standard's kit has for a control plane: CP_C and CP_P, each 01-01, 01-02, 02-01, 02-02, 03-01.
+
+Source: eclipse-dataspacetck/dps-tck, ControlPlaneConsumerSignalingTest and ControlPlaneProviderSignalingTest. The kit plays the data plane
+and the other control plane; here that is another node. Each message that the data plane hears is held against the official schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from connector.api.dataplanes import NewDataPlane
+from connector.api.negotiations import Negotiation
+from connector.api.sources import AssetSource
+from connector.api.transfers import NewTransfer, Transfer
+from connector.client.dataplanes import put_dataplane
+from connector.testing.dataspace import PULL, DataSpace, Member
+from tests.dps.schemas import faults
+from tests.signaling.foreign import SECRET, DataPlane, listening
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SECTION = {"signaling": {"port": 0, "unsafe_allow_http": True}}
+
+
+@dataclass
+class Scene:
+    """Two participants, one of which has an external data plane."""
+
+    provider: Member
+    consumer: Member
+    plane: DataPlane
+    agreed: Negotiation
+
+    async def begin(self, *, is_slow: bool = False, plane: str | None = None) -> Transfer:
+        """A transfer, asked for."""
+        self.plane.is_slow = is_slow
+        self.plane.heard.clear()
+        assert self.agreed.agreement_id is not None
+        wanted = NewTransfer(agreement=self.agreed.agreement_id, format=PULL, data_plane=plane)
+        return await self.consumer.send(self.consumer.calls.begin_transfer(wanted))
+
+
+async def _scene(who: str) -> AsyncIterator[Scene]:
+    async with DataSpace() as space, listening(DataPlane()) as plane:
+        assert isinstance(plane, DataPlane)
+        provider = space.join("provider", sections=SECTION if who == "provider" else {})
+        consumer = space.join("consumer", sections=SECTION if who == "consumer" else {})
+        source = AssetSource(type="none") if who == "provider" else None
+        member = provider if who == "provider" else consumer
+        await register(member, plane)
+        offer = await provider.publish("weather", source=source)
+        yield Scene(provider=provider, consumer=consumer, plane=plane, agreed=await consumer.negotiate(offer))
+
+
+async def register(member: Member, plane: DataPlane) -> None:
+    """Have an operator register `plane` with a participant."""
+    await member.space.begin()
+    wanted = {"endpoint": plane.url, "profiles": [PULL, "HttpData-PUSH"], "authorization": {"secret": SECRET}}
+    await member.send(put_dataplane(member.name, "dp", NewDataPlane.model_validate(wanted)))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def providing() -> AsyncIterator[Scene]:
+    """A provider with an external data plane."""
+    async for found in _scene("provider"):
+        yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def consuming() -> AsyncIterator[Scene]:
+    """A consumer with an external data plane."""
+    async for found in _scene("consumer"):
+        yield found
+
+
+async def _ended(actor: Member, pid: str, act: str) -> None:
+    await actor.steer(pid, "complete" if act == "completed" else "terminate")
+
+
+# --- CP_C: prepare, request, started, then how it goes on
+
+
+@pytest.mark.parametrize("end", ["completed", "terminate"])  # 01-01, 01-02
+@pytest.mark.parametrize("pauses", [False, True])  # 02-01, 02-02
+async def test_cp_c(consuming: Scene, end: str, pauses: bool) -> None:
+    provider, consumer, plane = consuming.provider, consuming.consumer, consuming.plane
+    mine = await consuming.begin(plane="dp")
+    order = await plane.until("prepare")
+    assert (order.tree["processId"], order.tree["participantId"], order.tree["counterPartyId"]) == (
+        mine.pid,
+        consumer.id,
+        provider.id,
+    )
+    started = await plane.until("started")
+    assert "dataAddress" in started.tree
+    theirs = await provider.theirs(await consumer.until_transfer(mine.pid, "STARTED"))
+    if pauses:
+        await provider.steer(theirs, "suspend")
+        await plane.until("suspend")
+        await provider.until_transfer(theirs, "SUSPENDED")
+        if end == "completed":
+            await provider.steer(theirs, "resume")
+            resumed = await plane.until("resume")
+            assert resumed.tree["dataAddress"] != started.tree["dataAddress"]
+            await provider.until_transfer(theirs, lambda t: t.state == "STARTED" and t.is_open)
+    await _ended(provider, theirs, end)
+    await consumer.until_transfer(mine.pid, "COMPLETED" if end == "completed" else "TERMINATED")
+    await plane.until(end)
+    assert faults(plane.messages()) == []
+
+
+async def test_cp_c_03_01_asynchronous(consuming: Scene) -> None:
+    provider, consumer, plane = consuming.provider, consuming.consumer, consuming.plane
+    mine = await consuming.begin(is_slow=True, plane="dp")
+    order = await plane.until("prepare")
+    assert (await plane.report(order, "prepared")).status_code == 200
+    theirs = await provider.theirs(await consumer.until_transfer(mine.pid, "STARTED"))
+    await plane.until("started")
+    await provider.steer(theirs, "complete")
+    await plane.until("completed")
+    assert (await plane.report(order, "prepared")).status_code == 409
+    assert faults(plane.messages()) == []
+
+
+# --- CP_P: request, start, then how it goes on
+
+
+@pytest.mark.parametrize("end", ["completed", "terminate"])  # 01-01, 01-02
+@pytest.mark.parametrize("pauses", [False, True])  # 02-01, 02-02
+async def test_cp_p(providing: Scene, end: str, pauses: bool) -> None:
+    provider, consumer, plane = providing.provider, providing.consumer, providing.plane
+    mine = await providing.begin()
+    order = await plane.until("start")
+    assert (order.tree["participantId"], order.tree["counterPartyId"], order.tree["profile"]) == (
+        provider.id,
+        consumer.id,
+        PULL,
+    )
+    await consumer.until_transfer(mine.pid, "STARTED")
+    before = await consumer.send(consumer.calls.data_address(mine.pid))
+    if pauses:
+        await consumer.steer(mine.pid, "suspend")
+        await plane.until("suspend")
+        if end == "completed":
+            await consumer.until_transfer(mine.pid, "SUSPENDED")
+            await consumer.steer(mine.pid, "resume")
+            await plane.until("resume")
+            # what the data plane made on its resume reaches the consumer
+            await consumer.until(lambda: consumer.send(consumer.calls.data_address(mine.pid)), lambda found: found != before)
+    await _ended(consumer, mine.pid, end)
+    await plane.until(end)
+    assert faults(plane.messages()) == []
+
+
+async def test_cp_p_03_01_asynchronous(providing: Scene) -> None:
+    provider, consumer, plane = providing.provider, providing.consumer, providing.plane
+    mine = await providing.begin(is_slow=True)
+    order = await plane.until("start")
+    theirs = order.tree["processId"]
+    assert (await plane.report(order, "started", dataAddress=plane.address())).status_code == 200
+    await consumer.until_transfer(mine.pid, "STARTED")
+    # what was said before is no error, and starts nothing again
+    assert (await plane.report(order, "started")).status_code == 200
+    await consumer.steer(mine.pid, "complete")
+    await plane.until("completed")
+    assert (await provider.until_transfer(theirs, "COMPLETED")).data_plane == "dp"
+    assert faults(plane.messages()) == []
