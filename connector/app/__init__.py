@@ -29,7 +29,7 @@ from connector.settings import Settings
 _YOUNG_OBJECTS: Final = 20_000
 """New objects that may pile up before the collector looks at them: some MB, where Python's own 700 are some hundred KB."""
 
-__all__ = ["App", "check", "migrate", "serve"]
+__all__ = ["App", "check", "loop_factory", "migrate", "serve"]
 
 
 def serve(settings: Settings) -> None:
@@ -40,7 +40,7 @@ def serve(settings: Settings) -> None:
     # what is made at the start lives as long as the node: looking through it for garbage, now or ever, finds nothing
     gc.disable()
     observe.configure(format_=settings.node.log_format, level=settings.node.log_level)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_until_signalled(settings))
 
 
@@ -66,7 +66,8 @@ def _spare_the_collector() -> None:
     gc.enable()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the event loop of a process of ours; None: what Python has."""
     try:
         import uvloop
     except ImportError:  # not to be had on Windows
@@ -114,6 +115,7 @@ def check(settings: Settings) -> None:
     vet_public_url(settings)
     vet_certificate(settings.public, "public")
     vet_certificate(settings.operator, "operator")
+    vet_certificate(settings.data.listener, "data.listener")
     vet_providers(settings)
     StaticTokens(settings.participants)
     named_store(settings)

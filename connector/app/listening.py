@@ -27,6 +27,15 @@ _FINISH_WITHIN_S: Final = 10
 """How long answers under way may take after the signal to stop."""
 
 
+Listening = socket.socket
+"""A socket that listens."""
+
+
+def inherited(fd: int) -> Listening:
+    """The listening socket that a process was started with."""
+    return socket.socket(fileno=fd)
+
+
 @contextlib.contextmanager
 def bound(listener: Listener, section: str) -> Iterator[socket.socket]:
     """A listening socket of the listener.
@@ -76,7 +85,12 @@ def public_url(settings: Settings, at: socket.socket) -> str:
     Raises: ConfigurationError for plain http without `outbound.unsafe_allow_http`.
     """
     vet_public_url(settings)
-    parts = urlsplit(settings.node.public_url)
+    return with_port(settings.node.public_url, at)
+
+
+def with_port(url: str, at: socket.socket) -> str:
+    """`url`; port 0 in it stands for the port that the listener `at` was given."""
+    parts = urlsplit(url)
     if parts.port == 0:
         parts = parts._replace(netloc=f"{parts.netloc.removesuffix(':0')}:{at.getsockname()[1]}")
     return urlunsplit(parts).rstrip("/")
@@ -101,17 +115,18 @@ def signaling_url(listener: Signaling, at: socket.socket) -> str:
 
 
 def vet_public_url(settings: Settings) -> None:
-    """Nothing, when peers may be told of `node.public_url`.
+    """Nothing, when peers may be told of `node.public_url` and `data.public_url`.
 
     Raises: ConfigurationError for plain http without `outbound.unsafe_allow_http`.
     """
-    parts = urlsplit(settings.node.public_url)
-    if parts.scheme == "http" and not settings.outbound.unsafe_allow_http:
-        raise ConfigurationError(
-            "`node.public_url` is plain http: everybody on the way could read and change what peers send",
-            where="node.public_url",
-            mend="use https, by `public.tls_certificate` or a reverse proxy, or set `outbound.unsafe_allow_http`",
-        )
+    named = {"node.public_url": settings.node.public_url, "data.public_url": settings.data.public_url or ""}
+    for where, url in named.items():
+        if urlsplit(url).scheme == "http" and not settings.outbound.unsafe_allow_http:
+            raise ConfigurationError(
+                f"`{where}` is plain http: everybody on the way could read and change what peers send",
+                where=where,
+                mend="use https, by a certificate of the listener or a reverse proxy, or set `outbound.unsafe_allow_http`",
+            )
 
 
 def vet_certificate(listener: Listener, section: str) -> None:

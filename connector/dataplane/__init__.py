@@ -13,5 +13,7 @@ objects         objects in the operators' stores               manifests  what a
 fetch           a whole pull, into the inbox
 addresses       data addresses and tokens                      streams    what is running, and how it is cut
 lanes           how many streams, and how fast              kernel     what the kernel moves by itself
+workers         processes that move bytes, seen from here   remote     the control plane, seen from there
+channel         calls between the two
 representation  ranges, conditions, digests as HTTP says them  disk       files without holding up the event loop
 """

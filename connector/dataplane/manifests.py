@@ -180,7 +180,8 @@ class Manifests:
         tree = {path: [e.byte_size, e.version, e.digest] for path, e in manifest.entries.items()}
         path = self._path(root)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".tmp")
+        # the same folder may be looked through by another process of this node
+        draft = path.with_suffix(f".{os.getpid()}.tmp")
         draft.write_bytes(orjson.dumps(tree))
         draft.replace(path)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +34,7 @@ from connector.dataplane.shelf import Shelf
 from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Streams
 from connector.dataplane.using import counted
+from connector.dataplane.workers import Crew
 from connector.dsp.process import below
 from connector.dsp.transfer import Transfer
 from connector.errors import InternalError, SourceError
@@ -100,9 +101,12 @@ class BuiltInDataPlane:
         self._stack = AsyncExitStack()
         self._group: asyncio.TaskGroup | None = None
 
-    def connect(self, authorizer: Authorizer, events: TransferEvents) -> None:
-        """Give it whom to ask and whom to tell: the control plane, which is made after it."""
+    def connect(self, authorizer: Authorizer, events: TransferEvents, crew: Crew | None = None) -> None:
+        """Give it whom to ask and whom to tell: the control plane, which is made after it; and its workers, where it has any."""
         config = self._config
+        self._crew = crew
+        if crew is not None:
+            crew.cut_here = self.cut_uploads
         self._authorizer = authorizer
         self._pulls = Pulls(
             authorizer=authorizer,
@@ -124,6 +128,7 @@ class BuiltInDataPlane:
             inbox=self._inbox,
             shelf=self._shelf,
             max_bytes=config.max_push_bytes,
+            elsewhere=crew.cut_uploads if crew is not None else None,
             silence_s=config.silence_s,
         )
         cargoes = Cargoes(self._places, self._logins)
@@ -201,12 +206,23 @@ class BuiltInDataPlane:
 
     def running(self) -> tuple[tuple[str, str], ...]:
         """Transfers for which something runs here."""
-        return tuple({*self._streams.places(), *self._pushes.places()})
+        elsewhere = self._crew.places() if self._crew is not None else ()
+        return tuple({*self._streams.places(), *self._pushes.places(), *elsewhere})
 
     async def stop(self, participant: str, pid: str) -> None:
         """Cut what is running for a transfer; nothing of it moves any more when this returns."""
         await self._pushes.stop(participant, pid)
         await self._streams.cut(participant, pid)
+        if self._crew is not None:
+            await self._crew.stop(participant, pid)
+
+    async def cut_uploads(self, participant: str, pid: str) -> None:
+        """End what is being received for a transfer in this process."""
+        await self._streams.cut_uploads(participant, pid)
+
+    def tell_over(self, over: Callable[[str, str], None]) -> None:
+        """Have `over` called when nothing of a transfer runs in this process any more."""
+        self._streams.over = over
 
     async def describe(self, source: Source, *, with_digest: bool = True) -> Description:
         """Size, digest and media type of `source`, found out by reading it.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
@@ -76,6 +76,8 @@ class Receiver:
     shelf: Shelf
     max_bytes: int
     silence_s: float
+    elsewhere: Callable[[str, str], Awaitable[None]] | None = None
+    """Ends what other processes of this node receive for a transfer."""
     _told: dict[tuple[str, str], str] = field(default_factory=dict)
     """Digest of each arrival that the control plane knows of since this process began."""
 
@@ -91,6 +93,8 @@ class Receiver:
             transfer = await self.authorizer.may_push(participant, pid, token_of(upload.headers.get("authorization")))
             # a sender that comes again has given up its earlier connection, even where we have not noticed yet
             await self.streams.cut_uploads(participant, pid, spare=stream)
+            if self.elsewhere is not None:
+                await self.elsewhere(participant, pid)
             with self.lanes.taken(participant, transfer.peer) as stream.lane:
                 taking = self._folder if upload.path else self._file
                 arrived = await taking(participant, pid, upload, stream)

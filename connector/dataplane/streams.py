@@ -7,7 +7,7 @@ What does not: what flows, and whether it may.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from connector.dataplane.kernel import Flow
@@ -65,6 +65,8 @@ class Streams:
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], set[Stream]] = {}
+        self.over: Callable[[str, str], None] = lambda participant, pid: None
+        """Called when nothing of a transfer runs any more."""
 
     @asynccontextmanager
     async def running(self, participant: str, pid: str, silence_s: float, *, is_upload: bool = False) -> AsyncIterator[Stream]:
@@ -95,6 +97,7 @@ class Streams:
                 flows.discard(stream)
             if not flows and self._running.get((participant, pid)) is flows:
                 del self._running[participant, pid]
+                self.over(participant, pid)
 
     def count(self, participant: str, pid: str) -> int:
         """How many flows of a transfer are running."""
@@ -108,7 +111,7 @@ class Streams:
         """End all flows of a transfer, and return when they have ended."""
         await _ended(tuple(self._running.get((participant, pid), ())))
 
-    async def cut_uploads(self, participant: str, pid: str, *, spare: Stream) -> None:
+    async def cut_uploads(self, participant: str, pid: str, *, spare: Stream | None = None) -> None:
         """End what is being received for a transfer, but for `spare`; as `cut`."""
         flows = self._running.get((participant, pid), ())
         await _ended(tuple(stream for stream in flows if stream.is_upload and stream is not spare))

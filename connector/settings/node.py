@@ -61,12 +61,16 @@ class Node(Section):
     @field_validator("public_url")
     @classmethod
     def _is_base_address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("an absolute http(s) address, such as `https://data.example.org`")
-        if parts.query or parts.fragment or parts.username:
-            raise ValueError("no query, fragment or user in the address")
-        return value.rstrip("/")
+        return _base_address(value)
+
+
+def _base_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("an absolute http(s) address, such as `https://data.example.org`")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("no query, fragment or user in the address")
+    return value.rstrip("/")
 
 
 class StoreSettings(Section):
@@ -114,9 +118,30 @@ class Delivery(Section):
     parallel_per_peer: int = Field(16, ge=1, description="Messages under way at once to one peer.")
 
 
+class DataListener(Listener):
+    """Where data workers listen."""
+
+    port: int = Field(
+        8082, ge=0, le=65535, description="Port of the data workers, reached directly or through the reverse proxy."
+    )
+
+
 class Data(Section):
     """The built-in data plane."""
 
+    workers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Processes of their own that serve and receive data; one for each processor that streams may take, 0 for none.",
+    )
+    listener: DataListener = Field(
+        DataListener(), description="Where the workers listen; their addresses are announced to peers."
+    )
+    public_url: str | None = Field(
+        None,
+        description="Address under which peers reach the workers, such as `https://data.example.org:8443`; `workers` needs it.",
+    )
     pull_token_ttl_s: int = Field(
         3600, ge=10, description="How long the token of a pull is good; each request is judged anew anyway."
     )
@@ -130,3 +155,14 @@ class Data(Section):
     )
     push_attempts: int = Field(8, ge=1, description="Tries to deliver a push before the transfer is given up.")
     push_first_delay_s: float = Field(0.5, gt=0, description="Pause after the first broken push; it doubles each time.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_base_address(cls, value: str | None) -> str | None:
+        return _base_address(value) if value is not None else None
+
+    @model_validator(mode="after")
+    def _workers_are_reached(self) -> Data:
+        if self.workers and self.public_url is None:
+            raise ValueError("`workers` listen at an address of their own: set `public_url`, and `listener` where they listen")
+        return self

@@ -20,7 +20,7 @@ from tests.bench import agreed, figures, growth, reading
 from tests.bench.asked import Asked
 from tests.bench.load import Connection, Sink, connections, on_loop, post
 from tests.bench.nodes import PARTICIPANT, Node, command, token
-from tests.bench.processes import ServerError
+from tests.bench.processes import ServerError, free_port
 from tests.bench.reading import Readable
 from tests.bench.requests import contract_request
 
@@ -36,13 +36,17 @@ _STOPS = ("terminate", "suspend", "expiry")
 
 
 def run(asked: Asked) -> list[figures.Figure]:
-    """Both figures."""
+    """Both figures, with streams in processes of their own and in that of the node."""
     found: list[figures.Figure] = []
-    with Node(asked, "provider", "consumer") as provider:
-        if asked.wants(11):
-            found.append(_latency(asked, provider, "one process"))
-        if asked.wants(12):
-            found += _stops(asked, provider, "one process")
+    for workers in (1, 0):
+        words = f"{workers} data worker" if workers else "one process"
+        part, port = asked.below(words.replace(" ", "-")), free_port()
+        more = f'[data]\nworkers = {workers}\npublic_url = "http://127.0.0.1:{port}"\nlistener = {{ port = {port} }}\n'
+        with Node(part, "provider", "consumer", more=more if workers else "") as provider:
+            if asked.wants(11):
+                found.append(_latency(part, provider, words))
+            if asked.wants(12):
+                found += _stops(part, provider, words)
     return found
 
 
@@ -100,22 +104,21 @@ class _Asking:
     async def p99_ms(self, count: int) -> float:
         """p99 of so many requests, each from the moment at which it was due."""
         took: list[float] = []
-        loop = asyncio.get_running_loop()
 
         async def ask(request: bytes, due: float) -> None:
             if not self._free:
                 raise ServerError("the node answers too slowly for the pace of the benchmark")
             connection = self._free.pop()
             await connection.ask_well(request)
-            took.append(loop.time() - due)
+            took.append(time.perf_counter() - due)
             self._free.append(connection)
 
         requests = self._requests(count)
         async with asyncio.TaskGroup() as tasks:
-            begin = loop.time()
+            begin = time.perf_counter()
             for number, request in enumerate(requests):
                 due = begin + number * _EVERY_S
-                await asyncio.sleep(due - loop.time())
+                await asyncio.sleep(due - time.perf_counter())
                 tasks.create_task(ask(request, due))
         return figures.percentile(took, 99) * 1000
 

@@ -31,6 +31,7 @@ NETWORK_DOORS: dict[str, str] = {
     "dataplane/objects": "the operator's object stores, and those of peers that `data.allowed_object_endpoints` lists",
     "identity/vault": "the operator's Vault",
     "app/listening": "our own listening sockets",
+    "dataplane/channel": "sockets without a name, between processes of one node",
     "cli/probe": "the health check of a container, to its own node",
     "cli/nodes": "looks for free ports on this machine",
     "testing/dataspace": "looks for free ports on this machine",

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from connector import observe
+from connector.app.assembly.data import opened_data_side
 from connector.app.assembly.ground import Ground, Role, Worker
 from connector.app.assembly.identity import Identity
 from connector.app.parts import known_vocabulary
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from connector.app.assembly.signaling import Shared
-    from connector.dataplane.plane import BuiltInDataPlane
 
 
 _PUSHES: Final = 64
@@ -75,7 +75,8 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     usages = Usages(store, judge, reviews, clock)
     delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
     store.listen(delivery.woken.set)
-    plane = _data_plane(ground)
+    data_side = opened_data_side(ground, stack)
+    plane = data_side.plane
     offerings = Offerings(store, participants, revisions, plane, secrets_, vocabulary, clock)
     agreements = Agreements(store, participants, clock)
     records = Records(store, participants, agreements, judge, reviews, clock)
@@ -117,7 +118,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
         revisions.written = announcer.woken.set
         more["announcer"] = announcer.run
     moved = BuiltInEvents(store, transfers, usages, clock)
-    plane.connect(access, moved)
+    more |= data_side.connected(access, moved)
     usages.connect(plane.stop)
     await stack.enter_async_context(plane)
     await take_up(store, clock.now())
@@ -173,12 +174,17 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
 
         return routers(parts)
 
+    def leave() -> None:
+        events.close()
+        data_side.leave()
+
     timers = Timers(store, delivery, clock, {Kind.NEGOTIATION: negotiations, Kind.TRANSFER: transfers})
     return Role(
         routes=[*routes.routes(exchange, table), *data.routes(plane)],
         rooms=[rooms, *side.rooms],
         signaling=side.signaling,
-        leaving=events.close,
+        faults=data_side.faults,
+        leaving=leave,
         sweeps=frozenset({"retention", "reviews", "duties"}),
         workers={
             "delivery": delivery.run,
@@ -202,21 +208,3 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
 def _one(read: Callable[[], int]) -> Callable[[], Mapping[observe.Series, float]]:
     """A gauge without labels."""
     return lambda: {(): float(read())}
-
-
-def _data_plane(ground: Ground) -> BuiltInDataPlane:
-    from connector.dataplane.plane import BuiltInDataPlane, DataPlaneConfig
-
-    settings = ground.settings
-    config = DataPlaneConfig(
-        public_url=ground.public_url,
-        data_dir=settings.node.data_dir,
-        pull_token_ttl_s=settings.data.pull_token_ttl_s,
-        max_push_bytes=settings.data.max_push_bytes,
-        max_request_bytes=settings.data.max_request_bytes,
-        allowed_object_endpoints=settings.data.allowed_object_endpoints,
-        push_attempts=settings.data.push_attempts,
-        push_first_delay_s=settings.data.push_first_delay_s,
-        bounds=settings.bounds,
-    )
-    return BuiltInDataPlane(config, peers=ground.outbound, upstreams=ground.upstreams, clock=ground.clock)

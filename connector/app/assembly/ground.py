@@ -72,6 +72,8 @@ class Role:
     """What runs as long as the node, by name."""
     sweeps: frozenset[str] = frozenset()
     """Names of the workers that may be at one thing for long: they look through everything, or wait for many others."""
+    faults: Callable[[], tuple[str, ...]] | None = None
+    """What of it does not run at the moment, in words, beside its workers."""
     leaving: Callable[[], None] | None = None
     """Called when the node begins to stop, before the listeners close: lets go of those who would keep their connection."""
 

@@ -1,0 +1,158 @@
+"""Data workers as their node sees them: processes that move bytes, while who may move them is decided here.
+
+What lives here: `Attached`, one worker: what it asks, and what it is told; `Crew`, all of them: what was stopped is cut in each.
+What does not: starting and watching processes (`app/`), the worker's own side (`remote.py`).
+
+INVARIANT: when `Crew.stop` returns, nothing of the transfer moves in any worker. A worker enters a flow before it asks whether it is
+allowed, and what is told on its channel comes in order: each flow either is seen by the stop, or is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+
+from connector.dataplane.channel import Channel, End, Gone
+from connector.dsp.transfer import Access, Transfer
+from connector.errors import Conflict
+from connector.ports.dataplane import Authorizer, Grant, TransferEvents, Use
+
+Place = tuple[str, str]
+"""Participant and pid."""
+
+
+class Attached:
+    """One worker."""
+
+    def __init__(self, crew: Crew, at: End, orders: tuple[object, ...]) -> None:
+        self._crew = crew
+        self._numbers = itertools.count(1)
+        self._uses: dict[int, Use] = {}
+        self.places: set[Place] = set()
+        """Transfers of which something may run there."""
+        self.is_ready = False
+        """It listens."""
+        self.channel = Channel(
+            at,
+            answers={
+                "may_pull": self._may_pull,
+                "may_push": self._may_push,
+                "renew": self._renew,
+                "begin": self._begin,
+                "completed": self._completed,
+                "received": self._received,
+                "failed": self._failed,
+            },
+            hears={"end": self._end, "over": self._over, "ready": self._ready},
+            first=(("begin", orders),),
+        )
+
+    def let_go(self) -> None:
+        """It is gone: what it had in use is in use no more."""
+        uses, self._uses = self._uses, {}
+        for use in uses.values():
+            use.end(0)
+        self.places.clear()
+
+    async def _may_pull(self, participant: str, pid: str, token: str | None, is_look: bool) -> tuple[Grant, int | None]:
+        self.places.add((participant, pid))
+        grant = await self._crew.authorizer.may_pull(participant, pid, token, is_look=is_look)
+        if grant.use is None:
+            return grant, None
+        number = next(self._numbers)
+        self._uses[number] = grant.use
+        return replace(grant, use=None), number
+
+    async def _may_push(self, participant: str, pid: str, token: str | None) -> Transfer:
+        self.places.add((participant, pid))
+        found = await self._crew.authorizer.may_push(participant, pid, token)
+        await self._crew.cut_uploads(participant, pid, spare=self)
+        return found
+
+    async def _renew(self, participant: str, pid: str, token: str | None, access: Access) -> None:
+        await self._crew.authorizer.renew(participant, pid, token, access)
+
+    async def _begin(self, number: int) -> None:
+        use = self._uses.get(number)
+        if use is None:
+            raise Conflict("it took too long until data was there", mend="ask again")
+        await use.begin()
+
+    def _end(self, number: int, moved_bytes: int) -> None:
+        use = self._uses.pop(number, None)
+        if use is not None:
+            use.end(moved_bytes)
+
+    def _over(self, participant: str, pid: str) -> None:
+        self.places.discard((participant, pid))
+
+    def _ready(self) -> None:
+        self.is_ready = True
+
+    async def _completed(self, participant: str, pid: str, moved_bytes: int, digest: str | None) -> None:
+        await self._crew.events.completed(participant, pid, moved_bytes=moved_bytes, digest=digest)
+
+    async def _received(self, participant: str, pid: str, moved_bytes: int, digest: str) -> None:
+        await self._crew.events.received(participant, pid, moved_bytes=moved_bytes, digest=digest)
+
+    async def _failed(self, participant: str, pid: str, reason: str) -> None:
+        await self._crew.events.failed(participant, pid, reason)
+
+
+class Crew:
+    """All workers of a node."""
+
+    def __init__(self, authorizer: Authorizer, events: TransferEvents) -> None:
+        self.authorizer = authorizer
+        self.events = events
+        self._attached: set[Attached] = set()
+        self.is_leaving = False
+        self.cut_here: Callable[[str, str], Awaitable[None]] | None = None
+        """Ends what this process itself receives for a transfer."""
+
+    @contextlib.contextmanager
+    def attached(self, at: End, *orders: object) -> Iterator[Attached]:
+        """A worker at the other end of `at`, for as long as the context is open; it begins with `orders`."""
+        worker = Attached(self, at, orders)
+        self._attached.add(worker)
+        try:
+            yield worker
+        finally:
+            self._attached.discard(worker)
+            worker.let_go()
+
+    @property
+    def ready(self) -> int:
+        """How many of them listen."""
+        return sum(worker.is_ready for worker in self._attached)
+
+    def leave(self) -> None:
+        """The node stops: all of them cut what flows, tell how far it came, and end."""
+        self.is_leaving = True
+        for worker in self._attached:
+            worker.channel.tell("leave")
+
+    def places(self) -> tuple[Place, ...]:
+        """The transfers of which something may run in a worker."""
+        return tuple({place for worker in self._attached for place in worker.places})
+
+    async def stop(self, participant: str, pid: str) -> None:
+        """Cut what runs for a transfer in any worker."""
+        await self._all("stop", participant, pid)
+
+    async def cut_uploads(self, participant: str, pid: str, *, spare: Attached | None = None) -> None:
+        """End what other workers than `spare` receive for a transfer; and this process, when one of them receives it."""
+        if spare is not None and self.cut_here is not None:
+            await self.cut_here(participant, pid)
+        await self._all("cut_uploads", participant, pid, spare=spare)
+
+    async def _all(self, name: str, participant: str, pid: str, *, spare: Attached | None = None) -> None:
+        async def told(worker: Attached) -> None:
+            # one that is gone moves nothing
+            with contextlib.suppress(Gone):
+                await worker.channel.call(name, participant, pid)
+
+        await asyncio.gather(*(told(one) for one in self._attached if one is not spare and (participant, pid) in one.places))
