@@ -11,6 +11,7 @@ from connector.cli import authority_keys
 from connector.cli.access import Access
 from connector.cli.command import command
 from connector.cli.output import Output, table
+from connector.cli.processes import Cursor, Limit, more
 
 if TYPE_CHECKING:
     from connector.api.authority import Member
@@ -91,13 +92,14 @@ def init(
     )
 
 
-def applications(access: Access, out: Output) -> None:
+def applications(access: Access, out: Output, limit: Limit = 1000, cursor: Cursor = None) -> None:
     """List who wants to take part: SUBMITTED is not proven yet, VERIFIED waits for you."""
     from connector.client import authority
 
     with access.node() as (node, _):
-        found = node.send(authority.applications()).items
-    _list(out, found, "nobody waits")
+        page = node.send(authority.applications(limit=limit, cursor=cursor))
+    _list(out, page.items, "nobody waits")
+    more(out, page)
 
 
 def participants(
@@ -106,13 +108,16 @@ def participants(
     state: Annotated[
         Literal["VERIFIED", "APPROVED", "ACTIVE", "SUSPENDED", "REVOKED"] | None, typer.Option(help="Only those in this state.")
     ] = None,
+    limit: Limit = 1000,
+    cursor: Cursor = None,
 ) -> None:
     """List the members, by DID."""
     from connector.client import authority
 
     with access.node() as (node, _):
-        found = node.send(authority.members(state)).items
-    _list(out, found, "there is no member")
+        page = node.send(authority.members(state, limit=limit, cursor=cursor))
+    _list(out, page.items, "there is no member")
+    more(out, page)
 
 
 def approve(access: Access, out: Output, did: Did, attribute: Attributes = None, reason: Reason = "") -> None:

@@ -9,6 +9,7 @@ import typer
 from connector.cli.access import Access
 from connector.cli.command import command
 from connector.cli.output import Output
+from connector.cli.processes import Cursor, Limit, more
 
 
 def register(app: typer.Typer) -> None:
@@ -20,12 +21,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="keys")
 
 
-def list_(access: Access, out: Output) -> None:
+def list_(access: Access, out: Output, limit: Limit = 1000, cursor: Cursor = None) -> None:
     """Show the keys that you administer: names, roles and ends, never the keys themselves."""
     from connector.client import api_keys
 
     with access.node() as (node, _):
-        found = node.send(api_keys()).items
+        page = node.send(api_keys(limit=limit, cursor=cursor))
     rows = [
         (
             key.name,
@@ -34,10 +35,11 @@ def list_(access: Access, out: Output) -> None:
             f"{key.expires:%Y-%m-%d %H:%M}" if key.expires else "never",
             "settings" if key.is_configured else key.created_by,
         )
-        for key in found
+        for key in page.items
     ]
-    tree = [key.model_dump(mode="json") for key in found]
+    tree = [key.model_dump(mode="json") for key in page.items]
     out.rows(tree, ("NAME", "ROLE", "PARTICIPANTS", "EXPIRES", "MADE BY"), rows, empty="there is none that you administer")
+    more(out, page)
 
 
 def create(

@@ -20,6 +20,7 @@ from connector.client.node import (
     create_api_key,
     examine_node,
     participants,
+    remove_participant,
     revoke_api_key,
     verify_audit,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "create_api_key",
     "examine_node",
     "participants",
+    "remove_participant",
     "revoke_api_key",
     "verify_audit",
 ]

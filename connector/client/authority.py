@@ -10,14 +10,14 @@ from connector.api.identity import IdentityKey, NewAuthorityKey, RevokedKey
 from connector.client.calls import Call, get, sent, written
 
 
-def applications() -> Call[Listing[Member]]:
-    """Who wants to take part."""
-    return get(Listing[Member], "authority", "applications")
+def applications(*, cursor: str | None = None, limit: int | None = None) -> Call[Listing[Member]]:
+    """Who wants to take part, by DID."""
+    return get(Listing[Member], "authority", "applications", cursor=cursor, limit=limit)
 
 
-def members(state: str | None = None) -> Call[Listing[Member]]:
+def members(state: str | None = None, *, cursor: str | None = None, limit: int | None = None) -> Call[Listing[Member]]:
     """Every member, by DID."""
-    return get(Listing[Member], "authority", "members", state=state)
+    return get(Listing[Member], "authority", "members", state=state, cursor=cursor, limit=limit)
 
 
 def member(did: str) -> Call[Member]:

@@ -10,9 +10,14 @@ from connector.api.participants import NewParticipant, Participant
 from connector.client.calls import Call, deleted, get, written
 
 
-def participants() -> Call[Listing[Participant]]:
-    """The participant contexts that the key is good for."""
-    return get(Listing[Participant], "participants")
+def participants(*, cursor: str | None = None, limit: int | None = None) -> Call[Listing[Participant]]:
+    """The participant contexts that the key is good for, by name."""
+    return get(Listing[Participant], "participants", cursor=cursor, limit=limit)
+
+
+def remove_participant(name: str, *, is_ending: bool = False) -> Call[None]:
+    """Serve a context no longer; with `is_ending` what it has open is ended first, and its peers are told."""
+    return deleted("participants", name, end="true" if is_ending else None)
 
 
 def add_participant(wanted: NewParticipant) -> Call[Participant]:
@@ -20,9 +25,9 @@ def add_participant(wanted: NewParticipant) -> Call[Participant]:
     return written("POST", Participant, "participants", body=wanted)
 
 
-def api_keys() -> Call[Listing[ApiKey]]:
-    """The keys of the contexts that our key administers."""
-    return get(Listing[ApiKey], "keys")
+def api_keys(*, cursor: str | None = None, limit: int | None = None) -> Call[Listing[ApiKey]]:
+    """The keys of the contexts that our key administers, by name."""
+    return get(Listing[ApiKey], "keys", cursor=cursor, limit=limit)
 
 
 def create_api_key(wanted: NewKey) -> Call[CreatedKey]:

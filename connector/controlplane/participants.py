@@ -20,6 +20,9 @@ from connector.ports.store import Document, Store
 NODE = "@node"
 """The context of what belongs to the node itself; no participant can have this name."""
 
+LEFT = "participant-left"
+"""Documents of the node that say whose a name was."""
+
 _LOOK_AGAIN_S = 1.0
 _MOST_REVISIONS = 65_536
 
@@ -174,6 +177,10 @@ class Participants:
                 raise Conflict(
                     f"participant `{context.name}` with id `{context.id}` exists", where=name, mend="choose another name or id"
                 )
+        left = await self._store.document(NODE, LEFT, name)
+        if left is not None and left.body["id"] != id_:
+            mend = "choose another name: agreements of that participant are kept under it"
+            raise Conflict(f"`{name}` was the name of `{left.body['id']}`", where="name", mend=mend)
         now = self._clock.now()
         body = configured.Participant(id=id_, title=title).model_dump(mode="json")
         await self._store.put_document(
@@ -181,6 +188,29 @@ class Participants:
         )
         self._revisions.forget(NODE)
         return await self.context(name)
+
+    async def vet_removal(self, name: str) -> Context:
+        """The context, when it may be taken off the running node.
+
+        Raises: NotFound; Conflict for one of the settings.
+        """
+        context = await self.context(name)
+        if name in self._settings.participants:
+            mend = f"take `participants.{name}` out of them and start the node anew"
+            raise Conflict(f"participant `{name}` stands in the settings", where=name, mend=mend)
+        return context
+
+    async def remove(self, name: str) -> None:
+        """Serve a context no longer, on every node of the store within a second; its name is kept for the same id.
+
+        Raises: as `vet_removal`.
+        """
+        context, now = await self.vet_removal(name), self._clock.now()
+        left = Document(participant=NODE, kind=LEFT, id=name, body={"id": context.id}, created_at=now, updated_at=now)
+        await self._store.put_document(left)
+        await self._store.delete_document(NODE, "participant", name)
+        self._contexts.pop(name, None)
+        self._revisions.forget(NODE)
 
     async def set_rules(self, name: str, rules: tuple[configured.Rule, ...]) -> Context:
         """The context with `rules` in place of those it had, from the settings or from an earlier call."""

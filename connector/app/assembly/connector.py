@@ -36,6 +36,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     from connector.controlplane.events import Events
     from connector.controlplane.explaining import Explaining
     from connector.controlplane.jobs import Workers
+    from connector.controlplane.leaving import Leaving
     from connector.controlplane.ledgers import Ledgers
     from connector.controlplane.negotiation import Negotiations
     from connector.controlplane.obtaining import Obtaining
@@ -158,6 +159,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
         refusals=exchange.refusals,
         explaining=Explaining(store, participants, offerings, judge, usages, tokens, clock),
         webhooks=webhooks,
+        leaving=Leaving(store, participants, revisions, negotiations, transfers, webhooks, events, clock),
         obtaining=Obtaining(store, participants, catalogs, negotiations, judge, usages, events, clock),
     )
 

@@ -10,7 +10,9 @@ from connector.api.access import ApiKey, CreatedKey, KeyName, NewKey
 from connector.api.common import Listing
 from connector.controlplane.operators import Key, KeyWish, Operators
 from connector.ports.operators import OperatorRole
+from connector.web.operator import views
 from connector.web.operator.keys import Administrator
+from connector.web.operator.queries import Cursor, Limit
 from connector.web.operator.rooms import room
 
 
@@ -19,10 +21,10 @@ def routes(operators: Operators) -> APIRouter:
     router = room("access", "/keys")
 
     @router.get("")
-    async def list_keys(by: Administrator) -> Listing[ApiKey]:
-        """The keys of the contexts that you administer, without the keys themselves."""
-        found = [ApiKey(**_members(key)) for key in await operators.keys(by)]
-        return Listing(items=found, total=len(found))
+    async def list_keys(by: Administrator, cursor: Cursor = None, limit: Limit = 1000) -> Listing[ApiKey]:
+        """The keys of the contexts that you administer, by name, without the keys themselves."""
+        page = views.part(await operators.keys(by), lambda key: key.name, cursor, limit)
+        return views.listing(page, lambda key: ApiKey(**_members(key)))
 
     @router.post("", status_code=201)
     async def create_key(by: Administrator, wanted: NewKey) -> CreatedKey:

@@ -13,8 +13,10 @@ from connector.identity.authority import applications
 from connector.identity.authority.members import Member, State
 from connector.identity.authority.office import Office
 from connector.identity.keys import Purpose
+from connector.web.operator import views
 from connector.web.operator.identity import Name, shown_key
 from connector.web.operator.keys import NodeAdministrator
+from connector.web.operator.queries import Cursor, Limit
 from connector.web.operator.rooms import room
 
 Did = Annotated[str, Path(description="The member's DID, escaped.", max_length=1024)]
@@ -25,18 +27,21 @@ def routes(office: Office) -> APIRouter:
     router = room("authority", "/authority")
 
     @router.get("/applications")
-    async def list_applications(by: NodeAdministrator) -> Listing[shown.Member]:
-        """Who wants to take part: not proven yet, and proven and not decided."""
-        found = [_member(one) for one in await office.registry.applications()]
-        return Listing(items=found, total=len(found))
+    async def list_applications(by: NodeAdministrator, cursor: Cursor = None, limit: Limit = 1000) -> Listing[shown.Member]:
+        """Who wants to take part, by DID: not proven yet, and proven and not decided."""
+        page = views.part(await office.registry.applications(), lambda one: f"{one.did} {one.application}", cursor, limit)
+        return views.listing(page, _member)
 
     @router.get("/members")
     async def list_members(
-        by: NodeAdministrator, state: Annotated[shown.MemberState | None, Query(description="Only those in this state.")] = None
+        by: NodeAdministrator,
+        state: Annotated[shown.MemberState | None, Query(description="Only those in this state.")] = None,
+        cursor: Cursor = None,
+        limit: Limit = 1000,
     ) -> Listing[shown.Member]:
         """Every member, by DID."""
         found = await office.registry.members(None if state is None else State(state))
-        return Listing(items=[_member(one) for one in found], total=len(found))
+        return views.listing(views.part(found, lambda one: one.did, cursor, limit), _member)
 
     @router.post("/members", status_code=201)
     async def enrol_member(by: NodeAdministrator, wanted: shown.NewMember) -> shown.Member:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from connector.api.common import Listing
 from connector.api.participants import NewParticipant, Rules
@@ -10,7 +12,10 @@ from connector.api.participants import Participant as Shown
 from connector.web.operator import views
 from connector.web.operator.keys import NodeAdministrator, Participant, ShownKey
 from connector.web.operator.parts import Parts
+from connector.web.operator.queries import Cursor, Limit
 from connector.web.operator.rooms import room
+
+End = Annotated[bool, Query(description="End what is open, and tell the peers, before.")]
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -18,10 +23,10 @@ def routes(parts: Parts) -> APIRouter:
     router = room("participants")
 
     @router.get("/participants")
-    async def list_participants(key: ShownKey) -> Listing[Shown]:
-        """The participant contexts that the key is good for."""
-        found = [views.participant(c) for c in await parts.participants.all() if key.opens(c.name)]
-        return Listing(items=found, total=len(found))
+    async def list_participants(key: ShownKey, cursor: Cursor = None, limit: Limit = 1000) -> Listing[Shown]:
+        """The participant contexts that the key is good for, by name."""
+        mine = [c for c in await parts.participants.all() if key.opens(c.name)]
+        return views.listing(views.part(mine, lambda c: c.name, cursor, limit), views.participant)
 
     @router.post("/participants", status_code=201)
     async def add_participant(by: NodeAdministrator, wanted: NewParticipant) -> Shown:
@@ -32,6 +37,11 @@ def routes(parts: Parts) -> APIRouter:
     async def get_participant(participant: Participant) -> Shown:
         """One participant context."""
         return views.participant(await parts.participants.context(participant))
+
+    @router.delete("/participants/{participant}", status_code=204)
+    async def remove_participant(by: NodeAdministrator, participant: Participant, end: End = False) -> None:
+        """Serve a context no longer; its agreements and the trail of what was done stay."""
+        await parts.leaving.remove(participant, is_ending=end)
 
     @router.put("/participants/{participant}/rules")
     async def set_rules(participant: Participant, rules: Rules) -> Shown:

@@ -10,6 +10,7 @@ from connector.controlplane.catalog import Catalogs
 from connector.controlplane.decision_log import DecisionLog
 from connector.controlplane.events import Events
 from connector.controlplane.explaining import Explaining
+from connector.controlplane.leaving import Leaving
 from connector.controlplane.ledgers import Ledgers
 from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.obtaining import Obtaining
@@ -46,3 +47,4 @@ class Parts:
     explaining: Explaining
     webhooks: Webhooks
     obtaining: Obtaining
+    leaving: Leaving

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from connector.api import agreements, catalog, negotiations, participants, processes, transfers
@@ -23,6 +23,14 @@ B = TypeVar("B")
 def listing(page: Page[A], view: Callable[[A], B]) -> Listing[B]:
     """A page of the store as the API lists it."""
     return Listing(items=[view(item) for item in page.items], total=page.total, next_cursor=page.next_cursor)
+
+
+def part(found: Iterable[A], key: Callable[[A], str], cursor: str | None, limit: int) -> Page[A]:
+    """A page of what is known whole, by `key`, which nothing else in it has; the cursor is the key of the last one shown."""
+    known = sorted(found, key=key)
+    left = [one for one in known if cursor is None or key(one) > cursor]
+    shown = tuple(left[:limit])
+    return Page(items=shown, total=len(known), next_cursor=key(shown[-1]) if len(left) > limit else None)
 
 
 def participant(context: Context) -> participants.Participant:
