@@ -24,7 +24,12 @@ from tests.identity.hosts import host
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NODE = {("/api/v1/participants", "post"), ("/api/v1/audit", "get"), ("/api/v1/audit/verification", "get")}
+NODE = {
+    ("/api/v1/participants", "post"),
+    ("/api/v1/participants/{participant}", "delete"),
+    ("/api/v1/audit", "get"),
+    ("/api/v1/audit/verification", "get"),
+}
 """Only an administrator of the node itself."""
 ADMIN = {
     ("/api/v1/keys", "get"),
@@ -76,7 +81,7 @@ async def http(member: Member) -> AsyncIterator[httpx.AsyncClient]:
 
 def is_node(path: str, method: str) -> bool:
     """Whether an operation is for administrators of the node alone: the tables, and all that an authority does."""
-    return (path, method) in NODE or path.startswith("/api/v1/authority/")
+    return (path, method) in NODE or path.startswith(("/api/v1/authority/", "/api/v1/jobs"))
 
 
 def least(path: str, method: str) -> str:
