@@ -126,13 +126,22 @@ def parse(text: str, where: str, bounds: Bounds = DEFAULT) -> Graph:
     if first not in ("{", "["):
         return _turtle(text, where, bounds)
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as fault:
         if first == "[":
             # Turtle may begin with a bracket too
             return _turtle(text, where, bounds)
         raise BadMessage(f"this is no JSON: {fault}", where=where, mend="mend it, or write Turtle") from fault
     return from_json_ld(document, where, bounds=bounds)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the member `{name[:80]}` stands twice in one object")
+        found[name] = value
+    return found
 
 
 def _turtle(text: str, where: str, bounds: Bounds) -> Graph:

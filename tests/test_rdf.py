@@ -113,3 +113,8 @@ def test_every_public_policy_becomes_a_tree_without_loss(official: pathlib.Path)
         del tree[f"{ODRL}uid"]
         policy = jsonld.read(tree)
         assert jsonld.read(write(policy, Shape.ODRL)) == policy
+
+
+def test_a_member_that_stands_twice_in_json_is_refused() -> None:
+    with pytest.raises(BadMessage, match="stands twice"):
+        rdf.parse('{"@id": "urn:a", "urn:b": 1, "urn:b": 2}', "state.json")

@@ -1,7 +1,9 @@
-"""Figure 4: durable transitions of the SQLite store, 32 at once, to what the disk can: raw `fdatasync` after writing one page.
+"""Figure 4: durable transitions of the SQLite store, 32 at once, to what the disk can: raw `fdatasync` after writing one page;
+and what a posting to the usage ledger takes.
 
 A transition is what a message makes of a process: read it, write it, one message into the outbox and one out of it, one line of
-the timeline with the message's id and answer. By the clock: the disk is what is measured.
+the timeline with the message's id and answer. A posting reads a book, counts a use in, and writes book and line. By the clock: the
+disk is what is measured.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from connector.dsp.process import Process
+from connector.ports.ledger import Book, BookChange, PostingKind
 from connector.ports.store import Change, Key, Snapshot
 from connector.storage.sqlite.store import SqliteStore
-from connector.testing.store_contract.values import key, negotiation, outgoing, record
+from connector.testing.store_contract.values import NOW, key, negotiation, outgoing, record
 from tests.bench import figures
 from tests.bench.asked import Asked
 from tests.bench.load import on_loop
@@ -33,13 +36,14 @@ def run(asked: Asked) -> list[figures.Figure]:
 async def _measured(asked: Asked) -> list[figures.Figure]:
     store = SqliteStore(path=asked.folder / "store.db", node="bench", lease_s=30)
     await store.open()
-    ours, baseline, alone = [], [], []
+    ours, baseline, alone, posting = [], [], [], []
     try:
         await _transitions(store, 500, _AT_ONCE)
         for number in range(asked.rounds):
             baseline.append(await asyncio.to_thread(_synced, asked.folder / "raw", asked.of(500)))
             ours.append(await _transitions(store, asked.of(5000), _AT_ONCE))
             alone.append(await _transitions(store, asked.of(300), 1))
+            posting.append(await _posting_ms(store, asked.of(300)))
             asked.tell(f"round {number + 1}: {ours[-1]:.0f}/s, one by one {alone[-1]:.0f}/s; raw {baseline[-1]:.0f}/s")
     finally:
         await store.close()
@@ -48,6 +52,9 @@ async def _measured(asked: Asked) -> list[figures.Figure]:
             4, f"durable transitions, {_AT_ONCE} at once", ours, baseline, unit="/s", must=2, ambition=4, is_larger_better=True
         ),
         figures.ratio(4, "the same one by one", alone, baseline, unit="/s", is_larger_better=True),
+        figures.ratio(
+            4, "a posting to the usage ledger, one by one", posting, [1000 / each for each in baseline], unit="ms", must=2
+        ),
     ]
 
 
@@ -78,6 +85,19 @@ def _next(snapshot: Snapshot[Process], pid: str) -> Change[Process]:
         removed=(f"m{n - 1}",),
         records=(record(str(n)),),
     )
+
+
+async def _posting_ms(store: SqliteStore, count: int) -> float:
+    """Milliseconds that one use takes that is counted in durably, the next only when it is."""
+
+    def decide(book: Book) -> BookChange:
+        after = replace(book, total=replace(book.total, count=book.total.count + 1))
+        return BookChange(book=after, kind=PostingKind.RESERVED, at=NOW, facts={"count": after.total.count})
+
+    begin = time.perf_counter()
+    for _ in range(count):
+        await store.ledger.post("alice", "urn:agreement", f"use:{next(_NUMBERS)}", decide)
+    return (time.perf_counter() - begin) / count * 1000
 
 
 def _synced(path: Path, count: int) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from connector.app.parts import known_vocabulary
 from connector.errors import ConfigurationError
 from connector.odrl import vocabulary as words
 from connector.odrl.model import ODRL, Operator
@@ -142,3 +143,9 @@ def test_a_profile_changes_only_what_it_names() -> None:
     assert changed is not None
     assert changed.is_legal_only
     assert changed.operators == plain.operators
+
+
+def test_every_operand_says_what_it_is_in_three_languages() -> None:
+    known = known_vocabulary()
+    said = {name: set(operand.text) for name, operand in known.operands.items()}
+    assert {name: texts for name, texts in said.items() if texts != {"en", "de", "zh"}} == {}
