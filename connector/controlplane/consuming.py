@@ -96,7 +96,7 @@ def _named(name: str, vocabulary: Vocabulary) -> str:
 
 def _serves(process: Negotiation, policy: Policy, own_id: str, vocabulary: Vocabulary, world: World) -> bool:
     """Whether `policy` permits what we want the data for, as far as we can judge it ourselves."""
-    words = enforce.marked(vocabulary, enforce.left_to_others(policy, vocabulary))
+    words = enforce.marked(vocabulary, (), enforce.left_to_others(policy, vocabulary))
     params = {"purpose": process.purpose} if process.purpose is not None else {}
     request = Request(target=process.dataset, party=own_id, params=params)
     return decide(kept(policy, words).compiled, request, world, stage=Stage.NEGOTIATE).is_permitted

@@ -41,7 +41,7 @@ class Context:
     rules: tuple[configured.Rule, ...] = ()
     page_size: int = 1000
     is_approval_manual: bool = False
-    disclosure: Disclosure = Disclosure.FULL
+    disclosure: Disclosure = Disclosure.OPERANDS
     """How much of a refusal's reasons a peer is told."""
     duty_mode: DutyMode = DutyMode.REQUIRE_FULFILLED
     """When an open duty blocks."""

@@ -168,8 +168,9 @@ class Judge:
         )
         params = {"purpose": process.purpose} if process.purpose is not None else {}
         request = Request(action=USE, target=terms.dataset, party=process.peer, params=params)
-        left = frozenset((*terms.definition.legal_only, *context.consumer_operands))
-        found = self._compiled(f"{terms.policy_key}:{','.join(sorted(left))}", terms.policy, left)
+        law, theirs = terms.definition.legal_only, context.consumer_operands
+        key = f"{terms.policy_key}:{','.join(sorted(law))}:{','.join(sorted(theirs))}" if law or theirs else terms.policy_key
+        found = self._compiled(key, terms.policy, law, theirs)
         world = World(now=now, claims=claims)
         return self._decide(found, request, world, Stage.NEGOTIATE, subject if is_noted else None, context.duty_mode)
 
@@ -230,15 +231,15 @@ class Judge:
         found = self._kept.get(key)
         if found is None:
             policy = jsonld.read(agreement.policy, "agreement")
-            words = frozenset(agreement.legal_only)
-            if agreement.role is Role.CONSUMER:
-                words |= enforce.left_to_others(policy, self.vocabulary, known)
-            found = self._compiled(key, policy, words)
+            theirs = enforce.left_to_others(policy, self.vocabulary, known) if agreement.role is Role.CONSUMER else frozenset()
+            found = self._compiled(key, policy, agreement.legal_only, theirs)
         return found
 
     def transfer(self, process: Transfer, case: Case, now: datetime, stage: Stage, *, also: int = 0) -> Answer:
         """Whether data may flow under the agreement; `also` is how many uses are counted in besides those on record."""
-        agreement, told = case.agreement, case.context.disclosure
+        agreement = case.agreement
+        # our own people are told everything
+        told = case.context.disclosure if agreement.role is Role.PROVIDER else Disclosure.FULL
         question = _question(agreement, stage)
         if agreement.ended_at is not None:
             why = f"the agreement ended at {agreement.ended_at.isoformat()}" + (
@@ -289,12 +290,12 @@ class Judge:
 
     # --- the engine
 
-    def _compiled(self, key: str, policy: Policy, legal_only: Iterable[str] = ()) -> Kept:
-        """`policy`, compiled once for each `key`; the operands `legal_only` are agreed, and not judged."""
+    def _compiled(self, key: str, policy: Policy, legal_only: Iterable[str] = (), theirs: Iterable[str] = ()) -> Kept:
+        """`policy`, compiled once for each `key`; the operands `legal_only` and `theirs` are agreed, and not judged here."""
         found = self._kept.get(key)
         if found is None:
-            names = frozenset(legal_only)
-            words = enforce.marked(self.vocabulary, names) if names else self.vocabulary
+            law, peer = frozenset(legal_only), frozenset(theirs)
+            words = enforce.marked(self.vocabulary, law - peer, peer) if law or peer else self.vocabulary
             found = self._kept[key] = kept(policy, words)
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)

@@ -306,13 +306,15 @@ def left_to_others(policy: Policy, vocabulary: Vocabulary, known: frozenset[str]
     return frozenset(found)
 
 
-def marked(vocabulary: Vocabulary, names: Iterable[str]) -> Vocabulary:
-    """The vocabulary in which the operands `names` are legal only: agreed, listed, and not judged. Unknown ones are known then."""
+def marked(vocabulary: Vocabulary, names: Iterable[str], theirs: Iterable[str] = ()) -> Vocabulary:
+    """The vocabulary in which the operands `names` are legal only: agreed, listed, and not judged; and `theirs` the other side's
+    to judge, listed as that. Unknown ones are known then."""
     operands: dict[str, Operand] = dict(vocabulary.operands)
     spellings: dict[str, str] = dict(vocabulary.operand_names)
-    for name in names:
+    to_peer = frozenset(theirs)
+    for name in (*names, *to_peer):
         found = vocabulary.operand(name) or _strange(name)
-        operands[found.name] = replace(found, is_legal_only=True)
+        operands[found.name] = replace(found, is_legal_only=True, is_left_to_peer=name in to_peer)
         spellings.setdefault(found.name, found.name)
         spellings.setdefault(name, found.name)
     return replace(vocabulary, operands=MappingProxyType(operands), operand_names=MappingProxyType(spellings))

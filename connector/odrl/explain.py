@@ -94,7 +94,7 @@ def telling(decision: Decision) -> tuple[Reason, ...]:
     banned = [reason for reason in decision.reasons if reason.code in (Code.PROHIBITED, Code.CONFLICT)]
     if banned:
         return tuple(banned)
-    soft = (Code.STAGE_DEFERRED, Code.LEGAL_ONLY)
+    soft = (Code.STAGE_DEFERRED, Code.LEGAL_ONLY, Code.LEFT_TO_PEER)
     failed = [reason for reason in decision.reasons if reason.state is not State.SATISFIED and reason.code not in soft]
     premises = [
         reason for reason in failed if reason.part not in ("rule", "policy") and (reason.operand or reason.part != "constraint")
@@ -107,9 +107,12 @@ def _permit(decision: Decision, words: Phrases) -> str:
     if decision.valid_until:
         told += words.until.format(when=decision.valid_until.isoformat().replace("+00:00", "Z"))
     later = sorted({item.label or item.operand for item in decision.deferred if item.until})
-    legal = sorted({item.label or item.operand for item in decision.deferred if not item.until})
+    theirs = sorted({item.label or item.operand for item in decision.deferred if item.code is Code.LEFT_TO_PEER})
+    legal = sorted({item.label or item.operand for item in decision.deferred if item.code is Code.LEGAL_ONLY})
     if later:
         told += words.later.format(names=words.comma.join(later))
+    if theirs:
+        told += words.theirs.format(names=words.comma.join(theirs))
     if legal:
         told += words.legal.format(names=words.comma.join(legal))
     return told

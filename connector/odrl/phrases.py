@@ -27,6 +27,7 @@ class Phrases:
     permitted: str
     until: str
     later: str
+    theirs: str
     legal: str
     refused: str
     void: str
@@ -45,6 +46,7 @@ _EN = Phrases(
     permitted="permitted",
     until=" until {when}",
     later="; judged later: {names}",
+    theirs="; judged by the other side: {names}",
     legal="; agreed but not technically enforced: {names}",
     refused="refused",
     void="the policy is void",
@@ -98,6 +100,7 @@ _DE = Phrases(
     permitted="erlaubt",
     until=" bis {when}",
     later="; später geprüft: {names}",
+    theirs="; von der anderen Seite geprüft: {names}",
     legal="; vereinbart, aber technisch nicht durchgesetzt: {names}",
     refused="abgelehnt",
     void="die Policy ist unwirksam",
@@ -151,6 +154,7 @@ _ZH = Phrases(
     permitted="允许",
     until="，有效至 {when}",
     later="；稍后判定：{names}",
+    theirs="；由对方判定：{names}",
     legal="；已约定但不由技术强制执行：{names}",
     refused="拒绝",
     void="该策略无效",

@@ -169,9 +169,12 @@ class Premises:
         if operand.value is ValueType.DURATION:
             self.months(constraint, right)
         if operand.is_legal_only:
-            unknown = Unknown(
-                code=Code.LEGAL_ONLY, detail=f"`{operand.short}` is agreed, not technically enforced", needs=operand.name
+            code, said = (
+                (Code.LEFT_TO_PEER, "is the other side's to judge")
+                if operand.is_left_to_peer
+                else (Code.LEGAL_ONLY, "is agreed, not technically enforced")
             )
+            unknown = Unknown(code=code, detail=f"`{operand.short}` {said}", needs=operand.name)
             return Atom(constraint=constraint, operand=operand, test=constant(unknown), part=part)
         is_property = part == "target"
         if operand.sources[0].kind is SourceKind.LEDGER and not is_property:

@@ -72,6 +72,7 @@ class Code(StrEnum):
     REFERENCE_UNRESOLVABLE = "reference-unresolvable"
     STAGE_DEFERRED = "stage-deferred"
     LEGAL_ONLY = "legal-only"
+    LEFT_TO_PEER = "left-to-peer"
     STATE_MISSING = "state-missing"
     CYCLE = "cycle"
 
@@ -88,7 +89,7 @@ class Unknown:
     @property
     def is_soft(self) -> bool:
         """True when the doubt is in order for now: another stage, or the law, sees to it. It is listed, never dropped."""
-        return self.code in (Code.STAGE_DEFERRED, Code.LEGAL_ONLY)
+        return self.code in (Code.STAGE_DEFERRED, Code.LEGAL_ONLY, Code.LEFT_TO_PEER)
 
     def __bool__(self) -> bool:
         raise TypeError("an unknown has no truth value; ask `is True` or `is False`")

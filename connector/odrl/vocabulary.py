@@ -104,6 +104,8 @@ class Operand:
     is_many: bool = False
     # may have several values at once
     is_legal_only: bool = False
+    is_left_to_peer: bool = False
+    """Legal only on this side: the other side of an agreement knows its value, and judges it."""
     # a clause of the contract that no machine judges: agreed and listed, not enforced
     is_relative: bool = False
     # `contractAgreement+30d` is a value

@@ -58,7 +58,9 @@ class Participant(Section):
     )
     rules: tuple[Rule, ...] = Field((), description="Automation rules of this participant; none is needed for the usual flow.")
     disclosure: Literal["code", "operands", "full"] = Field(
-        "full", description="How much of a refusal's reasons a peer is told; its own log and timeline always say all."
+        "operands",
+        description="How much of a refusal's reasons a peer is told: that a condition failed, which left operand it is on, or its"
+        " values, too. Its own log and timeline always say all.",
     )
     duty_mode: Literal["require-fulfilled", "unless-violated"] = Field(
         "require-fulfilled",

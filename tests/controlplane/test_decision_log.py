@@ -196,7 +196,7 @@ async def test_no_claim_about_itself_keeps_a_consumer_from_its_data(node: Node) 
     agreement = await imported(node, **members_only())
     transfer = await node.transfers.start("alice", TransferWish(agreement=agreement, format="HttpData-PULL"))
     (await node.access.may_collect("alice", transfer)).end(0)
-    assert (await logged(node, question="collect"))[0].body["deferred"][0]["code"] == "legal-only"
+    assert (await logged(node, question="collect"))[0].body["deferred"][0]["code"] == "left-to-peer"
 
 
 async def test_a_transfer_of_nobodys_agreement_is_no_decision(node: Node) -> None:

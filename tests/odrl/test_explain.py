@@ -91,7 +91,7 @@ def test_what_is_missing_is_named(vocabulary: Vocabulary) -> None:
 
 
 def test_every_code_that_refuses_has_words() -> None:
-    silent = {Code.SATISFIED, Code.PERMITTED, Code.OVERRIDDEN, Code.STAGE_DEFERRED, Code.LEGAL_ONLY}
+    silent = {Code.SATISFIED, Code.PERMITTED, Code.OVERRIDDEN, Code.STAGE_DEFERRED, Code.LEGAL_ONLY, Code.LEFT_TO_PEER}
     assert set(PHRASES[Language.EN].reasons) == set(Code) - silent
 
 
