@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from connector.odrl.ledger import KEPT
 from connector.odrl.model import (
     ActionRef,
     AnyConstraint,
@@ -208,6 +209,8 @@ def _seen_to(
     if all(source.kind is SourceKind.REQUEST and not names & enforcers.request for source in operand.sources):
         why = f"nobody tells the connector `{operand.short}`"
         return (Enforcement.NOBODY,), why
+    if all(source.kind is SourceKind.LEDGER for source in operand.sources) and operand.name not in KEPT:
+        return (Enforcement.NOBODY,), f"the record of use does not tell `{operand.short}`"
     return _stages(operand), f"known from {_SOURCES[operand.sources[0].kind]}"
 
 

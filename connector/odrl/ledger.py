@@ -62,6 +62,10 @@ class Counted:
         self.moving = moving
 
 
+KEPT = frozenset({"count", "meteredTime", "payAmount", "event", *_SINCE})
+"""The operands that the record of use tells; of any other that a profile hangs on the ledger nothing is ever known."""
+
+
 def counted(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], rule: str) -> Counted:
     """The closures of a constraint on an operand whose value the ledger knows; `rule` is the key of the rule's record."""
     if operand.name == "event":

@@ -200,6 +200,14 @@ def load(tree: Mapping[str, Any], *profiles: Mapping[str, Any], functions: Mappi
 
     Raises: ConfigurationError naming the entry that means nothing: unknown operators, stages, sources, lists, or a cycle.
     """
+    for profile in profiles:
+        for section in ("operators", "conflicts", "functions"):
+            if section in profile:
+                raise ConfigurationError(
+                    f"a profile cannot add {section}",
+                    where=str(profile.get("name", section)),
+                    mend="add actions, operands and lists; express the rest by an operand that a plugin computes",
+                )
     files = (tree, *profiles)
     merged: dict[str, dict[str, dict[str, Any]]] = {"actions": {}, "operands": {}, "lists": {}}
     for file in files:

@@ -42,6 +42,7 @@ def permit(*constraints: dict[str, Any], **members: Any) -> Policy:
         ("spatial", "https://example.org/eu", (Enforcement.NOBODY,)),
         ("systemDevice", "urn:device", (Enforcement.NOBODY,)),
         ("acme:unknown", "x", (Enforcement.NOBODY,)),
+        ("tds:frequency", "3", (Enforcement.NOBODY,)),
     ],
 )
 def test_each_clause_has_somebody_who_sees_to_it_or_nobody(

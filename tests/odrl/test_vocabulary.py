@@ -149,3 +149,9 @@ def test_every_operand_says_what_it_is_in_three_languages() -> None:
     known = known_vocabulary()
     said = {name: set(operand.text) for name, operand in known.operands.items()}
     assert {name: texts for name, texts in said.items() if texts != {"en", "de", "zh"}} == {}
+
+
+@pytest.mark.parametrize("section", ["operators", "conflicts", "functions"])
+def test_what_a_profile_cannot_add_is_refused(section: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"a profile cannot add {section}"):
+        words.load(json.loads(vocab_file("odrl.json").read_text(encoding="utf-8")), {"name": "acme", section: {}})

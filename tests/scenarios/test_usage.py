@@ -31,7 +31,7 @@ async def test_both_sides_count_and_neither_hands_out_more_than_was_agreed(space
     address = await consumer.send(consumer.calls.data_address(transfer.pid))
     assert await consumer.get(transfer) == b"rain"
     # the consumer's own book: the address that was given away is a use, too
-    with pytest.raises(Forbidden, match="a condition is not met: count"):
+    with pytest.raises(Forbidden, match="count has to be at most 2, and is 3"):
         await consumer.get(transfer)
     # a consumer whose connector does not count: the provider's does
     async with httpx.AsyncClient() as http:
