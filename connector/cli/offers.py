@@ -127,16 +127,24 @@ def _listed(node: Client, me: Calls, address: str, dataset: str, peer: str | Non
 
 
 def terms(offer: Mapping[str, Any]) -> str:
-    """An offer in a few words: what is allowed, under which conditions."""
+    """An offer in a few words: what is allowed, under which conditions and with which duties."""
     said: list[str] = []
     for kind in ("permission", "prohibition", "obligation"):
         for rule in _many(offer, kind):
             if isinstance(rule, Mapping):
                 conditions = " and ".join(_condition(one) for one in _many(rule, "constraint"))
-                act = " ".join(_plain(one) for one in _many(rule, "action")) or "use"
+                act = _act(rule)
                 word = {"permission": "", "prohibition": "never ", "obligation": "must "}[kind]
-                said.append(f"{word}{act}{f' if {conditions}' if conditions else ''}")
+                duties = " and ".join(_act(one) for one in _many(rule, "duty"))
+                said.append(
+                    f"{word}{act}{f' if {conditions}' if conditions else ''}{f', with the duty to {duties}' if duties else ''}"
+                )
     return "; ".join(said) or "nothing is allowed"
+
+
+def _act(rule: Any) -> str:
+    actions = _many(rule, "action") if isinstance(rule, Mapping) else ()
+    return " ".join(_tail(_plain(one)) for one in actions) or "use"
 
 
 def _condition(constraint: Any) -> str:

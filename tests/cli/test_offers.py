@@ -70,6 +70,14 @@ def test_nested_catalogues_are_looked_into_and_nonsense_is_left_out() -> None:
     assert [one.id for one in datasets(tree)] == ["urn:a", "urn:b"]
 
 
+def test_what_must_be_done_for_it_is_said_with_what_is_allowed() -> None:
+    offer = {
+        "permission": [{"action": "use", "duty": [{"action": "attribute"}, {"action": {"@id": "odrl:inform"}}]}],
+        "obligation": [{"action": "delete"}],
+    }
+    assert terms(offer) == "use, with the duty to attribute and odrl:inform; must delete"
+
+
 def test_terms_are_said_in_few_words() -> None:
     offer = {
         "permission": [
