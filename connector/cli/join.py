@@ -69,7 +69,7 @@ def spaces(access: Access, out: Output) -> None:
 
 
 def leave(access: Access, out: Output, space: Annotated[str, typer.Argument(help="The space's id.")]) -> None:
-    """Take no part in a data space any more. The authority is not told, and credentials stay until they end."""
+    """Take no part in a data space any more; its authority is told, and withdraws what it gave."""
     with access.open() as (node, me):
         node.send(me.leave_space(space))
     out.lines({"space": space, "left": True}, f"left {space}")

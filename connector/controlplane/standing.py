@@ -3,10 +3,11 @@
 What lives here: `Standings`. What does not: transfers that were stopped (`watch.py`), and requests, which are judged as they come
 (`access.py`).
 
-A stream that has begun asks nobody again; so each node looks how the peers of what runs here stand, every half second. That is kept
-in memory by who knows it, and forgotten when an authority tells of a change. A peer whose standing cannot be told goes on with what
-it has begun, and gets nothing new. One of whom nothing holds any longer (a provider's token that is over) gets nothing new either;
-what runs with it is decided about again: terms that ask for membership end it, open ones let it finish.
+A stream that has begun asks nobody again; so each node looks how the peers of what runs here stand: when an authority tells of a
+change, and every half second as the net below. That is kept in memory by who knows it, and forgotten when it has changed. A peer
+whose standing cannot be told goes on with what it has begun, and gets nothing new. One of whom nothing holds any longer (a
+provider's token that is over) gets nothing new either; what runs with it is decided about again: terms that ask for membership end
+it, open ones let it finish.
 """
 
 from __future__ import annotations
@@ -34,12 +35,16 @@ Place = tuple[str, str]
 class Standings:
     """Looks how the peers stand with whom data is moving at this node."""
 
-    def __init__(self, store: Store, data_plane: DataPlane, tokens: TokenSource, reviews: Reviews, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, data_plane: DataPlane, tokens: TokenSource, reviews: Reviews, clock: Clock, woken: asyncio.Event
+    ) -> None:
         self._store = store
         self._data_plane = data_plane
         self._tokens = tokens
         self._reviews = reviews
         self._clock = clock
+        self._woken = woken
+        """Set when somebody's standing has changed: nobody waits for the next look then."""
         self._peers: dict[Place, str] = {}
         """The peer of each transfer that runs here."""
         self._judging: dict[Place, asyncio.Task[None]] = {}
@@ -49,11 +54,10 @@ class Standings:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        never = asyncio.Event()
         try:
             while True:
                 await self.look()
-                await self._clock.wait_until(self._clock.now() + LOOK_EVERY, never)
+                await self._clock.wait_until(self._clock.now() + LOOK_EVERY, self._woken)
         finally:
             for one in self._judging.values():
                 one.cancel()

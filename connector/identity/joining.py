@@ -43,6 +43,7 @@ from connector.ports.jobs import Job, Jobs, NewJob
 from connector.ports.store import Document, Store
 
 JOB: Final = "space.join"
+GOODBYE: Final = "space.leave"
 _LIMITS: Final = strict.Limits(max_bytes=64 << 10, max_depth=8)
 _SOON: Final = timedelta(seconds=0.2)
 _LATEST: Final = timedelta(seconds=30)
@@ -131,6 +132,7 @@ class Joining:
     async def leave(self, participant: str, space: str) -> None:
         """Take no part in a space any more: its credentials are not asked for again, and count here no longer.
 
+        It holds here at once, and the authority is told as soon as it can be reached: it withdraws what it gave.
         Raises: NotFound.
         """
         one = await self._known(participant, space)
@@ -141,6 +143,26 @@ class Joining:
             await self.requests.drop(participant, _name(space))
         await self.store.delete_document(participant, joined.KIND, space)
         self.changed(participant)
+        body = {"space": space, "authority": one.authority, "applications": one.applications}
+        job = NewJob(participant=participant, kind=GOODBYE, id=f"{_name(space)} {self.new_id()}", body=body)
+        await self.jobs.put([job], self.clock.now())
+
+    async def say_goodbye(self, job: Job) -> None:
+        """Tell an authority that a participant has left its space.
+
+        Raises: PeerError, so that it is tried again.
+        """
+        participant, where = job.participant, f"{job.body['applications']}/leave"
+        if await self._known(participant, str(job.body["space"])) is not None:
+            return  # it has joined again meanwhile
+        wallet = await self._wallet(participant)
+        headers = {"Authorization": self._token(wallet, str(job.body["authority"]), None)}
+        answer = await self.outbound.post(where, b"", headers, max_bytes=_LIMITS.max_bytes)
+        if not answer.is_success and answer.status != 404:
+            raise PeerAnswer(
+                f"the authority answers {answer.status}{_detail(answer)}", answer_status=answer.status, where=where
+            )
+        observe.info("space.left", participant=participant, space=job.body["space"])
 
     # --- the job that follows an application
 

@@ -86,6 +86,7 @@ def routes(office: Office, schemas: Mapping[str, bytes], *, is_plain: bool) -> l
         Route(base, _Door(office, GET=_about)),
         Route(f"{base}/did.json", _Door(office, GET=_document)),
         Route(f"{base}/applications", _Door(office, GET=_standing, POST=_apply)),
+        Route(f"{base}/applications/leave", _Door(office, POST=_leave)),
         Route(f"{base}/applications/{{id}}", _Door(office, POST=_prove)),
         Route(f"{base}/participants", _Door(office, GET=_participants)),
         Route(f"{base}/issuers", _Door(office, GET=_issuers)),
@@ -118,6 +119,10 @@ async def _prove(office: Office, scope: Scope, body: bytes) -> Answer:
 
 async def _standing(office: Office, scope: Scope, body: bytes) -> Answer:
     return _json(_shown(await office.registry.standing(edge.header(scope, b"authorization"))))
+
+
+async def _leave(office: Office, scope: Scope, body: bytes) -> Answer:
+    return _json(_shown(await office.registry.leave(edge.header(scope, b"authorization"))))
 
 
 async def _participants(office: Office, scope: Scope, body: bytes) -> Answer:

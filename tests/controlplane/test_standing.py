@@ -47,7 +47,7 @@ async def test_what_runs_is_cut_when_its_peer_has_fallen(new_node: NewNode, stat
     await here.publish()
     await here.started(PUSH)
     told = Told(state)
-    standings = Standings(here.store, here.plane, told, here.reviews, here.clock)
+    standings = Standings(here.store, here.plane, told, here.reviews, here.clock, asyncio.Event())
     # an answer that is late is waited for by nobody, and asked for once
     for _ in range(2 if state == "SUSPENDED" else 1):
         async with asyncio.timeout(5):

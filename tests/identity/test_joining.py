@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from connector import jose
-from connector.errors import Conflict, KontorError, NotFound, Overloaded, PeerError, Unauthenticated
-from connector.identity import joined, notices
+from connector.errors import Conflict, KontorError, NotFound, Overloaded, PeerAnswer, PeerError, Unauthenticated
+from connector.identity import joined, joining, notices
 from connector.identity.holder import Wallet
 from connector.identity.joined import Joined
 from connector.identity.joining import Joining
@@ -66,7 +66,8 @@ class Node:
 
     async def has_joined(self, **changes: Any) -> Joined:
         one = Joined(
-            space=SPACE, authority=self.scene.host.did, title="", applications="", participants=self.scene.address.url,
+            space=SPACE, authority=self.scene.host.did, title="", participants=self.scene.address.url,
+            applications=f"{self.scene.host.url}/applications",
             issuers="", types=("M",), **{"state": "ACTIVE", **changes},
         )  # fmt: skip
         now = self.scene.clock.now()
@@ -154,6 +155,21 @@ async def test_who_takes_part_does_not_apply_again_and_may_leave(node: Node) -> 
         await node.joining.join("us", node.scene.host.url, {})
     await node.joining.leave("us", SPACE)
     assert await node.joining.spaces("us") == ()
+    # the authority is told, again and again until it has heard it
+    (job,) = await node.scene.store.jobs.claim([joining.GOODBYE], node.scene.clock.now())
+    host = node.scene.host
+    host.pages["/applications/leave"], host.statuses["/applications/leave"] = b"{}", 503
+    with pytest.raises(PeerAnswer):
+        await node.joining.say_goodbye(job)
+    for status in (200, 404):
+        host.statuses["/applications/leave"] = status
+        await node.joining.say_goodbye(job)
+    assert host.asked["/applications/leave"] == 3
+    # unless it has joined again meanwhile
+    await node.has_joined()
+    await node.joining.say_goodbye(job)
+    assert host.asked["/applications/leave"] == 3
+    await node.joining.leave("us", SPACE)
     with pytest.raises(NotFound):
         await node.joining.leave("us", SPACE)
 

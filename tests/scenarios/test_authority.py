@@ -88,7 +88,7 @@ async def test_what_is_on_its_way_to_a_member_is_cut_when_it_is_suspended() -> N
                 return False
 
             assert await member.until(is_cut, bool)
-            assert time.monotonic() - begin < 4
+            assert time.monotonic() - begin < 2
             assert answer.num_bytes_downloaded < 64 << 20
 
 
@@ -98,6 +98,27 @@ async def _is_refused(member: Member, transfer: Transfer) -> bool:
     except KontorError:
         return True
     return False
+
+
+async def test_who_leaves_is_out_everywhere_and_may_come_back() -> None:
+    async with governed("provider", "member") as (space, provider, member):
+        offer = await provider.publish("weather", policy=MEMBERS_ONLY)
+        await space.joined(provider, member)
+        await member.send(member.calls.leave_space(SPACE))
+
+        async def state() -> str:
+            return (await space.authority.send(calls.member(member.id))).state
+
+        assert await member.until(state, lambda found: found == "REVOKED") == "REVOKED"
+        step = (await space.authority.send(calls.member(member.id))).steps[-1]
+        assert (step.by, step.reason) == (member.id, "has left")
+
+        async def agreed() -> str:
+            return (await member.negotiate(offer)).state or ""
+
+        assert await member.until(agreed, lambda found: found == "TERMINATED") == "TERMINATED"
+        await space.joined(member)
+        assert await member.until(agreed, lambda found: found == "FINALIZED") == "FINALIZED"
 
 
 async def test_a_refused_applicant_is_told_and_an_authority_that_is_none_is_not_believed() -> None:

@@ -93,6 +93,7 @@ REFUSED = (
     ("POST", "/issuer/credentials", 401),
     ("POST", "/applications", 400),
     ("POST", "/applications/1", 404),
+    ("POST", "/applications/leave", 401),
     ("DELETE", "/participants", 405),
     ("GET", "/applications/1", 405),
     ("GET", "/nowhere", 404),

@@ -193,7 +193,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
             "timers": timers.run,
             "pushes": workers.run,
             "watch": watch.run,
-            "standings": Standings(store, plane, tokens, reviews, clock).run,
+            "standings": Standings(store, plane, tokens, reviews, clock, identity.changed).run,
             "usage": usages.run,
             "reviews": reviews.run,
             "duties": records.run,

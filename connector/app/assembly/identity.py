@@ -65,10 +65,13 @@ class Opened:
 class WalletParts:
     """Opens the wallets once, when they are first needed."""
 
-    def __init__(self, ground: Ground, requests: Requests, woken: asyncio.Event, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, ground: Ground, requests: Requests, woken: asyncio.Event, changed: asyncio.Event, stack: AsyncExitStack
+    ) -> None:
         self._ground = ground
         self._requests = requests
         self._woken = woken
+        self._changed = changed
         self._stack = stack
         self._opened: Opened | None = None
         self._opening = asyncio.Lock()
@@ -153,6 +156,11 @@ class WalletParts:
             wallets.membership, evidence=evidence, senders=senders, known=known, clock=clock, new_id=_new_id
         )
         tokens = WalletTokens(wallets.wallet, clock=clock, new_id=_new_id, known=verifier.known, remote=wallets.remote)
+
+        def forget(holder: str) -> None:
+            verifier.forget(holder)
+            self._changed.set()
+
         joining = Joining(
             store=store,
             wallets=wallets.wallet,
@@ -164,7 +172,7 @@ class WalletParts:
             clock=clock,
             new_id=_new_id,
             address=lambda name: f"{ground.public_url}/{name}",
-            forget=verifier.forget,
+            forget=forget,
             changed=changed,
             wake=self._woken.set,
             unsafe_local=rules.unsafe_local,
@@ -203,6 +211,8 @@ class Identity:
     tokens: TokenSource
     parts: WalletParts
     role: Role
+    changed: asyncio.Event
+    """Set when an authority has told that somebody's standing has changed."""
 
 
 async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
@@ -216,9 +226,9 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
     from connector.identity.static import StaticTokens
     from connector.web.identity import routes
 
-    woken = asyncio.Event()
+    woken, changed = asyncio.Event(), asyncio.Event()
     requests = Requests(ground.store, ground.clock)
-    parts = WalletParts(ground, requests, woken, stack)
+    parts = WalletParts(ground, requests, woken, changed, stack)
 
     async def shared() -> tuple[Keys, Resolver]:
         found = await parts.opened()
@@ -245,7 +255,11 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
         at = await (await parts.opened()).joining.follow(job)
         return Again(at=at) if at is not None else None
 
+    async def say_goodbye(job: Job) -> None:
+        await (await parts.opened()).joining.say_goodbye(job)
+
     ground.jobs.register("space.join", follow, Pace(attempts=1000, first_delay_s=1, max_delay_s=60))
+    ground.jobs.register("space.leave", say_goodbye, Pace(attempts=20, first_delay_s=1, max_delay_s=3600))
 
     async def renew() -> None:
         await _renew(ground, parts, requests, woken)
@@ -266,7 +280,7 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
 
     doors_of_all = [*routes.routes(doors, _root(ground)), *oauth2.role().routes]
     role = Role(routes=doors_of_all, rooms=[rooms], workers={"credentials": renew}, sweeps=frozenset({"credentials"}))
-    return Identity(verifier=ports, tokens=ports, parts=parts, role=role)
+    return Identity(verifier=ports, tokens=ports, parts=parts, role=role, changed=changed)
 
 
 async def _renew(ground: Ground, parts: WalletParts, requests: Requests, woken: asyncio.Event) -> None:

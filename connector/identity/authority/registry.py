@@ -103,10 +103,10 @@ class Registry:
         def change(found: Member | None) -> Member:
             if found is None:
                 return replace(verified, version=0)
-            if found.state not in (State.VERIFIED, State.REVOKED) or found.since is not None:
+            if found.state not in (State.VERIFIED, State.REVOKED) or (found.since is not None and not _has_left(found)):
                 mend = "ask the authority; nothing was changed"
                 raise Conflict(f"the DID is a member's, which is {found.state}", where="id", mend=mend)
-            # applied again before anybody decided, or after a refusal: what happened before stays known
+            # applied again before anybody decided, after a refusal, or after it had left: what happened before stays known
             return replace(verified, steps=(*found.steps, *verified.steps), version=found.version)
 
         member = await self._records.change(did, change)
@@ -114,7 +114,7 @@ class Registry:
         observe.info("authority.verified", did=did, application=id_)
         await self._written_down(member)
         # whom an operator has refused comes in by an operator again, also where everybody else is taken in
-        if self._space.is_automatic and not any(step.state is State.REVOKED for step in member.steps):
+        if self._space.is_automatic and not any(step.state is State.REVOKED and step.by != did for step in member.steps):
             # what somebody says of itself is attested only when somebody has looked at it; a name is no more than a name
             kept = {name: value for name, value in member.attributes.items() if name == "name"}
             return await self.approve(did, by=AUTHORITY, reason="everybody is taken in", attributes=kept, is_whole=True)
@@ -123,6 +123,15 @@ class Registry:
     async def standing(self, authorization: str | None) -> Member:
         """The sender's own record. Raises: Unauthenticated, the same for every cause; NotFound."""
         return await self._records.known(await self._proven(authorization, None))
+
+    async def leave(self, authorization: str | None) -> Member:
+        """The sender, which is no member any more by its own word: REVOKED; it may apply again.
+
+        Raises: Unauthenticated, the same for every cause; NotFound.
+        """
+        did = await self._proven(authorization, None)
+        member = await self._records.known(did)
+        return member if member.state is State.REVOKED else await self._step(did, Event.REVOKE, did, "has left")
 
     async def _proven(self, authorization: str | None, application: Member | None) -> str:
         """The DID that sent a request, which names the application's nonce where there is one."""
@@ -287,6 +296,12 @@ class Registry:
         late = sum(until <= now for until, _ in found)
         for _, application in found[: max(late, len(found) // _ROOM, 1)]:
             await self._records.drop_application(application)
+
+
+def _has_left(member: Member) -> bool:
+    """Whether it took itself out: what the operator did for ever stays so."""
+    ends = [step for step in member.steps if step.state is State.REVOKED]
+    return bool(ends) and all(step.by == member.did for step in ends)
 
 
 def _there(found: Member | None, did: str) -> Member:

@@ -123,7 +123,8 @@ def listed(member: Member) -> ListedParticipant:
     """How others are told of somebody who is a member, or was one."""
     return ListedParticipant(
         id=member.did,
-        state=_STANDINGS[member.state],
+        # who has left and applies again is none until it is taken in
+        state=_STANDINGS.get(member.state, Standing.REVOKED),
         name=str(member.attributes.get("name", "")),
         address=member.address,
         since=member.since,

@@ -45,7 +45,7 @@ def routes(participants: Participants, opened: Callable[[], Awaitable[Opened]]) 
     async def leave_space(
         participant: Participant, space: Annotated[str, Query(max_length=512, description="The space's id.")]
     ) -> None:
-        """Take no part in a space any more. The authority is not told; credentials that were given stay until they end."""
+        """Take no part in a space any more. Its authority is told as soon as it can be reached, and withdraws what it gave."""
         await participants.context(participant)
         await (await opened()).joining.leave(participant, space)
 
