@@ -118,13 +118,17 @@ class Spaces:
             return chosen
         shared = {one.authority for one in self.joined if await self._lists_as_active(one, verifier)}
         if not shared:
+            # who has just come stands on no list that was read before
+            shared = {one.authority for one in self.joined if await self._lists_as_active(one, verifier, anew=True)}
+        if not shared:
             return chosen
         others = {one.authority for one in self.joined} - shared
         return tuple(one for one in chosen if one.issuer not in others)
 
-    async def _lists_as_active(self, one: Joined, did: str) -> bool:
+    async def _lists_as_active(self, one: Joined, did: str, *, anew: bool = False) -> bool:
         try:
-            entry = (await self._source().get(one.participant_list)).participant(did)
+            source, address = self._source(), one.participant_list
+            entry = (await (source.newer(address, did) if anew else source.get(address))).participant(did)
         except KontorError:
             return False
         return entry is not None and entry.state is Standing.ACTIVE

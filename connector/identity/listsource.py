@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,9 @@ from connector.ports.store import Document, Store
 KIND: Final = "trust-list"
 CONTEXT: Final = "@trust"
 """The context of the store that holds lists: they are the node's, whoever of its participants asked first."""
+
+_PATIENCE: Final = timedelta(seconds=30)
+_MOST_NEWER: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,8 @@ class ListSource:
     _look_at: dict[ListAddress, datetime] = field(default_factory=dict, repr=False)
     _failed: dict[ListAddress, KontorError] = field(default_factory=dict, repr=False)
     _locks: dict[ListAddress, asyncio.Lock] = field(default_factory=dict, repr=False)
+    _newer: OrderedDict[tuple[ListAddress, str], datetime] = field(default_factory=OrderedDict, repr=False)
+    """When a list was looked up again for somebody's sake."""
 
     async def get(self, address: ListAddress, *, anew: bool = False) -> TrustList:
         """The list at `address`; `anew` looks it up whatever is kept.
@@ -97,6 +103,21 @@ class ListSource:
             await self._remember(address, found)
             self._keep(address, found, now + self.keep)
             return found
+
+    async def newer(self, address: ListAddress, did: str) -> TrustList:
+        """The list, looked up again for the sake of `did`, which the kept one does not have yet; not again and again for the same one.
+
+        Raises: as `get`.
+        """
+        place, now = (address, did), self.clock.now()
+        before = self._newer.get(place)
+        is_due = before is None or not before <= now < before + _PATIENCE
+        if is_due:
+            self._newer[place] = now
+            self._newer.move_to_end(place)
+            while len(self._newer) > _MOST_NEWER:
+                self._newer.popitem(last=False)
+        return await self.get(address, anew=is_due)
 
     def peek(self, address: ListAddress) -> TrustList | None:
         """What is kept and not over, without asking."""

@@ -165,6 +165,20 @@ async def test_a_list_is_kept_a_while_and_looked_up_again(scene: Scene) -> None:
     assert scene.host.asked["/list"] == 3
 
 
+async def test_a_list_is_looked_up_again_for_who_has_just_come_but_not_again_and_again(scene: Scene) -> None:
+    scene.serve(1)
+    await scene.source.get(scene.address)
+    scene.serve(2)
+    for _ in range(5):
+        assert (await scene.source.newer(scene.address, "did:web:new.example")).version.seq == 2
+    scene.serve(3)
+    assert (await scene.source.newer(scene.address, "did:web:new.example")).version.seq == 2
+    assert (await scene.source.newer(scene.address, "did:web:newer.example")).version.seq == 3
+    scene.serve(4)
+    scene.clock.move(seconds=30)
+    assert (await scene.source.newer(scene.address, "did:web:new.example")).version.seq == 4
+
+
 async def test_what_another_node_on_the_store_has_seen_counts_here_at_once(scene: Scene) -> None:
     other = scene.restarted()
     scene.serve(1)

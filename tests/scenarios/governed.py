@@ -27,6 +27,7 @@ class Governed:
 
     space: DataSpace
     authority: Member
+    id: str = SPACE
 
     @property
     def url(self) -> str:
@@ -44,7 +45,7 @@ class Governed:
         """How the member stands when nothing more happens by itself."""
 
         async def standing() -> JoinedSpace:
-            return (await member.send(member.calls.spaces())).items[0]
+            return next(one for one in (await member.send(member.calls.spaces())).items if one.space == self.id)
 
         return await member.until(standing, lambda one: one.state in ("ACTIVE", "REVOKED") or bool(one.error))
 
@@ -64,15 +65,17 @@ class Governed:
         await self.authority.send(calls.reinstate(member.id, Reinstatement()))
 
 
+def governor_of(space: DataSpace, name: str, id_: str, **authority: Any) -> Member:
+    """The node of an authority; its membership says `memberOf` the space, unless it is told otherwise."""
+    said = {"space": id_, "credentials": [{"type": "MembershipCredential", "claims": {"memberOf": id_}}], **authority}
+    return space.join(name, sections={"node": {"roles": ["connector", "authority"]}, "authority": said})
+
+
 @asynccontextmanager
 async def governed(*names: str, settings: dict[str, Any] | None = None, **authority: Any) -> AsyncIterator[tuple[Any, ...]]:
     """The governed space, and its members-to-be by name."""
     async with DataSpace(has_wallets=True, settings=settings or {}) as space:
-        sections = {"node": {"roles": ["connector", "authority"]}, "authority": {"space": SPACE, **authority}}
-        if "credentials" not in authority:
-            kind = {"type": "MembershipCredential", "claims": {"memberOf": SPACE}}
-            sections["authority"]["credentials"] = [kind]
-        governor = space.join("governor", sections=sections)
+        governor = governor_of(space, "governor", SPACE, **authority)
         members: dict[str, Member] = {}
         for name in names:
             # `anna/bert` is bert on the node of anna

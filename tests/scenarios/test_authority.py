@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from connector.client import authority as calls
 from connector.client import records
 from connector.errors import KontorError
 from connector.testing.dataspace import Member
-from tests.scenarios.governed import MEMBERS_ONLY, SPACE, governed
+from tests.scenarios.governed import MEMBERS_ONLY, SPACE, Governed, governed, governor_of
 
 
 async def test_who_joins_gets_the_data_and_who_is_suspended_stops_everywhere_at_once() -> None:
@@ -119,6 +120,42 @@ async def test_who_leaves_is_out_everywhere_and_may_come_back() -> None:
         assert await member.until(agreed, lambda found: found == "TERMINATED") == "TERMINATED"
         await space.joined(member)
         assert await member.until(agreed, lambda found: found == "FINALIZED") == "FINALIZED"
+
+
+def _members_of(id_: str) -> dict[str, Any]:
+    left = f"claim:{id_}/MembershipCredential.memberOf"
+    return {"permission": [{"action": "use", "constraint": [{"leftOperand": left, "operator": "eq", "rightOperand": SPACE}]}]}
+
+
+async def test_a_connector_in_two_spaces_takes_no_credential_of_one_for_the_other() -> None:
+    second = "urn:space:second"
+    async with governed("provider", "member", "guest") as (space, provider, member, guest):
+        # the authority of the second space attests the very words that members of the first are known by
+        kind = {"type": "MembershipCredential", "claims": {"memberOf": SPACE}}
+        other = Governed(space.space, governor_of(space.space, "governor2", second, credentials=[kind]), second)
+        offers = {id_: await provider.publish(f"of-{id_[-4:]}", policy=_members_of(id_)) for id_ in (SPACE, second)}
+        short = await provider.publish("by-the-short-name", policy=MEMBERS_ONLY)
+        await space.joined(provider, member)
+        await other.joined(provider, guest)
+        states = {
+            (who.name, id_): (await who.negotiate(offer)).state for who in (member, guest) for id_, offer in offers.items()
+        }
+        assert states == {
+            ("member", SPACE): "FINALIZED",
+            ("member", second): "TERMINATED",
+            ("guest", SPACE): "TERMINATED",
+            ("guest", second): "FINALIZED",
+        }
+        # a name without its space is nobody's where there are two
+        assert (await guest.negotiate(short)).state == "TERMINATED"
+        # who is suspended in one loses that one alone
+        await other.suspend(guest)
+
+        async def lost() -> str:
+            return (await guest.negotiate(offers[second])).state or ""
+
+        assert await guest.until(lost, lambda state: state == "TERMINATED") == "TERMINATED"
+        assert (await member.negotiate(offers[SPACE])).state == "FINALIZED"
 
 
 async def test_a_refused_applicant_is_told_and_an_authority_that_is_none_is_not_believed() -> None:
