@@ -40,9 +40,13 @@ def doctor(
     """Look for what is not well, from inside and from outside, and say how to mend it."""
     found = [*_settings(access)]
     try:
-        with access.open() as (node, me):
+        with access.node() as (node, _):
             found += _node(node)
-            found += _participant(node, me, peer)
+            if access.participant is None and not _has_participants(node):
+                found.append(_none(peer))
+            else:
+                with access.open() as (node_, me):
+                    found += _participant(node_, me, peer)
     except KontorError as fault:
         found.append(_bad("node", fault.what, fault.where, fault.mend or "start it with `kontor serve`"))
     errors = sum(one.state == "error" for one in found)
@@ -86,6 +90,27 @@ def _node(node: Client) -> Iterator[Finding]:
         yield from node.send(examine_node()).findings
     except Forbidden as fault:
         yield Finding(check="node", state="warning", what="it was not looked at: the key is not for the node", mend=fault.mend)
+
+
+def _has_participants(node: Client) -> bool:
+    """Whether the node serves participants at all; that of an authority or a catalogue alone does not."""
+    from connector.client import participants
+
+    try:
+        node.send(participants())
+    except NotFound:
+        return False
+    return True
+
+
+def _none(peer: str | None) -> Finding:
+    from connector.api.doctor import Finding
+
+    if peer is not None:
+        return _bad(
+            "participant", "this node has none, as whom the peer could be looked at", "", "ask the node of a participant"
+        )
+    return Finding(check="participant", state="ok", what="this node serves none: it has another role")
 
 
 def _participant(node: Client, me: Calls, peer: str | None) -> Iterator[Finding]:

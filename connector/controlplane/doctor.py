@@ -1,4 +1,5 @@
-"""What only the node itself can see of itself: its store, its disk, its workers, settings that weaken a check.
+"""What only the node itself can see of itself: its store, its disk, its certificates, its workers, settings that weaken
+a check.
 
 What lives here: `node_findings`. What does not: how a participant looks from outside (`identity/examination.py`).
 """
@@ -8,24 +9,32 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from connector.api.doctor import Finding
-from connector.errors import KontorError
+from connector.errors import ConfigurationError, KontorError
+from connector.ports.clock import Clock
 from connector.ports.store import Store
 from connector.settings import Settings
 
 _ANSWERS_WITHIN_S: Final = 5.0
 _SLOW_S: Final = 0.5
 _LEAST_FREE_BYTES: Final = 1 << 30
+_SOON: Final = timedelta(days=14)
 
 
-async def node_findings(store: Store, settings: Settings, faults: Callable[[], tuple[str, ...]]) -> tuple[Finding, ...]:
+async def node_findings(
+    store: Store, settings: Settings, faults: Callable[[], tuple[str, ...]], clock: Clock
+) -> tuple[Finding, ...]:
     """The findings, each with how to mend it."""
     return (
         await _store(store),
         _disk(settings),
+        *_certificates(settings, clock.now()),
         *(
             Finding(check="worker", state="error", what=one, mend="see the log for why; report it if it comes again")
             for one in faults()
@@ -75,3 +84,39 @@ def _disk(settings: Settings) -> Finding:
             check="disk", state="error", what=what, where=str(folder), mend="make room: nothing is stored on a full disk"
         )
     return Finding(check="disk", state="ok", what=what, where=str(folder))
+
+
+def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """The files of certificates that the settings name, each read as it is now: a renewed one counts from the next start on."""
+    public, operator, reach = settings.public, settings.operator, settings.outbound
+    host = urlsplit(settings.node.public_url).hostname or ""
+    for where, chain, key, name in (
+        ("public.tls_certificate", public.tls_certificate, public.tls_key, host),
+        ("operator.tls_certificate", operator.tls_certificate, operator.tls_key, ""),
+        ("outbound.client_certificate", reach.client_certificate, reach.client_key, ""),
+    ):
+        if chain is not None and key is not None:
+            yield _certificate(where, chain, key, name, now)
+
+
+def _certificate(where: str, chain: Path, key: Path, host: str, now: datetime) -> Finding:
+    from connector.outbound import certificates
+
+    def found(state: Literal["ok", "warning", "error"], what: str, mend: str = "") -> Finding:
+        return Finding(check="certificate", state=state, what=what, where=where, mend=mend or None)
+
+    try:
+        one = certificates.read(chain, key)
+    except ConfigurationError as fault:
+        return found("error", fault.what, fault.mend)
+    if not one.fits_key:
+        return found("error", "the private key is not the certificate's", "name the key that the certificate was made for")
+    if host and not certificates.is_for(one, host):
+        names = ", ".join(f"`{name}`" for name in one.names[:8]) or "nobody"
+        return found(
+            "error", f"it is for {names}, and peers ask for `{host}`", f"get one for `{host}`, or mend `node.public_url`"
+        )
+    if one.ends <= now:
+        return found("error", f"it ended on {one.ends:%Y-%m-%d %H:%M}", "renew it, and start the node again")
+    what = f"it is good until {one.ends:%Y-%m-%d %H:%M}"
+    return found("warning", what, "renew it, and start the node again") if one.ends < now + _SOON else found("ok", what)

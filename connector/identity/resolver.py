@@ -36,8 +36,8 @@ class ResolverRules:
     most_kept: int = 20_000
     at_once: int = 64
     """Of strangers; whom we know has as many besides."""
-    at_once_per_host: int = 16
-    at_once_per_asker: int = 32
+    at_once_per_host: int = 32
+    at_once_per_asker: int = 48
     """For one machine that sends us tokens of strangers."""
     patience_s: float = 0.5
     """After so long a stranger's host gives way to another's where all places are taken."""

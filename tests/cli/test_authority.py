@@ -45,5 +45,11 @@ def test_members_and_keys_are_the_operators_work(run: Run, authority: tuple[str,
     assert run("authority", "keys", "revoke", "credential-1", *authority).out == "REVOKED  credential-1\n"
     missing = run("authority", "keys", "revoke", "nothing", *authority)
     assert (missing.code, "has no key `nothing`" in missing.err) == (1, True)
-    # 3. and all of it is in the audit trail
+    # 3. nobody is missed who is not here: the node of an authority has no participants
+    examined = run("doctor", "--json", *authority)
+    assert (examined.code, ("participant", "ok") in {(one["check"], one["state"]) for one in examined.tree["findings"]}) == (
+        0,
+        True,
+    )
+    # 4. and all of it is in the audit trail
     assert run("audit", "--node", "--json", *authority).out.count("/authority/keys") >= 2

@@ -30,7 +30,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "aiohttp": ("outbound",),
     "certifi": ("outbound",),
     # tokens and keys
-    "cryptography": ("jose", "controlplane/secrets"),  # seals the operator's secrets
+    "cryptography": ("jose", "controlplane/secrets", "outbound/certificates"),  # secrets are sealed, our own files of TLS read
     "jwt": ("jose",),
     "joserfc": ("jose",),
     "authlib": ("identity",),

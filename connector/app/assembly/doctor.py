@@ -21,7 +21,7 @@ def doctor_role(ground: Ground) -> Role:
     async def node() -> tuple[Finding, ...]:
         from connector.controlplane.doctor import node_findings
 
-        return await node_findings(ground.store, ground.settings, ground.signs.faults)
+        return await node_findings(ground.store, ground.settings, ground.signs.faults, ground.clock)
 
     async def examine(did: str | None, address: str | None) -> tuple[Finding, ...]:
         from connector.identity.examination import Examiner
