@@ -64,6 +64,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     from connector.web.operator.parts import Parts
     from connector.web.protocol import routes
     from connector.web.protocol.exchange import Exchange
+    from connector.web.refusals import Refusals
 
     settings, store, clock, outbound = ground.settings, ground.store, ground.clock, ground.outbound
     participants, revisions, tokens = ground.participants, ground.revisions, identity.tokens
@@ -139,7 +140,9 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     observe.gauge("event_followers", _one(lambda: events.followers))
 
     callers = Callers(participants, Noticing(identity.verifier, reviews))
-    exchange = Exchange(callers=callers, limits=Limits(max_bytes=settings.public.max_body_bytes), limiter=ground.limiter)
+    refusals = Refusals(store, clock)
+    limits = Limits(max_bytes=settings.public.max_body_bytes)
+    exchange = Exchange(callers=callers, limits=limits, limiter=ground.limiter, refusals=refusals)
     table = routes.table(callers, catalogs, negotiations, transfers)
     parts = Parts(
         store=store,
@@ -156,7 +159,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
         access=access,
         records=records,
         decisions=log,
-        refusals=exchange.refusals,
+        refusals=refusals,
         explaining=Explaining(store, participants, offerings, judge, usages, tokens, clock),
         webhooks=webhooks,
         leaving=Leaving(store, participants, revisions, negotiations, transfers, webhooks, events, clock),
@@ -195,6 +198,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
             "watch": watch.run,
             "standings": Standings(store, plane, tokens, reviews, clock, identity.changed).run,
             "usage": usages.run,
+            "refusals": refusals.run,
             "reviews": reviews.run,
             "duties": records.run,
             "webhooks": tellers.run,

@@ -24,6 +24,6 @@ def routes(parts: Parts) -> APIRouter:
         found = await parts.store.process(key) if key is not None else None
         if key is None or found is None:
             raise NotFound(f"there is no process `{pid}`", where=pid, mend="list negotiations or transfers to find its id")
-        return views.timeline(found, await parts.store.timeline(key), parts.refusals.of(participant, pid))
+        return views.timeline(found, await parts.store.timeline(key), await parts.refusals.of(participant, pid))
 
     return router

@@ -95,7 +95,8 @@ class Exchange:
     callers: Callers
     limits: Limits
     limiter: Limiter
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: Refusals | None = None
+    """Where refusals about processes are remembered; None where there are no processes."""
     foreign: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_FOREIGN_AT_ONCE))
 
     async def run(self, address: Address, participant: str, id_: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,7 +114,7 @@ class Exchange:
         except ClientDisconnect:
             raise
         except Exception as fault:  # noqa: BLE001 - the door of the protocol: every fault has a body of the right type
-            if isinstance(fault, Unauthenticated | Overloaded | TooMany):
+            if self.refusals is not None and isinstance(fault, Unauthenticated | Overloaded | TooMany):
                 client = scope.get("client")
                 self.refusals.note(participant, id_, fault, source=client[0] if client else "")
             verdict = errors.judge(fault)
