@@ -248,7 +248,8 @@ class Joining:
         found = await self.lists.get(one.participant_list)
         if found.version.seq < notice.seq:
             raise PeerAnswer("the list is older than the notice", answer_status=409, where=one.participants)
-        if notice.about == wallet.did:
+        # who has applied again hears of its former standing, and is told of the new one by whom it asks
+        if notice.about == wallet.did and one.state not in (*_WAITING, "APPROVED"):
             await self._note(participant, one, notice.state.value, "")
 
     # --- what these stand on

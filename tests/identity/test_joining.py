@@ -186,6 +186,14 @@ async def test_a_notice_makes_us_forget_and_look_again(node: Node) -> None:
         await node.joining.notice("other", node.notice())
 
 
+@pytest.mark.parametrize(("state", "then"), [("ACTIVE", "REVOKED"), ("VERIFIED", "VERIFIED"), ("APPROVED", "APPROVED")])
+async def test_what_stood_before_one_applied_again_stops_nobody(node: Node, state: str, then: str) -> None:
+    await node.has_joined(state=state)
+    node.scene.serve(3, ListedParticipant(id=US, state=Standing.REVOKED))
+    await node.joining.notice("us", node.notice(seq=3, about=US, state=Standing.REVOKED))
+    assert [one.state for one in await node.joining.spaces("us")] == [then]
+
+
 async def test_a_list_older_than_its_notice_is_looked_up_again_by_whoever_comes_next(node: Node) -> None:
     await node.has_joined()
     node.scene.serve(3, ListedParticipant(id=ANNA, state=Standing.ACTIVE))
