@@ -7,6 +7,7 @@ it asks (`dataplane/workers.py`), starting it again (`node.py`, as for every wor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -44,7 +45,11 @@ async def employ(crew: Crew, settings: Settings, at: Listening, number: int) -> 
                 await asyncio.wait([serving])
         finally:
             serving.cancel()
-            await _ended(process, serving)
+            ending = asyncio.create_task(_ended(process, serving))
+            # cancelled or not: a process that nobody waits for stays in the system's table
+            while not ending.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([ending])
     if crew.is_leaving:
         await asyncio.Event().wait()
     raise ChildProcessError(f"it ended with code {process.returncode}")

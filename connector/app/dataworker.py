@@ -23,6 +23,8 @@ from connector.app.listening import Door, Listening, inherited, listening
 from connector.app.parts import outbound_client
 from connector.dataplane import channel as channels
 from connector.dataplane.channel import Channel, End
+from connector.dsp.transfer import Transfer
+from connector.ports.dataplane import Source
 from connector.settings import Settings
 
 _NICE: Final = 5
@@ -58,9 +60,15 @@ async def _work(ours: End, at: Listening) -> None:
         for plane in planes:
             await plane.cut_uploads(participant, pid)
 
+    async def start(transfer: Transfer, source: Source) -> None:
+        await planes[0].start(transfer, source)
+
+    async def over(participant: str, pid: str) -> None:
+        await planes[0].over(participant, pid)
+
     channel = Channel(
         ours,
-        answers={"stop": stop, "cut_uploads": cut_uploads},
+        answers={"stop": stop, "cut_uploads": cut_uploads, "start": start, "over": over},
         hears={"begin": lambda *orders: told.set_result(orders), "leave": leaving.set},
     )
     serving = asyncio.create_task(channel.serve())

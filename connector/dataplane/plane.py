@@ -198,11 +198,15 @@ class BuiltInDataPlane:
             return
         if self._group is None:
             raise InternalError("the data plane is not open")
+        if self._crew is not None and await self._crew.start(transfer, source):
+            return
         self._pushes.start(self._group, transfer, source)
 
     async def over(self, participant: str, pid: str) -> None:
         """Returns when the push of a transfer has ended here, and its end was told."""
         await self._pushes.over(participant, pid)
+        if self._crew is not None:
+            await self._crew.over(participant, pid)
 
     def running(self) -> tuple[tuple[str, str], ...]:
         """Transfers for which something runs here."""

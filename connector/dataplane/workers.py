@@ -18,7 +18,7 @@ from dataclasses import replace
 from connector.dataplane.channel import Channel, End, Gone
 from connector.dsp.transfer import Access, Transfer
 from connector.errors import Conflict
-from connector.ports.dataplane import Authorizer, Grant, TransferEvents, Use
+from connector.ports.dataplane import Authorizer, Grant, Source, TransferEvents, Use
 
 Place = tuple[str, str]
 """Participant and pid."""
@@ -32,7 +32,9 @@ class Attached:
         self._numbers = itertools.count(1)
         self._uses: dict[int, Use] = {}
         self.places: set[Place] = set()
-        """Transfers of which something may run there."""
+        """Transfers of which something may flow there."""
+        self.pushes: set[Place] = set()
+        """Transfers that it pushes, or rests from pushing."""
         self.is_ready = False
         """It listens."""
         self.channel = Channel(
@@ -56,6 +58,7 @@ class Attached:
         for use in uses.values():
             use.end(0)
         self.places.clear()
+        self.pushes.clear()
 
     async def _may_pull(self, participant: str, pid: str, token: str | None, is_look: bool) -> tuple[Grant, int | None]:
         self.places.add((participant, pid))
@@ -137,7 +140,29 @@ class Crew:
 
     def places(self) -> tuple[Place, ...]:
         """The transfers of which something may run in a worker."""
-        return tuple({place for worker in self._attached for place in worker.places})
+        return tuple({place for worker in self._attached for place in (*worker.places, *worker.pushes)})
+
+    async def start(self, transfer: Transfer, source: Source) -> bool:
+        """Have a worker push `source`; nothing when one does so. False: there is none that could."""
+        place = transfer.participant, transfer.pid
+        listening = [worker for worker in self._attached if worker.is_ready]
+        if any(place in worker.pushes for worker in listening):
+            return True
+        for worker in sorted(listening, key=lambda one: len(one.pushes)):
+            worker.pushes.add(place)
+            with contextlib.suppress(Gone):
+                await worker.channel.call("start", transfer, source)
+                return True
+        return False
+
+    async def over(self, participant: str, pid: str) -> None:
+        """Returns when no worker pushes for a transfer any more, its telling included."""
+        place = participant, pid
+        for worker in [one for one in self._attached if place in one.pushes]:
+            # one that is gone pushes nothing; whoever waits finds that its end was not told
+            with contextlib.suppress(Gone):
+                await worker.channel.call("over", participant, pid)
+            worker.pushes.discard(place)
 
     async def stop(self, participant: str, pid: str) -> None:
         """Cut what runs for a transfer in any worker."""
@@ -155,4 +180,6 @@ class Crew:
             with contextlib.suppress(Gone):
                 await worker.channel.call(name, participant, pid)
 
-        await asyncio.gather(*(told(one) for one in self._attached if one is not spare and (participant, pid) in one.places))
+        place = participant, pid
+        concerned = [one for one in self._attached if one is not spare and (place in one.places or place in one.pushes)]
+        await asyncio.gather(*(told(one) for one in concerned))

@@ -46,7 +46,7 @@ async def test_a_worker_serves_receives_is_cut_and_is_started_again(
     monkeypatch.setattr(node_of_ours, "_RESTART_AFTER_S", 0.05)
     provider, consumer = space.join("provider", sections=WORKERS), space.join("consumer")
     data = bytes(range(256)) * 4096
-    agreed = await consumer.negotiate(await provider.publish("small", content=data))
+    agreed = agreed_on_small = await consumer.negotiate(await provider.publish("small", content=data))
 
     # what is announced is the workers' address, and they serve it: whole, in part, and to nobody else
     async def is_ready() -> bool:
@@ -93,6 +93,11 @@ async def test_a_worker_serves_receives_is_cut_and_is_started_again(
         async with client.get(url, headers={"Authorization": token}) as answer:
             assert await answer.read() == data
     assert await consumer.get(transfer) == data
+
+    # its pushes are moved by a worker, too
+    pushed = await consumer.transfer(agreed_on_small, format=PUSH)
+    await consumer.until_transfer(pushed.pid, "COMPLETED")
+    assert await consumer.get(pushed) == data
 
     # what others push to its participant arrives at the workers, too
     offer = await consumer.publish("to-provider", content=data)

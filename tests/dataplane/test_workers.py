@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from connector.dataplane.addresses import PULL
+from connector.dataplane.addresses import PULL, PUSH
 from connector.dataplane.channel import Channel, Gone
 from connector.dataplane.remote import RemoteAuthorizer, RemoteEvents
 from connector.dataplane.streams import Streams
 from connector.dataplane.workers import Attached, Crew
 from connector.dsp.tables import Role
+from connector.dsp.transfer import Transfer
 from connector.errors import Conflict, Forbidden, Overloaded, PeerAnswer
 from connector.ports.dataplane import Grant, Source
 from tests.dataplane.conftest import Desk, transfer
@@ -60,10 +61,28 @@ class _Worker:
         self.orders: list[object] = []
         self.channel = Channel(
             at,
-            answers={"stop": self.streams.cut, "cut_uploads": self.streams.cut_uploads},
+            answers={
+                "stop": self.stop,
+                "cut_uploads": self.streams.cut_uploads,
+                "start": self.start,
+                "over": self.over,
+            },
             hears={"begin": lambda *orders: self.orders.append(orders), "leave": lambda: self.orders.append("leave")},
         )
         self.authorizer = RemoteAuthorizer(self.channel)
+        self.pushes: dict[tuple[str, str], asyncio.Event] = {}
+        """What it pushes, and what is set when that is over."""
+
+    async def start(self, transfer: Transfer, source: Source) -> None:
+        self.pushes[transfer.participant, transfer.pid] = asyncio.Event()
+
+    async def over(self, participant: str, pid: str) -> None:
+        await self.pushes[participant, pid].wait()
+
+    async def stop(self, participant: str, pid: str) -> None:
+        await self.streams.cut(participant, pid)
+        if (participant, pid) in self.pushes:
+            self.pushes[participant, pid].set()
 
 
 @asynccontextmanager
@@ -182,3 +201,28 @@ async def test_whoever_leaves_while_it_is_asked_gives_back_what_was_granted() ->
         while not judge.use.ended:  # noqa: ASYNC110 - the answer comes, and goes back
             await asyncio.sleep(0)
     assert judge.use.ended == [0]
+
+
+async def test_pushes_are_spread_over_those_who_listen_and_stopped_where_they_run() -> None:
+    judge = _Judge()
+    crew = Crew(judge, judge)
+    first, second = (transfer(f"urn:uuid:{n}", PUSH, Role.PROVIDER) for n in (1, 2))
+    source = Source(type="none")
+    async with _employed(crew) as (one, _), _employed(crew) as (two, _):
+        assert not await crew.start(first, source), "nobody listens yet"
+        for worker in (one, two):
+            worker.channel.tell("ready")
+        while crew.ready < 2:  # noqa: ASYNC110 - both tell
+            await asyncio.sleep(0)
+        assert await crew.start(first, source)
+        assert await crew.start(first, source), "it is started once"
+        assert await crew.start(second, source)
+        assert sorted(len(worker.pushes) for worker in (one, two)) == [1, 1]
+        waiting = asyncio.create_task(crew.over(*PLACE))
+        # it rests between two attempts, with nothing flowing: it is stopped all the same
+        assert PLACE in crew.places()
+        await crew.stop(*PLACE)
+        await waiting
+        assert crew.places() == (("acme", "urn:uuid:2"),)
+    assert crew.places() == ()
+    await crew.over("acme", "urn:uuid:2")
