@@ -5,6 +5,7 @@ assembly/   the parts themselves, one file a subject
 parts       parts that need a word of their own: store, way out, vocabulary, the key that seals secrets
 listening   sockets, servers and TLS
 heads       bounds for the head of a request: its time, its size
+archives    the whole store in a file, and from one
 
 Here: `serve`, `migrate` and `check` for the command line. Nothing in this room decides anything; the parts do. Heavy libraries are
 imported by the parts that need them, so that importing this room stays cheap.
@@ -14,10 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import pathlib
 import signal
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Final
 
 from connector import observe
@@ -82,27 +81,6 @@ async def migrate(settings: Settings) -> tuple[int, int]:
     """
     data_folder(settings)
     return await named_store(settings).migrate()
-
-
-async def backup(settings: Settings, path: pathlib.Path) -> Mapping[str, int]:
-    """How many rows of each table were written to the new file `path`; the node may run meanwhile.
-
-    Raises: ConfigurationError.
-    """
-    from connector.storage import archive, source_of
-
-    return await archive.write(source_of(settings.store.url, folder=settings.node.data_dir), path, datetime.now(UTC))
-
-
-async def restore(settings: Settings, path: pathlib.Path) -> Mapping[str, int]:
-    """How many rows of each table went from the file `path` into the empty store of the settings, compared field by field.
-
-    Raises: ConfigurationError.
-    """
-    from connector.storage import archive, source_of
-
-    data_folder(settings)
-    return await archive.read(path, source_of(settings.store.url, folder=settings.node.data_dir))
 
 
 def check(settings: Settings) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from connector.cli.command import ConfigFile, command
-from connector.cli.output import Output
+from connector.cli.output import Output, note
 from connector.errors import ConfigurationError
 
 File = Annotated[Path, typer.Argument(help="The archive, such as `kontor-2026-11-28.archive`.")]
+
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file", help="File with a passphrase: the key that opens secrets is in the archive, sealed under it."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,41 +30,60 @@ def register(app: typer.Typer) -> None:
     command(app, "import", import_, example="kontor import kontor.archive --config postgres.toml")
 
 
-def backup(out: Output, file: File, config: ConfigFile = Path("kontor.toml")) -> None:
-    """Write the whole store to a new file, as it is at one moment; the node may go on. Keep `secrets.key` and the data folder too."""
-    from connector import app
-
-    _done(out, app.backup, file, config, "written")
+def backup(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), passphrase_file: PassphraseFile = None) -> None:
+    """Write the whole store to a new file, as it is at one moment; the node may go on. What is not in it is told."""
+    _written(out, file, config, passphrase_file)
 
 
-def restore(out: Output, file: File, config: ConfigFile = Path("kontor.toml")) -> None:
+def restore(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), passphrase_file: PassphraseFile = None) -> None:
     """Fill the new, empty store of the configuration from a backup. Nothing is ever overwritten."""
-    from connector import app
-
-    _done(out, app.restore, file, config, "restored, each compared with the file")
+    _filled(out, file, config, passphrase_file, "restored")
 
 
-def export(out: Output, file: File, config: ConfigFile = Path("kontor.toml")) -> None:
+def export(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), passphrase_file: PassphraseFile = None) -> None:
     """Write the whole store to a file for a store of another kind; stop the node first, so that nothing comes after it."""
-    from connector import app
-
-    _done(out, app.backup, file, config, "written")
+    _written(out, file, config, passphrase_file)
 
 
-def import_(out: Output, file: File, config: ConfigFile = Path("kontor.toml")) -> None:
+def import_(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), passphrase_file: PassphraseFile = None) -> None:
     """Fill the new, empty store of the configuration, of whichever kind it is, and compare every field."""
-    from connector import app
-
-    _done(out, app.restore, file, config, "imported, each compared with the file")
+    _filled(out, file, config, passphrase_file, "imported")
 
 
-def _done(
-    out: Output, work: Callable[[Any, Path], Coroutine[Any, Any, Mapping[str, int]]], file: Path, config: Path, what: str
-) -> None:
+def _written(out: Output, file: Path, config: Path, passphrase_file: Path | None) -> None:
+    from connector.app import archives
     from connector.settings import located, read
 
     try:
-        counts = asyncio.run(work(read(config), file))
+        settings = read(config)
+        counts = asyncio.run(archives.backup(settings, file, _passphrase(passphrase_file)))
     except ConfigurationError as fault:
         raise located(fault, config) from fault
-    out.lines({"file": str(file), "rows": dict(counts)}, f"{sum(counts.values())} rows {what}: `{file}`")
+    missing = archives.left_out(settings, has_key=passphrase_file is not None)
+    tree = {"file": str(file), "rows": dict(counts), "left_out": list(missing)}
+    out.lines(tree, f"{sum(counts.values())} rows written: `{file}`")
+    if not out.as_json:
+        for one in missing:
+            note(f"not in it: {one}")
+
+
+def _filled(out: Output, file: Path, config: Path, passphrase_file: Path | None, what: str) -> None:
+    from connector.app import archives
+    from connector.settings import located, read
+
+    try:
+        counts = asyncio.run(archives.restore(read(config), file, _passphrase(passphrase_file)))
+    except ConfigurationError as fault:
+        raise located(fault, config) from fault
+    tree = {"file": str(file), "rows": dict(counts)}
+    out.lines(tree, f"{sum(counts.values())} rows {what}, each compared with the file: `{file}`")
+
+
+def _passphrase(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        what = f"the passphrase cannot be read: {getattr(fault, 'strerror', None) or fault}"
+        raise ConfigurationError(what, where=str(file), mend="name a file with it in `--passphrase-file`") from fault

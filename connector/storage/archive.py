@@ -4,7 +4,7 @@ The file is gzip of JSON lines: a head with the schema's version, for each table
 foot with the counts and the SHA-256 of all lines before it. Moments are numbers, bytes are base64. Rows keep their numbers, so that
 what refers to them goes on doing so. What lives here: the form, and what is in it. What does not: reading and writing tables
 (`sqlite/rows.py`, `postgres/rows.py`). Left out: rows without meaning for another day (pulse), the record of the federated catalogue
-(made anew from its members), and files: keys and received data lie in the data folder.
+(made anew from its members), and files in the data folder (`app/archives.py` tells of them).
 """
 
 from __future__ import annotations
@@ -110,8 +110,10 @@ class _Sum:
         return orjson.dumps({"end": True, "rows": self.counts, "sha256": self.hash.hexdigest()}) + b"\n"
 
 
-async def write(source: Source, path: pathlib.Path, now: datetime) -> Mapping[str, int]:
-    """How many rows of each table were written to the new file `path`, which is whole or not there.
+async def write(
+    source: Source, path: pathlib.Path, now: datetime, *, more: Mapping[str, Any] | None = None
+) -> Mapping[str, int]:
+    """How many rows of each table were written to the new file `path`, which is whole or not there; `more` stands in its head.
 
     Raises: ConfigurationError when there is such a file already, or none can be made; as opening the store does.
     """
@@ -121,7 +123,7 @@ async def write(source: Source, path: pathlib.Path, now: datetime) -> Mapping[st
     try:
         with os.fdopen(fd, "wb") as raw:
             with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0, compresslevel=3) as file:
-                async for line in _lines(source, sum_, now):
+                async for line in _lines(source, sum_, now, more or {}):
                     sum_.hash.update(line)
                     file.write(line)
                 file.write(sum_.foot())
@@ -149,9 +151,9 @@ def _opened(draft: pathlib.Path, path: pathlib.Path) -> int:
         ) from fault
 
 
-async def _lines(source: Source, sum_: _Sum, now: datetime) -> AsyncIterator[bytes]:
+async def _lines(source: Source, sum_: _Sum, now: datetime, more: Mapping[str, Any]) -> AsyncIterator[bytes]:
     async with source.reading() as rows:
-        head = {"form": _FORM, "version": _VERSION, "schema": rows.schema, "written_at": now.isoformat()}
+        head = {"form": _FORM, "version": _VERSION, "schema": rows.schema, "written_at": now.isoformat(), **more}
         yield orjson.dumps(head) + b"\n"
         for table in TABLES:
             yield orjson.dumps({"table": table.name, "columns": table.columns}) + b"\n"
@@ -174,6 +176,17 @@ def _decoded(table: Table, cells: list[Any]) -> Row:
         base64.b64decode(cell) if name in table.bytes_ and cell is not None else cell
         for name, cell in zip(table.columns, cells, strict=True)
     )
+
+
+def head(path: pathlib.Path) -> Mapping[str, Any]:
+    """What stands in the head of an archive that is whole.
+
+    Raises: ConfigurationError.
+    """
+    _checked(path)
+    with gzip.open(path, "rb") as file:
+        found: Mapping[str, Any] = orjson.loads(file.readline())
+    return found
 
 
 async def read(path: pathlib.Path, target: Source) -> Mapping[str, int]:

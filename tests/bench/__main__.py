@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--figures", metavar="N,N", default="", help="`pull`: only these figures")
     parser.add_argument("--small", action="store_true", help="a tenth of the work: to see that it works, not to quote")
     parser.add_argument("--kills", type=int, default=100, help="`crash`: how often a node is killed (100)")
+    parser.add_argument(
+        "--store", choices=("sqlite", "postgres"), default="sqlite", help="`crash`: where nodes keep their state"
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="`soak`: how long (10)")
     parser.add_argument("--seed", type=int, help="`crash`, `soak`: the dice of an earlier run")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep settings, databases and logs in this folder")
@@ -77,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 is_small=asked.small,
                 is_profiled=asked.profile,
                 kills=asked.kills,
+                store=asked.store,
                 minutes=asked.minutes,
                 seed=asked.seed,
                 figures=frozenset(int(number) for number in asked.figures.split(",") if number),

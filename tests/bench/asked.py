@@ -18,6 +18,8 @@ class Asked:
     is_profiled: bool = False
     kills: int = 100
     minutes: float = 10.0
+    store: str = "sqlite"
+    """`sqlite` or `postgres`: where nodes keep their state."""
     seed: int | None = None
     """None: a new one."""
     products: int | None = None

@@ -5,7 +5,7 @@ states in both stores at that moment are printed. After the restart everything t
 FINALIZED, pushes to COMPLETED, pulls to data that is whole and then to COMPLETED. Then both stores are compared field by field, all
 of them, not only what was begun last, and the delivered files with their source.
 
-python -m tests.bench crash --kills 100 [--seed N]
+python -m tests.bench crash --kills 100 [--seed N] [--store postgres]
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import hashlib
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ from tests.bench.asked import Asked
 from tests.bench.nodes import PURPOSE, Node, participant_id
 from tests.bench.processes import ServerError
 from tests.bench.stores import Kept, kept
+from tests.servers.postgres import running
 
 _DATASET = "data"
 _PULL, _PUSH = "HttpData-PULL", "HttpData-PUSH"
@@ -64,9 +66,18 @@ def run(asked: Asked) -> list[figures.Figure]:
     seed = asked.seed if asked.seed is not None else secrets.randbelow(1 << 32)
     asked.tell(f"seed {seed}: the same kills again with --seed {seed}")
     tally = Tally()
-    provider, consumer = Node(asked, "provider", "consumer"), Node(asked, "consumer", "provider")
-    with provider, consumer:
-        _Run(asked, provider, consumer, random.Random(seed), tally).all(kills)
+    with ExitStack() as stack:
+        urls = {}
+        if asked.store == "postgres":
+            # a database server each: they live on while a node is killed, as they do elsewhere
+            urls = {name: stack.enter_context(running(is_durable=True)).url for name in ("provider", "consumer")}
+        more = {name: f'[store]\nurl = "{url}"\n' for name, url in urls.items()}
+        provider, consumer = (
+            stack.enter_context(Node(asked, name, peer, more=more.get(name, "")))
+            for name, peer in (("provider", "consumer"), ("consumer", "provider"))
+        )
+        urls = urls or {node.name: node.store for node in (provider, consumer)}
+        _Run(asked, provider, consumer, urls, random.Random(seed), tally).all(kills)
     for kind, found in (("lost", tally.lost), ("double", tally.doubled), ("disagreement", tally.disagreements)):
         for words in found:
             asked.tell(f"{kind}: {words}")
@@ -91,8 +102,11 @@ def _count(what: str, number: int, kills: int) -> figures.Figure:
 
 
 class _Run:
-    def __init__(self, asked: Asked, provider: Node, consumer: Node, dice: random.Random, tally: Tally) -> None:
+    def __init__(
+        self, asked: Asked, provider: Node, consumer: Node, stores: Mapping[str, str], dice: random.Random, tally: Tally
+    ) -> None:
         self._asked = asked
+        self._stores = stores
         self._provider = provider
         self._consumer = consumer
         self._dice = dice
@@ -169,7 +183,7 @@ class _Run:
         """The states of what had not ended, of both sides."""
         found: list[str] = []
         for node in (self._provider, self._consumer):
-            here = asyncio.run(kept(node.store))
+            here = asyncio.run(kept(self._stores[node.name]))
             found += [_state(node, p) for p in here.negotiations if not p.is_ended]
             found += [_state(node, p) for p in here.transfers if not p.is_ended]
         return sorted(found)
@@ -178,7 +192,7 @@ class _Run:
         """Wait until all has come to its end; read what is to be pulled, and end that too."""
 
         def is_settled() -> bool:
-            here, there = (asyncio.run(kept(node.store)) for node in (self._consumer, self._provider))
+            here, there = (asyncio.run(kept(self._stores[node.name])) for node in (self._consumer, self._provider))
             for process in here.transfers:
                 if process.format == _PULL and process.state is State.STARTED and process.in_flight is None:
                     self._finish_pull(process.pid)
@@ -206,7 +220,7 @@ class _Run:
     # --- both stores
 
     def _compare(self) -> None:
-        here, there = (asyncio.run(kept(node.store)) for node in (self._consumer, self._provider))
+        here, there = (asyncio.run(kept(self._stores[node.name])) for node in (self._consumer, self._provider))
         tally = Tally()
         compared(here, there, tally)
         known = {process.pid for process in here.processes}

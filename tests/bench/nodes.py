@@ -119,9 +119,9 @@ claims = {{ membership = "active" }}
         return answer.json() if answer.content else None
 
     @property
-    def store(self) -> Path:
-        """The file with its state."""
-        return self.folder / "data" / "kontor.db"
+    def store(self) -> str:
+        """The URL of the file with its state."""
+        return f"sqlite:///{self.folder / 'data' / 'kontor.db'}"
 
     def received(self, pid: str) -> Path:
         """Where the data of a push lies that has arrived."""

@@ -1,17 +1,16 @@
-"""What a node keeps, read from its SQLite file while it runs or lies dead."""
+"""What a node keeps, read from its store while it runs or lies dead."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from connector.dsp.negotiation import Agreement, Negotiation
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind
 from connector.dsp.transfer import Transfer
-from connector.ports.store import Filter
-from connector.storage.sqlite.store import SqliteStore
+from connector.ports.store import Filter, Store
+from connector.storage import open_store
 from tests.bench.nodes import PARTICIPANT
 
 P = TypeVar("P", bound=Process)
@@ -33,9 +32,9 @@ class Kept:
         return (*self.negotiations, *self.transfers)
 
 
-async def kept(path: Path) -> Kept:
-    """What the file at `path` holds of the participant."""
-    store = SqliteStore(path=path, node="reader", lease_s=30)
+async def kept(url: str) -> Kept:
+    """What the store at `url` holds of the participant."""
+    store = open_store(url, node="reader", lease_s=30, connections=2)
     await store.open()
     try:
         return Kept(
@@ -48,6 +47,6 @@ async def kept(path: Path) -> Kept:
         await store.close()
 
 
-async def _all(store: SqliteStore, kind: Kind, type_: type[P]) -> tuple[P, ...]:
+async def _all(store: Store, kind: Kind, type_: type[P]) -> tuple[P, ...]:
     page = await store.processes(kind, PARTICIPANT, Filter(), limit=_ALL)
     return tuple(process for process in page.items if isinstance(process, type_))
