@@ -126,5 +126,9 @@ class Collector:
             if not has_body and request.method == "GET" and answer.status != 304:
                 told["content-length"] = "0"
             chunks = stream.paced(answer.chunks()) if has_body else None
-            direct = stream.filling(partial(upstream.direct, answer)) if has_body and upstream.is_direct(answer) else None
+            direct = (
+                stream.filling(partial(upstream.direct, answer, self.disk.move))
+                if has_body and upstream.is_direct(answer)
+                else None
+            )
             yield Served(status=answer.status, headers=told, chunks=chunks, direct=direct, cut=stream.cut)

@@ -38,10 +38,13 @@ class Disk:
 
     def __init__(self, threads: int = 8) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kontor-disk")
+        # of their own, so that opening a file does not wait for those that flow
+        self._movers = ThreadPoolExecutor(threads, thread_name_prefix="kontor-move")
 
     def close(self) -> None:
         """Let the threads go; what they do is finished first."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._movers):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work` gives back, done in a thread.
@@ -51,6 +54,10 @@ class Disk:
         """
         future = asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
         return await _finished(future)
+
+    async def move(self, work: Callable[[], int]) -> int:
+        """What `work`, which moves bytes between descriptors, gives back; as `run`."""
+        return await _finished(asyncio.get_running_loop().run_in_executor(self._movers, work))
 
     @asynccontextmanager
     async def opened(self, work: Callable[P, C], *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[C]:
@@ -78,11 +85,6 @@ class Disk:
             if count > 0:
                 return bytes(memoryview(buffer)[:count])
         return await self.run(os.pread, fd, size, offset)
-
-    async def fetch(self, fd: int, offset: int, size: int) -> None:
-        """Have `size` bytes of `fd` from `offset` in memory; a thread waits for the disk where they are not."""
-        if not (_is_in_memory(fd, offset) and _is_in_memory(fd, offset + size - 1)):
-            await self.run(_touch, fd, offset, size)
 
     async def chunks(self, fd: int, first: int, length: int, name: str) -> AsyncIterator[bytes]:
         """`length` bytes of `fd` from `first`.
@@ -115,24 +117,6 @@ class Disk:
             if progress is not None:
                 progress()
         return hasher.hexdigest()
-
-
-def _is_in_memory(fd: int, offset: int) -> bool:
-    """Whether reading the byte at `offset` would not wait; False where the system cannot tell."""
-    if _NOWAIT is None:
-        return False
-    try:
-        os.preadv(fd, [bytearray(1)], offset, _NOWAIT)
-    except OSError:
-        return False
-    return True
-
-
-def _touch(fd: int, offset: int, size: int) -> None:
-    buffer = bytearray(CHUNK_BYTES)
-    end = offset + size
-    while offset < end and (count := os.preadv(fd, [buffer], offset)):
-        offset += count
 
 
 def _hash_piece(hasher: hashlib._Hash, fd: int, offset: int, length: int) -> int:

@@ -130,7 +130,11 @@ class Pulls:
             if not has_body and request.method != "HEAD" and answer.status not in (204, 304):
                 headers["content-length"] = "0"
             chunks = stream.paced(upstream.chunks(source, answer)) if has_body else None
-            direct = stream.filling(partial(upstream.direct, answer)) if has_body and upstream.is_direct(answer) else None
+            direct = (
+                stream.filling(partial(upstream.direct, answer, self.places.disk.move))
+                if has_body and upstream.is_direct(answer)
+                else None
+            )
             yield Served(status=answer.status, headers=headers, chunks=chunks, direct=direct, cut=stream.cut)
 
 

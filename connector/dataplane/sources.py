@@ -124,7 +124,7 @@ class LocalFile:
         """The same bytes, for the kernel to send; None where it cannot or need not."""
         if not kernel.IS_HERE or length < kernel.WORTH_BYTES:
             return None
-        return kernel.from_file(self._file.fd, first, length, name, self._disk.fetch)
+        return kernel.from_file(self._file.fd, first, length, name, self._disk.move)
 
     async def sha256(self, progress: Callable[[], None] | None = None) -> str:
         """The SHA-256 of the whole, hexadecimal."""

@@ -131,15 +131,15 @@ def is_direct(answer: StreamedAnswer) -> bool:
     )
 
 
-async def direct(answer: StreamedAnswer, receiver: int) -> AsyncIterator[int]:
-    """The body of an upstream's answer, moved into the socket `receiver`: the size of each piece.
+async def direct(answer: StreamedAnswer, move: kernel.Move, receiver: int) -> AsyncIterator[int]:
+    """The body of an upstream's answer, moved into the socket `receiver` by `move`: the size of each piece.
 
     Raises: SourceError when it breaks off.
     """
     where = shown(answer.where)
     try:
         with descriptors.rest_of(answer) as rest:
-            async for count in kernel.from_socket(rest.fd, rest.here, rest.left_bytes, where)(receiver):
+            async for count in kernel.from_socket(rest.fd, rest.here, rest.left_bytes, where, move)(receiver):
                 yield count
     except PeerError as fault:
         raise SourceError(f"the upstream broke off: {fault}", where=where) from fault

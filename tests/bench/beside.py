@@ -2,7 +2,7 @@
 
 The control plane is asked at an even pace, as peers and operators ask it: a contract request that is verified, judged and made
 durable, and the state of a negotiation; what counts is the time from the moment at which a request was due. Idle and busy seconds
-take turns. The streams are read, at full speed, by a process of its own.
+take turns. The streams are read, as fast as the processors that are left let it, by a process of its own.
 """
 
 from __future__ import annotations

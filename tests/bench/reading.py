@@ -85,6 +85,8 @@ def read(at: Readable) -> tuple[int, float]:
 
 def main(url: str, header: str, streams: str) -> None:
     at = Readable(url=url, header=header)
+    # who reads is somewhere else in real life: it gets the processors that nobody measured wants
+    os.nice(19)
 
     def work() -> None:
         while True:

@@ -125,7 +125,7 @@ async def test_a_slow_reader_holds_up_a_body_of_any_size_at_a_bounded_cost(
     path = tmp_path / "large"
     with path.open("wb+") as made:
         made.truncate(1 << 40)
-        flow = kernel.from_file(made.fileno(), 0, 1 << 40, "large", disk.fetch)(ours.fileno())
+        flow = kernel.from_file(made.fileno(), 0, 1 << 40, "large", disk.move)(ours.fileno())
         taken = 0
         try:
             async with asyncio.timeout(0.05):
@@ -142,7 +142,7 @@ async def test_a_file_that_became_shorter_is_not_ended_properly(
     disk: Disk, pair: tuple[socket.socket, socket.socket], sample: pathlib.Path
 ) -> None:
     with sample.open("rb") as opened:
-        flow = kernel.from_file(opened.fileno(), len(SAMPLE) - 10, 20, "sample", disk.fetch)
+        flow = kernel.from_file(opened.fileno(), len(SAMPLE) - 10, 20, "sample", disk.move)
         with pytest.raises(SourceError, match="shorter"):
             await _sum(flow(pair[0].fileno()))
 
@@ -153,9 +153,9 @@ async def test_a_receiver_that_is_gone_is_noticed(
     ours, theirs = pair
     theirs.close()
     with sample.open("rb") as opened, pytest.raises(Unreachable):
-        await _sum(kernel.from_file(opened.fileno(), 0, 100, "sample", disk.fetch)(ours.fileno()))
+        await _sum(kernel.from_file(opened.fileno(), 0, 100, "sample", disk.move)(ours.fileno()))
     with socket.socketpair()[0] as upstream, pytest.raises(Unreachable):
-        await _sum(kernel.from_socket(upstream.fileno(), b"here", 0, "upstream")(ours.fileno()))
+        await _sum(kernel.from_socket(upstream.fileno(), b"here", 0, "upstream", disk.move)(ours.fileno()))
 
 
 async def test_what_the_kernel_cannot_send_goes_the_usual_way(
