@@ -1,16 +1,17 @@
 """A policy as the node keeps it for deciding: compiled, with what the use cases want to know of it besides.
 
-What lives here: what a policy asks of the usage ledger, and which rules a permitted act is a use of. Nothing waits here.
+What lives here: what a policy asks of the usage ledger, which rules a permitted act is a use of, and how many are kept. Nothing waits here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 
-from connector.odrl import canonical
+from connector.odrl import canonical, enforce
 from connector.odrl.compile import Compiled, CompiledDuty
 from connector.odrl.compile import compile as compile_policy
 from connector.odrl.duties import duties_of, prices, with_consequences
@@ -20,6 +21,9 @@ from connector.odrl.premises import Atom, atoms
 from connector.odrl.truth import Decision
 from connector.odrl.vocabulary import SourceKind, Vocabulary
 
+_MOST = 500
+"""Policies at once: some 10 kB each. One that comes back after so many others is read again, in about a millisecond."""
+_MOST_WORDS = 64
 _CONSENT, _TIME = "obtainConsent", "meteredTime"
 
 
@@ -106,3 +110,40 @@ def kept(policy: Policy, vocabulary: Vocabulary) -> Kept:
     """
     agreed = replace(policy, type=PolicyType.AGREEMENT)
     return Kept(policy=policy, compiled=compile_policy(agreed, vocabulary, has_ledger=True))
+
+
+class ReadPolicies:
+    """Policies that were read already, those asked for of late; each is compiled once for its key while it is here."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._marked: OrderedDict[tuple[frozenset[str], frozenset[str]], Vocabulary] = OrderedDict()
+
+    def found(self, key: str) -> Kept | None:
+        """The policy of `key`, or None."""
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
+
+    def compiled(self, key: str, policy: Policy, legal_only: Iterable[str] = (), theirs: Iterable[str] = ()) -> Kept:
+        """`policy`, compiled once for each `key`; the operands `legal_only` and `theirs` are agreed, and not judged here."""
+        found = self.found(key)
+        if found is None:
+            found = self._kept[key] = kept(policy, self._words(frozenset(legal_only), frozenset(theirs)))
+            if len(self._kept) > _MOST:
+                self._kept.popitem(last=False)
+        return found
+
+    def _words(self, law: frozenset[str], theirs: frozenset[str]) -> Vocabulary:
+        """The vocabulary for policies that leave operands to the law and to others: one for all that leave the same, as each is
+        a copy of the whole."""
+        if not law and not theirs:
+            return self._vocabulary
+        found = self._marked.get((law, theirs))
+        if found is None:
+            found = self._marked[law, theirs] = enforce.marked(self._vocabulary, law - theirs, theirs)
+            if len(self._marked) > _MOST_WORDS:
+                self._marked.popitem(last=False)
+        return found

@@ -8,8 +8,7 @@ answer leaves in the decision log. What does not: the engine itself (`connector.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -19,7 +18,7 @@ from connector import tracing
 from connector.controlplane import books
 from connector.controlplane.consuming import judged_offer
 from connector.controlplane.decisions import Judgement
-from connector.controlplane.kept import Kept, kept
+from connector.controlplane.kept import Kept, ReadPolicies
 from connector.controlplane.noting import Note, Notes
 from connector.controlplane.offerings import Terms
 from connector.controlplane.participants import Context
@@ -36,7 +35,6 @@ from connector.odrl.vocabulary import Vocabulary
 from connector.ports.decisions import MOST_NAMED, Made, Question, Subject
 from connector.ports.ledger import Book
 
-_KEPT = 10_000
 _QUESTIONS: Mapping[Stage, Question] = {
     Stage.TRANSFER: Question.TRANSFER,
     Stage.ONGOING: Question.ONGOING,
@@ -75,7 +73,7 @@ class Judge:
     def __init__(self, vocabulary: Vocabulary, note: Note | None = None) -> None:
         self.vocabulary = vocabulary
         self._notes = Notes(note)
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept = ReadPolicies(vocabulary)
 
     # --- negotiations
 
@@ -170,7 +168,7 @@ class Judge:
         request = Request(action=USE, target=terms.dataset, party=process.peer, params=params)
         law, theirs = terms.definition.legal_only, context.consumer_operands
         key = f"{terms.policy_key}:{','.join(sorted(law))}:{','.join(sorted(theirs))}" if law or theirs else terms.policy_key
-        found = self._compiled(key, terms.policy, law, theirs)
+        found = self._kept.compiled(key, terms.policy, law, theirs)
         world = World(now=now, claims=claims)
         return self._decide(found, request, world, Stage.NEGOTIATE, subject if is_noted else None, context.duty_mode)
 
@@ -198,7 +196,7 @@ class Judge:
                 self._notes.made(
                     Made(
                         subject=_seeing(terms, party, context),
-                        policy=self._compiled(terms.access_key, access).digest,
+                        policy=self._kept.compiled(terms.access_key, access).digest,
                         request=_sight(terms, access, party),
                         world=World(now=now, claims=claims),
                         decision=decision,
@@ -215,7 +213,7 @@ class Judge:
         access = terms.access
         if access is None:
             return None
-        found = self._compiled(terms.access_key, access)
+        found = self._kept.compiled(terms.access_key, access)
         # an access policy is about this very moment: nothing of it is left for a later stage
         world, request = World(now=now, claims=claims), _sight(terms, access, party)
         return decide(found.compiled, request, world, stage=Stage.REQUEST, duty_mode=context.duty_mode)
@@ -228,11 +226,11 @@ class Judge:
         Raises: PolicyError when it cannot be read.
         """
         key = f"agreement:{agreement.participant}:{agreement.id}:{agreement.signed_at.isoformat()}"
-        found = self._kept.get(key)
+        found = self._kept.found(key)
         if found is None:
             policy = jsonld.read(agreement.policy, "agreement")
             theirs = enforce.left_to_others(policy, self.vocabulary, known) if agreement.role is Role.CONSUMER else frozenset()
-            found = self._compiled(key, policy, agreement.legal_only, theirs)
+            found = self._kept.compiled(key, policy, agreement.legal_only, theirs)
         return found
 
     def transfer(self, process: Transfer, case: Case, now: datetime, stage: Stage, *, also: int = 0) -> Answer:
@@ -289,17 +287,6 @@ class Judge:
         return self._decide(terms, request, world, Stage.REQUEST, None, duty_mode).is_permitted
 
     # --- the engine
-
-    def _compiled(self, key: str, policy: Policy, legal_only: Iterable[str] = (), theirs: Iterable[str] = ()) -> Kept:
-        """`policy`, compiled once for each `key`; the operands `legal_only` and `theirs` are agreed, and not judged here."""
-        found = self._kept.get(key)
-        if found is None:
-            law, peer = frozenset(legal_only), frozenset(theirs)
-            words = enforce.marked(self.vocabulary, law - peer, peer) if law or peer else self.vocabulary
-            found = self._kept[key] = kept(policy, words)
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return found
 
     def _decide(
         self, terms: Kept, request: Request, world: World, stage: Stage, subject: Subject | None, duty_mode: DutyMode

@@ -20,7 +20,7 @@ from connector.storage.sqlite.faults import at_opening, is_busy
 APPLICATION_ID = 0x4B6E7472
 """`Kntr` in the file's header."""
 _WAIT_S = 10.0
-_WRITER_KIB, _READER_KIB = 16384, 4096
+_WRITER_KIB, _READER_KIB = 8192, 2048
 
 
 def connect(path: pathlib.Path, *, wait_ms: int, is_reader: bool = False) -> sqlite3.Connection:
