@@ -100,7 +100,7 @@ class AssetSource(Asked):
     labels: tuple[Id, ...] = Field(
         (), max_length=32, description="`none`: labels that the external data plane must have, all of them."
     )
-    passes: Passes = Field(Passes(), description="`http`: what of a consumer's request reaches the upstream.")
+    passes: Passes = Field(default_factory=Passes, description="`http`: what of a consumer's request reaches the upstream.")
 
     @model_validator(mode="after")
     def _place_fits_type(self) -> Self:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line that this process was started with, and exit with its code."""
+    import os
     import sys
 
     from connector.cli.commands import roof
+
+    # being installed is no consent: what calls itself a plugin of pydantic is not even looked for
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
 
     # httpx brings a command of its own, and would load rich and a highlighter for it: a third of what the client takes to load.
     # It does without when that module cannot be imported

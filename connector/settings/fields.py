@@ -9,9 +9,9 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 MOST_WAIT_S: Final = 10 * 365 * 86_400
 
@@ -20,6 +20,14 @@ class Section(BaseModel):
     """A table of the file: what it does not know is an error, and it never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+def untouched(description: str | None = None, **said: Any) -> Any:
+    """The default of a field that holds a section: a table that says `said`, judged as a part of the whole.
+
+    A section that was made here would have its own check built at each start, beside that of the whole: a fifth of the start.
+    """
+    return Field(default_factory=lambda: dict(said), validate_default=True, description=description)
 
 
 def _secret(value: object, info: ValidationInfo) -> object:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from connector.settings.fields import File, ParticipantId, Secret, Section
+from connector.settings.fields import File, ParticipantId, Secret, Section, untouched
 
 MEMBER = "org.eclipse.dspace.dcp.vc.type:MembershipCredential"
 """What is asked for and shown where nothing else is said."""
@@ -143,6 +143,6 @@ class Identity(Section):
         description="JSON Schemas by the address that credentials name them by; none is ever fetched, and a credential with another is"
         " refused. Needs the extra `schemas`.",
     )
-    membership: Membership = Field(
-        Membership(), description="For participants without a table `identity` of their own, and those added while it runs."
+    membership: Membership = untouched(
+        "For participants without a table `identity` of their own, and those added while it runs."
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from connector.settings.fields import Section
+from connector.settings.fields import Section, untouched
 
 
 class Bounds(Section):
@@ -50,8 +50,10 @@ class Limits(Section):
         ge=1,
         description="Protocol requests that the node answers at once; more are answered 503 before they are looked at.",
     )
-    participant: Bounds = Field(Bounds(requests_at_once=512), description="Of each participant that says nothing else.")
-    peer: Bounds = Field(
-        Bounds(requests_per_s=1000, requests_at_once=128, transfers_at_once=1000),
-        description="Of each peer of a participant that says nothing else about it.",
+    participant: Bounds = untouched("Of each participant that says nothing else.", requests_at_once=512)
+    peer: Bounds = untouched(
+        "Of each peer of a participant that says nothing else about it.",
+        requests_per_s=1000,
+        requests_at_once=128,
+        transfers_at_once=1000,
     )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from connector.settings.catalog import KnownCatalog
-from connector.settings.fields import MOST_WAIT_S, ParticipantId, Secret, Section
+from connector.settings.fields import MOST_WAIT_S, ParticipantId, Secret, Section, untouched
 from connector.settings.identity import Membership
 from connector.settings.limits import Bounds
 from connector.settings.oauth2 import OAuth2Membership
@@ -98,9 +98,7 @@ class Participant(Section):
         description="How long a negotiation, or a transfer that was asked for, may stand still before it is terminated and the"
         " peer told; longer where people decide slowly.",
     )
-    limits: Bounds = Field(
-        Bounds(), description="Bounds of all that is asked of it, where they differ from `limits.participant`."
-    )
+    limits: Bounds = untouched("Bounds of all that is asked of it, where they differ from `limits.participant`.")
     peer_limits: dict[ParticipantId, Bounds] = Field(
         default_factory=dict, description="Bounds of single peers, by participant id, where they differ from `limits.peer`."
     )

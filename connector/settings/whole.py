@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from connector.settings.authority import Authority
 from connector.settings.catalog import Catalog
-from connector.settings.fields import File, Secret, Section
+from connector.settings.fields import File, Secret, Section, untouched
 from connector.settings.identity import Identity
 from connector.settings.limits import Bounds, Limits
 from connector.settings.node import Data, Delivery, Node, Outbound, Public, StoreSettings
@@ -28,23 +28,23 @@ class Settings(Section):
     """A node's whole configuration."""
 
     node: Node
-    public: Public = Public()
-    operator: Operator = Operator()
-    store: StoreSettings = StoreSettings()
-    outbound: Outbound = Outbound()
-    delivery: Delivery = Delivery()
-    data: Data = Data()
-    retention: Retention = Retention()
-    limits: Limits = Limits()
-    telemetry: Telemetry = Telemetry()
-    identity: Identity = Identity()
-    authority: Authority = Authority()
-    catalog: Catalog = Catalog()
+    public: Public = untouched()
+    operator: Operator = untouched()
+    store: StoreSettings = untouched()
+    outbound: Outbound = untouched()
+    delivery: Delivery = untouched()
+    data: Data = untouched()
+    retention: Retention = untouched()
+    limits: Limits = untouched()
+    telemetry: Telemetry = untouched()
+    identity: Identity = untouched()
+    authority: Authority = untouched()
+    catalog: Catalog = untouched()
     oauth2: OAuth2Provider | None = Field(
         None, description="The OAuth2 provider of a space, run by this node; none by default."
     )
     signaling: Signaling | None = Field(None, description="Data plane signaling; none by default, and nothing of it is loaded.")
-    dataplane: ServedPlane = ServedPlane()
+    dataplane: ServedPlane = untouched()
     participants: dict[str, Participant] = Field(default_factory=dict, description="Contexts by local name, as in addresses.")
     secrets_key: Secret | None = Field(
         None,

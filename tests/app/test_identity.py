@@ -85,7 +85,7 @@ async def main(folder):
     sections = {"node": {"public_url": "http://127.0.0.1:0", "data_dir": folder}, "public": {"port": 0}, "operator": {"port": 0},
         "store": {"url": "memory:"}, "outbound": {"unsafe_allow_http": True}, "participants": {"a": {"id": "did:web:a.example"}}}
     async with App(Settings.model_validate(sections)):
-        print(*(name for name in ("jwt", "connector.jose", "connector.identity.wallets", "fastapi") if name in sys.modules))
+        print(*(name for name in ("jwt", "cryptography", "connector.identity.wallets", "fastapi") if name in sys.modules))
 
 with tempfile.TemporaryDirectory() as folder:
     asyncio.run(main(folder))
