@@ -43,11 +43,11 @@ class TimelineRecord(Shown):
 
 
 class DeliveryAttempt(Shown):
-    """One attempt to deliver a message of ours."""
+    """One attempt to deliver a message of ours, or to move data."""
 
     at: datetime
-    message_id: str
-    event: str
+    message_id: str = Field(description="Empty for an attempt to move data.")
+    event: str = Field(description="What the message says; `data` for an attempt to move data.")
     url: str
     status: int | None = Field(None, description="The peer's HTTP status; null when there was no answer.")
     cause: str = Field("", description="Why it failed; empty when it was delivered.")

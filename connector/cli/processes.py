@@ -115,7 +115,8 @@ def _steps(story: Timeline) -> list[tuple[str, ...]]:
     for try_ in story.attempts:
         outcome = f"{try_.status}" if try_.status is not None else "no answer"
         again = "" if try_.is_final else "; it is tried again"
-        lines.append((try_.at, ("delivery", f"post {try_.event}", "", f"{try_.url}: {try_.cause or outcome}{again}")))
+        by, what = ("delivery", f"post {try_.event}") if try_.message_id else ("data-plane", f"move {try_.event}")
+        lines.append((try_.at, (by, what, "", f"{try_.url}: {try_.cause or outcome}{again}")))
     lines += [(one.at, ("stranger", "refused", "", f"{one.check}: {one.words} (from {one.source})")) for one in story.refused]
     lines.sort(key=lambda line: line[0])
     shown = [(_moment(at), *cells) for at, cells in lines]

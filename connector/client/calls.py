@@ -41,6 +41,8 @@ class _Model(Protocol):
 
     @classmethod
     def model_validate_json(cls, json_data: bytes, /) -> Self: ...
+    @classmethod
+    def model_validate(cls, obj: object, /) -> Self: ...
 
 
 M = TypeVar("M", bound=_Model)
@@ -326,6 +328,11 @@ def get(model: type[M], *parts: str, **query: object) -> Call[M]:
     """A call that reads a `model` below the API's address."""
     given = {key: str(value) for key, value in query.items() if value is not None}
     return Call(method="GET", path=_join(*parts), read=model.model_validate_json, query=given)
+
+
+def several(model: type[M], *parts: str) -> Call[list[M]]:
+    """A call that reads a plain list of `model`."""
+    return Call(method="GET", path=_join(*parts), read=lambda body: [model.model_validate(one) for one in json.loads(body)])
 
 
 def written(method: str, model: type[M], *parts: str, body: Asked) -> Call[M]:

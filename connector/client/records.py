@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from connector.api.common import Listing
 from connector.api.decisions import Decision, Explanation
-from connector.api.usage import NewPosting, PostingLine, Usage
-from connector.client.calls import Call, get, written
+from connector.api.usage import ClauseOf, NewPosting, PostingLine, Usage
+from connector.client.calls import Call, get, several, written
 
 
 def usage(participant: str, agreement: str) -> Call[Usage]:
@@ -23,6 +23,11 @@ def postings(
 def post(participant: str, agreement: str, posting: NewPosting) -> Call[Usage]:
     """How an agreement stands after something was put on record."""
     return written("POST", Usage, *_agreement(participant, agreement), "postings", body=posting)
+
+
+def clauses(participant: str, id_: str, *, of: str = "contract-definitions") -> Call[list[ClauseOf]]:
+    """Who sees to each clause of a contract definition's policy, or, `of="policies"`, would see to those of a policy."""
+    return several(ClauseOf, "participants", participant, of, id_, "clauses")
 
 
 def decisions(

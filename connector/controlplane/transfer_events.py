@@ -15,7 +15,10 @@ from connector.dsp.process import By, Cause
 from connector.dsp.tables import Event
 from connector.dsp.transfer import Transfer
 from connector.ports.clock import Clock
-from connector.ports.store import Change, Snapshot, Store
+from connector.ports.store import Attempt, Change, Snapshot, Store
+
+DATA = "data"
+"""What an attempt of the data plane is called in a timeline, where those of messages have the event's name."""
 
 
 class BuiltInEvents:
@@ -44,6 +47,17 @@ class BuiltInEvents:
         """Moving has failed for good: terminate, with the reason."""
         cause = Cause(by=By.DATA_PLANE, code="data-plane", reasons=(reason,))
         await self._by_data_plane(participant, pid, Event.TERMINATE, cause, None)
+
+    async def attempted(self, participant: str, pid: str, *, url: str, cause: str) -> None:
+        """An attempt to move data has failed: it stands among the attempts of the transfer, and nothing follows from it."""
+        attempt = Attempt(at=self._clock.now(), message_id="", event=DATA, url=url, status=None, cause=cause, is_final=False)
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            if snapshot.process is None or snapshot.process.is_ended:
+                return Change()
+            return Change(process=snapshot.process, attempts=(attempt,))
+
+        await self._store.advance(key_of(participant, pid), decide)
 
     async def refused(self, participant: str, pid: str, reason: str) -> None:
         """Data that was about to be moved may not be: terminate, with the reason."""

@@ -26,6 +26,7 @@ from connector.dataplane.sending import Moved, Sender, Way
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer
 from connector.errors import AddressRefused, InternalError, KontorError, PeerAnswer, PeerMessage, StoreUnavailable
+from connector.outbound.rules import shown
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Source, TransferEvents
 
@@ -164,8 +165,14 @@ class Pushes:
                 way.failures = 1 if way.offset > before else way.failures + 1
                 if way.failures >= self._pushing.attempts:
                     raise
-                observe.info("data.push-again", failures=way.failures, offset=way.offset, cause=str(fault))
+                await self._tell_attempt(transfer, way, fault)
             await self._pause(way.failures)
+
+    async def _tell_attempt(self, transfer: Transfer, way: Way, fault: KontorError) -> None:
+        url = shown((transfer.destination.endpoint_url() if transfer.destination else None) or "")
+        observe.info("data.push-again", failures=way.failures, offset=way.offset, cause=str(fault))
+        cause, place = f"{fault.what}; {way.offset} bytes are there", (transfer.participant, transfer.pid)
+        await self._tell(lambda: self._events.attempted(*place, url=url, cause=cause), "attempted")
 
     async def _pause(self, failures: int) -> None:
         delay_s = min(self._pushing.max_delay_s, self._pushing.first_delay_s * 2 ** min(failures - 1, 30))

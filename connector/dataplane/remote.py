@@ -85,3 +85,6 @@ class RemoteEvents:
 
     async def failed(self, participant: str, pid: str, reason: str) -> None:
         await self.channel.call("failed", participant, pid, reason)
+
+    async def attempted(self, participant: str, pid: str, *, url: str, cause: str) -> None:
+        await self.channel.call("attempted", participant, pid, url, cause)

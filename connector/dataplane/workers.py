@@ -47,6 +47,7 @@ class Attached:
                 "completed": self._completed,
                 "received": self._received,
                 "failed": self._failed,
+                "attempted": self._attempted,
             },
             hears={"end": self._end, "over": self._over, "ready": self._ready},
             first=(("begin", orders),),
@@ -103,6 +104,9 @@ class Attached:
 
     async def _failed(self, participant: str, pid: str, reason: str) -> None:
         await self._crew.events.failed(participant, pid, reason)
+
+    async def _attempted(self, participant: str, pid: str, url: str, cause: str) -> None:
+        await self._crew.events.attempted(participant, pid, url=url, cause=cause)
 
 
 class Crew:

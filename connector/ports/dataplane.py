@@ -240,6 +240,10 @@ class TransferEvents(Protocol):
         """Moving has failed for good: the transfer cannot go on."""
         ...
 
+    async def attempted(self, participant: str, pid: str, *, url: str, cause: str) -> None:
+        """An attempt to move data to `url` has failed, and is made again."""
+        ...
+
 
 class DataPlane(Protocol):
     """Moves data when it is told to."""

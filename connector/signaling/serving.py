@@ -124,6 +124,10 @@ class Serving:
         if not flow.state.is_over:
             await self._report(flow, Report.ERRORED, reason)
 
+    async def attempted(self, participant: str, pid: str, *, url: str, cause: str) -> None:
+        """An attempt to move data has failed: the control plane of others hears of the end alone."""
+        observe.info("signaling.attempt_failed", flow=pid, url=url, cause=cause)
+
     # --- jobs
 
     async def ready(self, job: Job) -> None:

@@ -106,6 +106,17 @@ async def test_a_push_that_ends_without_a_word_is_tried_again(new_node: NewNode)
     assert ("alice", transfer.pid) in here.plane.moving
 
 
+async def test_attempts_of_the_data_plane_stand_among_those_of_messages(new_node: NewNode) -> None:
+    here, _ = await _pair(new_node)
+    transfer = await here.started(PUSH)
+    url, cause = "https://bob.example/sink", "the receiver answers 503; 7 bytes are there"
+    await here.events.attempted("alice", transfer.pid, url=url, cause=cause)
+    await here.events.attempted("alice", "urn:uuid:none", url=url, cause=cause)
+    told = (await here.store.timeline(key(transfer.pid, Kind.TRANSFER))).attempts[-1]
+    assert (told.event, told.url, told.cause, told.is_final, told.message_id) == ("data", url, cause, False, "")
+    assert (await here.transfer(transfer.pid)).state is transfer.state
+
+
 async def test_a_push_that_is_complete_leaves_no_job(new_node: NewNode) -> None:
     here = await new_node("here")
     await here.publish()

@@ -68,6 +68,7 @@ class Desk:
 
     transfers: dict[tuple[str, str], tuple[Transfer, Source]] = field(default_factory=dict)
     told: list[tuple[str, str, int | str, str | None]] = field(default_factory=list)
+    attempts: list[tuple[str, str, str]] = field(default_factory=list)
     asked: int = 0
     free_until: datetime | None = datetime(9999, 1, 1, tzinfo=UTC)
     """What the terms say."""
@@ -106,6 +107,9 @@ class Desk:
 
     async def failed(self, participant: str, pid: str, reason: str) -> None:
         await self._tell("failed", pid, reason, None)
+
+    async def attempted(self, participant: str, pid: str, *, url: str, cause: str) -> None:
+        self.attempts.append((pid, url, cause))
 
     async def _tell(self, event: str, pid: str, what: int | str, digest: str | None) -> None:
         if self.fault is not None:

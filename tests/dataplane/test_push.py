@@ -264,6 +264,9 @@ async def test_what_no_repetition_mends_fails_at_once_and_what_may_pass_is_tried
         assert told[2] == f"the receiver answers {status}: sorry"
         assert count == attempts
         assert node.clock.pauses_s == [0.5, 1.0, 2.0][: attempts - 1]
+        assert [cause for _, _, cause in node.desk.attempts] == [f"the receiver answers {status}: sorry; 0 bytes are there"] * (
+            attempts - 1
+        )
 
 
 async def test_an_address_that_leads_nowhere_or_inside_fails_with_a_reason(start: Start, sample: pathlib.Path) -> None:
