@@ -67,10 +67,9 @@ class Callers:
             for entry in entries:
                 if entry.authorization.secret is not None and is_same(raw, entry.authorization.secret):
                     return entry
-            for entry in entries:
-                if entry.authorization.jwks or entry.authorization.jwks_uri:
-                    # only now is it worth reading
-                    return await self._by_token(raw, entries, audience)
+            if any(_has_keys(entry) for entry in entries):
+                # only now is it worth reading
+                return await self._by_token(raw, entries, audience)
         open_ = [entry for entry in entries if entry.is_unverified and not entry.authorization.proves]
         if len(open_) == 1:
             return open_[0]
@@ -81,7 +80,7 @@ class Callers:
         token = SIGNALING.open(raw, now=now)
         if "aud" in token.claims:
             SIGNALING.open(token, now=now, audience=audience)
-        entry = next((one for one in entries if one.id == token.claims["sub"] and one.authorization.proves), None)
+        entry = next((one for one in entries if one.id == token.claims["sub"] and _has_keys(one)), None)
         if entry is None:
             raise Unproven("no plane of this name is registered", check="subject")
         SIGNALING.prove(token, await self._key(entry, token))
@@ -101,3 +100,8 @@ class Callers:
             return jose.from_jwk(fits[0])
         assert entry.authorization.jwks_uri is not None
         return await self._keys(entry.authorization.jwks_uri).key(token.key_id)
+
+
+def _has_keys(entry: Entry) -> bool:
+    """Whether its calls are proven by tokens."""
+    return bool(entry.authorization.jwks or entry.authorization.jwks_uri)
