@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,8 @@ class Heard:
     path: str
     headers: dict[str, str]
     body: bytes
+    raw_path: str = ""
+    """As it was sent."""
 
     @property
     def step(self) -> str:
@@ -49,6 +51,8 @@ class Plane:
     heard: list[Heard] = field(default_factory=list)
     answers: dict[str, Callable[[Heard], Answer]] = field(default_factory=dict)
     """By the last step of an address; others are answered 200 without a body."""
+    before: dict[str, Callable[[Heard], Awaitable[None]]] = field(default_factory=dict)
+    """What it does before it answers."""
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +61,9 @@ class Plane:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        found = Heard(scope["method"], scope["path"], headers, body)
+        found = Heard(scope["method"], scope["path"], headers, body, scope["raw_path"].decode())
+        if found.step in self.before:
+            await self.before[found.step](found)
         status, tree = self.answers.get(found.step, lambda _: (200, None))(found)
         said = b"" if tree is None else json.dumps(tree).encode()
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})

@@ -1,0 +1,241 @@
+"""Our control plane over data planes that fail, hang, forget, take their time or speak the older dialect; and after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from connector.api.dataplanes import NewDataPlane
+from connector.api.sources import AssetSource
+from connector.api.transfers import NewTransfer, Transfer
+from connector.client.dataplanes import put_dataplane
+from connector.testing.clock import MovedClock
+from connector.testing.dataspace import PULL, PUSH, DataSpace, Member
+from tests.signaling.foreign import SECRET, DataPlane, Heard, listening, posted
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SECTION = {"signaling": {"port": 0, "unsafe_allow_http": True, "patience_s": 60}}
+EDC = {"@vocab": "https://w3id.org/edc/v0.0.1/ns/", "dspace": "https://w3id.org/dspace/v0.8/"}
+
+
+@dataclass
+class Scene:
+    space: DataSpace
+    provider: Member
+    consumer: Member
+    plane: DataPlane
+    agreement: str
+
+    async def begin(self, format_: str = PULL) -> Transfer:
+        wanted = NewTransfer(agreement=self.agreement, format=format_)
+        return await self.consumer.send(self.consumer.calls.begin_transfer(wanted))
+
+    async def ours(self, order: Heard) -> Transfer:
+        return await self.provider.send(self.provider.calls.transfer(order.tree["processId"]))
+
+
+@asynccontextmanager
+async def providing(clock: MovedClock | None = None, *, store: str = "memory:", **plane: Any) -> AsyncIterator[Scene]:
+    """A provider with one external data plane, and an agreement about data that only that one serves."""
+    async with DataSpace(clock=clock, store=store) as space, listening(DataPlane()) as found:
+        assert isinstance(found, DataPlane)
+        provider, consumer = space.join("provider", sections=SECTION), space.join("consumer")
+        await space.begin()
+        wanted = {"endpoint": found.url, "profiles": [PULL, PUSH], "authorization": {"secret": SECRET}, **plane}
+        await provider.send(put_dataplane("provider", "dp", NewDataPlane.model_validate(wanted)))
+        is_older = plane.get("dialect") == "edc-legacy"
+        source = AssetSource(type="http", url=f"{found.url}/upstream") if is_older else AssetSource(type="none")
+        agreed = await consumer.negotiate(await provider.publish("weather", source=source))
+        assert agreed.agreement_id is not None
+        yield Scene(space=space, provider=provider, consumer=consumer, plane=found, agreement=agreed.agreement_id)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Scene]:
+    async with providing() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_older() -> AsyncIterator[Scene]:
+    async with providing(dialect="edc-legacy", source_types=("HttpData",), profiles=["Proxy-PULL"]) as found:
+        yield found
+
+
+@pytest.fixture
+def scene(shared: Scene) -> Scene:
+    """With a plane that behaves, and has heard nothing."""
+    shared.plane.__dict__.update(DataPlane().__dict__ | {"url": shared.plane.url})
+    return shared
+
+
+@pytest.fixture
+def older(shared_older: Scene) -> Scene:
+    """With a plane of the older dialect."""
+    shared_older.plane.__dict__.update(DataPlane().__dict__ | {"url": shared_older.plane.url})
+    _legacy(shared_older.plane)
+    return shared_older
+
+
+async def test_a_plane_that_fails_for_a_while_is_told_again_with_the_same_message(scene: Scene) -> None:
+    plane, start = scene.plane, scene.plane.answers["start"]
+    plane.answers["start"] = lambda heard: start(heard) if plane.of("start") else (503, None)
+    mine = await scene.begin()
+    await scene.consumer.until_transfer(mine.pid, "STARTED")
+    first, again = plane.of("start")
+    assert first.body == again.body
+
+
+async def test_an_answer_that_was_lost_is_found_out_and_the_address_made_anew(scene: Scene) -> None:
+    plane = scene.plane
+    # it took the first one, and nobody heard so: a repetition is refused as a second start
+    plane.answers["start"] = lambda _: (409 if plane.of("start") else 503, None)
+    plane.answers["status"] = lambda _: (200, {"state": "STARTED", "dataFlowId": "f"})
+    mine = await scene.begin()
+    await scene.consumer.until_transfer(mine.pid, "STARTED")
+    assert [one.step for one in plane.heard] == ["start", "start", "status", "suspend", "resume"]
+    found = await scene.consumer.send(scene.consumer.calls.data_address(mine.pid))
+    assert found.properties["authorization"] == "token-1"
+
+
+async def test_a_plane_that_refuses_ends_the_transfer_and_the_peer_hears_no_more_than_that(scene: Scene) -> None:
+    scene.plane.answers["start"] = lambda _: (400, {"detail": "the tape robot is on fire"})
+    mine = await scene.begin()
+    ended = await scene.consumer.until_transfer(mine.pid, "TERMINATED")
+    assert ended.reasons == ["the data plane failed"]
+    order = scene.plane.of("start")[0]
+    await scene.plane.until("terminate")
+    assert (await scene.ours(order)).state == "TERMINATED"
+
+
+async def test_errored_is_for_the_operator_and_completed_for_both(scene: Scene) -> None:
+    mine = await scene.begin()
+    order = await scene.plane.until("start")
+    await scene.consumer.until_transfer(mine.pid, "STARTED")
+    report = {"state": "STARTED", "error": "the wire broke"}
+    assert (await scene.plane.report(order, "errored", **report)).status_code == 200
+    held = await scene.ours(order)
+    assert (held.state, held.hold) == ("STARTED", "the data plane reports: the wire broke")
+    assert (await scene.consumer.send(scene.consumer.calls.transfer(mine.pid))).state == "STARTED"
+    for _ in range(2):
+        assert (await scene.plane.report(order, "completed")).status_code == 200
+    await scene.consumer.until_transfer(mine.pid, "COMPLETED")
+    # it was not told what it has said itself
+    assert scene.plane.of("completed") == []
+
+
+async def test_a_report_may_overtake_the_answer_to_its_own_call(scene: Scene) -> None:
+    plane, told = scene.plane, asyncio.Event()
+    reported: list[int] = []
+
+    async def early(order: Heard) -> None:
+        reported.append((await plane.report(order, "started", dataAddress=plane.address())).status_code)
+        told.set()
+
+    plane.before["start"] = early
+    mine = await scene.begin()
+    await scene.consumer.until_transfer(mine.pid, "STARTED")
+    await told.wait()
+    assert reported == [200]
+    found = await scene.consumer.send(scene.consumer.calls.data_address(mine.pid))
+    assert found.properties["authorization"] == "token-1"
+    assert len(plane.of("start")) == 1
+
+
+async def test_a_lost_report_is_found_out_by_asking_and_patience_ends() -> None:
+    clock = MovedClock(datetime(2026, 3, 1, tzinfo=UTC))
+    async with providing(clock) as scene:
+        plane = scene.plane
+        plane.is_slow = True
+        first, second = await scene.begin(), await scene.begin()
+        await plane.until("start", 2)
+        heard = {one.tree["processId"] for one in plane.of("start")}
+        assert len(heard) == 2
+        stuck = await scene.provider.theirs(second)
+        plane.answers["status"] = lambda one: (
+            200,
+            {"state": "STARTING" if stuck in one.path else "STARTED", "dataAddress": plane.address()},
+        )
+        clock.move(seconds=3)
+        await scene.consumer.until_transfer(first.pid, "STARTED")
+        for _ in range(3):
+            clock.move(seconds=40)
+            await asyncio.sleep(0)
+        ended = await scene.consumer.until_transfer(second.pid, "TERMINATED")
+        assert ended.reasons == ["the data plane failed"]
+
+
+async def test_what_was_to_be_told_is_told_after_a_restart() -> None:
+    async with providing(store="sqlite:///kontor.db") as scene:
+        plane, start = scene.plane, scene.plane.answers["start"]
+        plane.answers["start"] = lambda _: (503, None)
+        mine = await scene.begin()
+        await plane.until("start")
+        await scene.space.stop(scene.provider)
+        plane.answers["start"] = start
+        await scene.space.start(scene.provider)
+        await scene.consumer.until_transfer(mine.pid, "STARTED")
+        assert len({one.tree["messageId"] for one in plane.of("start")}) == 1
+
+
+# --- the older dialect, from end to end
+
+
+def _legacy(plane: DataPlane) -> None:
+    address = {
+        "@type": "dspace:DataAddress",
+        "dspace:endpointType": "https://w3id.org/idsa/v4.1/HTTP",
+        "dspace:endpointProperties": [
+            {"dspace:name": f"{EDC['@vocab']}endpoint", "dspace:value": "https://data.example"},
+            {"dspace:name": "authorization", "dspace:value": "legacy-token"},
+        ],
+    }
+
+    def started(heard: Heard) -> tuple[int, Any]:
+        made = {"dataAddress": address} if heard.tree["flowType"] == "PULL" else {}
+        return 200, {"@context": EDC, "@type": "DataFlowResponseMessage", "provisioning": False, **made}
+
+    plane.answers = {"start": started, "suspend": lambda _: (204, None), "terminate": lambda _: (204, None)}
+
+
+@pytest.mark.parametrize("word", ["complete", "fail"])
+async def test_a_plane_of_the_older_dialect_serves_what_ours_does_not(older: Scene, word: str) -> None:
+    provider, consumer, plane = older.provider, older.consumer, older.plane
+    mine = await older.begin("Proxy-PULL")
+    await consumer.until_transfer(mine.pid, "STARTED")
+    start = await plane.until("start")
+    assert (start.tree["participantId"], start.tree["sourceDataAddress"]["dspace:endpointType"]) == (consumer.id, "HttpData")
+    found = await consumer.send(consumer.calls.data_address(mine.pid))
+    assert found.properties["authorization"] == "legacy-token"
+
+    base = f"{start.tree['callbackAddress']}/transferprocess/{start.tree['processId']}"
+    assert (await posted(f"{base}/{word}", None, secret=None)).status_code == 401
+    tree = {"errorMessage": "the upstream is gone"} if word == "fail" else None
+    assert (await posted(f"{base}/{word}", tree)).status_code == 204
+    await consumer.until_transfer(mine.pid, "COMPLETED" if word == "complete" else "TERMINATED")
+    # late ones are refused, and a plane that has failed is told that it is over
+    assert (await posted(f"{base}/fail", {"errorMessage": "again"})).status_code == 409
+    if word == "fail":
+        await plane.until("terminate")
+    await provider.until_transfer(start.tree["processId"], "COMPLETED" if word == "complete" else "TERMINATED")
+
+
+async def test_a_plane_that_provisions_is_told_to_start_once_more(older: Scene) -> None:
+    provider, consumer, plane = older.provider, older.consumer, older.plane
+    started = plane.answers["start"]
+    waits = {"@context": EDC, "@type": "DataFlowResponseMessage", "provisioning": True}
+    plane.answers["start"] = lambda heard: started(heard) if plane.of("start") else (200, waits)
+    mine = await older.begin("Proxy-PULL")
+    start = await plane.until("start")
+    await provider.until_transfer(start.tree["processId"], lambda t: t.flow_state == "STARTING")
+    url = f"{start.tree['callbackAddress']}/transferprocess/{start.tree['processId']}/provisioned"
+    assert (await posted(url, {"properties": {}})).status_code == 204
+    await consumer.until_transfer(mine.pid, "STARTED")
+    assert len(plane.of("start")) == 2
