@@ -118,7 +118,7 @@ def nodes() -> Iterator[Nodes]:
 
 @pytest.fixture(scope="session")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Space]:
-    """A provider and a consumer, up and running for the whole session: each test uses names of its own."""
+    """A provider, open to data planes, and a consumer, up and running for the whole session: each test uses names of its own."""
     folder = tmp_path_factory.mktemp("space")
     ports = free_ports(4)
     ids = {"provider": "urn:example:provider", "consumer": "urn:example:consumer"}
@@ -134,6 +134,9 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Space]:
                 is_local=True, peers=(peer,),
             )  # fmt: skip
             write(folder / name, wanted)
+            if name == "provider":
+                with (folder / name / CONFIG_FILE).open("a", encoding="utf-8") as config:
+                    config.write("\n[signaling]\nport = 0\nunsafe_allow_http = true\n")
             parties[name] = Party(ids[name], f"{base}/{name}/dsp/2025-1", folder / name / CONFIG_FILE)
             nodes.start(parties[name].config)
         yield Space(parties["provider"], parties["consumer"], folder)
