@@ -128,6 +128,11 @@ class Signals:
         if report is None:
             await self._given_up(transfer, Call(flow.told), f"the data plane says that the flow is {status.state}")
         else:
+            try:
+                status = await self._addressed(transfer, Call(flow.told), status)
+            except KontorError as fault:
+                observe.info("signaling.not_seen", pid=transfer.pid, plane=flow.plane, cause=fault)
+                return again
             assert self._hear is not None
             await self._hear(transfer, report, status)
         return None
@@ -238,14 +243,25 @@ class Signals:
             status = await self._planes.look(transfer.participant, flow.plane, transfer.pid)
             if status.state not in (FlowState.PREPARED, FlowState.PREPARING, FlowState.STARTED, FlowState.STARTING):
                 return None
-            if status.address is None and call is not Call.PREPARE and transfer.is_provider and not transfer.is_push:
-                said = await self._said(transfer, call)
-                for again in (Call.SUSPEND, Call.RESUME):
-                    note = Note(call=again, message_id=uuid.uuid5(_NAMESPACE, f"{said.order.message_id}#{again}").urn)
-                    status = await self._planes.tell(transfer.participant, flow.plane, replace(said, note=note))
+            return await self._addressed(transfer, call, status)
         except KontorError as fault:
             observe.info("signaling.not_seen", pid=transfer.pid, plane=flow.plane, cause=fault)
             return None
+
+    async def _addressed(self, transfer: Transfer, call: Call, status: Status) -> Status:
+        """How the flow stands, with the address of a provider's pull: made anew where a question for the state does not tell it.
+
+        Raises: KontorError.
+        """
+        flow = transfer.flow
+        assert flow is not None
+        is_told = status.address is not None or call is Call.PREPARE or not transfer.is_provider or transfer.is_push
+        if is_told or status.state is not FlowState.STARTED:
+            return status
+        said = await self._said(transfer, call)
+        for again in (Call.SUSPEND, Call.RESUME):
+            note = Note(call=again, message_id=uuid.uuid5(_NAMESPACE, f"{said.order.message_id}#{again}").urn)
+            status = await self._planes.tell(transfer.participant, flow.plane, replace(said, note=note))
         return status
 
     async def _unanswered(self, job: Job, transfer: Transfer, call: Call, fault: KontorError) -> Failed | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from connector import observe
 from connector.controlplane.reviews import Reviews
@@ -22,7 +22,6 @@ from connector.dsp.tables import Kind
 from connector.dsp.transfer import Transfer
 from connector.errors import KontorError, StoreUnavailable
 from connector.ports.clock import Clock
-from connector.ports.dataplane import DataPlane
 from connector.ports.identity import ACTIVE, STANDING, UNKNOWN, UNPROVEN, TokenSource
 from connector.ports.store import Store
 
@@ -32,11 +31,23 @@ Place = tuple[str, str]
 """Participant and pid of a transfer, or participant and peer."""
 
 
+class Moving(Protocol):
+    """Who moves data: the built-in data plane, or that and the planes of others."""
+
+    def running(self) -> tuple[Place, ...]:
+        """Participant and pid of each transfer whose data is moving."""
+        ...
+
+    async def stop(self, participant: str, pid: str) -> None:
+        """Cut what is moving for a transfer."""
+        ...
+
+
 class Standings:
     """Looks how the peers stand with whom data is moving at this node."""
 
     def __init__(
-        self, store: Store, data_plane: DataPlane, tokens: TokenSource, reviews: Reviews, clock: Clock, woken: asyncio.Event
+        self, store: Store, data_plane: Moving, tokens: TokenSource, reviews: Reviews, clock: Clock, woken: asyncio.Event
     ) -> None:
         self._store = store
         self._data_plane = data_plane

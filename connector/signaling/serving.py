@@ -14,15 +14,16 @@ import hmac
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
 from connector import observe
 from connector.dps import legacy, standard
-from connector.dps.flow import FlowState, Report
+from connector.dps.flow import REPORTED, FlowState, Report
 from connector.dps.messages import Dialect, Status
 from connector.dsp.transfer import Access, Transfer
-from connector.errors import Forbidden, Gone, KontorError, NotFound, PeerAnswer, Unauthenticated
+from connector.errors import Conflict, Forbidden, Gone, KontorError, NotFound, PeerAnswer, Unauthenticated
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import shown
 from connector.ports.clock import Clock
@@ -109,10 +110,9 @@ class Serving:
 
     async def completed(self, participant: str, pid: str, *, moved_bytes: int, digest: str | None) -> None:
         """All bytes of a push are with the receiver, or all of a pull are here: the flow is over, and its control plane hears of it."""
-        flow = await self._flows.change(pid, lambda flow: _done(flow, moved_bytes, digest))
-        if flow.state is FlowState.COMPLETED:
-            await self._report(flow, Report.COMPLETED)
-            await self._table.see_to(flow)
+        # INVARIANT: the report stands in the jobs before the state does: a node that dies in between owes nothing that nobody knows of
+        await self._report(await self.find(pid), Report.COMPLETED)
+        await self._table.see_to(await self._flows.change(pid, lambda flow: _done(flow, moved_bytes, digest)))
 
     async def received(self, participant: str, pid: str, *, moved_bytes: int, digest: str) -> None:
         """All bytes of a push have arrived here; the provider's side says when it is complete."""
@@ -145,9 +145,8 @@ class Serving:
                 raise
             await self.failed(HOME, flow.id, str(fault))
             return
-        flow = await self._table.arrived(flow.id)
-        if not flow.state.is_over:
-            await self._report(flow, Report.STARTED if flow.is_provider else Report.PREPARED)
+        await self._report(flow, Report.STARTED if flow.is_provider else Report.PREPARED)
+        await self._table.arrived(flow.id)
 
     async def move(self, job: Job) -> None:
         """Push as provider, or fetch as consumer, unless the flow has moved on."""
@@ -185,6 +184,11 @@ class Serving:
         if flow.state is FlowState.TERMINATED or (report is not Report.COMPLETED and flow.state.is_over):
             # it has ended meanwhile, by the control plane's own word
             return
+        if report in REPORTED and flow.state is not REPORTED[report] and report is not Report.ERRORED:
+            if flow.state.is_underway or report is Report.COMPLETED:
+                raise Conflict("the flow is not there yet", where=flow.id)
+            # it was there, and has been moved on since: the control plane knows
+            return
         driver = await self._drivers.get(flow.control_plane)
         vet(flow.callback, driver, "callbackAddress")
         url, body = _written(flow, report, str(error) if error is not None else None)
@@ -200,9 +204,12 @@ class Serving:
 
     async def _report(self, flow: Flow, report: Report, error: str | None = None) -> None:
         body: dict[str, Any] = {"flow": flow.id, "report": report.value, "error": error}
-        name = f"{flow.id}#{report}" + (f"#{flow.updated_at.isoformat()}" if report is not Report.COMPLETED else "")
-        job = NewJob(participant=HOME, kind=REPORT, id=name, body=body, order_key=flow.id)
-        await self._store.jobs.put([job], self._clock.now())
+        name = f"{flow.id}#{report}" + (f"#{flow.updated_at.isoformat()}" if report is Report.ERRORED else "")
+        now = self._clock.now()
+        job = NewJob(
+            participant=HOME, kind=REPORT, id=name, body=body, order_key=f"report:{flow.id}", not_before=now + _AFTER_THE_ANSWER
+        )
+        await self._store.jobs.put([job], now)
         observe.info("signaling.reports", flow=flow.flow_id, control_plane=flow.control_plane, report=report)
 
     async def find(self, id_: str) -> Flow:
@@ -216,6 +223,8 @@ class Serving:
         return flow
 
 
+_AFTER_THE_ANSWER: Final = timedelta(seconds=0.05)
+"""A report waits for the answer that it follows to be sent, and for its own state to be kept."""
 _LAST_TRY: Final = 10
 """Tries after which what does not come is reported; until then it is ours to sit out."""
 

@@ -110,6 +110,8 @@ class FlowTable:
         if caller.dialect is Dialect.EDC and known.state is FlowState.SUSPENDED:
             # this dialect resumes by the same start again
             return await self.note(caller, order.flow_id, Note(call=Call.RESUME, address=order.address))
+        # whoever asks again may do so because we died before its job was kept
+        await self.see_to(known)
         return known.status(order.message_id)
 
     async def wait(self, flow: Flow) -> None:

@@ -161,10 +161,12 @@ async def test_a_lost_report_is_found_out_by_asking_and_patience_ends() -> None:
         stuck = await scene.provider.theirs(second)
         plane.answers["status"] = lambda one: (
             200,
-            {"state": "STARTING" if stuck in one.path else "STARTED", "dataAddress": plane.address()},
+            {"state": "STARTING" if stuck in one.path else "STARTED"},
         )
         clock.move(seconds=3)
         await scene.consumer.until_transfer(first.pid, "STARTED")
+        # a question for the state tells no address: it is made anew
+        assert {"suspend", "resume"} <= {one.step for one in plane.heard}
         for _ in range(3):
             clock.move(seconds=40)
             await asyncio.sleep(0)

@@ -49,7 +49,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     from connector.controlplane.retention import Retention
     from connector.controlplane.reviews import Noticing, Reviews
     from connector.controlplane.secrets import Secrets
-    from connector.controlplane.standing import Standings
+    from connector.controlplane.standing import Moving, Standings
     from connector.controlplane.timers import Timers
     from connector.controlplane.transfer import Transfers
     from connector.controlplane.transfer_events import BuiltInEvents
@@ -167,11 +167,15 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     )
 
     side = Role()
+    moving: Moving = plane
     if shared is not None and planes is not None:
+        from connector.controlplane.outer import OuterFlows
         from connector.controlplane.reports import Reports
         from connector.controlplane.signals import Signals
 
         signals = Signals(store, transfers, offerings, tokens, planes, clock, patience=signaling.patience(shared.settings))
+        moving = outer = OuterFlows(store, transfers, plane, clock)
+        more["outer-flows"] = outer.run
         side = signaling.control_role(ground, shared, planes, signals, Reports(store, transfers, signals, usages, clock))
 
     def rooms() -> Iterable[APIRouter]:
@@ -196,7 +200,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
             "timers": timers.run,
             "pushes": workers.run,
             "watch": watch.run,
-            "standings": Standings(store, plane, tokens, reviews, clock, identity.changed).run,
+            "standings": Standings(store, moving, tokens, reviews, clock, identity.changed).run,
             "usage": usages.run,
             "refusals": refusals.run,
             "reviews": reviews.run,

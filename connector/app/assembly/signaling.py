@@ -169,7 +169,11 @@ def control_role(ground: Ground, shared: Shared, planes: DataPlanes, signals: Si
 
         return [routes(ground.participants, planes, announce, allows_http=http)]
 
-    return Role(signaling=control.routes(admission, events), rooms=[rooms], workers={"signals": begin})
+    return Role(
+        signaling=control.routes(admission, events),
+        rooms=[rooms],
+        workers={"signals": begin},
+    )
 
 
 def patience(settings: Signaling) -> timedelta:
