@@ -282,3 +282,31 @@ def gauges() -> Mapping[str, Mapping[Series, float]]:
 def counts() -> Mapping[str, Mapping[Series, int]]:
     """All counts since the start, by name and labels."""
     return _counts
+
+
+Taken = tuple[dict[str, dict[Series, int]], dict[str, dict[Series, tuple[int, float]]]]
+"""Counts, and durations by number and sum."""
+
+
+def taken() -> Taken:
+    """All counts and durations since this was asked the last time; here they begin anew. For a process whose figures another one shows."""
+    found = (
+        {name: dict(series) for name, series in _counts.items()},
+        {name: dict(series) for name, series in _durations.items()},
+    )
+    _counts.clear()
+    _durations.clear()
+    return found
+
+
+def add(more: Taken) -> None:
+    """Add what another process of this node has `taken`."""
+    for name, series in more[0].items():
+        here = _counts.setdefault(name, {})
+        for key, by in series.items():
+            here[key] = here.get(key, 0) + by
+    for name, sums in more[1].items():
+        whole = _durations.setdefault(name, {})
+        for key, (number, seconds) in sums.items():
+            before = whole.get(key, (0, 0.0))
+            whole[key] = (before[0] + number, before[1] + seconds)

@@ -10,6 +10,7 @@ first.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -28,6 +29,8 @@ from connector.ports.dataplane import Source
 from connector.settings import Settings
 
 _NICE: Final = 5
+_COUNTS_EVERY_S: Final = 2.0
+"""How often the node hears what was counted here: its metrics are those of all its processes."""
 
 
 def main(channel: int, listener: int) -> None:
@@ -91,7 +94,11 @@ async def _work(ours: End, at: Listening) -> None:
             door = Door(app=public_app(data.routes(plane)), settings=settings.data.listener, at=at, section="data.listener")
             await stack.enter_async_context(listening(door))
             channel.tell("ready")
-            await leaving.wait()
+            while not leaving.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_COUNTS_EVERY_S):
+                        await leaving.wait()
+                channel.tell("counted", observe.taken())
             # nobody decides any more: what flows ends now, and how far it came is told
             for place in plane.running():
                 await plane.stop(*place)

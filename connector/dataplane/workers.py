@@ -15,6 +15,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
+from connector import observe
 from connector.dataplane.channel import Channel, End, Gone
 from connector.dsp.transfer import Access, Transfer
 from connector.errors import Conflict
@@ -49,7 +50,7 @@ class Attached:
                 "failed": self._failed,
                 "attempted": self._attempted,
             },
-            hears={"end": self._end, "over": self._over, "ready": self._ready},
+            hears={"end": self._end, "over": self._over, "ready": self._ready, "counted": observe.add},
             first=(("begin", orders),),
         )
 

@@ -44,7 +44,8 @@ def run(asked: Asked) -> list[figures.Figure]:
         more = f'[data]\nworkers = {workers}\npublic_url = "http://127.0.0.1:{port}"\nlistener = {{ port = {port} }}\n'
         with Node(part, "provider", "consumer", more=more if workers else "") as provider:
             if asked.wants(11):
-                found.append(_latency(part, provider, words))
+                # beside streams in its own process a node gives no promise: that is what workers are for
+                found.append(_latency(part, provider, words, must=3.0 if workers else None))
             if asked.wants(12):
                 found += _stops(part, provider, words)
     return found
@@ -53,7 +54,7 @@ def run(asked: Asked) -> list[figures.Figure]:
 # --- figure 11
 
 
-def _latency(asked: Asked, provider: Node, words: str) -> figures.Figure:
+def _latency(asked: Asked, provider: Node, words: str, must: float | None) -> figures.Figure:
     """p99 of both kinds of request, idle and beside four streams."""
     with Node(asked, "consumer", "provider") as consumer:
         source = agreed.sparse(asked.folder, _BYTES)
@@ -79,7 +80,7 @@ def _latency(asked: Asked, provider: Node, words: str) -> figures.Figure:
 
         idle, busy = on_loop(measured)
     what = f"control plane p99 beside {_STREAMS} streams, {words}"
-    return figures.ratio(11, what, busy, idle, unit="ms", must=3, ambition=1.5)
+    return figures.ratio(11, what, busy, idle, unit="ms", must=must, ambition=1.5 if must else None)
 
 
 class _Asking:

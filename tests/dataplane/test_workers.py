@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from connector import observe
 from connector.dataplane.addresses import PULL, PUSH
 from connector.dataplane.channel import Channel, Gone
 from connector.dataplane.remote import RemoteAuthorizer, RemoteEvents
@@ -137,8 +138,12 @@ async def test_what_is_granted_and_refused_there_is_so_here_and_uses_are_told_of
         with pytest.raises(PeerAnswer) as told:
             await worker.authorizer.may_pull(*PLACE, "token")
         assert told.value.answer_status == 409
+        worker.channel.tell("counted", ({"channel_test": {(): 2}}, {"channel_test": {(): (1, 0.5)}}))
         await RemoteEvents(worker.channel).received(*PLACE, moved_bytes=3, digest="d")
         assert judge.told == [("received", PLACE[1], 3, "d")]
+        # what was counted there counts here, too
+        assert observe.counts()["channel_test"] == {(): 2}
+        assert observe.durations()["channel_test"] == {(): (1, 0.5)}
 
 
 async def test_what_is_stopped_moves_in_no_worker_when_stop_returns() -> None:
