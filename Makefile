@@ -29,7 +29,7 @@ format: $(READY)  ## mend what ruff can mend
 	@$(VENV)/bin/ruff format -q .
 
 # what an image runs with: every extra but the tests', and what builds the package
-RUNTIME := catalog events objects otel parquet postgres shacl sparql vault
+RUNTIME := catalog nats objects otel parquet postgres shacl sparql vault
 
 lock: $(READY)  ## resolve the dependencies anew into requirements.lock, and what an image needs of them into deploy/
 	@$(RUN) -m pip install -q uv

@@ -16,6 +16,7 @@ _NOT_GIVEN = "official files not given"
 _NO_POSTGRES = "PostgreSQL server not given"
 _NO_S3 = "S3 server not given"
 _NO_AZURE = "Azure Blob server not given"
+_NO_NATS = "NATS server not given"
 _NO_CHROMIUM = "browser not given"
 _NO_DEPLOYMENT = "deployment proofs not asked for"
 
@@ -80,6 +81,15 @@ def azure() -> str:
 
 
 @pytest.fixture
+def nats() -> str:
+    """The URL, with user and password, of the server that `KONTOR_NATS` names; without it the check is not run and is counted."""
+    url = os.environ.get("KONTOR_NATS")
+    if not url:
+        pytest.skip(_NO_NATS)
+    return url
+
+
+@pytest.fixture
 def chromium() -> str:
     """The path of the browser that `KONTOR_CHROMIUM` names; without it the check is not run and is counted."""
     path = os.environ.get("KONTOR_CHROMIUM")
@@ -109,7 +119,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Prints one line for all checks of a kind that were not run."""
-    for reason in (_NOT_GIVEN, _NO_POSTGRES, _NO_S3, _NO_AZURE, _NO_CHROMIUM, _NO_DEPLOYMENT):
+    for reason in (_NOT_GIVEN, _NO_POSTGRES, _NO_S3, _NO_AZURE, _NO_NATS, _NO_CHROMIUM, _NO_DEPLOYMENT):
         skipped = [report for report in terminalreporter.stats.get("skipped", []) if reason in str(report.longrepr)]
         if skipped:
             terminalreporter.write_line(f"{reason}: {len(skipped)} checks not run")

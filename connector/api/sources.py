@@ -63,12 +63,23 @@ class Passes(Asked):
 class AssetSource(Asked):
     """Where the data of an asset lies; a peer never sees it."""
 
-    type: Literal["file", "folder", "http", "s3", "azure", "gcs", "none"] = Field(
+    type: Literal["file", "folder", "http", "s3", "azure", "gcs", "nats", "none"] = Field(
         description="`file` and `folder` lie on the node, `http` is an upstream, `s3`, `azure` (Blob Storage) and `gcs` (Google Cloud"
-        " Storage) are object stores, `none` is moved by others."
+        " Storage) are object stores, `nats` is a stream of events (JetStream), `none` is moved by others."
     )
     path: str | None = Field(None, description="`file`, `folder`: absolute path on the machine of the node.")
-    url: str | None = Field(None, pattern=r"^https?://[^\s]+$", description="`http`: address of the upstream.")
+    url: str | None = Field(
+        None,
+        pattern=r"^((https?)://[^\s]+|(nats|tls)://[^\s/?#@]+)$",
+        description="`http`: address of the upstream; `nats`: of the server, `nats://host:port` or `tls://host:port`.",
+    )
+    stream: str | None = Field(None, pattern=r"^[^\s.*>/\\]{1,255}$", description="`nats`: name of the stream.")
+    subject: str | None = Field(
+        None, pattern=r"^[^\s]{1,255}$", description="`nats`: only messages of this subject, with NATS's wildcards."
+    )
+    new_only: bool = Field(
+        False, description="`nats`: transfers begin with what comes after their start; else with the oldest message there is."
+    )
     bucket: str | None = Field(
         None, pattern=r"^[A-Za-z0-9._-]{3,255}$", description="Object stores: the bucket; `azure`: the container."
     )
@@ -91,7 +102,7 @@ class AssetSource(Asked):
         None,
         description="Name of the stored secret. `http`: what `login` says, without one the whole value of `secret_header`;"
         " `s3`: `ACCESS_KEY:SECRET_KEY`, or with a session token `ACCESS_KEY:SECRET_KEY:TOKEN`; `azure`: the account's key, or a"
-        " shared access signature; `gcs`: the key of a service account, JSON.",
+        " shared access signature; `gcs`: the key of a service account, JSON; `nats`: `USER:PASSWORD`, or a token.",
     )
     secret_header: str = Field(
         "Authorization", pattern=r"^[A-Za-z0-9-]{1,64}$", description="`http` without `login`: header that carries the secret."
@@ -105,12 +116,14 @@ class AssetSource(Asked):
     @model_validator(mode="after")
     def _place_fits_type(self) -> Self:
         is_store = self.type in _STORES
-        needed = "bucket" if is_store else {"file": "path", "folder": "path", "http": "url"}.get(self.type)
+        needed = "bucket" if is_store else {"file": "path", "folder": "path", "http": "url", "nats": "url"}.get(self.type)
         if needed is not None and getattr(self, needed) is None:
             raise ValueError(f"a source of type `{self.type}` needs `{needed}`")
-        stray = {"path", "url", "bucket", "key", "endpoint", "account", "region"} - {needed}
+        stray = {"path", "url", "bucket", "key", "endpoint", "account", "region", "stream", "subject"} - {needed}
+        if self.type == "nats":
+            stray -= {"stream", "subject"}
         if is_store:
-            stray = {"path", "url"} | ({"account", "region"} - {_STORES[self.type]})
+            stray = {"path", "url", "stream", "subject"} | ({"account", "region"} - {_STORES[self.type]})
         for member in sorted(stray):
             if getattr(self, member) is not None:
                 raise ValueError(f"a source of type `{self.type}` has no `{member}`; leave it out")
@@ -130,7 +143,13 @@ class AssetSource(Asked):
             raise ValueError("`endpoint` has a path; name the store alone")
         if self.labels and self.type != "none":
             raise ValueError(f"a source of type `{self.type}` is moved by this node; leave `labels` out")
-        if self.secret is not None and self.type != "http" and not is_store:
+        if self.url is not None and (self.type == "http") is not self.url.startswith("http"):
+            raise ValueError(f"`url` is no address for a source of type `{self.type}`")
+        if self.type == "nats" and self.stream is None:
+            raise ValueError("a source of type `nats` needs `stream`")
+        if self.new_only and self.type != "nats":
+            raise ValueError(f"a source of type `{self.type}` has no `new_only`; leave it out")
+        if self.secret is not None and self.type not in ("http", "nats") and not is_store:
             raise ValueError(f"a source of type `{self.type}` needs no `secret`; leave it out")
         return self
 

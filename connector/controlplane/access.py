@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from connector.dsp.transfer import Access, Transfer, promoted
 from connector.errors import Conflict, Forbidden, Gone, Unauthenticated
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
-from connector.ports.dataplane import Grant, Use
+from connector.ports.dataplane import Event, Grant, Use
 from connector.ports.identity import ACTIVE, STANDING, UNPROVEN, TokenSource
 from connector.ports.store import Change, Key, Snapshot, Store
 
@@ -59,6 +59,8 @@ class DataAccess:
         if is_look:
             await self._look(transfer, case)
             return Grant(transfer=transfer, source=source)
+        if source.events is not None:
+            return Grant(transfer=transfer, source=source, use=await self._streamed(transfer, case))
         use = await self._usages.reserve(transfer, case)
         return Grant(transfer=transfer, source=source, use=use, free_until=use.free_until)
 
@@ -69,6 +71,54 @@ class DataAccess:
         """
         case = await self._case(transfer, await self._tokens.claims_of(transfer.participant, transfer.peer))
         await self._usages.reserve(transfer, case, is_push=True)
+
+    async def may_stream(self, transfer: Transfer) -> Use | None:
+        """What a push of events is a use as, from its beginning to its end; None when its messages alone are.
+
+        Raises: Forbidden with the reason.
+        """
+        case = await self._case(transfer, await self._tokens.claims_of(transfer.participant, transfer.peer))
+        return await self._streamed(transfer, case)
+
+    async def _streamed(self, transfer: Transfer, case: Case) -> Use | None:
+        if self._judge.terms_of(case.agreement).asks_time:
+            return await self._usages.reserve(transfer, case)
+        await self._look(transfer, case)
+        return None
+
+    async def may_pass(self, transfer: Transfer, events: Sequence[Event]) -> int:
+        """How many of `events`, from the first on, may be handed over; each that may is a use, once, however often it is asked about.
+
+        Raises: Forbidden with the reason when not even the first may.
+        """
+        case = await self._case(transfer, await self._tokens.claims_of(transfer.participant, transfer.peer))
+        if not self._judge.terms_of(case.agreement).asks_ledger:
+            # nothing but the moment and the peer decide: one question for all of them
+            use = await self._usages.reserve(transfer, case)
+            for _ in events:
+                await use.begin()
+            use.end(sum(event.byte_size for event in events))
+            return len(events)
+        count = 0
+        for event in events:
+            try:
+                await self._passed(transfer, case, event)
+            except Forbidden:
+                if not count:
+                    raise
+                break
+            count += 1
+        return count
+
+    async def _passed(self, transfer: Transfer, case: Case, event: Event) -> None:
+        use = await self._usages.reserve(transfer, case, key=f"event:{transfer.pid}:{event.id}")
+        try:
+            await use.begin()
+        except Conflict:
+            # the node that had reserved it died before it was handed over
+            use = await self._usages.reserve(transfer, case)
+            await use.begin()
+        use.end(event.byte_size)
 
     async def may_collect(self, participant: str, transfer: Transfer) -> Use:
         """The use that our own people make of the data of `transfer`, as its consumer: judged by our own book.

@@ -17,11 +17,13 @@ from connector.dsp.process import Process, entry
 from connector.dsp.tables import Kind, State
 from connector.dsp.transfer import Transfer
 from connector.errors import ConfigurationError, Forbidden, NotFound
-from connector.ports.dataplane import DataPlane, Source
+from connector.ports.dataplane import ENDLESS, DataPlane, Source
 from connector.ports.jobs import Job, NewJob
 from connector.ports.store import Key, Store
 
 PUSH: Final = "push"
+STREAM: Final = "stream"
+"""A push that has no end by itself."""
 PACE: Final = Pace(attempts=1_000_000, first_delay_s=1, max_delay_s=60, timeout_s=None)
 """A push has its own patience and its own end; what is tried again here is what ended without a word."""
 _BATCH: Final = 500
@@ -47,7 +49,7 @@ def job_of(process: Process | None) -> NewJob | None:
         return None
     return NewJob(
         participant=process.participant,
-        kind=PUSH,
+        kind=STREAM if process.format in ENDLESS else PUSH,
         id=f"{process.pid}#{entry(process)}",
         body={"pid": process.pid},
         order_key=process.pid,
@@ -80,7 +82,9 @@ class Pushes:
             return None
         try:
             source: Source = await self._offerings.source(process.participant, process.dataset)
-            await self._access.may_send(process)
+            # of a stream each message is asked about
+            if source.events is None:
+                await self._access.may_send(process)
         except Forbidden as fault:
             await self._ender.refused(process.participant, process.pid, fault.what)
             return None

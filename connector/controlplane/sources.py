@@ -14,7 +14,7 @@ from typing import Final
 from connector.api.offerings import Asset
 from connector.api.sources import AssetSource, Login
 from connector.errors import ConfigurationError, KontorError
-from connector.ports.dataplane import ClientCredentials, ObjectPlace, Passing, Source, StoreKind
+from connector.ports.dataplane import ClientCredentials, EventPlace, ObjectPlace, Passing, Source, StoreKind
 from connector.strict import scan
 
 _SHORTEST_KEY: Final = 16
@@ -23,11 +23,14 @@ _SHORTEST_KEY: Final = 16
 def source_of(asset: Asset) -> Source:
     """Where the data of `asset` lies, without credentials."""
     found = asset.source
-    place = found.path or found.url or found.key or found.bucket or asset.id
+    place = found.path or found.stream or found.url or found.key or found.bucket or asset.id
     return Source(
         type=found.type,
         path=found.path,
-        url=found.url,
+        url=found.url if found.type == "http" else None,
+        events=EventPlace(url=found.url, stream=found.stream, subject=found.subject, is_new_only=found.new_only)
+        if found.stream is not None and found.url is not None
+        else None,
         objects=ObjectPlace(
             kind=StoreKind(found.type),
             bucket=found.bucket,
@@ -57,6 +60,8 @@ def unlocked(source: Source, described: AssetSource, secret: str) -> Source:
     name = described.secret or ""
     if source.objects is not None:
         return replace(source, objects=_with_keys(source.objects, secret, name))
+    if source.events is not None:
+        return replace(source, events=replace(source.events, credentials=secret.strip()))
     login = described.login
     if login is None:
         return replace(source, headers={described.secret_header: secret})

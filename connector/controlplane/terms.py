@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from connector.controlplane.offerings import Item, Shelf
 from connector.controlplane.process import new_urn
@@ -15,6 +15,10 @@ from connector.dsp import messages as m
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.tables import Role
 from connector.errors import BadMessage, CallerError, NotFound
+from connector.outbound.rules import as_http
+
+_BY_NAME: Final = frozenset({"AzureStorage-PUSH", "GoogleCloudStorage-PUSH"})
+"""Formats whose address is known by the name of an account; the data plane judges what it makes of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,8 @@ class TransferWish:
 
 
 def destination_of(message: m.TransferRequestMessage, item: Item | None) -> str | None:
-    """Where the consumer wants a push; None for a pull. `item` is what we offer of the dataset by now.
+    """Where the consumer wants a push, as an address to be judged; None for a pull, and for a store that goes by its account's name.
+    `item` is what we offer of the dataset by now.
 
     Raises: BadMessage for a format that we do not offer, or a push without an address.
     """
@@ -59,9 +64,11 @@ def destination_of(message: m.TransferRequestMessage, item: Item | None) -> str 
     if not message.format.upper().endswith("-PUSH"):
         return None
     url = message.data_address.endpoint_url() if message.data_address else None
+    if url is None and message.data_address is not None and message.format in _BY_NAME:
+        return None
     if url is None:
         raise BadMessage("a push needs to know where to", where="dataAddress.endpoint", mend="send the address to deliver to")
-    return url
+    return as_http(url)
 
 
 def opening_terms(shelf: Shelf, wish: NegotiationWish) -> tuple[dict[str, Any], str | None]:

@@ -116,8 +116,8 @@ class Usages:
             return EMPTY
         return await self._ledger.book(agreement.participant, agreement.id) or EMPTY
 
-    async def reserve(self, process: Transfer, case: Case, *, is_push: bool = False) -> Running:
-        """A use, granted; a push is one use for each start, however often it is taken up again.
+    async def reserve(self, process: Transfer, case: Case, *, is_push: bool = False, key: str | None = None) -> Running:
+        """A use, granted; a push is one use for each start, however often it is taken up again; what has a `key` is one for ever.
 
         Raises: Forbidden, with what the asker may know of the reasons; StoreUnavailable.
         """
@@ -132,7 +132,7 @@ class Usages:
             assert terms is not None
             free_until = None if terms.asks_each_time else answer.valid_until or _FOREVER
             return Running(self, new_urn(), process, case, answer.used, terms, free_until)
-        key = push_key(process) if is_push else new_urn()
+        key = push_key(process) if is_push else key or new_urn()
         # a push is ended by its transfer, and taken up again by whoever starts next
         until = None if is_push else now + _RESERVED_FOR
         answers: list[Answer] = []

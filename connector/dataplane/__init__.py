@@ -8,6 +8,7 @@ sending         one request of a push                          shelf      folder
 folders         a folder as one push
 deposit         data put into a store that a peer names        sinks      what every such store can do
 s3, azure       the requests of an upload to each kind of them
+events          streams of events, read and published         jetstream  NATS, spoken to
 sources         local files and folders                        upstream   HTTP(S) sources, relayed
 objects         objects in the operators' stores               manifests  what a folder or a prefix holds
 fetch           a whole pull, into the inbox

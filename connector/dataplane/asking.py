@@ -18,7 +18,8 @@ from connector.errors import BadMessage, MethodNotAllowed, NotFound, TooLarge, U
 from connector.ports.dataplane import DataRequest, Passing, Source
 
 ASKED: Final = (
-    "accept", "accept-language", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range",
+    "accept", "accept-language", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since",
+    "last-event-id", "range",
 )  # fmt: skip
 """What passes from a consumer that reads."""
 POSTED: Final = ("accept", "accept-language", "content-language", "content-length", "content-type")

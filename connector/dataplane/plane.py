@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from connector.dataplane import deposit, upstream
-from connector.dataplane.addresses import PULL, PUSH, S3_PULL, new_endpoint
+from connector.dataplane.addresses import NATS_PUSH, PULL, PUSH, S3_PULL, new_endpoint
 from connector.dataplane.cargo import Cargoes
 from connector.dataplane.collect import Collector
 from connector.dataplane.deposit import Deposits
@@ -29,10 +29,10 @@ from connector.dataplane.objects import Objects
 from connector.dataplane.pull import Pulls
 from connector.dataplane.push import Pushes, Pushing
 from connector.dataplane.receive import Receipt, Receiver, Upload
-from connector.dataplane.sending import Sender
+from connector.dataplane.sending import Moved, Sender, Way
 from connector.dataplane.shelf import Shelf
 from connector.dataplane.sources import Places, media_type_of
-from connector.dataplane.streams import Streams
+from connector.dataplane.streams import Stream, Streams
 from connector.dataplane.using import counted
 from connector.dataplane.workers import Crew
 from connector.dsp.process import below
@@ -62,6 +62,8 @@ class DataPlaneConfig:
     """Room that received data leaves on the disk."""
     allowed_object_endpoints: tuple[str, ...] = ()
     """Object stores that peers may name, as origins or patterns of them."""
+    allowed_event_endpoints: tuple[str, ...] = ()
+    """Event servers that peers may name, likewise."""
     push_attempts: int = 8
     """In a row without a single byte moved."""
     push_first_delay_s: float = 0.5
@@ -151,6 +153,7 @@ class BuiltInDataPlane:
                 allowed=config.allowed_object_endpoints,
                 silence_s=config.silence_s,
             ),
+            publish=self._publish,
             folders=Folders(places=self._places, manifests=self._manifests, sender=sender),
             streams=self._streams,
             lanes=self._lanes,
@@ -174,6 +177,8 @@ class BuiltInDataPlane:
 
     def formats(self, source: Source) -> tuple[str, ...]:
         """The transfer formats in which `source` can be served."""
+        if source.events is not None:
+            return (PULL, NATS_PUSH) if self._config.allowed_event_endpoints else (PULL,)
         if not (source.is_file or source.is_folder or source.type == "http"):
             return ()
         # a folder is moved file by file, its manifest first
@@ -201,6 +206,13 @@ class BuiltInDataPlane:
         if self._crew is not None and await self._crew.start(transfer, source):
             return
         self._pushes.start(self._group, transfer, source)
+
+    async def _publish(self, transfer: Transfer, source: Source, way: Way, stream: Stream) -> Moved:
+        from connector.dataplane.events import Events, Publisher
+
+        events = Events(authorizer=self._authorizer, silence_s=self._config.silence_s)
+        publisher = Publisher(events=events, peers=self._peers, allowed=self._config.allowed_event_endpoints)
+        return await publisher.attempt(transfer, source, way, stream)
 
     async def over(self, participant: str, pid: str) -> None:
         """Returns when the push of a transfer has ended here, and its end was told."""
@@ -247,6 +259,11 @@ class BuiltInDataPlane:
             return Description(byte_size=manifest.byte_size, digest=digest, media_type=MANIFEST_TYPE)
         if source.type == "http":
             return await upstream.describe(self._logins, source, with_digest=with_digest)
+        if source.events is not None:
+            from connector.dataplane import events
+
+            await events.check(source)
+            return Description(byte_size=None, digest=None, media_type=source.media_type or events.MEDIA_TYPE)
         raise SourceError(f"a source of type `{source.type}` has no data to describe", mend="leave digest and size out")
 
     async def fetch(self, transfer: Transfer) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -72,7 +72,9 @@ class Pulls:
         asking.check_method(source.passing, request)
         if request.query and source.type != "http":
             raise BadMessage("this data takes no query", where="query", mend="leave it out")
-        if source.is_folder:
+        if source.events is not None and not request.path:
+            opened = self._events(grant, request, stream)
+        elif source.is_folder:
             opened = self._below(source, request, stream) if request.path else self._manifest(source, request, stream)
         elif source.type == "http":
             opened = self._upstream(source, request, stream)
@@ -110,6 +112,14 @@ class Pulls:
         if grant.transfer.format != S3_PULL or grant.source.is_proxied or request.method != "GET":
             return False
         return grant.free_until is not None and grant.free_until - self.clock.now() >= _SHORT
+
+    @asynccontextmanager
+    async def _events(self, grant: Grant, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+        from connector.dataplane.events import Events
+
+        events = Events(authorizer=self.authorizer, silence_s=self.silence_s)
+        async with AsyncExitStack() as stack:
+            yield await events.serve(stack, grant.transfer, grant.source, request, stream)
 
     @asynccontextmanager
     async def _below(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -25,10 +26,10 @@ from connector.dataplane.lanes import Lanes
 from connector.dataplane.sending import Moved, Sender, Way
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer
-from connector.errors import AddressRefused, InternalError, KontorError, PeerAnswer, PeerMessage, StoreUnavailable
+from connector.errors import AddressRefused, Forbidden, InternalError, KontorError, PeerAnswer, PeerMessage, StoreUnavailable
 from connector.outbound.rules import shown
 from connector.ports.clock import Clock
-from connector.ports.dataplane import Source, TransferEvents
+from connector.ports.dataplane import ENDLESS, Source, TransferEvents
 
 _FINAL_STATUSES: Final = frozenset({400, 405, 413, 415, 501})
 """What no repetition mends. 401, 403 and 404 may pass: the consumer may not have seen yet that the transfer is started."""
@@ -55,6 +56,7 @@ class Pushes:
         cargoes: Cargoes,
         folders: Folders,
         deposits: Deposits,
+        publish: Callable[[Transfer, Source, Way, Stream], Awaitable[Moved]],
         streams: Streams,
         lanes: Lanes,
         sender: Sender,
@@ -65,6 +67,7 @@ class Pushes:
         self._cargoes = cargoes
         self._folders = folders
         self._deposits = deposits
+        self._publish = publish
         self._streams = streams
         self._lanes = lanes
         self._sender = sender
@@ -154,10 +157,12 @@ class Pushes:
             before = way.offset
             try:
                 place = transfer.participant, transfer.pid
-                async with self._slots, self._streams.running(*place, self._pushing.silence_s) as stream:
+                # what has no end must not keep others from their turn
+                slot = nullcontext() if transfer.format in ENDLESS else self._slots
+                async with slot, self._streams.running(*place, self._pushing.silence_s) as stream:
                     with self._lanes.ours(transfer.participant, transfer.peer) as stream.lane:
                         return await self._attempt(transfer, source, way, stream)
-            except (AddressRefused, PeerMessage, InternalError):
+            except (AddressRefused, Forbidden, PeerMessage, InternalError):
                 raise
             except KontorError as fault:
                 if isinstance(fault, PeerAnswer) and fault.answer_status in _FINAL_STATUSES:
@@ -183,6 +188,8 @@ class Pushes:
 
         Raises: KontorError when the receiver does not have everything after it.
         """
+        if transfer.format in ENDLESS:
+            return await self._publish(transfer, source, way, stream)
         if transfer.format in FORMATS:
             return await self._deposits.attempt(transfer.format, transfer.destination, source, way, stream)
         goal = destination(transfer.destination)

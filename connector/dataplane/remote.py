@@ -7,13 +7,14 @@ What does not: the other end (`workers.py`). Nothing is decided or remembered he
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from connector.dataplane.channel import Channel, Gone
 from connector.dsp.transfer import Access, Transfer
 from connector.errors import Overloaded
-from connector.ports.dataplane import Grant
+from connector.ports.dataplane import Event, Grant, Use
 
 
 @dataclass(slots=True)
@@ -41,13 +42,7 @@ class RemoteAuthorizer:
 
     async def may_pull(self, participant: str, pid: str, token: str | None, *, is_look: bool = False) -> Grant:
         """As the port says; Overloaded, too, when the control plane is gone: nothing is served without it."""
-        asking = asyncio.ensure_future(self._call("may_pull", participant, pid, token, is_look))
-        try:
-            grant, number = await asyncio.shield(asking)
-        except asyncio.CancelledError:
-            # what is granted to somebody who is gone meanwhile is given back
-            asking.add_done_callback(self._give_back)
-            raise
+        grant, number = await self._granted("may_pull", participant, pid, token, is_look)
         granted: Grant = grant
         return replace(granted, use=_RemoteUse(self.channel, number)) if number is not None else granted
 
@@ -55,10 +50,29 @@ class RemoteAuthorizer:
         """As the port says."""
         await self._call("renew", participant, pid, token, access)
 
+    async def may_stream(self, transfer: Transfer) -> Use | None:
+        """As the port says."""
+        _, number = await self._granted("may_stream", transfer)
+        return _RemoteUse(self.channel, number) if number is not None else None
+
+    async def may_pass(self, transfer: Transfer, events: Sequence[Event]) -> int:
+        """As the port says."""
+        count: int = await self._call("may_pass", transfer, tuple(events))
+        return count
+
     async def may_push(self, participant: str, pid: str, token: str | None) -> Transfer:
         """As the port says; when it returns, no other worker receives for this transfer any more."""
         found: Transfer = await self._call("may_push", participant, pid, token)
         return found
+
+    async def _granted(self, name: str, *values: object) -> Any:
+        """What is granted, and the number of its use; what is granted to somebody who is gone meanwhile is given back."""
+        asking = asyncio.ensure_future(self._call(name, *values))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            asking.add_done_callback(self._give_back)
+            raise
 
     def _give_back(self, asking: asyncio.Future[Any]) -> None:
         if not asking.cancelled() and asking.exception() is None and asking.result()[1] is not None:

@@ -120,12 +120,10 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}".lower()
 
 
-def check_allowed(url: str, allowed: tuple[str, ...]) -> None:
-    """Raises: AddressRefused when the operator has not allowed the object store at `url`."""
+def check_allowed(url: str, allowed: tuple[str, ...], setting: str = "data.allowed_object_endpoints") -> None:
+    """Raises: AddressRefused when the operator has not allowed the server at `url` by `setting`."""
     if not any(fnmatchcase(origin_of(url), pattern.lower().rstrip("/")) for pattern in allowed):
-        raise AddressRefused(
-            "this object store is not on the allow list", where=shown(url), mend="see `data.allowed_object_endpoints`"
-        )
+        raise AddressRefused("this server is not on the allow list", where=shown(url), mend=f"see `{setting}`")
 
 
 def found_in(address: DataAddress | None, *names: str) -> str | None:

@@ -39,13 +39,18 @@ class Stream:
         if not self.is_cut and not self._scope.expired():
             self._scope.reschedule(self._loop.time() + (silence_s or self._silence_s))
 
+    async def went(self, count: int) -> None:
+        """Return when the next bytes may go, after `count` that went."""
+        self.moved()
+        if self.lane is not None:
+            await self.lane.pace(count, self.moved)
+
     async def paced(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         """`chunks` at the pace that is allowed; each of them ends the silence."""
         async for chunk in chunks:
             self.moved()
             yield chunk
-            if self.lane is not None:
-                await self.lane.pace(len(chunk), self.moved)
+            await self.went(len(chunk))
 
     def filling(self, direct: Flow) -> Flow:
         """`direct`, paced likewise."""
@@ -54,8 +59,7 @@ class Stream:
             async for count in direct(receiver):
                 self.moved()
                 yield count
-                if self.lane is not None:
-                    await self.lane.pace(count, self.moved)
+                await self.went(count)
 
         return paced
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 
 from connector import observe
 from connector.dataplane.channel import Channel, End, Gone
 from connector.dsp.transfer import Access, Transfer
 from connector.errors import Conflict
-from connector.ports.dataplane import Authorizer, Grant, Source, TransferEvents, Use
+from connector.ports.dataplane import Authorizer, Event, Grant, Source, TransferEvents, Use
 
 Place = tuple[str, str]
 """Participant and pid."""
@@ -42,7 +42,9 @@ class Attached:
             at,
             answers={
                 "may_pull": self._may_pull,
+                "may_pass": self._may_pass,
                 "may_push": self._may_push,
+                "may_stream": self._may_stream,
                 "renew": self._renew,
                 "begin": self._begin,
                 "completed": self._completed,
@@ -65,11 +67,20 @@ class Attached:
     async def _may_pull(self, participant: str, pid: str, token: str | None, is_look: bool) -> tuple[Grant, int | None]:
         self.places.add((participant, pid))
         grant = await self._crew.authorizer.may_pull(participant, pid, token, is_look=is_look)
-        if grant.use is None:
-            return grant, None
+        return replace(grant, use=None), self._numbered(grant.use)
+
+    async def _may_stream(self, transfer: Transfer) -> tuple[None, int | None]:
+        return None, self._numbered(await self._crew.authorizer.may_stream(transfer))
+
+    def _numbered(self, use: Use | None) -> int | None:
+        if use is None:
+            return None
         number = next(self._numbers)
-        self._uses[number] = grant.use
-        return replace(grant, use=None), number
+        self._uses[number] = use
+        return number
+
+    async def _may_pass(self, transfer: Transfer, events: Sequence[Event]) -> int:
+        return await self._crew.authorizer.may_pass(transfer, events)
 
     async def _may_push(self, participant: str, pid: str, token: str | None) -> Transfer:
         self.places.add((participant, pid))

@@ -27,6 +27,7 @@ _MOST_CHARACTERS = 4096
 _ORIGIN = re.compile(r"(?i:(https?)://)([^/?#]*)")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_](?:[0-9A-Za-z._-]*[0-9A-Za-z_.])?)(?::([0-9]{1,5}))?")
 _NUMBER = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
+_AS_HTTP: Final = {"nats": "http", "tls": "https"}
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _METADATA: Final = frozenset(
@@ -184,6 +185,12 @@ def vet(url: str, rules: OutboundRules) -> Target:
     Raises: AddressRefused.
     """
     return Judge(rules).vet(url)
+
+
+def as_http(url: str) -> str:
+    """The http address by which the rules judge a server of another protocol: plain `nats://`, or `tls://`; others as they are."""
+    scheme, colon, rest = url.partition("://")
+    return f"{_AS_HTTP.get(scheme.lower(), scheme)}{colon}{rest}"
 
 
 def shown(url: str) -> str:

@@ -6,12 +6,12 @@ The built-in data plane and the test kit's implement `DataPlane`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from connector.dsp.messages import DataAddress
 from connector.dsp.transfer import Access, Transfer
@@ -52,6 +52,34 @@ class ObjectPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventPlace:
+    """A stream of events on a NATS server (JetStream), and what opens it."""
+
+    url: str
+    """`nats://host:port`, or `tls://host:port`."""
+    stream: str
+    subject: str | None = None
+    """Only messages of it, with NATS's wildcards; None: all of the stream."""
+    is_new_only: bool = False
+    """Whether a transfer begins with what comes after its start; else with the oldest message that the stream has."""
+    credentials: str | None = field(default=None, repr=False)
+    """`USER:PASSWORD`, or a token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One message of a stream, as the control plane knows it."""
+
+    id: str
+    """Within the transfer."""
+    byte_size: int
+
+
+ENDLESS: Final = frozenset({"NATS-PUSH"})
+"""Formats in which a provider moves data for as long as the transfer is open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentials:
     """Who we are to an upstream whose tokens come from an OAuth2 server (RFC 6749, section 4.4)."""
 
@@ -80,7 +108,7 @@ class Source:
     """Where the provider's data lies. Never shown to a peer."""
 
     type: str
-    """`file`, `folder`, `http`, `s3`, `azure`, `gcs` or `none` (described and negotiated here, moved by somebody else)."""
+    """`file`, `folder`, `http`, `s3`, `azure`, `gcs`, `nats` or `none` (described and negotiated here, moved by somebody else)."""
     path: str | None = None
     """`file`, `folder`: absolute path."""
     url: str | None = None
@@ -95,6 +123,8 @@ class Source:
     """`http`: what of a consumer's request passes."""
     objects: ObjectPlace | None = None
     """`s3`, `azure`, `gcs`: the object, or all below a prefix."""
+    events: EventPlace | None = None
+    """`nats`: the stream. It has no end: a transfer of it lasts as long as its agreement."""
     is_proxied: bool = False
     """`s3`: consumers are never sent to the store itself; what they read goes through this node."""
     media_type: str | None = None
@@ -203,6 +233,8 @@ class Authorizer(Protocol):
     async def may_pull(self, participant: str, pid: str, token: str | None, *, is_look: bool = False) -> Grant:
         """What a consumer that shows `token` may read from our transfer `pid`; a look hands out no data and is no use of it.
 
+        Of a stream of events each message is a use (`may_pass`), and the reading itself only where the terms limit the time of use.
+
         Raises: Unauthenticated (no or wrong token, unknown transfer), Forbidden (not started, suspended, agreement over,
         policy says no: with the reason), Gone (the token's time is over).
         """
@@ -214,6 +246,21 @@ class Authorizer(Protocol):
         INVARIANT: both open it until `access` is first used; from then on it alone does. So an answer that is lost loses nothing.
 
         Raises: as `may_pull`.
+        """
+        ...
+
+    async def may_stream(self, transfer: Transfer) -> Use | None:
+        """What a push of events is a use as, from its beginning to its end; None when its messages alone are.
+
+        Raises: Forbidden with the reason.
+        """
+        ...
+
+    async def may_pass(self, transfer: Transfer, events: Sequence[Event]) -> int:
+        """How many of `events`, from the first on, may be handed over; each that may counts as a use, once, however often it is
+        asked about.
+
+        Raises: Forbidden with the reason when not even the first may; StoreUnavailable.
         """
         ...
 

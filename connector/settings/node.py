@@ -153,6 +153,9 @@ class Data(Section):
         (),
         description="Object stores that peers may name, such as `https://s3.example.org` or `https://*.example.org`; none by default.",
     )
+    allowed_event_endpoints: tuple[str, ...] = Field(
+        (), description="Event servers (NATS) that peers may name, such as `tls://nats.example.org:4222`; none by default."
+    )
     push_attempts: int = Field(8, ge=1, description="Tries to deliver a push before the transfer is given up.")
     push_first_delay_s: float = Field(0.5, gt=0, description="Pause after the first broken push; it doubles each time.")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -27,7 +27,7 @@ from connector.errors import Conflict, Forbidden, Gone, KontorError, NotFound, P
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import shown
 from connector.ports.clock import Clock
-from connector.ports.dataplane import DataPlane, Grant
+from connector.ports.dataplane import DataPlane, Event, Grant, Use
 from connector.ports.jobs import Job, NewJob
 from connector.ports.store import Store
 from connector.signaling.drivers import Drivers
@@ -80,6 +80,14 @@ class Serving:
         """Let `access` open the flow, too, for whoever shows `token`."""
         await self._proven(pid, token)
         await self._flows.change(pid, lambda flow: replace(flow, upcoming=access) if flow.state is FlowState.STARTED else flow)
+
+    async def may_stream(self, transfer: Transfer) -> Use | None:
+        """Nothing is counted here: the uses of a flow are its control plane's."""
+        return None
+
+    async def may_pass(self, transfer: Transfer, events: Sequence[Event]) -> int:
+        """All of them, for as long as the flow is started."""
+        return len(events)
 
     async def may_push(self, participant: str, pid: str, token: str | None) -> Transfer:
         """The flow into which a provider that shows `token` may write; it may come before we are told that it was started."""

@@ -7,7 +7,7 @@ import hashlib
 import os
 import pathlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from connector.dsp.transfer import Access, Transfer, promoted
 from connector.errors import Forbidden, Unauthenticated
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
-from connector.ports.dataplane import Grant, Source
+from connector.ports.dataplane import Event, Grant, Source, Use
 from connector.web import data
 from connector.web.public import public_app
 from tests.dataplane.buckets import AnyPlace, Blobs, Bucket
@@ -72,6 +72,9 @@ class Desk:
     asked: int = 0
     free_until: datetime | None = datetime(9999, 1, 1, tzinfo=UTC)
     """What the terms say."""
+    allowed_events: int | None = None
+    passed: list[str] = field(default_factory=list)
+    """Ids of the events that were counted."""
     fault: Exception | None = None
     """Raised, once, by the next thing that is told."""
     happened: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -83,6 +86,20 @@ class Desk:
     async def renew(self, participant: str, pid: str, token: str | None, access: Access) -> None:
         found, source = self._proven(participant, pid, token)
         self.transfers[participant, pid] = (replace(found, upcoming=access), source)
+
+    async def may_stream(self, transfer: Transfer) -> Use | None:
+        return None
+
+    async def may_pass(self, transfer: Transfer, events: Sequence[Event]) -> int:
+        """As many as `allowed_events` says, each counted once."""
+        for count, event in enumerate(events):
+            if event.id not in self.passed:
+                if self.allowed_events is not None and len(self.passed) >= self.allowed_events:
+                    if count:
+                        return count
+                    raise Forbidden(f"at most {self.allowed_events} may pass")
+                self.passed.append(event.id)
+        return len(events)
 
     async def may_push(self, participant: str, pid: str, token: str | None) -> Transfer:
         return self._proven(participant, pid, token)[0]

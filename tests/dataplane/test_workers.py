@@ -19,7 +19,7 @@ from connector.dataplane.workers import Attached, Crew
 from connector.dsp.tables import Role
 from connector.dsp.transfer import Transfer
 from connector.errors import Conflict, Forbidden, Overloaded, PeerAnswer
-from connector.ports.dataplane import Grant, Source
+from connector.ports.dataplane import Event, Grant, Source, Use
 from tests.dataplane.conftest import Desk, transfer
 
 PLACE = ("acme", "urn:uuid:1")
@@ -48,6 +48,9 @@ class _Judge(Desk):
         if self.refusal is not None:
             raise self.refusal
         return Grant(transfer=transfer(pid, PULL, Role.PROVIDER), source=Source(type="none"), use=self.use)
+
+    async def may_stream(self, transfer: Transfer) -> Use | None:
+        return self.use
 
     async def may_push(self, participant: str, pid: str, token: str | None):  # type: ignore[no-untyped-def]
         return transfer(pid, PULL, Role.CONSUMER)
@@ -144,6 +147,21 @@ async def test_what_is_granted_and_refused_there_is_so_here_and_uses_are_told_of
         # what was counted there counts here, too
         assert observe.counts()["channel_test"] == {(): 2}
         assert observe.durations()["channel_test"] == {(): (1, 0.5)}
+
+
+async def test_each_message_of_a_stream_is_asked_about_there() -> None:
+    judge = _Judge(allowed_events=1)
+    events = [Event(id=str(number), byte_size=1) for number in (1, 2)]
+    async with _employed(Crew(judge, judge)) as (worker, _):
+        assert await worker.authorizer.may_pass(transfer(PLACE[1], PULL, Role.PROVIDER), events) == 1
+        with pytest.raises(Forbidden, match="at most 1 may pass"):
+            await worker.authorizer.may_pass(transfer(PLACE[1], PULL, Role.PROVIDER), events[1:])
+        use = await worker.authorizer.may_stream(transfer(PLACE[1], PULL, Role.PROVIDER))
+        assert use is not None
+        await use.begin()
+        use.end(5)
+        await worker.channel.call("may_pass", transfer(PLACE[1], PULL, Role.PROVIDER), ())  # what was told before is done
+    assert (judge.passed, judge.use.begun, judge.use.ended) == (["1"], 1, [5])
 
 
 async def test_what_is_stopped_moves_in_no_worker_when_stop_returns() -> None:

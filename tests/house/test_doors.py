@@ -28,6 +28,7 @@ NETWORK_DOORS: dict[str, str] = {
     "outbound/": "the one way out: every address that a peer names is vetted there",
     "client/client": "the operator's client, to the operator's own node",
     "storage/postgres/": "the operator's database",
+    "dataplane/jetstream": "the operator's event servers, and at judged addresses those of peers that an allow list names",
     "dataplane/objects": "the operator's object stores, and those of peers that `data.allowed_object_endpoints` lists",
     "identity/vault": "the operator's Vault",
     "app/listening": "our own listening sockets",

@@ -8,7 +8,7 @@ import sys
 from connector import __version__
 from tests.house.tree import CONNECTOR, ROOT
 
-HEAVY = ("pyld", "rdflib", "pyshacl", "authlib", "obstore", "aiohttp", "asyncpg", "opentelemetry")
+HEAVY = ("pyld", "rdflib", "pyshacl", "authlib", "obstore", "aiohttp", "asyncpg", "nats", "opentelemetry")
 _HAS_COMMAND = (CONNECTOR / "cli").is_dir() and (CONNECTOR / "cli" / "__init__.py").is_file()
 
 

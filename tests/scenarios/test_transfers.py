@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from connector.api.transfers import NewTransfer, Transfer
 from connector.errors import Conflict, KontorError, NotFound
-from connector.testing.clock import MovedClock
 from connector.testing.dataspace import PUSH, DataSpace, Member
-from tests.scenarios.policies import until
 
 
 async def running(space: DataSpace) -> tuple[Member, Member, Transfer, str]:
@@ -77,21 +74,6 @@ async def test_either_side_ends_an_agreement_and_all_that_runs_under_it(space: D
     else:
         with pytest.raises(Conflict):
             await consumer.transfer(agreement)
-
-
-async def test_data_flows_no_longer_than_the_agreement_allows() -> None:
-    clock = MovedClock(datetime(2026, 3, 1, tzinfo=UTC))
-    async with DataSpace(clock=clock) as space:
-        provider, consumer = space.join("provider"), space.join("consumer")
-        offer = await provider.publish("weather", content=b"rain", policy=until("2026-03-01T00:30:00Z"))
-        transfer = await consumer.transfer(await consumer.negotiate(offer))
-        assert await consumer.get(transfer) == b"rain"
-        clock.move(seconds=30 * 60 + 1)
-        with pytest.raises(KontorError):
-            await consumer.get(transfer)
-        # and the transfer is ended by itself, with the reason
-        ended = await consumer.until_transfer(transfer.pid, "TERMINATED")
-        assert "dateTime" in " ".join(ended.reasons)
 
 
 async def test_a_token_alone_opens_nothing_else(space: DataSpace) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _PUSHES: Final = 64
+_STREAMS: Final = 1024
 """Pushes that this node has taken at once; how many of them move at once is the data plane's matter."""
 
 
@@ -44,7 +45,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     from connector.controlplane.peers import Peers
     from connector.controlplane.policy import Judge
     from connector.controlplane.pushes import PACE as PUSH_PACE
-    from connector.controlplane.pushes import PUSH, Pushes, take_up
+    from connector.controlplane.pushes import PUSH, STREAM, Pushes, take_up
     from connector.controlplane.records import Records
     from connector.controlplane.retention import Retention
     from connector.controlplane.reviews import Noticing, Reviews
@@ -125,7 +126,11 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     await stack.enter_async_context(plane)
     await take_up(store, clock.now())
     workers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_PUSHES)
-    workers.register(PUSH, Pushes(store, offerings, plane, access, moved).push, PUSH_PACE)
+    pushes = Pushes(store, offerings, plane, access, moved)
+    workers.register(PUSH, pushes.push, PUSH_PACE)
+    # streams have no end: they run beside the pushes, and no push waits for one of them
+    streams = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_STREAMS)
+    streams.register(STREAM, pushes.push, PUSH_PACE)
     retention = Retention(store, participants, plane, settings.retention, clock)
     watch = Watch(store, plane, clock, lease_s=settings.store.lease_s)
 
@@ -199,6 +204,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
             "delivery": delivery.run,
             "timers": timers.run,
             "pushes": workers.run,
+            "streams": streams.run,
             "watch": watch.run,
             "standings": Standings(store, moving, tokens, reviews, clock, identity.changed).run,
             "usage": usages.run,

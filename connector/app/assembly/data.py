@@ -81,6 +81,7 @@ def plane_config(settings: Settings, url: str, *, shared_by: int = 1) -> DataPla
         max_push_bytes=settings.data.max_push_bytes,
         max_request_bytes=settings.data.max_request_bytes,
         allowed_object_endpoints=settings.data.allowed_object_endpoints,
+        allowed_event_endpoints=settings.data.allowed_event_endpoints,
         push_attempts=settings.data.push_attempts,
         push_first_delay_s=settings.data.push_first_delay_s,
         bounds=settings.bounds if shared_by == 1 else partial(_shared, settings, shared_by),
