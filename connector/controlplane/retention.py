@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from connector import observe
-from connector.controlplane.participants import Participants
+from connector.controlplane.participants import NODE, Participants
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable
@@ -25,6 +25,8 @@ _FIRST_AFTER: Final = timedelta(seconds=30)
 """A node that starts has more urgent things to do."""
 _AFTER_A_FAULT: Final = timedelta(minutes=1)
 _BATCH: Final = 200
+_OF_THE_NODE: Final = (NODE, "authority", "@catalog")
+"""Where work stands that belongs to no participant."""
 _ENDED: Final = {
     Kind.NEGOTIATION: (State.FINALIZED, State.TERMINATED),
     Kind.TRANSFER: (State.COMPLETED, State.TERMINATED),
@@ -87,6 +89,8 @@ class Retention:
                         entries += gone
             if settings.processes_days:
                 jobs += await self._store.jobs.forget(context.name, _before(now, settings.processes_days))
+        for name in _OF_THE_NODE if settings.processes_days else ():
+            jobs += await self._store.jobs.forget(name, _before(now, settings.processes_days))
         if any((files, forgotten, compacted, entries, jobs)):
             observe.info("retention.swept", files=files, processes=forgotten, compacted=compacted, entries=entries, jobs=jobs)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import json
 from collections.abc import AsyncIterator
 
@@ -10,8 +13,11 @@ import aiohttp
 import pytest
 
 from connector.api.events import Event
+from connector.api.webhooks import NewWebhook
+from connector.client import operating
 from connector.errors import BadMessage
 from connector.testing.dataspace import DataSpace, Member, api_key
+from tests.scenarios.receiver import receiving
 
 
 async def everything(member: Member, after: str | None = None) -> list[Event]:
@@ -25,10 +31,26 @@ async def everything(member: Member, after: str | None = None) -> list[Event]:
         after = page.position
 
 
-async def test_what_happened_is_told_once_and_in_order(space: DataSpace) -> None:
+async def test_what_happened_is_told_once_and_in_order_to_who_asks_and_to_a_program_signed(space: DataSpace) -> None:
     provider, consumer = space.join("provider"), space.join("consumer")
-    agreed = await consumer.negotiate(await provider.publish("weather"))
-    events = await everything(consumer)
+    offer = await provider.publish("weather")
+    async with receiving() as receiver:
+        made = await consumer.send(operating.add_webhook("consumer", NewWebhook(name="erp", url=receiver.url)))
+        agreed = await consumer.negotiate(offer)
+        events = await everything(consumer)
+        await consumer.until(receiver.count, lambda count: count >= len(events))
+    told = [json.loads(body)["data"] for _, body in receiver.taken]
+    # which agreement a process has led to is told as of the moment of telling
+    assert [one | {"agreement_id": None} for one in told] == [
+        one.model_dump(mode="json") | {"agreement_id": None} for one in events
+    ]
+    key = base64.b64decode((made.key or "").removeprefix("whsec_"))
+    for headers, body in receiver.taken:
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        shown = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        assert headers["webhook-signature"] == f"v1,{shown}"
+    tries = await consumer.send(operating.deliveries("consumer", "erp", limit=1000))
+    assert {one.status for one in tries.items} == {204}
     assert [one.state for one in events if one.pid == agreed.pid and one.by != "policy"][-1] == "FINALIZED"
     assert [one.at for one in events] == sorted(one.at for one in events)
     assert len({one.id for one in events}) == len(events)
