@@ -35,12 +35,9 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     from connector.controlplane.decision_log import DecisionLog
     from connector.controlplane.delivery import Delivery
     from connector.controlplane.events import Events
-    from connector.controlplane.explaining import Explaining
     from connector.controlplane.jobs import Workers
-    from connector.controlplane.leaving import Leaving
     from connector.controlplane.ledgers import Ledgers
     from connector.controlplane.negotiation import Negotiations
-    from connector.controlplane.obtaining import Obtaining
     from connector.controlplane.offerings import Offerings
     from connector.controlplane.peers import Peers
     from connector.controlplane.policy import Judge
@@ -62,7 +59,6 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     from connector.strict import Limits
     from connector.web import data
     from connector.web.callers import Callers
-    from connector.web.operator.parts import Parts
     from connector.web.protocol import routes
     from connector.web.protocol.exchange import Exchange
     from connector.web.refusals import Refusals
@@ -149,28 +145,6 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     limits = Limits(max_bytes=settings.public.max_body_bytes)
     exchange = Exchange(callers=callers, limits=limits, limiter=ground.limiter, refusals=refusals)
     table = routes.table(callers, catalogs, negotiations, transfers)
-    parts = Parts(
-        store=store,
-        participants=participants,
-        offerings=offerings,
-        secrets=secrets_,
-        catalogs=catalogs,
-        ledgers=ledgers,
-        negotiations=negotiations,
-        transfers=transfers,
-        agreements=agreements,
-        events=events,
-        data_plane=plane,
-        access=access,
-        records=records,
-        decisions=log,
-        refusals=refusals,
-        explaining=Explaining(store, participants, offerings, judge, usages, tokens, clock),
-        webhooks=webhooks,
-        leaving=Leaving(store, participants, revisions, negotiations, transfers, webhooks, events, clock),
-        obtaining=Obtaining(store, participants, catalogs, negotiations, judge, usages, events, clock),
-    )
-
     side = Role()
     moving: Moving = plane
     if shared is not None and planes is not None:
@@ -184,8 +158,33 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
         side = signaling.control_role(ground, shared, planes, signals, Reports(store, transfers, signals, usages, clock))
 
     def rooms() -> Iterable[APIRouter]:
+        from connector.controlplane.explaining import Explaining
+        from connector.controlplane.leaving import Leaving
+        from connector.controlplane.obtaining import Obtaining
         from connector.web.operator.connector import routers
+        from connector.web.operator.parts import Parts
 
+        parts = Parts(
+            store=store,
+            participants=participants,
+            offerings=offerings,
+            secrets=secrets_,
+            catalogs=catalogs,
+            ledgers=ledgers,
+            negotiations=negotiations,
+            transfers=transfers,
+            agreements=agreements,
+            events=events,
+            data_plane=plane,
+            access=access,
+            records=records,
+            decisions=log,
+            refusals=refusals,
+            explaining=Explaining(store, participants, offerings, judge, usages, tokens, clock),
+            webhooks=webhooks,
+            leaving=Leaving(store, participants, revisions, negotiations, transfers, webhooks, events, clock),
+            obtaining=Obtaining(store, participants, catalogs, negotiations, judge, usages, events, clock),
+        )
         return routers(parts)
 
     def leave() -> None:
