@@ -9,6 +9,7 @@ Source: Data Plane Signaling v1.0-RC3, "Control Plane Endpoint"; the older diale
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import uuid
@@ -23,7 +24,7 @@ from connector.dps import legacy, standard
 from connector.dps.flow import REPORTED, FlowState, Report
 from connector.dps.messages import Dialect, Status
 from connector.dsp.transfer import Access, Transfer
-from connector.errors import Conflict, Forbidden, Gone, KontorError, NotFound, PeerAnswer, Unauthenticated
+from connector.errors import Conflict, Forbidden, Gone, KontorError, NotFound, PeerAnswer, StoreUnavailable, Unauthenticated
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import shown
 from connector.ports.clock import Clock
@@ -176,6 +177,25 @@ class Serving:
             await self._data_plane.stop(HOME, flow.id)
         await self.completed(HOME, flow.id, moved_bytes=moved_bytes, digest=digest)
 
+    async def watch(self) -> None:
+        """Cut what moves here and was stopped at another node on the same store, until cancelled."""
+        never = asyncio.Event()
+        while True:
+            await self.look()
+            await self._clock.wait_until(self._clock.now() + _LOOK_EVERY, never)
+
+    async def look(self) -> None:
+        """Cut what moves here and may not any more; while the store cannot be asked, nothing may."""
+        for participant, pid in self._data_plane.running():
+            try:
+                flow = await self._flows.find(pid)
+            except StoreUnavailable:
+                flow = None
+            # a push may come in before we are told that it was started
+            if flow is None or flow.state not in (FlowState.STARTED, FlowState.PREPARED):
+                observe.info("data.cut", participant=participant, pid=pid)
+                await self._data_plane.stop(participant, pid)
+
     async def forget(self, job: Job) -> None:
         """Drop a flow that has been over for long."""
         await self._flows.forget(str(job.body["flow"]))
@@ -233,6 +253,7 @@ class Serving:
 
 _AFTER_THE_ANSWER: Final = timedelta(seconds=0.05)
 """A report waits for the answer that it follows to be sent, and for its own state to be kept."""
+_LOOK_EVERY: Final = timedelta(seconds=0.5)
 _LAST_TRY: Final = 10
 """Tries after which what does not come is reported; until then it is ours to sit out."""
 

@@ -96,9 +96,17 @@ class DataPlane(Plane):
 
     def __init__(self) -> None:
         super().__init__()
+        self.forget()
+
+    def forget(self) -> None:
+        """Behave, and have heard nothing."""
+        self.heard.clear()
+        self.before.clear()
         self.is_slow = False
         self.addresses = 0
-        self.answers |= {"prepare": self._order, "start": self._order, "resume": self._note, "status": self._status}
+        self.inbox = "https://data.example"
+        """Where it wants pushes, and lets be pulled from."""
+        self.answers = {"prepare": self._order, "start": self._order, "resume": self._note, "status": self._status}
 
     def address(self) -> dict[str, Any]:
         self.addresses += 1
@@ -106,7 +114,7 @@ class DataPlane(Plane):
         return {
             "@type": "DataAddress",
             "endpointType": "urn:http",
-            "endpoint": "https://data.example",
+            "endpoint": self.inbox,
             "endpointProperties": properties,
         }
 

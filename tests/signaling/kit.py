@@ -16,7 +16,7 @@ import httpx
 
 from connector.app import App
 from connector.controlplane.clock import SystemClock
-from connector.controlplane.jobs import Workers
+from connector.controlplane.jobs import Pace, Workers
 from connector.controlplane.secrets import Seal
 from connector.dataplane.plane import BuiltInDataPlane, DataPlaneConfig
 from connector.outbound.client import OutboundClient
@@ -31,7 +31,7 @@ from connector.signaling.flows import HOME, Flow
 from connector.signaling.logins import Logins
 from connector.signaling.serving import REPORT, Serving
 from connector.signaling.shelf import Flows
-from connector.signaling.table import READY, FlowTable
+from connector.signaling.table import MOVE, READY, FlowTable
 from connector.storage.memory import Memory, MemoryStore
 from connector.testing.dataspace import api_key
 from connector.web.signaling.data import routes
@@ -57,6 +57,8 @@ class Kit:
     url: str
     own_did: str = "did:web:localhost:ours"
     client_did: str = "did:web:localhost:theirs"
+    parts: tuple[BuiltInDataPlane, Flows, Serving] | None = None
+    """Of a composed one."""
     said: list[tuple[str, Any]] = field(default_factory=list)
     """Messages in both directions, for the schemas."""
 
@@ -204,10 +206,18 @@ async def composed(folder: pathlib.Path, control: Plane, is_ready: Callable[[], 
         workers = Workers(store.jobs, clock, lease_s=30)
         workers.register(READY, serving.ready)
         workers.register(REPORT, serving.report)
+        workers.register(MOVE, serving.move, Pace(timeout_s=None))
         running_ = asyncio.create_task(workers.run())
         transport = httpx.ASGITransport(app=signaling_app(routes(drivers, table)))
         async with httpx.AsyncClient(transport=transport, base_url="http://dp.example") as client:
-            yield Kit(app=None, control=control, client=client, slow=folder / "none", url="http://dp.example/v1")
+            yield Kit(
+                app=None,
+                control=control,
+                client=client,
+                slow=folder / "none",
+                url="http://dp.example/v1",
+                parts=(plane, flows, serving),
+            )
         running_.cancel()
         await asyncio.gather(running_, return_exceptions=True)
 

@@ -34,25 +34,13 @@ class Scene:
     plane: DataPlane
     agreed: Negotiation
 
-    async def begin(self, *, is_slow: bool = False, plane: str | None = None) -> Transfer:
+    async def begin(self, *, is_slow: bool = False, plane: str | None = None, format_: str = PULL) -> Transfer:
         """A transfer, asked for."""
         self.plane.is_slow = is_slow
         self.plane.heard.clear()
         assert self.agreed.agreement_id is not None
-        wanted = NewTransfer(agreement=self.agreed.agreement_id, format=PULL, data_plane=plane)
+        wanted = NewTransfer(agreement=self.agreed.agreement_id, format=format_, data_plane=plane)
         return await self.consumer.send(self.consumer.calls.begin_transfer(wanted))
-
-
-async def _scene(who: str) -> AsyncIterator[Scene]:
-    async with DataSpace() as space, listening(DataPlane()) as plane:
-        assert isinstance(plane, DataPlane)
-        provider = space.join("provider", sections=SECTION if who == "provider" else {})
-        consumer = space.join("consumer", sections=SECTION if who == "consumer" else {})
-        source = AssetSource(type="none") if who == "provider" else None
-        member = provider if who == "provider" else consumer
-        await register(member, plane)
-        offer = await provider.publish("weather", source=source)
-        yield Scene(provider=provider, consumer=consumer, plane=plane, agreed=await consumer.negotiate(offer))
 
 
 async def register(member: Member, plane: DataPlane) -> None:
@@ -63,17 +51,31 @@ async def register(member: Member, plane: DataPlane) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def providing() -> AsyncIterator[Scene]:
-    """A provider with an external data plane."""
-    async for found in _scene("provider"):
-        yield found
+async def both() -> AsyncIterator[tuple[Scene, Scene]]:
+    """A provider and a consumer, each with an external data plane of its own: one scene for each that uses it."""
+    async with DataSpace() as space, listening(DataPlane()) as theirs, listening(DataPlane()) as ours:
+        assert isinstance(theirs, DataPlane)
+        assert isinstance(ours, DataPlane)
+        provider, consumer = space.join("provider", sections=SECTION), space.join("consumer", sections=SECTION)
+        await register(provider, theirs)
+        await register(consumer, ours)
+        outer, own = await provider.publish("outer", source=AssetSource(type="none")), await provider.publish("weather")
+        yield (
+            Scene(provider=provider, consumer=consumer, plane=theirs, agreed=await consumer.negotiate(outer)),
+            Scene(provider=provider, consumer=consumer, plane=ours, agreed=await consumer.negotiate(own)),
+        )
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def consuming() -> AsyncIterator[Scene]:
-    """A consumer with an external data plane."""
-    async for found in _scene("consumer"):
-        yield found
+@pytest.fixture
+def providing(both: tuple[Scene, Scene]) -> Scene:
+    """The provider's data plane is the external one."""
+    return both[0]
+
+
+@pytest.fixture
+def consuming(both: tuple[Scene, Scene]) -> Scene:
+    """The consumer's data plane is the external one."""
+    return both[1]
 
 
 async def _ended(actor: Member, pid: str, act: str) -> None:
@@ -167,4 +169,38 @@ async def test_cp_p_03_01_asynchronous(providing: Scene) -> None:
     await consumer.steer(mine.pid, "complete")
     await plane.until("completed")
     assert (await provider.until_transfer(theirs, "COMPLETED")).data_plane == "dp"
+    assert faults(plane.messages()) == []
+
+
+# --- beyond the kit, which pulls alone
+
+
+async def test_a_push_goes_where_the_consumers_plane_says(consuming: Scene) -> None:
+    provider, consumer, plane = consuming.provider, consuming.consumer, consuming.plane
+    plane.inbox = f"{plane.url}/inbox"
+    mine = await consuming.begin(plane="dp", format_="HttpData-PUSH")
+    prepared = await plane.until("prepare")
+    assert "dataAddress" not in prepared.tree
+    arrived = await plane.until("inbox")
+    assert (arrived.body, arrived.headers["authorization"]) == (b"the data of weather\n", f"token-{plane.addresses}")
+    assert (await consumer.until_transfer(mine.pid, "COMPLETED")).data_plane == "dp"
+    # told as soon as it is, unless the end was quicker
+    end = await plane.until("completed" if plane.of("started") else "terminate")
+    assert end.path.startswith(f"/dataflows/{mine.pid}/")
+    await provider.until_transfer(await provider.theirs(mine), "COMPLETED")
+    assert faults(plane.messages()) == []
+
+
+async def test_a_push_of_the_providers_plane_goes_where_the_consumer_says(providing: Scene) -> None:
+    provider, consumer, plane = providing.provider, providing.consumer, providing.plane
+    mine = await providing.begin(format_="HttpData-PUSH")
+    order = await plane.until("start")
+    assert order.tree["dataAddress"]["endpoint"].startswith(consumer.app.public_url)
+    await consumer.until_transfer(mine.pid, "STARTED")
+    for act, step in (("suspend", "suspend"), ("resume", "resume")):
+        await provider.steer(order.tree["processId"], "suspend" if act == "suspend" else "resume")
+        await plane.until(step)
+        await provider.until_transfer(order.tree["processId"], "SUSPENDED" if act == "suspend" else "STARTED")
+    assert (await plane.report(order, "completed")).status_code == 200
+    await consumer.until_transfer(mine.pid, "COMPLETED")
     assert faults(plane.messages()) == []

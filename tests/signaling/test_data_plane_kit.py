@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import pathlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytest
 import pytest_asyncio
 
 from connector import jose
+from connector.dps.flow import FlowState
+from connector.signaling.flows import HOME, own_id
 from tests.signaling.foreign import Plane, listening
 from tests.signaling.kit import CONTENT, Kit, address, composed, properties_of, running
 
@@ -273,3 +276,30 @@ async def test_dp_p_http_pull_02_02_refuses_a_client_that_proves_something_else(
     kit: Kit, found: Any, claims: dict[str, str]
 ) -> None:
     assert (await _renewed(kit, found, **claims)).status_code == 401
+
+
+# --- beyond the kit
+
+
+async def test_what_another_node_has_stopped_is_cut_here(tmp_path: pathlib.Path) -> None:
+    asked, released = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: object) -> None:
+        asked.set()
+        await released.wait()
+
+    async with listening(Plane()) as control, composed(tmp_path, control, lambda: asyncio.sleep(0)) as kit:
+        assert kit.parts is not None
+        plane, flows, serving = kit.parts
+        control.before["sink"] = hang
+        kit.later(CONTENT)
+        flow, _ = await kit.begin("start", "http-push", dataAddress=address("urn:http", f"{control.url}/sink"))
+        place = (HOME, own_id("tck", flow))
+        await asyncio.wait_for(asked.wait(), 10)
+        await serving.look()
+        assert place in plane.running()
+        # as a node on the same store does, that was told so
+        await flows.change(place[1], lambda found: replace(found, state=FlowState.TERMINATED))
+        await serving.look()
+        assert place not in plane.running()
+        released.set()

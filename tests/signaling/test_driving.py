@@ -1,10 +1,9 @@
-"""Our control plane over data planes that fail, hang, forget, take their time or speak the older dialect; and after a restart."""
+"""Our control plane over data planes that fail, hang, forget, take their time or speak the older dialect."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,78 +16,94 @@ from connector.api.sources import AssetSource
 from connector.api.transfers import NewTransfer, Transfer
 from connector.client.dataplanes import put_dataplane
 from connector.testing.clock import MovedClock
-from connector.testing.dataspace import PULL, PUSH, DataSpace, Member
+from connector.testing.dataspace import PULL, DataSpace, Member
 from tests.signaling.foreign import SECRET, DataPlane, Heard, listening, posted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OLDER_SECRET = "between us and the older one"
 SECTION = {"signaling": {"port": 0, "unsafe_allow_http": True, "patience_s": 60}}
 EDC = {"@vocab": "https://w3id.org/edc/v0.0.1/ns/", "dspace": "https://w3id.org/dspace/v0.8/"}
 
 
 @dataclass
 class Scene:
-    space: DataSpace
+    """A provider with an external data plane of each dialect, and agreements about data that only these serve."""
+
+    clock: MovedClock
     provider: Member
     consumer: Member
     plane: DataPlane
     agreement: str
+    format: str
 
-    async def begin(self, format_: str = PULL) -> Transfer:
-        wanted = NewTransfer(agreement=self.agreement, format=format_)
+    async def begin(self) -> Transfer:
+        wanted = NewTransfer(agreement=self.agreement, format=self.format)
         return await self.consumer.send(self.consumer.calls.begin_transfer(wanted))
 
     async def ours(self, order: Heard) -> Transfer:
         return await self.provider.send(self.provider.calls.transfer(order.tree["processId"]))
 
+    async def meanwhile(self, work: Awaitable[Any]) -> Any:
+        """What comes of `work` while time passes quickly."""
+        going = asyncio.ensure_future(work)
+        while not going.done():
+            self.clock.move(seconds=0.5)
+            await asyncio.wait([going], timeout=0.02)
+        return await going
 
-@asynccontextmanager
-async def providing(clock: MovedClock | None = None, *, store: str = "memory:", **plane: Any) -> AsyncIterator[Scene]:
-    """A provider with one external data plane, and an agreement about data that only that one serves."""
-    async with DataSpace(clock=clock, store=store) as space, listening(DataPlane()) as found:
-        assert isinstance(found, DataPlane)
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def both() -> AsyncIterator[tuple[Scene, Scene]]:
+    clock = MovedClock(datetime(2026, 3, 1, tzinfo=UTC))
+    async with DataSpace(clock=clock) as space, listening(DataPlane()) as plane, listening(DataPlane()) as older:
+        assert isinstance(plane, DataPlane)
+        assert isinstance(older, DataPlane)
         provider, consumer = space.join("provider", sections=SECTION), space.join("consumer")
         await space.begin()
-        wanted = {"endpoint": found.url, "profiles": [PULL, PUSH], "authorization": {"secret": SECRET}, **plane}
-        await provider.send(put_dataplane("provider", "dp", NewDataPlane.model_validate(wanted)))
-        is_older = plane.get("dialect") == "edc-legacy"
-        source = AssetSource(type="http", url=f"{found.url}/upstream") if is_older else AssetSource(type="none")
-        agreed = await consumer.negotiate(await provider.publish("weather", source=source))
-        assert agreed.agreement_id is not None
-        yield Scene(space=space, provider=provider, consumer=consumer, plane=found, agreement=agreed.agreement_id)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[Scene]:
-    async with providing() as found:
-        yield found
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_older() -> AsyncIterator[Scene]:
-    async with providing(dialect="edc-legacy", source_types=("HttpData",), profiles=["Proxy-PULL"]) as found:
-        yield found
+        known = {"authorization": {"secret": SECRET}}
+        edc = {"dialect": "edc-legacy", "source_types": ["HttpData"], "authorization": {"secret": OLDER_SECRET}}
+        for id_, wanted in (
+            ("dp", {"endpoint": plane.url, "profiles": [PULL], **known}),
+            ("edc", {"endpoint": older.url, "profiles": ["Proxy-PULL"], **edc}),
+        ):
+            await provider.send(put_dataplane("provider", id_, NewDataPlane.model_validate(wanted)))
+        found = []
+        upstream = AssetSource(type="http", url=f"{older.url}/upstream")
+        for name, source, its, format_ in (("a", AssetSource(type="none"), plane, PULL), ("b", upstream, older, "Proxy-PULL")):
+            agreed = await consumer.negotiate(await provider.publish(name, source=source))
+            assert agreed.agreement_id is not None
+            found.append(
+                Scene(
+                    clock=clock, provider=provider, consumer=consumer, plane=its, agreement=agreed.agreement_id, format=format_
+                )
+            )
+        yield found[0], found[1]
 
 
 @pytest.fixture
-def scene(shared: Scene) -> Scene:
+def scene(both: tuple[Scene, Scene]) -> Scene:
     """With a plane that behaves, and has heard nothing."""
-    shared.plane.__dict__.update(DataPlane().__dict__ | {"url": shared.plane.url})
-    return shared
+    return _fresh(both[0])
 
 
 @pytest.fixture
-def older(shared_older: Scene) -> Scene:
+def older(both: tuple[Scene, Scene]) -> Scene:
     """With a plane of the older dialect."""
-    shared_older.plane.__dict__.update(DataPlane().__dict__ | {"url": shared_older.plane.url})
-    _legacy(shared_older.plane)
-    return shared_older
+    found = _fresh(both[1])
+    _legacy(found.plane)
+    return found
+
+
+def _fresh(scene: Scene) -> Scene:
+    scene.plane.forget()
+    return scene
 
 
 async def test_a_plane_that_fails_for_a_while_is_told_again_with_the_same_message(scene: Scene) -> None:
     plane, start = scene.plane, scene.plane.answers["start"]
     plane.answers["start"] = lambda heard: start(heard) if plane.of("start") else (503, None)
     mine = await scene.begin()
-    await scene.consumer.until_transfer(mine.pid, "STARTED")
+    await scene.meanwhile(scene.consumer.until_transfer(mine.pid, "STARTED"))
     first, again = plane.of("start")
     assert first.body == again.body
 
@@ -99,7 +114,7 @@ async def test_an_answer_that_was_lost_is_found_out_and_the_address_made_anew(sc
     plane.answers["start"] = lambda _: (409 if plane.of("start") else 503, None)
     plane.answers["status"] = lambda _: (200, {"state": "STARTED", "dataFlowId": "f"})
     mine = await scene.begin()
-    await scene.consumer.until_transfer(mine.pid, "STARTED")
+    await scene.meanwhile(scene.consumer.until_transfer(mine.pid, "STARTED"))
     assert [one.step for one in plane.heard] == ["start", "start", "status", "suspend", "resume"]
     found = await scene.consumer.send(scene.consumer.calls.data_address(mine.pid))
     assert found.properties["authorization"] == "token-1"
@@ -149,42 +164,18 @@ async def test_a_report_may_overtake_the_answer_to_its_own_call(scene: Scene) ->
     assert len(plane.of("start")) == 1
 
 
-async def test_a_lost_report_is_found_out_by_asking_and_patience_ends() -> None:
-    clock = MovedClock(datetime(2026, 3, 1, tzinfo=UTC))
-    async with providing(clock) as scene:
-        plane = scene.plane
-        plane.is_slow = True
-        first, second = await scene.begin(), await scene.begin()
-        await plane.until("start", 2)
-        heard = {one.tree["processId"] for one in plane.of("start")}
-        assert len(heard) == 2
-        stuck = await scene.provider.theirs(second)
-        plane.answers["status"] = lambda one: (
-            200,
-            {"state": "STARTING" if stuck in one.path else "STARTED"},
-        )
-        clock.move(seconds=3)
-        await scene.consumer.until_transfer(first.pid, "STARTED")
-        # a question for the state tells no address: it is made anew
-        assert {"suspend", "resume"} <= {one.step for one in plane.heard}
-        for _ in range(3):
-            clock.move(seconds=40)
-            await asyncio.sleep(0)
-        ended = await scene.consumer.until_transfer(second.pid, "TERMINATED")
-        assert ended.reasons == ["the data plane failed"]
-
-
-async def test_what_was_to_be_told_is_told_after_a_restart() -> None:
-    async with providing(store="sqlite:///kontor.db") as scene:
-        plane, start = scene.plane, scene.plane.answers["start"]
-        plane.answers["start"] = lambda _: (503, None)
-        mine = await scene.begin()
-        await plane.until("start")
-        await scene.space.stop(scene.provider)
-        plane.answers["start"] = start
-        await scene.space.start(scene.provider)
-        await scene.consumer.until_transfer(mine.pid, "STARTED")
-        assert len({one.tree["messageId"] for one in plane.of("start")}) == 1
+async def test_a_lost_report_is_found_out_by_asking_and_patience_ends(scene: Scene) -> None:
+    plane = scene.plane
+    plane.is_slow = True
+    first, second = await scene.begin(), await scene.begin()
+    await plane.until("start", 2)
+    stuck = await scene.provider.theirs(second)
+    plane.answers["status"] = lambda one: (200, {"state": "STARTING" if stuck in one.path else "STARTED"})
+    await scene.meanwhile(scene.consumer.until_transfer(first.pid, "STARTED"))
+    # a question for the state tells no address: it is made anew
+    assert {"suspend", "resume"} <= {one.step for one in plane.heard}
+    ended = await scene.meanwhile(scene.consumer.until_transfer(second.pid, "TERMINATED"))
+    assert ended.reasons == ["the data plane failed"]
 
 
 # --- the older dialect, from end to end
@@ -210,7 +201,7 @@ def _legacy(plane: DataPlane) -> None:
 @pytest.mark.parametrize("word", ["complete", "fail"])
 async def test_a_plane_of_the_older_dialect_serves_what_ours_does_not(older: Scene, word: str) -> None:
     provider, consumer, plane = older.provider, older.consumer, older.plane
-    mine = await older.begin("Proxy-PULL")
+    mine = await older.begin()
     await consumer.until_transfer(mine.pid, "STARTED")
     start = await plane.until("start")
     assert (start.tree["participantId"], start.tree["sourceDataAddress"]["dspace:endpointType"]) == (consumer.id, "HttpData")
@@ -220,10 +211,10 @@ async def test_a_plane_of_the_older_dialect_serves_what_ours_does_not(older: Sce
     base = f"{start.tree['callbackAddress']}/transferprocess/{start.tree['processId']}"
     assert (await posted(f"{base}/{word}", None, secret=None)).status_code == 401
     tree = {"errorMessage": "the upstream is gone"} if word == "fail" else None
-    assert (await posted(f"{base}/{word}", tree)).status_code == 204
+    assert (await posted(f"{base}/{word}", tree, OLDER_SECRET)).status_code == 204
     await consumer.until_transfer(mine.pid, "COMPLETED" if word == "complete" else "TERMINATED")
     # late ones are refused, and a plane that has failed is told that it is over
-    assert (await posted(f"{base}/fail", {"errorMessage": "again"})).status_code == 409
+    assert (await posted(f"{base}/fail", {"errorMessage": "again"}, OLDER_SECRET)).status_code == 409
     if word == "fail":
         await plane.until("terminate")
     await provider.until_transfer(start.tree["processId"], "COMPLETED" if word == "complete" else "TERMINATED")
@@ -234,10 +225,10 @@ async def test_a_plane_that_provisions_is_told_to_start_once_more(older: Scene) 
     started = plane.answers["start"]
     waits = {"@context": EDC, "@type": "DataFlowResponseMessage", "provisioning": True}
     plane.answers["start"] = lambda heard: started(heard) if plane.of("start") else (200, waits)
-    mine = await older.begin("Proxy-PULL")
+    mine = await older.begin()
     start = await plane.until("start")
     await provider.until_transfer(start.tree["processId"], lambda t: t.flow_state == "STARTING")
     url = f"{start.tree['callbackAddress']}/transferprocess/{start.tree['processId']}/provisioned"
-    assert (await posted(url, {"properties": {}})).status_code == 204
+    assert (await posted(url, {"properties": {}}, OLDER_SECRET)).status_code == 204
     await consumer.until_transfer(mine.pid, "STARTED")
     assert len(plane.of("start")) == 2

@@ -6,6 +6,7 @@ a registering   b who may report and call   c keys   d addresses   e callbacks  
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import uuid
 from collections.abc import AsyncIterator
@@ -21,13 +22,24 @@ from connector.api.sources import AssetSource
 from connector.api.transfers import NewTransfer
 from connector.client.dataplanes import dataplanes, delete_dataplane, put_dataplane
 from connector.errors import CallerError
-from connector.testing.dataspace import PULL, DataSpace, Member
+from connector.testing.dataspace import PULL, DataSpace, Member, api_key
+from tests.dps.schemas import faults
 from tests.signaling.foreign import SECRET, DataPlane, Heard, Plane, listening, posted
 from tests.signaling.kit import Kit, address, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 EXPECTED = {"id": "self", "participants": ["provider"], "hosts": ["127.0.0.1"], "secret": "of the expected one"}
-SECTION = {"signaling": {"port": 0, "unsafe_allow_http": True, "planes": [EXPECTED]}}
+READER = {
+    "name": "reader",
+    "sha256": hashlib.sha256(b"key-of-a-reader").hexdigest(),
+    "participants": ["provider"],
+    "role": "read",
+}
+ADMIN = {"name": "all", "sha256": hashlib.sha256(api_key().encode()).hexdigest(), "participants": ["*"], "role": "admin"}
+SECTION: dict[str, dict[str, Any]] = {
+    "signaling": {"port": 0, "unsafe_allow_http": True, "planes": [EXPECTED]},
+    "operator": {"api_keys": [ADMIN, READER]},
+}
 
 
 @dataclass
@@ -114,6 +126,15 @@ async def test_a_no_control_plane_takes_our_data_plane_by_its_own_word(kit: Kit)
     assert (await kit.post("/controlplanes", {**own, "endpoint": "http://evil.example"}, method="PUT")).status_code == 400
 
 
+async def test_a_who_only_looks_registers_nothing(scene: Scene) -> None:
+    url = f"{scene.provider.app.operator_url}/api/v1/participants/provider/dataplanes"
+    wanted = {"endpoint": scene.plane.url, "profiles": [PULL], "authorization": {"secret": "s"}}
+    async with httpx.AsyncClient(headers={"x-api-key": "key-of-a-reader"}) as client:
+        assert (await client.get(url)).status_code == 200
+        assert (await client.put(f"{url}/mine", json=wanted)).status_code == 403
+        assert (await client.delete(f"{url}/dp")).status_code == 403
+
+
 # --- b
 
 
@@ -133,6 +154,7 @@ async def test_b_the_agreement_goes_to_the_plane_that_holds_the_transfer(scene: 
     assert (await posted(url, None, "of another plane", "GET")).status_code == 404
     answer = await posted(url, None, SECRET, "GET")
     assert (answer.status_code, answer.json()["@id"]) == (200, scene.order.tree["agreementId"])
+    assert faults([("agreement", answer.json())]) == []
 
 
 async def test_b_a_report_that_contradicts_itself_changes_nothing(scene: Scene) -> None:

@@ -144,7 +144,7 @@ async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack
         routes=[*addresses.renewal(renewal), *data.routes(plane, HOME)],
         signaling=addresses.routes(drivers, table),
         rooms=[rooms],
-        workers={"flows": run},
+        workers={"flows": run, "flows-watch": serving.watch},
     )
 
 
