@@ -31,7 +31,7 @@ IS_HERE: Final = sys.platform == "linux" and hasattr(os, "splice")
 _PIECE_BYTES: Final = 512 << 10
 _PIPE_BYTES: Final = 1 << 20
 _PIPE_BYTES_AT_LEAST: Final = 64 << 10
-_AT_A_TIME_S: Final = 0.02
+_AT_A_TIME_S: Final = 0.01
 """How long a thread moves bytes of one flow before it asks for more time."""
 _AT_A_TIME_BYTES: Final = 16 << 20
 _WAITS_MS: Final = 5

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import uvicorn
@@ -144,9 +145,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp) -> AsyncIterator[str]:
-    """`app` on a free port; gives back its base address."""
-    config = uvicorn.Config(app, http=BoundedHeads, log_config=None, lifespan="off", access_log=False)
+async def listening(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
+    """`app` on a free port; gives back its base address. `options` are the server's, such as a certificate."""
+    config = uvicorn.Config(app, http=BoundedHeads, log_config=None, lifespan="off", access_log=False, **options)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

@@ -6,18 +6,22 @@ import asyncio
 import os
 import pathlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import aiohttp
 import pytest
+import trustme
 
 from connector.dataplane import kernel
 from connector.dataplane.disk import Disk
 from connector.dsp.tables import State
 from connector.errors import SourceError, Unreachable
 from connector.ports.dataplane import Source
-from tests.dataplane.conftest import SAMPLE, Node, RawConnection, closed, file, raw_server
+from connector.web import data
+from connector.web.public import public_app
+from tests.dataplane.conftest import SAMPLE, Node, RawConnection, closed, file, listening, raw_server
 
 pytestmark = pytest.mark.skipif(not kernel.IS_HERE, reason="the system has no splice")
 
@@ -156,6 +160,26 @@ async def test_a_receiver_that_is_gone_is_noticed(
         await _sum(kernel.from_file(opened.fileno(), 0, 100, "sample", disk.move)(ours.fileno()))
     with socket.socketpair()[0] as upstream, pytest.raises(Unreachable):
         await _sum(kernel.from_socket(upstream.fileno(), b"here", 0, "upstream", disk.move)(ours.fileno()))
+
+
+async def test_nothing_goes_out_beside_tls(
+    node: Node, sample: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> int:
+        raise AssertionError("it would go out in the clear")
+
+    monkeypatch.setattr(os, "sendfile", never)
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    pem = tmp_path / "server.pem"
+    certificate.private_key_and_cert_chain_pem.write_to_path(pem)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    at, token = node.offer(file(sample))
+    async with listening(public_app(data.routes(node.plane)), ssl_certfile=pem, ssl_keyfile=pem) as url:
+        at = at.replace(node.url, url.replace("http:", "https:"))
+        async with aiohttp.ClientSession() as client, client.get(at, headers={"Authorization": token}, ssl=context) as answer:
+            assert await answer.read() == SAMPLE
 
 
 async def test_what_the_kernel_cannot_send_goes_the_usual_way(

@@ -260,7 +260,7 @@ async def test_a_stop_cuts_a_running_stream_at_once_and_the_receiver_sees_it(nod
     node.move("urn:uuid:1", State.SUSPENDED)
     begun = asyncio.get_running_loop().time()
     await node.plane.stop("acme", "urn:uuid:1")
-    assert asyncio.get_running_loop().time() - begun < 0.1
+    assert asyncio.get_running_loop().time() - begun < 0.5  # a few milliseconds, and what a busy machine makes of them
     assert str(path) not in open_files()
     assert len(await connection.rest()) < 64 << 20  # what was in the sockets; the connection is closed
     assert (await get(url, token))[0] == 403
