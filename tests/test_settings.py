@@ -164,6 +164,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "tokens.id": (_participant(unsafe_static_tokens=[{"theirs": "x"}]), "participants.a.unsafe_static_tokens.0.id"),
     "tokens.claims": (_participant(unsafe_static_tokens=[{**PEER, "claims": "x"}]), "participants.a.unsafe_static_tokens.0.claims"),
+    "limits.requests_at_once": ({"limits": {"requests_at_once": 0}}, "limits.requests_at_once"),
+    "limits.peer.requests_per_s": ({"limits": {"peer": {"requests_per_s": 0}}}, "limits.peer.requests_per_s"),
+    "limits.peer.transfers_at_once": ({"limits": {"peer": {"transfers_at_once": 0}}}, "limits.peer.transfers_at_once"),
+    "limits.participant.max_body_bytes": (
+        {"limits": {"participant": {"max_body_bytes": 10}}}, "limits.participant.max_body_bytes"
+    ),
+    "participants.limits": (_participant(limits={"requests_at_once": 0}), "participants.a.limits.requests_at_once"),
+    "participants.peer_limits": (
+        _participant(peer_limits={"urn:b": {"requests_per_s": -1}}), "participants.a.peer_limits.urn:b.requests_per_s"
+    ),
+    "telemetry.otlp_url": ({"telemetry": {"otlp_url": "localhost:4318"}}, "telemetry.otlp_url"),
+    "telemetry.sample_ratio": ({"telemetry": {"sample_ratio": 2}}, "telemetry.sample_ratio"),
+    "telemetry.service": ({"telemetry": {"service": ""}}, "telemetry.service"),
     "plugins": ({"plugins": "mine"}, "plugins"),
     "an unknown section": ({"colour": {}}, "colour"),
     "an unknown setting": ({"store": {"path": "x"}}, "store.path"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 from starlette.routing import BaseRoute, Route
@@ -182,21 +182,39 @@ async def relay(
 
 async def _fill(direct: Callable[[int], AsyncIterator[int]], passage: Passage) -> None:
     """Have the kernel send the whole body."""
-    async with passage.opened() as receiver:
-        async for _ in direct(receiver):
-            pass
+    with _Stream() as stream:
+        async with passage.opened() as receiver:
+            async for count in direct(receiver):
+                stream.sent_bytes += count
 
 
 async def _flow(chunks: AsyncIterator[bytes], length: int, send: Send) -> None:
     """Send `chunks`; `length` of them are the end, or the end itself where it is negative."""
-    left = length
-    with tracing.span("stream") as span:
+    with _Stream() as stream:
         async for chunk in chunks:
-            left -= len(chunk)
-            await send({"type": "http.response.body", "body": chunk, "more_body": left != 0})
+            stream.sent_bytes += len(chunk)
+            await send({"type": "http.response.body", "body": chunk, "more_body": stream.sent_bytes != length})
         if length < 0:
             await send({"type": "http.response.body", "body": b""})
-        span.note(**{"kontor.bytes": length - left})
+
+
+class _Stream:
+    """A body that is sent: a part of the trace, and counted however it ends."""
+
+    __slots__ = ("_span", "sent_bytes")
+
+    def __init__(self) -> None:
+        self._span = tracing.span("stream")
+        self.sent_bytes = 0
+
+    def __enter__(self) -> _Stream:
+        self._span.__enter__()
+        return self
+
+    def __exit__(self, *ended: Any) -> None:
+        self._span.note(**{"kontor.bytes": self.sent_bytes})
+        self._span.__exit__(*ended)
+        observe.count("data_sent_bytes", by=self.sent_bytes)
 
 
 async def _cut_when_gone(served: Served, receive: Receive) -> None:
@@ -233,6 +251,7 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             raise Unreachable("the sender broke off", mend="take up the transfer again")
         body = message.get("body", b"")
         if body:
+            observe.count("data_received_bytes", by=len(body))
             yield body
         if not message.get("more_body", False):
             return

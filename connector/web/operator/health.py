@@ -29,6 +29,8 @@ _WHAT: Final = {
     "messages_sent": "Protocol messages sent, by event and outcome.",
     "requests_refused": "Protocol requests refused because a bound was reached, by the error's code.",
     "streams_refused": "Streams of data refused because a bound was reached, by the error's code.",
+    "data_sent_bytes": "Bytes of data sent to receivers by this process; those of worker processes are not among them.",
+    "data_received_bytes": "Bytes of data received from senders by this process.",
     "jobs": "Background work that ended, came again, was put off or given up, by kind and outcome.",
     "webhooks_sent": "Messages to webhooks, by outcome.",
     "http_request_seconds": "Time until a request was answered to the last byte, by listener.",
