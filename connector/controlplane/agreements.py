@@ -33,8 +33,11 @@ def agreed_tree(negotiation: Negotiation, id_: str, *, provider: str, now: datet
     }
 
 
-def agreement_of(negotiation: Negotiation, legal_only: tuple[str, ...] = ()) -> Agreement:
-    """What is kept of the agreement that `negotiation` has reached; the operands `legal_only` are not judged here."""
+def agreement_of(
+    negotiation: Negotiation, legal_only: tuple[str, ...] = (), consumer_operands: tuple[str, ...] = ()
+) -> Agreement:
+    """What is kept of the agreement that `negotiation` has reached; the operands `legal_only` are judged by nobody, and
+    `consumer_operands` at the consumer."""
     tree = negotiation.agreement or (negotiation.in_flight.cargo.agreement if negotiation.in_flight else None)
     assert tree is not None
     return Agreement(
@@ -51,6 +54,7 @@ def agreement_of(negotiation: Negotiation, legal_only: tuple[str, ...] = ()) -> 
         negotiation=negotiation.pid,
         signed_at=moment(tree.get("timestamp")) or negotiation.updated_at,
         legal_only=legal_only,
+        consumer_operands=consumer_operands,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Case, Judge
-from connector.controlplane.publishing import clauses
+from connector.controlplane.publishing import agreed, clauses
 from connector.controlplane.usage import Usages
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.process import Process
@@ -15,7 +15,7 @@ from connector.dsp.tables import State
 from connector.dsp.transfer import Transfer
 from connector.errors import PolicyError
 from connector.odrl import explain, jsonld
-from connector.odrl.enforce import SUPPLIED, Clause, Enforcers, enforceability
+from connector.odrl.enforce import SUPPLIED, Clause
 from connector.odrl.phrases import Language
 from connector.odrl.truth import Code, Decision, Stage
 from connector.ports.clock import Clock
@@ -83,12 +83,7 @@ class Explaining:
         stage = Stage.ONGOING if process.state is State.STARTED else Stage.TRANSFER
         also = 0 if stage is Stage.ONGOING else 1
         decision = self._judge.on_agreement(terms, process, case, self._clock.now(), stage, also=also, is_noted=False)
-        enforcers = Enforcers(
-            request=known,
-            consumer=frozenset(context.consumer_operands),
-            legal_only=frozenset(agreement.legal_only) - frozenset(context.consumer_operands),
-        )
-        found = enforceability(terms.policy, self._judge.vocabulary, enforcers)
+        found = agreed(terms.policy, self._judge.vocabulary, agreement, known)
         return Explained(decision=decision, sentence=explain.sentence(decision, language=language), clauses=found)
 
     async def _negotiation(self, process: Negotiation, language: Language) -> Explained:

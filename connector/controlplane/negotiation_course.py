@@ -88,7 +88,7 @@ class NegotiationCourse:
             records=step.records,
             due=due,
             # the provider keeps it as the finalisation leaves: a quick consumer's transfer request may overtake the ack
-            agreement=agreement_of(process, _left(process, desk)) if is_final or sends_finalize else None,
+            agreement=agreement_of(process, *_left(process, desk)) if is_final or sends_finalize else None,
         )
 
     def _followed(self, step: Step[Negotiation], choice: Choice, desk: Desk) -> Step[Negotiation]:
@@ -161,9 +161,9 @@ class NegotiationCourse:
         )
 
 
-def _left(process: Negotiation, desk: Desk) -> tuple[str, ...]:
-    """The operands that a provider leaves to the law, or to the consumer's connector."""
+def _left(process: Negotiation, desk: Desk) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The operands that a provider leaves to the law, and those that it leaves to the consumer's connector."""
     definition = desk.shelf.definitions.get(process.definition or "")
     if process.role is Role.CONSUMER or definition is None:
-        return ()
-    return tuple(dict.fromkeys((*definition.legal_only, *desk.context.consumer_operands)))
+        return (), ()
+    return definition.legal_only, desk.context.consumer_operands

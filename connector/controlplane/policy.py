@@ -229,7 +229,11 @@ class Judge:
         found = self._kept.found(key)
         if found is None:
             policy = jsonld.read(agreement.policy, "agreement")
-            theirs = enforce.left_to_others(policy, self.vocabulary, known) if agreement.role is Role.CONSUMER else frozenset()
+            theirs = (
+                enforce.left_to_others(policy, self.vocabulary, known)
+                if agreement.role is Role.CONSUMER
+                else frozenset(agreement.consumer_operands)
+            )
             found = self._kept.compiled(key, policy, agreement.legal_only, theirs)
         return found
 

@@ -6,6 +6,7 @@ Pure. What is published, and when, is in `offerings.py`; who sees to what, in `c
 from __future__ import annotations
 
 from connector.controlplane.participants import Context
+from connector.dsp.negotiation import Agreement
 from connector.errors import PolicyError
 from connector.odrl.enforce import Clause, Enforcers, enforceability
 from connector.odrl.model import Policy
@@ -15,6 +16,13 @@ from connector.odrl.vocabulary import Vocabulary
 def clauses(policy: Policy, vocabulary: Vocabulary, context: Context, legal_only: tuple[str, ...]) -> tuple[Clause, ...]:
     """Every clause of `policy` with who sees to it, as this participant publishes it."""
     enforcers = Enforcers(consumer=frozenset(context.consumer_operands), legal_only=frozenset(legal_only))
+    return enforceability(policy, vocabulary, enforcers)
+
+
+def agreed(policy: Policy, vocabulary: Vocabulary, agreement: Agreement, known: frozenset[str]) -> tuple[Clause, ...]:
+    """Who sees to each clause of the policy of an agreement; `known` is what this node knows of its own use."""
+    consumer = frozenset(agreement.consumer_operands)
+    enforcers = Enforcers(request=known, consumer=consumer, legal_only=frozenset(agreement.legal_only) - consumer)
     return enforceability(policy, vocabulary, enforcers)
 
 

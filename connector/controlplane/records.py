@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from connector import observe
-from connector.controlplane import books
+from connector.controlplane import books, publishing
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.kept import Kept
 from connector.controlplane.participants import Participants
@@ -27,7 +27,7 @@ from connector.dsp.negotiation import Agreement
 from connector.dsp.tables import Role
 from connector.errors import CallerError, KontorError, NotFound, PolicyError, StoreUnavailable
 from connector.odrl.duties import Standing
-from connector.odrl.enforce import SUPPLIED, Clause, Enforcers, enforceability
+from connector.odrl.enforce import SUPPLIED, Clause
 from connector.odrl.truth import DutyState
 from connector.ports.clock import Clock
 from connector.ports.ledger import Book, BookChange, BookKey, PostingKind
@@ -104,13 +104,11 @@ class Records:
         now = self._clock.now()
         book = books.swept(await self._store.ledger.book(participant, id_) or EMPTY, now)
         known = SUPPLIED.union(context.environment) if agreement.role is Role.CONSUMER else SUPPLIED
-        consumer = frozenset(context.consumer_operands)
-        enforcers = Enforcers(request=known, consumer=consumer, legal_only=frozenset(agreement.legal_only) - consumer)
         return Account(
             agreement=agreement,
             book=book,
             duties=books.standing(book, terms, use_of(agreement), now, agreement.signed_at),
-            clauses=enforceability(terms.policy, self._judge.vocabulary, enforcers),
+            clauses=publishing.agreed(terms.policy, self._judge.vocabulary, agreement, known),
         )
 
     async def record(self, participant: str, id_: str, record: Record) -> Account:

@@ -104,7 +104,9 @@ class Agreement:
     """When it was ended before its own terms end it; None while it stands."""
     end_reason: str | None = None
     legal_only: tuple[str, ...] = ()
-    """Left operands that were agreed and are not judged here: the contract definition marks them so, or the consumer sees to them."""
+    """Left operands that were agreed and are not judged by anybody: the contract definition marks them so."""
+    consumer_operands: tuple[str, ...] = ()
+    """Left operands that the consumer's connector judges, and its provider does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
