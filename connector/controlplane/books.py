@@ -15,10 +15,11 @@ from decimal import Decimal
 from functools import partial
 
 from connector.controlplane.kept import Kept
+from connector.odrl.cycles import Cycle
 from connector.odrl.duties import Phase, Standing, standings
-from connector.odrl.truth import DutyState, LedgerView, Period, Request, Usage, World
+from connector.odrl.truth import DutyState, LedgerView, Period, Rate, Request, Usage, World
 from connector.odrl.units import currency
-from connector.ports.ledger import Book, Consent, DutyEntry, OpenUse, Use
+from connector.ports.ledger import Book, Consent, DutyEntry, OpenUse, Recent, Use
 
 POLICY_USAGE = "policyUsage"
 """The event of use itself (ODRL Vocabulary, 4.10)."""
@@ -47,15 +48,18 @@ def released(book: Book, key: str) -> Book:
     return replace(book, open={name: one for name, one in book.open.items() if name != key})
 
 
-def begun(book: Book, key: str, now: datetime, until: datetime | None, *, is_watched: bool) -> Book | None:
-    """The use `key` counted for good; it stays open while its time is watched. None when it was let go meanwhile."""
+def begun(
+    book: Book, key: str, now: datetime, until: datetime | None, *, is_watched: bool, cycles: tuple[Cycle, ...] = ()
+) -> Book | None:
+    """The use `key` counted for good, in each of the `cycles` in the period in which it was reserved; it stays open while its time
+    is watched. None when it was let go meanwhile."""
     found = book.open.get(key)
     if found is None:
         return None
     rest = released(book, key)
     if is_watched:
         rest = replace(rest, open={**rest.open, key: replace(found, since=now, until=until, has_begun=True)})
-    return _on_all(rest, found.rules, lambda use: _once_more(use, now))
+    return _on_all(rest, found.rules, lambda use: _once_more(use, now, found.since, cycles))
 
 
 def metered(book: Book, key: str, now: datetime, until: datetime | None, moved_bytes: int) -> Book | None:
@@ -90,8 +94,17 @@ def _on_all(book: Book, rules: tuple[str, ...], change: Callable[[Use], Use]) ->
     return replace(book, uses=uses, total=change(book.total))
 
 
-def _once_more(use: Use, now: datetime) -> Use:
-    return replace(use, count=use.count + 1, first_at=use.first_at or now, last_at=max(use.last_at or now, now))
+def _once_more(use: Use, now: datetime, reserved_at: datetime, cycles: tuple[Cycle, ...]) -> Use:
+    rates = {**use.rates, **{cycle.key: _recent(use, cycle, reserved_at) for cycle in cycles}} if cycles else use.rates
+    return replace(use, count=use.count + 1, first_at=use.first_at or now, last_at=max(use.last_at or now, now), rates=rates)
+
+
+def _recent(use: Use, cycle: Cycle, at: datetime) -> Recent:
+    known, began = use.rates.get(cycle.key), cycle.begin(at)
+    # a clock that was put back goes on counting in the period that has begun
+    if known is None or known.began < began:
+        return Recent(began=began, count=1)
+    return replace(known, count=known.count + 1)
 
 
 def _more(use: Use, time: timedelta, moved_bytes: int, now: datetime) -> Use:
@@ -164,24 +177,21 @@ def world(
 
     While a use goes on (`is_ongoing`) it is no "last use" from which an interval would have to pass.
     """
-    view = _view(swept(book, now), terms, agreed_at, also, is_ongoing)
+    view = _view(swept(book, now), terms, now, agreed_at, also, is_ongoing)
     return World(now=now, claims=claims, agreed_at=agreed_at, ledger=view, duties=_duties(book, terms))
 
 
-def _view(book: Book, terms: Kept, agreed_at: datetime, also: int, is_ongoing: bool) -> LedgerView:
+def _view(book: Book, terms: Kept, now: datetime, agreed_at: datetime, also: int, is_ongoing: bool) -> LedgerView:
     everything = tuple(book.open.values())
     total = _usage(book.total, everything, {}, agreed_at, also, is_ongoing)
-    usages = {
-        key: _usage(
-            book.uses.get(key, Use()),
-            [one for one in everything if key in one.rules],
-            book.total.paid,
-            agreed_at,
-            also,
-            is_ongoing,
-        )
-        for key in terms.rules
-    }
+    usages: dict[str, Usage] = {}
+    for key in terms.rules:
+        use, opened = book.uses.get(key, Use()), [one for one in everything if key in one.rules]
+        usages[key] = _usage(use, opened, book.total.paid, agreed_at, also, is_ongoing)
+        if terms.cycles:
+            waiting = sum(not one.has_begun for one in opened)
+            rates = {cycle.key: _rate(use, cycle, now, waiting, also) for cycle in terms.cycles}
+            usages[key] = replace(usages[key], rates=rates)
     events = dict(book.events)
     if total.first_used_at is not None:
         events[POLICY_USAGE] = Period(began=total.first_used_at, ended=None if everything else book.total.last_at)
@@ -205,6 +215,13 @@ def _usage(
         triggered_at=agreed_at,
         paid=paid_,
     )
+
+
+def _rate(use: Use, cycle: Cycle, now: datetime, waiting: int, also: int) -> Rate:
+    known, began = use.rates.get(cycle.key), cycle.begin(now)
+    if known is None or known.began < began:
+        return Rate(began=began, count=waiting + also, anew=also)
+    return Rate(began=known.began, count=known.count + waiting + also, anew=also)
 
 
 def _duties(book: Book, terms: Kept) -> dict[str, DutyState]:

@@ -14,8 +14,10 @@ from functools import cached_property
 from connector.odrl import canonical, enforce
 from connector.odrl.compile import Compiled, CompiledDuty
 from connector.odrl.compile import compile as compile_policy
+from connector.odrl.cycles import FREQUENCY, Cycle
 from connector.odrl.duties import duties_of, prices, with_consequences
 from connector.odrl.expand import rule_key
+from connector.odrl.ledger import period_of
 from connector.odrl.model import Policy, PolicyType
 from connector.odrl.premises import Atom, atoms
 from connector.odrl.truth import Decision
@@ -67,6 +69,12 @@ class Kept:
         return bool(self.duties) or any(
             one.operand is not None and one.operand.sources[0].kind is SourceKind.LEDGER for one in self._atoms
         )
+
+    @cached_property
+    def cycles(self) -> tuple[Cycle, ...]:
+        """The periods in which it has uses counted anew."""
+        rated = (one for one in self._atoms if one.operand is not None and one.operand.on_record == FREQUENCY)
+        return tuple(dict.fromkeys(cycle for one in rated if (cycle := period_of(one.constraint)) is not None))
 
     @cached_property
     def asks_time(self) -> bool:

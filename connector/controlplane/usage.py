@@ -164,7 +164,7 @@ class Usages:
 
         def decide(book: Book) -> BookChange:
             before[:] = [book]
-            after = books.begun(book, use.key, now, now + _LET_GO, is_watched=terms.asks_time)
+            after = books.begun(book, use.key, now, now + _LET_GO, is_watched=terms.asks_time, cycles=terms.cycles)
             if after is None:
                 return BookChange(result="")
             return self._change(after, PostingKind.BEGUN, agreement, now, use.process, result="begun")
@@ -219,7 +219,7 @@ class Usages:
 
         def decide(book: Book) -> BookChange:
             rules = book.open[key].rules if key in book.open else ()
-            after = books.begun(book, key, now, None, is_watched=False)
+            after = books.begun(book, key, now, None, is_watched=False, cycles=terms.cycles)
             if after is None:
                 return BookChange(result="")
             after = books.ended(after, key, now, moved_bytes, rules)

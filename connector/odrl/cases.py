@@ -18,6 +18,7 @@ from connector.errors import PolicyError
 from connector.odrl import jsonld
 from connector.odrl.compile import Compiled, compile
 from connector.odrl.compliance import Asked, comply
+from connector.odrl.cycles import cycle_of
 from connector.odrl.evaluate import decide
 from connector.odrl.model import Policy
 from connector.odrl.terms import nearest
@@ -30,6 +31,7 @@ from connector.odrl.truth import (
     LedgerView,
     Period,
     Quantity,
+    Rate,
     Request,
     Stage,
     State,
@@ -46,7 +48,7 @@ _EXPECTED = ("expect", "because", "missing", "deferred", "valid_until", "duties"
 _GIVEN = ("now", "claims", "agreed_at", "memberships", "duties", "duty_mode", "taxonomies", "properties", "ledger")
 _REQUEST = ("action", "target", "party", "params")
 _LEDGER = ("usages", "total", "events", "became_true")
-_USAGE = ("count", "metered_s", "paid", "values", "first_used_at", "last_used_at", "triggered_at", "running")
+_USAGE = ("count", "metered_s", "paid", "values", "first_used_at", "last_used_at", "triggered_at", "running", "rates")
 _PERIOD = ("began", "ended")
 _W = TypeVar("_W", bound=StrEnum)
 _T = TypeVar("_T")
@@ -254,9 +256,19 @@ def _usage(given: object, where: str) -> Usage:
         metered=timedelta(seconds=float(row.get("metered_s", 0))),
         paid=_rows(row.get("paid", {}), f"{where}.paid", _number),
         values=row.get("values", {}),
+        rates=dict(_rate(text, rate, f"{where}.rates.{text}") for text, rate in row.get("rates", {}).items()),
         running=tuple(_moment(since, f"{where}.running") for since in row.get("running", ())),
         **moments,
     )
+
+
+def _rate(text: str, given: object, where: str) -> tuple[str, Rate]:
+    cycle = cycle_of(text)
+    if cycle is None:
+        raise PolicyError(f"`{text[:40]}` is no period", where=where, mend="write a duration, such as P1D")
+    row = _table(given, where, ("began", "count", "anew"))
+    began = _moment(row.get("began"), f"{where}.began")
+    return cycle.key, Rate(began=began, count=int(row.get("count", 0)), anew=int(row.get("anew", 0)))
 
 
 def _number(value: object, where: str) -> Decimal:

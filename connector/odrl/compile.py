@@ -36,7 +36,7 @@ from connector.odrl.model import (
 from connector.odrl.premises import Atom, Premises, Ticks, Tree, parts
 from connector.odrl.remarks import remarks
 from connector.odrl.standing import standing
-from connector.odrl.truth import Code, Decision, Truth, Unknown
+from connector.odrl.truth import NO_WORDS, Code, Decision, Truth, Unknown
 from connector.odrl.vocabulary import Vocabulary
 from connector.odrl.windows import Times, intersection
 
@@ -52,6 +52,8 @@ class CompiledDuty:
     key: str
     trees: tuple[Tree, ...]
     test: Test
+    text: Mapping[str, str] = field(default_factory=lambda: NO_WORDS)
+    # what its actions are called, by language
     consequences: tuple[CompiledDuty, ...] = ()
     # what is due besides, once it is violated
 
@@ -151,7 +153,12 @@ def compile(
         is_plain=not obligations and not any(rule.remedies for rule in rules),
         conflict=strategies[0] if len(set(strategies)) == 1 else None,
         grants_access=whole.type not in (PolicyType.OFFER, PolicyType.REQUEST),
-        warnings=(*whole.warnings, *remarks(whole, vocabulary), *builder.premises.warnings),
+        warnings=(
+            *whole.warnings,
+            *remarks(whole, vocabulary),
+            *builder.premises.warnings,
+            *builder.premises.unlooked(whole.where),
+        ),
     )
 
 
@@ -243,8 +250,16 @@ class _Builder:
             key=key,
             trees=trees,
             test=all_for_prohibition(tuple(tree.test for tree in trees)),
+            text=self.called(duty),
             consequences=tuple(self.duty(consequence) for consequence in duty.consequences),
         )
+
+    def called(self, duty: Duty) -> Mapping[str, str]:
+        """What the actions of a duty are called, in the languages that have words for all of them."""
+        known = [self.vocabulary.action(action.name) for action in duty.actions]
+        texts = [action.text if action is not None else NO_WORDS for action in known]
+        spoken = set.intersection(*(set(text) for text in texts)) if texts else set()
+        return {language: " + ".join(text[language] for text in texts) for language in spoken}
 
     def asset(self, asset: AssetRef | None, about: tuple[Tree, ...], join: Join) -> Test | None:
         """A test of what the index cannot decide about a target: that it is named, and that refinements pick it."""

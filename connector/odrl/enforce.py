@@ -13,12 +13,13 @@ Source: ODRL Information Model 2.2, section 2.5; the stages are ours (`truth.Sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from connector.odrl.ledger import KEPT
+from connector.odrl.cycles import FREQUENCY
+from connector.odrl.ledger import KEPT, NO_PERIOD, period_of
 from connector.odrl.model import (
     ActionRef,
     AnyConstraint,
@@ -35,7 +36,7 @@ from connector.odrl.model import (
     Shared,
 )
 from connector.odrl.operands import right_side
-from connector.odrl.terms import PROPERTIES, nearest, stranger, term
+from connector.odrl.terms import PROPERTIES, Hints, nearest, stranger, term
 from connector.odrl.truth import STAGE_ORDER, Stage, Unknown
 from connector.odrl.units import is_recorded
 from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType, Vocabulary
@@ -90,85 +91,110 @@ class Clause:
 
 def enforceability(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers) -> tuple[Clause, ...]:
     """Every clause of `policy` with who sees to it, in written order. Nothing is left out."""
-    return tuple(_clauses(policy, vocabulary, enforcers))
+    words = _Words(vocabulary)
+    found = tuple(_clauses(policy, words, enforcers))
+    if not words.hints.more:
+        return found
+    rest = f"{words.hints.more} more, of which no like ones were looked for"
+    return (*found, Clause(where=policy.where, kind="rule", text="unknown words", enforced=(Enforcement.NOBODY,), why=rest))
 
 
-def _clauses(policy: Policy, vocabulary: Vocabulary, enforcers: Enforcers) -> Iterator[Clause]:
-    yield from _unread(policy)
-    yield from _unknown(policy, vocabulary)
+class _Words:
+    """The vocabulary, with hints for the first few of the words that it does not know."""
+
+    __slots__ = ("hints", "vocabulary")
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.hints = Hints()
+
+    def hint(self, find: Callable[[str], str], word: str) -> str:
+        return self.hints.behind(find, word)
+
+    def profile(self, word: str) -> str:
+        return nearest(word, self.vocabulary.profiles)
+
+
+def _property(word: str) -> str:
+    return nearest(word, PROPERTIES)
+
+
+def _clauses(policy: Policy, words: _Words, enforcers: Enforcers) -> Iterator[Clause]:
+    yield from _unread(policy, words)
+    yield from _unknown(policy, words)
     # in compact form, what a policy says of actions, assets and parties is a condition of all its rules
-    yield from (_constraint(one, "refinement", vocabulary, enforcers) for one in _refined(policy))
+    yield from (_constraint(one, "refinement", words, enforcers) for one in _refined(policy))
     rules: list[Permission | Prohibition] = [*policy.permissions, *policy.prohibitions]
     for rule in rules:
-        yield from _unread(rule)
+        yield from _unread(rule, words)
         if isinstance(rule, Prohibition):
-            yield from _forbidden(rule, policy, vocabulary)
-        yield from (_constraint(one, "constraint", vocabulary, enforcers) for one in _leaves(rule.constraints))
-        yield from (_constraint(one, "refinement", vocabulary, enforcers) for one in _refined(rule))
+            yield from _forbidden(rule, policy, words)
+        yield from (_constraint(one, "constraint", words, enforcers) for one in _leaves(rule.constraints))
+        yield from (_constraint(one, "refinement", words, enforcers) for one in _refined(rule))
         for duty in rule.duties if isinstance(rule, Permission) else rule.remedies:
-            yield from _duties(duty, vocabulary, enforcers, Enforcement.TRANSFER, Enforcement.RUNNING)
+            yield from _duties(duty, words, enforcers, Enforcement.TRANSFER, Enforcement.RUNNING)
     for duty in policy.obligations:
-        yield from _duties(duty, vocabulary, enforcers, Enforcement.CONSUMER)
+        yield from _duties(duty, words, enforcers, Enforcement.CONSUMER)
 
 
-def _unread(holder: Shared) -> Iterator[Clause]:
+def _unread(holder: Shared, words: _Words) -> Iterator[Clause]:
     """Every word at `holder`, its parts and its groups of constraints that ODRL does not have: a condition may have been meant,
     and nobody judges it. What constraints themselves say is told with the constraint."""
     for part in _nodes(holder):
         name = stranger(part.extra)
         if name is not None:
-            why = f"ODRL has no such property; {nearest(name, PROPERTIES)}"
+            why = f"ODRL has no such property{words.hint(_property, name)}"
             where = part.where or holder.where
             yield Clause(where=where, kind="rule", text=name[:80], enforced=(Enforcement.NOBODY,), why=why)
 
 
-def _unknown(policy: Policy, vocabulary: Vocabulary) -> Iterator[Clause]:
+def _unknown(policy: Policy, words: _Words) -> Iterator[Clause]:
     """What makes the policy as a whole, or a permission of it, one that nobody can judge, so that nothing comes of it."""
     for profile in policy.profiles:
-        if profile not in vocabulary.profiles:
-            why = f"unknown profile; {nearest(profile, vocabulary.profiles)}"
+        if profile not in words.vocabulary.profiles:
+            why = f"unknown profile{words.hint(words.profile, profile)}"
             where = f"{policy.where}.profile"
             yield Clause(where=where, kind="rule", text=f"profile {profile}", enforced=(Enforcement.NOBODY,), why=why)
     for holder in (policy, *policy.permissions):
         for action in holder.actions:
-            if vocabulary.action(action.name) is None:
-                why = f"unknown action `{action.name[:80]}`; {vocabulary.hint_action(action.name)}"
+            if words.vocabulary.action(action.name) is None:
+                why = f"unknown action `{action.name[:80]}`{words.hint(words.vocabulary.hint_action, action.name)}"
                 where = action.where or holder.where
                 yield Clause(where=where, kind="rule", text=f"action {action.name}", enforced=(Enforcement.NOBODY,), why=why)
 
 
-def _forbidden(rule: Prohibition, policy: Policy, vocabulary: Vocabulary) -> Iterator[Clause]:
+def _forbidden(rule: Prohibition, policy: Policy, words: _Words) -> Iterator[Clause]:
     """What is forbidden besides the use that the connector serves happens where no connector looks."""
     for action in rule.actions or policy.actions:
-        known = vocabulary.action(action.name)
+        known = words.vocabulary.action(action.name)
         if known is None:
-            why = f"unknown action `{action.name[:80]}`; {vocabulary.hint_action(action.name)}"
+            why = f"unknown action `{action.name[:80]}`{words.hint(words.vocabulary.hint_action, action.name)}"
             yield Clause(where=rule.where, kind="rule", text=f"forbid {action.name}", enforced=(Enforcement.NOBODY,), why=why)
-        elif known.name not in vocabulary.forbidden_by[_USE]:
+        elif known.name not in words.vocabulary.forbidden_by[_USE]:
             why = "what is done with the data after delivery is a matter of the contract"
             text = f"forbid {known.name}"
             yield Clause(where=rule.where, kind="rule", text=text, enforced=(Enforcement.LEGAL_ONLY,), why=why)
 
 
-def _duties(duty: Duty, vocabulary: Vocabulary, enforcers: Enforcers, *when: Enforcement) -> Iterator[Clause]:
+def _duties(duty: Duty, words: _Words, enforcers: Enforcers, *when: Enforcement) -> Iterator[Clause]:
     """A duty, what is misspelt about it, and what follows when it is violated."""
-    yield from _unread(duty)
-    yield _duty(duty, vocabulary, enforcers, *when)
+    yield from _unread(duty, words)
+    yield _duty(duty, words, enforcers, *when)
     for consequence in duty.consequences:
-        yield from _duties(consequence, vocabulary, enforcers, *when)
+        yield from _duties(consequence, words, enforcers, *when)
 
 
-def _duty(duty: Duty, vocabulary: Vocabulary, enforcers: Enforcers, *when: Enforcement) -> Clause:
+def _duty(duty: Duty, words: _Words, enforcers: Enforcers, *when: Enforcement) -> Clause:
     """A duty: a condition keeps data from flowing until it is on record; an obligation is kept on record with its deadline."""
     actions = [action.name for action in duty.actions]
     kind = "obligation" if Enforcement.CONSUMER in when else "condition"
     text = " and ".join(actions) or "act"
-    unknown = next((name for name in actions if vocabulary.action(name) is None), None)
+    unknown = next((name for name in actions if words.vocabulary.action(name) is None), None)
     if unknown is not None:
-        why = f"unknown action `{unknown[:80]}`; {vocabulary.hint_action(unknown)}"
+        why = f"unknown action `{unknown[:80]}`{words.hint(words.vocabulary.hint_action, unknown)}"
         return Clause(where=duty.where, kind=kind, text=text, enforced=(Enforcement.NOBODY,), why=why)
     for one in (*_leaves(duty.constraints), *_refined(duty)):
-        found = _constraint(one, kind, vocabulary, enforcers)
+        found = _constraint(one, kind, words, enforcers)
         if found.is_open:
             return replace(found, text=f"{text}: {found.text}")
     why = (
@@ -177,9 +203,9 @@ def _duty(duty: Duty, vocabulary: Vocabulary, enforcers: Enforcers, *when: Enfor
     return Clause(where=duty.where, kind=kind, text=text, enforced=when, why=why)
 
 
-def _constraint(constraint: Constraint, kind: str, vocabulary: Vocabulary, enforcers: Enforcers) -> Clause:
-    operand = vocabulary.operand(constraint.left)
-    enforced, why = _seen_to(constraint, operand, vocabulary, enforcers)
+def _constraint(constraint: Constraint, kind: str, words: _Words, enforcers: Enforcers) -> Clause:
+    operand = words.vocabulary.operand(constraint.left)
+    enforced, why = _seen_to(constraint, operand, words, enforcers)
     right = ", ".join(value.text for value in constraint.right) or ", ".join(constraint.right_references)
     name = operand.short if operand is not None else constraint.left
     text = f"{name} {constraint.operator.value} {right}"
@@ -187,13 +213,13 @@ def _constraint(constraint: Constraint, kind: str, vocabulary: Vocabulary, enfor
 
 
 def _seen_to(
-    constraint: Constraint, operand: Operand | None, vocabulary: Vocabulary, enforcers: Enforcers
+    constraint: Constraint, operand: Operand | None, words: _Words, enforcers: Enforcers
 ) -> tuple[tuple[Enforcement, ...], str]:
     names = {constraint.left} | ({operand.name, operand.short, *operand.aliases} if operand is not None else set())
     if names & enforcers.legal_only:
         return (Enforcement.LEGAL_ONLY,), "marked so"
     if operand is None:
-        what = f"unknown left operand `{constraint.left[:80]}`; {vocabulary.hint_operand(constraint.left)}"
+        what = f"unknown left operand `{constraint.left[:80]}`{words.hint(words.vocabulary.hint_operand, constraint.left)}"
         return (Enforcement.NOBODY,), what
     right = right_side(constraint, operand)
     if isinstance(right, Unknown):
@@ -202,6 +228,8 @@ def _seen_to(
         return (Enforcement.NOBODY,), f"ODRL has no property `{name[:80]}`"
     if operand.name == "payAmount" and (constraint.unit is None or not is_recorded(term(constraint.unit.text))):
         return (Enforcement.NOBODY,), "it is not in a currency, such as `EUR`, so it can never be paid"
+    if operand.on_record == FREQUENCY and period_of(constraint) is None:
+        return (Enforcement.NOBODY,), NO_PERIOD
     if operand.is_legal_only:
         return (Enforcement.LEGAL_ONLY,), "a clause of the contract that no machine judges"
     if names & enforcers.consumer:
@@ -209,7 +237,7 @@ def _seen_to(
     if all(source.kind is SourceKind.REQUEST and not names & enforcers.request for source in operand.sources):
         why = f"nobody tells the connector `{operand.short}`"
         return (Enforcement.NOBODY,), why
-    if all(source.kind is SourceKind.LEDGER for source in operand.sources) and operand.name not in KEPT:
+    if all(source.kind is SourceKind.LEDGER for source in operand.sources) and operand.on_record not in KEPT:
         return (Enforcement.NOBODY,), f"the record of use does not tell `{operand.short}`"
     return _stages(operand), f"known from {_SOURCES[operand.sources[0].kind]}"
 

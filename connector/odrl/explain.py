@@ -6,11 +6,12 @@ Source: DSP 2025-1, Contract Negotiation Protocol (reasons of a termination are 
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any
 
 from connector.odrl.phrases import PHRASES, Language, Phrases
-from connector.odrl.truth import Code, Decision, Effect, Reason, State
+from connector.odrl.truth import Code, Decision, Deferred, Effect, Reason, State
 
 
 class Disclosure(StrEnum):
@@ -102,13 +103,17 @@ def telling(decision: Decision) -> tuple[Reason, ...]:
     return tuple(premises or failed)
 
 
+_ASIDE = re.compile(r"[,;:，；：（(]")
+# what follows explains further
+
+
 def _permit(decision: Decision, words: Phrases) -> str:
     told = words.permitted
     if decision.valid_until:
         told += words.until.format(when=decision.valid_until.isoformat().replace("+00:00", "Z"))
-    later = sorted({item.label or item.operand for item in decision.deferred if item.until})
-    theirs = sorted({item.label or item.operand for item in decision.deferred if item.code is Code.LEFT_TO_PEER})
-    legal = sorted({item.label or item.operand for item in decision.deferred if item.code is Code.LEGAL_ONLY})
+    later = sorted({_called(item, words) for item in decision.deferred if item.until})
+    theirs = sorted({_called(item, words) for item in decision.deferred if item.code is Code.LEFT_TO_PEER})
+    legal = sorted({_called(item, words) for item in decision.deferred if item.code is Code.LEGAL_ONLY})
     if later:
         told += words.later.format(names=words.comma.join(later))
     if theirs:
@@ -123,17 +128,29 @@ def _cause(reason: Reason, level: Disclosure, language: Language) -> str:
     plain = words.reasons.get(reason.code, reason.code.value)
     # the engine's own details are English: elsewhere the code speaks
     detail = reason.detail if level is Disclosure.FULL and language is Language.EN else ""
-    name = reason.label or reason.operand
+    name = _called(reason, words)
     if level is Disclosure.CODE:
         return plain
     if not name:
+        return detail or plain
+    if reason.part == "duty" and (detail or level is Disclosure.OPERANDS):
         return detail or plain
     if level is Disclosure.OPERANDS:
         return words.colon.format(left=plain, right=name)
     if reason.code is Code.UNSATISFIED and reason.operator in words.operators:
         asked = words.operators[reason.operator].format(left=name, right=words.comma.join(reason.right))
         return words.value.format(asked=asked, value=words.comma.join(reason.value)) if reason.value else asked
+    if reason.part == "duty":
+        return words.colon.format(left=plain, right=name)
     return words.colon.format(left=name, right=detail or plain)
+
+
+def _called(item: Reason | Deferred, words: Phrases) -> str:
+    """What an operand, or the action of a duty, is called: in English the term itself, elsewhere the first words of its text."""
+    text = item.text.get(words.language, "")
+    if words.language == Language.EN or not text:
+        return item.label or item.operand
+    return words.quoted.format(text=_ASIDE.split(text, maxsplit=1)[0].strip())
 
 
 def _full(reason: Reason) -> dict[str, Any]:

@@ -5,6 +5,7 @@
     elapsedTime                        how long ago the first use was; before the first use, no time has passed
     delayPeriod                        how long ago the wait was triggered
     timeInterval                       how long ago the last use was; before the first use, the interval has passed
+    frequency                          uses in one period (`unit`, such as P1D), counted anew in each; see `cycles`
     event                              before (`lt`, `lteq`), during (`eq`) or after (`gt`, `gteq`) the event
 
 Where the vocabulary asks for `eq` on a duration it means an allowance or a wait, not a moment: `elapsedTime eq P30D` allows
@@ -21,6 +22,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from connector.odrl.closures import Frame, Test, after
+from connector.odrl.cycles import FREQUENCY, Cycle, cycle_of
 from connector.odrl.model import Constraint, Operator
 from connector.odrl.operands import holds, left_side, matcher
 from connector.odrl.terms import term
@@ -62,12 +64,15 @@ class Counted:
         self.moving = moving
 
 
-KEPT = frozenset({"count", "meteredTime", "payAmount", "event", *_SINCE})
+KEPT = frozenset({"count", "meteredTime", "payAmount", "event", FREQUENCY, *_SINCE})
 """The operands that the record of use tells; of any other that a profile hangs on the ledger nothing is ever known."""
 
 
 def counted(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], rule: str) -> Counted:
     """The closures of a constraint on an operand whose value the ledger knows; `rule` is the key of the rule's record."""
+    cycle = period_of(constraint) if operand.on_record == FREQUENCY else None
+    if cycle is not None and len(right) == 1 and isinstance(right[0], Decimal) and constraint.operator in _SINGLE:
+        return _rated(constraint.operator, cycle, right[0], operand, rule)
     if operand.name == "event":
         return _event(constraint, operand, right, rule)
     duration = right[0]
@@ -135,6 +140,43 @@ def _value(usage: Usage, name: str, unit: str | None) -> object:
 def _lexical(time: timedelta) -> str:
     """An xsd:duration; time that runs backwards is none."""
     return f"PT{time // timedelta(seconds=1)}.{time.microseconds:06}S" if time >= timedelta(0) else ""
+
+
+# --- uses in one period
+
+
+def period_of(constraint: Constraint) -> Cycle | None:
+    """The periods that a frequency is counted in, which its unit names; None when it names none."""
+    return cycle_of(constraint.unit.text) if constraint.unit is not None else None
+
+
+NO_PERIOD = "it names no period, such as `P1D` for each day"
+"""What is wrong with a frequency without one."""
+
+
+def _rated(operator: Operator, cycle: Cycle, limit: Decimal, operand: Operand, rule: str) -> Counted:
+    """Uses in the period that it is now; when the next one begins there were none."""
+    absent = _absent(operand)
+
+    def rate(frame: Frame) -> int | None:
+        usage = _usage(frame, rule)
+        found = usage.rates.get(cycle.key) if usage is not None else None
+        if found is None:
+            return None
+        # a clock that was put back gives nobody what was used up
+        return found.count if cycle.begin(frame.now) <= found.began else found.anew
+
+    def test(frame: Frame) -> Truth:
+        count = rate(frame)
+        return absent if count is None else holds(operator, (count > limit) - (count < limit))
+
+    def moving(frame: Frame) -> tuple[datetime, ...]:
+        usage = _usage(frame, rule)
+        found = usage.rates.get(cycle.key) if usage is not None else None
+        flip = cycle.end(found.began) if found is not None and found.count != found.anew else None
+        return () if flip is None else (flip,)
+
+    return Counted(test, rate, moving)
 
 
 # --- time since something

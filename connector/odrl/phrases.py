@@ -1,6 +1,7 @@
 """The words of sentences about decisions, in English, German and Chinese.
 
-What is said, and how much of it, is decided in `explain`. Terms of policies, values and identifiers stay as they are written.
+What is said, and how much of it, is decided in `explain`. Values and identifiers stay as they are written;
+terms have the texts that vocabularies give them, outside English, whose words the terms themselves are.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ class Language(StrEnum):
 class Phrases:
     """How one language says it. Names in braces are filled in."""
 
+    language: Language
+    quoted: str
+    # a name that is several words
     permitted: str
     until: str
     later: str
@@ -43,6 +47,8 @@ class Phrases:
 
 
 _EN = Phrases(
+    language=Language.EN,
+    quoted="“{text}”",
     permitted="permitted",
     until=" until {when}",
     later="; judged later: {names}",
@@ -97,6 +103,8 @@ _EN = Phrases(
     },
 )
 _DE = Phrases(
+    language=Language.DE,
+    quoted="„{text}“",
     permitted="erlaubt",
     until=" bis {when}",
     later="; später geprüft: {names}",
@@ -151,6 +159,8 @@ _DE = Phrases(
     },
 )
 _ZH = Phrases(
+    language=Language.ZH,
+    quoted="“{text}”",
     permitted="允许",
     until="，有效至 {when}",
     later="；稍后判定：{names}",

@@ -29,8 +29,9 @@ from connector.odrl.closures import (
     resolve,
     value_test,
 )
+from connector.odrl.cycles import FREQUENCY
 from connector.odrl.expand import constraint_key
-from connector.odrl.ledger import counted
+from connector.odrl.ledger import NO_PERIOD, counted, period_of
 from connector.odrl.model import (
     AnyConstraint,
     Constraint,
@@ -43,7 +44,7 @@ from connector.odrl.model import (
 )
 from connector.odrl.operands import ORDERED, measured, right_side
 from connector.odrl.remarks import is_months_for_minutes
-from connector.odrl.terms import PROPERTIES, nearest, stranger, term
+from connector.odrl.terms import PROPERTIES, Hints, nearest, stranger, term
 from connector.odrl.truth import Code, Stage, Unknown
 from connector.odrl.units import is_recorded
 from connector.odrl.values import Duration, Relative, Span, Typed, has_zone
@@ -61,10 +62,6 @@ class Ticks:
     # those that count from the agreement or from something on record
     judged: tuple[bool, ...]
     # by stage
-
-
-_MOST_HINTS = 20
-"""In one policy: a policy of ten thousand unknown words must not take a second for its hints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +127,7 @@ class Premises:
         self.vocabulary = vocabulary
         self.has_ledger = has_ledger
         self.warnings: list[Diagnostic] = []
-        self.hints = 0
+        self.hints = Hints()
 
     def tree(self, constraint: AnyConstraint, part: str, rule: str, *, is_permission: bool) -> Tree:
         """The premise of one constraint; `rule` is the key of the rule's record in the ledger."""
@@ -206,6 +203,9 @@ class Premises:
             said = f"`{constraint.unit.text[:40]}` is no currency" if constraint.unit else f"`{operand.short}` has no `unit`"
             unknown = Unknown(code=Code.UNIT_MISMATCH, detail=f"{said}; name one, such as `EUR`", needs=operand.name)
             return Atom(constraint=constraint, operand=operand, test=self.never(unknown, constraint.where), part=part)
+        if operand.on_record == FREQUENCY and period_of(constraint) is None:
+            unknown = Unknown(code=Code.UNIT_MISMATCH, detail=f"`{operand.short}`: {NO_PERIOD}", needs=operand.name)
+            return Atom(constraint=constraint, operand=operand, test=self.never(unknown, constraint.where), part=part)
         found = counted(constraint, operand, right, rule)
         ticks = Ticks(moving=found.moving, judged=_judged(operand)) if found.moving else None
         test = at_stage(operand, found.test)
@@ -225,8 +225,13 @@ class Premises:
 
     def hint(self, find: Callable[[str], str], name: str) -> str:
         """What may have been meant by an unknown name, behind a semicolon; nothing after the first few: each is a search."""
-        self.hints += 1
-        return f"; {find(name)}" if self.hints <= _MOST_HINTS else ""
+        return self.hints.behind(find, name)
+
+    def unlooked(self, where: str) -> Iterator[Diagnostic]:
+        """How many unknown words were left without a hint."""
+        if self.hints.more:
+            what = f"{self.hints.more} unknown words more, of which no like ones were looked for"
+            yield Diagnostic(code="more-unknown", severity=Severity.ERROR, where=where, what=what, mend="mend the first ones")
 
     def never(self, unknown: Unknown, where: str) -> Test:
         """A premise that is in doubt whatever happens, and a warning that says so."""

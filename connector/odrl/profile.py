@@ -38,7 +38,7 @@ from connector.odrl.model import (
     Severity,
 )
 from connector.odrl.operands import right_side
-from connector.odrl.terms import nearest
+from connector.odrl.terms import Hints, nearest
 from connector.odrl.truth import Code, Unknown
 from connector.odrl.vocabulary import Vocabulary
 
@@ -136,6 +136,7 @@ class _Check:
     def __init__(self, profile: Profile, vocabulary: Vocabulary) -> None:
         self.profile = profile
         self.vocabulary = vocabulary
+        self.hints = Hints()
         # what a rule or duty without an action of its own does
         self.shared: tuple[ActionRef, ...] = ()
 
@@ -207,17 +208,22 @@ class _Check:
         if not fitting:
             known = sorted({self.spelled(action) for saying in of_kind for action in saying.actions})
             what = f"a {kind} of `{', '.join(sorted(names)) or 'no action'}`"
-            mend = nearest(next(iter(names), ""), known, 6) if known else f"the profile has no {kind}"
+            mend = (
+                self.hints.of(lambda word: nearest(word, known, 6), next(iter(names), ""))
+                if known
+                else f"the profile has no {kind}"
+            )
             yield self.error("not-in-profile", rule.where, what, mend)
             return
         yield from min((list(self.within(saying, rule, leaves)) for saying in fitting), key=len)
 
     def within(self, saying: Saying, rule: Rule, leaves: list[Constraint]) -> Iterator[Diagnostic]:
+        known = saying.operands or ()
         for leaf in leaves:
             operand = self.vocabulary.operand(leaf.left)
             if operand is not None and saying.operands is not None and operand.name not in saying.operands:
                 what = f"`{operand.short}` in a {saying.rule} of `{self.spelled(min(saying.actions))}`"
-                mend = nearest(operand.short, map(self.short, saying.operands), 5)
+                mend = self.hints.of(lambda word: nearest(word, map(self.short, known), 5), operand.short)
                 yield self.error("not-in-profile", leaf.where, what, mend)
         if len(leaves) < saying.least:
             mend = f"name at least {saying.least}"
@@ -232,7 +238,7 @@ class _Check:
             yield from self.part("several-actions", where, f"rule with {len(actions)} actions")
         for action in actions:
             if self.vocabulary.action(action.name) is None:
-                mend = self.vocabulary.hint_action(action.name)
+                mend = self.hints.of(self.vocabulary.hint_action, action.name)
                 yield self.error(Code.ACTION_UNKNOWN, action.where or where, f"unknown action `{action.name[:60]}`", mend)
             if action.refinements or action.uid:
                 yield from self.part("refinement", action.where or where, "refined actions")
@@ -269,7 +275,7 @@ class _Check:
                     yield from self.part(part, one.where, f"constraint with a {part}")
             operand = self.vocabulary.operand(one.left)
             if operand is None:
-                mend = self.vocabulary.hint_operand(one.left)
+                mend = self.hints.of(self.vocabulary.hint_operand, one.left)
                 yield self.error(Code.OPERAND_UNKNOWN, one.where, f"unknown left operand `{one.left[:60]}`", mend)
                 continue
             right = right_side(one, operand)

@@ -7,7 +7,7 @@ Source: ODRL 2.2 JSON-LD context; its two slips (`odrl:neg` for neq, `odrl:indus
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from connector.odrl.model import ODRL, XSD
@@ -37,6 +37,8 @@ PROPERTIES = (
 )
 """What policies and their parts say, for hints."""
 # annotations, and what an asset or a party says of policies: none of it conditions a rule
+MOST_HINTS = 20
+"""So many unknown words of one policy are looked up."""
 _SAYS_NOTHING = frozenset(
     {"@type", "title", "description", "label", "comment", "name", "note", "hasPolicy", "assignerOf", "assigneeOf"}
 )
@@ -71,6 +73,30 @@ def stranger(extra: Iterable[tuple[str, str]]) -> str | None:
     It may have been meant as a condition. Properties of other namespaces only describe.
     """
     return next((name for name, _ in extra if ":" not in name and name not in _SAYS_NOTHING), None)
+
+
+class Hints:
+    """What may have been meant by unknown words, for the first few of them: each is a search. Words without end cost nothing."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def of(self, find: Callable[[str], str], word: str) -> str:
+        """The clause that `find` has for `word`, or nothing after the first few."""
+        self.asked += 1
+        return find(word) if self.asked <= MOST_HINTS else ""
+
+    def behind(self, find: Callable[[str], str], word: str) -> str:
+        """The same behind a semicolon."""
+        found = self.of(find, word)
+        return f"; {found}" if found else ""
+
+    @property
+    def more(self) -> int:
+        """How many words were left without."""
+        return max(0, self.asked - MOST_HINTS)
 
 
 def nearest(word: str, known: Iterable[str], most: int = 3) -> str:

@@ -13,6 +13,7 @@ from connector.odrl.closures import Frame
 from connector.odrl.compile import Compiled, CompiledDuty, CompiledRule
 from connector.odrl.premises import Atom, Group, Tree, parts
 from connector.odrl.truth import (
+    NO_WORDS,
     Code,
     Decision,
     Deferred,
@@ -148,6 +149,7 @@ def _rule_reasons(
                 where=duty.duty.where,
                 rule=where,
                 part="duty",
+                text=duty.text,
                 detail=f"the duty to {' and '.join(action.name for action in duty.duty.actions) or 'act'} is {state.value}",
             )
         )
@@ -217,6 +219,7 @@ def _atom_reason(atom: Atom, frame: Frame, rule: str, truth: Truth) -> Reason:
         value=found(atom, frame),
         detail=truth.detail if isinstance(truth, Unknown) else "",
         label=atom.label,
+        text=atom.operand.text if atom.operand is not None else NO_WORDS,
     )
 
 
@@ -263,6 +266,7 @@ def deferred(candidates: tuple[CompiledRule, ...], frame: Frame, stage: Stage) -
                         until=until,
                         detail=truth.detail,
                         label=part.operand.short,
+                        text=part.operand.text,
                     )
     return tuple(later.values())
 

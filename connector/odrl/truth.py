@@ -140,6 +140,7 @@ Fact = str | int | float | bool | datetime | Quantity | tuple[object, ...] | lis
 """A value of the world: one, or several in a collection. Anything else is answered with `value-type`."""
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
+NO_WORDS: Mapping[str, str] = MappingProxyType({})
 NO_PARTS: Mapping[str, frozenset[str]] = MappingProxyType({})
 NO_DUTIES: Mapping[str, DutyState] = MappingProxyType({})
 
@@ -154,6 +155,24 @@ class Taxonomy:
 NO_TAXONOMIES: Mapping[str, Taxonomy] = MappingProxyType({})
 NO_PROPERTIES: Mapping[str, Mapping[str, object]] = MappingProxyType({})
 NOT_PAID: Mapping[str, Decimal] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How often a rule was used in the last period in which it was."""
+
+    began: datetime
+    # when that period began
+    count: int = 0
+    # uses in it, those included that are being asked for
+    anew: int = 0
+    # uses that a later period begins with: what is being asked for, and nothing else
+
+    def __post_init__(self) -> None:
+        _zoned(self.began)
+
+
+NO_RATES: Mapping[str, Rate] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +191,8 @@ class Usage:
     # when the wait of `delayPeriod` began
     paid: Mapping[str, Decimal] = field(default_factory=lambda: NOT_PAID)
     # by currency
+    rates: Mapping[str, Rate] = field(default_factory=lambda: NO_RATES)
+    # by the key of the periods in which uses are counted anew (`cycles.Cycle`)
     values: Mapping[str, object] = field(default_factory=lambda: NOTHING)
     # of operands that a profile takes from the ledger, by operand name
 
@@ -266,6 +287,8 @@ class Reason:
     operand: str = ""
     label: str = ""
     # the operand's short name, for readers
+    text: Mapping[str, str] = field(default_factory=lambda: NO_WORDS, compare=False, repr=False)
+    # what it is called in other languages, by language
     operator: str = ""
     right: tuple[str, ...] = ()
     value: tuple[str, ...] | None = None
@@ -284,6 +307,8 @@ class Deferred:
     detail: str
     label: str = ""
     # the operand's short name, for readers
+    text: Mapping[str, str] = field(default_factory=lambda: NO_WORDS, compare=False, repr=False)
+    # what it is called in other languages, by language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

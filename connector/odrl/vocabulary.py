@@ -5,10 +5,11 @@ A vocabulary is made by `load` from parsed data: the file `vocab/odrl.json` (ODR
 
     operands.<IRI>: label, text{language}, aliases[], exact, value (a `ValueType`), operators[], unit, range[low, high],
                     list (name of a code list) or values[], closed (values outside the list are errors), many,
-                    source[] (clock | request | request:NAME | party | claim:NAME | ledger | computed:NAME), stages[],
+                    source[] (clock | request | request:NAME | party | claim:NAME | ledger | ledger:NAME |
+                    computed:NAME), stages[],
                     legal_only, relative,
                     pattern (of a whole value), stands_for{operator} (see `standing`)
-    actions.<IRI>:  label, in[] (includedIn), implies[], exact, aliases[], deprecated
+    actions.<IRI>:  label, text{language}, in[] (includedIn), implies[], exact, aliases[], deprecated
     lists.<name>.<value>: aliases[], in[] (what it is part of)
     profiles[], claim_prefixes[]
 
@@ -120,6 +121,11 @@ class Operand:
         """The name for readers: the shortest plain word that stands for the operand, such as `membership` for its IRI."""
         return min((name for name in (self.name, *self.aliases) if ":" not in name), key=len, default=self.label or self.name)
 
+    @property
+    def on_record(self) -> str:
+        """What the record of use calls it: by its name, or by the one that a profile gives (`ledger:frequency`)."""
+        return self.sources[0].name if self.sources[0].kind is SourceKind.LEDGER and self.sources[0].name else self.name
+
     def first_stage_after(self, stage: Stage) -> Stage | None:
         """The next stage at which the operand is judged; None when there is none."""
         later = [s for s in self.stages if STAGE_ORDER[s] > STAGE_ORDER[stage]]
@@ -132,6 +138,7 @@ class Action:
 
     name: str
     label: str = ""
+    text: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
     parents: tuple[str, ...] = ()
     implies: tuple[str, ...] = ()
     is_deprecated: bool = False
@@ -268,6 +275,7 @@ def _actions(entries: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Action
         actions[name] = Action(
             name=name,
             label=str(row.get("label", name)),
+            text=MappingProxyType(dict(row.get("text", {}))),
             parents=tuple(term(parent) for parent in row.get("in", ())),
             implies=tuple(term(implied) for implied in row.get("implies", ())),
             is_deprecated=bool(row.get("deprecated", False)),
@@ -378,8 +386,9 @@ def _source(text: object, functions: Mapping[str, Compute]) -> Source:
     kind, _, name = str(text).partition(":")
     source = Source(kind=SourceKind(kind), name=name, compute=functions.get(name) if kind == SourceKind.COMPUTED else None)
     is_named = source.kind in (SourceKind.CLAIM, SourceKind.COMPUTED)
-    if is_named != bool(name) and source.kind is not SourceKind.REQUEST:
-        raise ValueError(f"source `{text}`: write clock, party, ledger, request, request:NAME, claim:NAME or computed:NAME")
+    if is_named != bool(name) and source.kind not in (SourceKind.REQUEST, SourceKind.LEDGER):
+        known = "clock, party, ledger, ledger:NAME, request, request:NAME, claim:NAME or computed:NAME"
+        raise ValueError(f"source `{text}`: write {known}")
     if source.kind is SourceKind.COMPUTED and source.compute is None:
         raise ValueError(f"nobody computes `{name}`: install its entry point and name it in `plugins`")
     return source

@@ -46,6 +46,15 @@ class PostingKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """The last period in which there was a use."""
+
+    began: datetime
+    count: int
+    """Uses in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
     """How much a rule was used, or everything under an agreement."""
 
@@ -57,6 +66,8 @@ class Use:
     last_at: datetime | None = None
     paid: Mapping[str, Decimal] = field(default_factory=dict)
     """By currency."""
+    rates: Mapping[str, Recent] = field(default_factory=dict)
+    """By the key of the periods in which uses are counted anew (`odrl.cycles.Cycle`), as far as the terms ask for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

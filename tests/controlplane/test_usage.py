@@ -74,6 +74,33 @@ async def test_of_a_hundred_requests_at_once_exactly_ten_are_granted(new_node: N
         await pull(there, transfer)
 
 
+async def test_uses_in_one_day_are_counted_on_all_nodes_and_anew_on_the_next(new_node: NewNode) -> None:
+    here, there = await new_node("here"), await new_node("there")
+    policy = use_when("tds:frequency", "lteq", "3", unit="P1D")
+    transfer = await pulling(here, policy)
+    asked = await asyncio.gather(*(pull(node, transfer) for node in [here, there] * 5), return_exceptions=True)
+    granted = [found for found in asked if not isinstance(found, BaseException)]
+    assert len(granted) == 3
+    for use in granted:
+        await use.begin()
+    midnight = NOW.replace(hour=0) + timedelta(days=1)
+    with pytest.raises(Forbidden):
+        await pull(there, transfer)
+    here.clock.move(seconds=(midnight - NOW) / timedelta(seconds=1) - 1)
+    with pytest.raises(Forbidden):
+        await pull(there, transfer)
+    here.clock.move(seconds=1)
+    for _ in range(3):
+        await pulled(there, transfer)
+    with pytest.raises(Forbidden):
+        await pull(here, transfer)
+    book = await here.store.ledger.book("alice", transfer.agreement_id)
+    assert book is not None
+    (use,) = book.uses.values()
+    assert (use.count, [(one.began, one.count) for one in use.rates.values()]) == (6, [(midnight, 3)])
+    assert (await here.transfer(transfer.pid)).state is State.STARTED
+
+
 async def test_a_request_that_hands_nothing_out_is_no_use(node: Node) -> None:
     transfer = await pulling(node, use_when("count", "lteq", "1"))
     (await pull(node, transfer)).end(0)

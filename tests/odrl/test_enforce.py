@@ -13,7 +13,9 @@ from connector.odrl import jsonld
 from connector.odrl.compile import compile
 from connector.odrl.enforce import Enforcement, Enforcers, enforceability, left_to_others, marked, operands_of
 from connector.odrl.evaluate import decide
+from connector.odrl.ledger import NO_PERIOD
 from connector.odrl.model import Policy
+from connector.odrl.terms import MOST_HINTS
 from connector.odrl.truth import Code, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
 from tests.odrl.casefile import NOON
@@ -42,7 +44,6 @@ def permit(*constraints: dict[str, Any], **members: Any) -> Policy:
         ("spatial", "https://example.org/eu", (Enforcement.NOBODY,)),
         ("systemDevice", "urn:device", (Enforcement.NOBODY,)),
         ("acme:unknown", "x", (Enforcement.NOBODY,)),
-        ("tds:frequency", "3", (Enforcement.NOBODY,)),
     ],
 )
 def test_each_clause_has_somebody_who_sees_to_it_or_nobody(
@@ -52,6 +53,22 @@ def test_each_clause_has_somebody_who_sees_to_it_or_nobody(
     (clause,) = enforceability(permit(constraint(left, operator, right)), vocabulary, Enforcers())
     assert clause.enforced == enforced
     assert clause.is_open is (enforced == (Enforcement.NOBODY,))
+
+
+def test_uses_in_one_period_are_seen_to_where_the_period_is_named(everything: Vocabulary) -> None:
+    rated = constraint("tds:frequency", "lteq", "3")
+    policy = permit(rated | {"unit": "P1D"}, rated, rated | {"unit": "P1M1D"})
+    named, *others = enforceability(policy, everything, Enforcers())
+    assert named.enforced == (TRANSFER, RUNNING)
+    assert [(one.enforced, one.why) for one in others] == [((Enforcement.NOBODY,), NO_PERIOD)] * 2
+
+
+def test_words_without_end_are_listed_and_the_first_few_are_looked_up(vocabulary: Vocabulary) -> None:
+    policy = permit(*(constraint(f"purpos{number}") for number in range(3000)))
+    *found, last = enforceability(policy, vocabulary, Enforcers())
+    assert len(found) == 3000
+    assert sum("did you mean `purpose`" in one.why for one in found) == MOST_HINTS
+    assert last.why == f"{3000 - MOST_HINTS} more, of which no like ones were looked for"
 
 
 def test_what_nobody_knows_can_be_left_to_the_consumer_or_to_the_law(vocabulary: Vocabulary) -> None:

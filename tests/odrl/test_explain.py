@@ -124,14 +124,14 @@ def test_a_missing_claim_is_told_by_its_short_name(vocabulary: Vocabulary) -> No
         ),
         (
             Language.DE,
-            "abgelehnt: purpose muss eines von research, education sein, ist aber marketing",
-            "abgelehnt: purpose: ein Wert ist nicht bekannt",
+            "abgelehnt: „der Zweck der Nutzung“ muss eines von research, education sein, ist aber marketing",
+            "abgelehnt: „der Zweck der Nutzung“: ein Wert ist nicht bekannt",
             "erlaubt bis 2027-01-02T00:00:00Z",
         ),
         (
             Language.ZH,
-            "拒绝：purpose 须为 research、education 之一，实际为 marketing",
-            "拒绝：purpose：缺少所需的值",
+            "拒绝：“数据的使用目的” 须为 research、education 之一，实际为 marketing",
+            "拒绝：“数据的使用目的”：缺少所需的值",
             "允许，有效至 2027-01-02T00:00:00Z",
         ),
     ],
@@ -155,3 +155,28 @@ def test_every_language_has_words_for_the_same_things() -> None:
         assert words.reasons.keys() == english.reasons.keys()
         for operator, sentence in words.operators.items():
             assert sentence.count("{left}") == sentence.count("{right}") == 1, operator
+
+
+@pytest.mark.parametrize("language", [Language.DE, Language.ZH])
+def test_no_term_of_odrl_stands_raw_in_a_sentence_that_is_not_english(language: Language, everything: Vocabulary) -> None:
+    """For every left operand and, as a duty, every action of the core vocabulary and of the profiles that have words."""
+    for operand in everything.operands.values():
+        if not operand.text or operand.is_deprecated or operand.stands_for:
+            continue
+        operator = sorted(operand.operators)[0]
+        one = {"leftOperand": operand.name, "operator": operator, "rightOperand": "1"}
+        said = sentence_of({"permission": [{"action": "use", "constraint": [one]}]}, language, everything)
+        assert operand.text[language][:4] in said, (operand.name, said)
+        assert operand.short not in said, said
+    named = [action for action in everything.actions.values() if ":" not in action.name or action.text]
+    assert len([action for action in named if ":" not in action.name or "creativecommons" in action.name]) == 72
+    for action in named:
+        said = sentence_of({"permission": [{"action": "use", "duty": [{"action": action.name}]}]}, language, everything)
+        known = everything.action(action.name)
+        assert known is not None
+        assert known.text[language].split("（")[0].split(",")[0] in said, said
+        assert action.name not in said, said
+
+
+def sentence_of(tree: dict[str, object], language: Language, vocabulary: Vocabulary) -> str:
+    return explain.sentence(decide(jsonld.read(tree), Request(), World(now=NOON), vocabulary), language=language)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 
 from connector.odrl import jsonld
 from connector.odrl.compile import compile
+from connector.odrl.cycles import cycle_of
 from connector.odrl.evaluate import decide
 from connector.odrl.ledger import later
-from connector.odrl.truth import Decision, LedgerView, Request, Usage, World
+from connector.odrl.model import Constraint, Policy, Value
+from connector.odrl.truth import Decision, LedgerView, Rate, Request, Usage, World
 from connector.odrl.values import Duration, parse_duration
 from connector.odrl.vocabulary import Vocabulary
 from tests.odrl.casefile import NOON
@@ -113,3 +116,68 @@ def test_time_of_use_does_not_grow_while_nothing_runs() -> None:
     decision = decide(compiled, Request(), World(now=NOON, ledger=ledger))
     assert decision.is_permitted
     assert decision.valid_until is None
+
+
+@pytest.mark.parametrize(
+    ("period", "moment", "began", "following"),
+    [
+        ("P1D", "2026-11-29T00:30:00+01:00", "2026-11-28", "2026-11-29"),
+        ("PT24H", "2028-02-29T23:59:59+00:00", "2028-02-29", "2028-03-01"),
+        ("P7D", "2026-11-29T12:00:00+00:00", "2026-11-23", "2026-11-30"),
+        ("P1M", "2028-02-29T12:00:00+00:00", "2028-02-01", "2028-03-01"),
+        ("P1Y", "2026-11-29T12:00:00+00:00", "2026-01-01", "2027-01-01"),
+        ("P3M", "2026-12-31T12:00:00+00:00", "2026-10-01", "2027-01-01"),
+    ],
+)
+def test_periods_begin_by_the_calendar(period: str, moment: str, began: str, following: str) -> None:
+    cycle = cycle_of(period)
+    assert cycle is not None
+    now = datetime.fromisoformat(moment)
+    assert cycle.begin(now) == datetime.fromisoformat(f"{began}T00:00:00+00:00")
+    assert cycle.end(now) == datetime.fromisoformat(f"{following}T00:00:00+00:00")
+
+
+@pytest.mark.parametrize("text", ["P0D", "-P1D", "P1M1D", "day", "P9999Y", "PT0.0000001S"])
+def test_what_does_not_repeat_is_no_period(text: str) -> None:
+    assert cycle_of(text) is None
+
+
+def test_a_period_at_the_end_of_the_calendar_has_no_next_one() -> None:
+    for text in ("P1D", "P1M"):
+        cycle = cycle_of(text)
+        assert cycle is not None
+        assert cycle.end(datetime.max.replace(tzinfo=UTC)) is None
+
+
+def test_uses_in_one_period_count_anew_in_the_next_and_the_decision_says_when(everything: Vocabulary) -> None:
+    policy = jsonld.read(constraint("tds:frequency", "lteq", "2") | {"profile": "https://w3id.org/kontor/profile/tds"})
+    daily = cycle_of("P1D")
+    assert daily is not None
+    rated = replace_unit(policy, "P1D")
+    compiled = compile(rated, everything, has_ledger=True)
+    midnight = NOON.replace(hour=0)
+
+    def ask(count: int, now: datetime) -> Decision:
+        usage = Usage(rates={daily.key: Rate(began=midnight, count=count, anew=1)})
+        return decide(compiled, Request(), World(now=now, ledger=LedgerView(total=usage)))
+
+    tomorrow = midnight + timedelta(days=1)
+    assert ask(2, NOON).is_permitted
+    refused = ask(3, NOON)
+    assert not refused.is_permitted
+    assert refused.valid_until == tomorrow
+    assert not ask(3, tomorrow - timedelta(microseconds=1)).is_permitted
+    assert ask(3, tomorrow).is_permitted
+    # a clock that was put back gives nobody what was used up
+    assert not ask(3, midnight - timedelta(hours=1)).is_permitted
+    # and without a record, or without a period, nothing is permitted
+    for ledger in (None, LedgerView(), LedgerView(total=Usage(count=1))):
+        assert not decide(compiled, Request(), World(now=NOON, ledger=ledger)).is_permitted
+    assert "names no period" in str(compile(policy, everything, has_ledger=True).warnings)
+
+
+def replace_unit(policy: Policy, unit: str) -> Policy:
+    (rule,) = policy.permissions
+    (one,) = rule.constraints
+    assert isinstance(one, Constraint)
+    return replace(policy, permissions=(replace(rule, constraints=(replace(one, unit=Value(text=unit)),)),))

@@ -15,7 +15,9 @@ from connector.odrl.analyse.axes import Axis, Kind, Masks
 from connector.odrl.analyse.boxes import Beyond, Box
 from connector.odrl.analyse.cells import ANOTHER, Test, Value
 from connector.odrl.canonical import constraint_text, rule_text
+from connector.odrl.cycles import FREQUENCY
 from connector.odrl.expand import Atomic, atomic
+from connector.odrl.ledger import period_of
 from connector.odrl.model import (
     AnyConstraint,
     AssetRef,
@@ -173,6 +175,12 @@ class Space:
         sources = tuple((source.kind, source.name or operand.name) for source in operand.sources)
         clock = all(source.kind is SourceKind.CLOCK for source in operand.sources)
         unit = constraint.unit.text if constraint.unit and constraint.unit.text != operand.unit else ""
+        if operand.on_record == FREQUENCY:
+            cycle = period_of(constraint)
+            if cycle is None:
+                return
+            # a day is a day, however it is spelled
+            unit = cycle.key
         key = (
             *(part, (SourceKind.CLOCK,) if clock else sources, operand.value, operand.is_many, any(relative), unit),
             *(self._stages(operand), operand.is_legal_only, order if is_counted else 0, id(operand.codes)),
