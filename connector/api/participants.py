@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, RootModel
 
-from connector.api.common import Asked, Id, Name, Shown
+from connector.api.common import Asked, Id, Name, Shown, Tree
 from connector.settings import Rule
 
 
@@ -31,3 +31,25 @@ class Rules(RootModel[tuple[Rule, ...]]):
     """All automation rules of a participant, in order: the first that fits decides."""
 
     model_config = {"json_schema_extra": {"examples": [[{"kind": "negotiation", "on": "REQUESTED", "do": "hold"}]]}}
+
+
+class SelfDescription(Asked):
+    """What a participant says of itself."""
+
+    description: Tree = Field(
+        description="The organisation as JSON-LD with full IRIs, as `kontor describe participant` makes it."
+    )
+    attestations: tuple[str, ...] = Field(
+        (), max_length=20, description="Types of credentials in its wallet that everybody may see."
+    )
+
+
+class PublishedDescription(Shown):
+    """What a participant says of itself, as its catalogue carries it."""
+
+    description: Tree = Field(description="The organisation, and its connector as a service.")
+    credential: str | None = Field(
+        None, description="The same as a credential, signed by the participant; null without a wallet."
+    )
+    attestations: list[str] = Field(default_factory=list, description="Credentials of others about it, as tokens.")
+    address: str = Field(description="Where everybody can read it.")

@@ -1,4 +1,7 @@
-"""`kontor describe` and `kontor lint`: the draft of a self-description from a file, and what a description still lacks."""
+"""`kontor describe` and `kontor lint`: the draft of a self-description from a file, and what a description still lacks.
+
+`kontor describe participant` does the same for the participant itself, and publishes what its operator has written.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from connector.cli.access import Access
 from connector.cli.command import command
 from connector.cli.output import Output, note
 from connector.cli.texts import json_object, read
-from connector.errors import BadMessage, ConfigurationError
+from connector.errors import BadMessage, CallerError, ConfigurationError
 
 if TYPE_CHECKING:
     from connector import rdf
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from connector.describe.document import Description
 
 _YAML = (".yaml", ".yml")
+_PARTICIPANT = "participant"
 
 
 def register(app: typer.Typer) -> None:
@@ -29,12 +34,23 @@ def register(app: typer.Typer) -> None:
 
 
 def describe(
+    access: Access,
     out: Output,
-    file: Annotated[Path, typer.Argument(help="The file to look at; it is read twice and never held whole.")],
+    file: Annotated[
+        Path, typer.Argument(help="The file to look at, read twice and never held whole; or `participant`, for who we are.")
+    ],
     language: Annotated[str, typer.Option(help="Language of what you will write, as a tag such as `en` or `zh`.")] = "en",
     to: Annotated[Path | None, typer.Option(help="Write the draft into this new file; printed when left out.")] = None,
+    publish: Annotated[
+        Path | None, typer.Option(help="With `participant`: publish what this document says; signed where there is a wallet.")
+    ] = None,
 ) -> None:
     """Look at a file and print the draft of its description: what can be detected filled in, the rest as comments."""
+    if str(file) == _PARTICIPANT:
+        _describe_participant(access, out, language, to, publish)
+        return
+    if publish is not None:
+        raise typer.BadParameter("a file is published by `kontor publish FILE --description X.yaml`", param_hint="--publish")
     from connector.describe import detect, draft, reading
 
     found = detect.look(file)
@@ -46,6 +62,36 @@ def describe(
     out.show(draft.tree(found), lambda: print(text if to is None else f"{to}\n", end=""))
     if found.note:
         note(found.note)
+
+
+def _describe_participant(access: Access, out: Output, language: str, to: Path | None, publish: Path | None) -> None:
+    from connector.api.participants import SelfDescription
+    from connector.client import describing
+    from connector.describe import participant
+
+    with access.open() as (node, me):
+        if publish is None:
+            who = node.send(me.context())
+            text = participant.draft(who.id, who.title or who.name, language=language)
+            if to is not None:
+                _write(text, to)
+            tree = {"participant": who.id, "title": who.title, "address": who.address}
+            out.show(tree, lambda: print(text if to is None else f"{to}\n", end=""))
+            return
+        it = participant.read(read(publish), str(publish))
+        wanted = SelfDescription(description=participant.members(it), attestations=it.attestations)
+        try:
+            found = node.send(describing.put_self_description(me.participant, wanted))
+        except CallerError as fault:
+            # the node names the word; whoever wrote the document wants its line
+            raise type(fault)(fault.what, where=it.places.get(fault.where, fault.where), mend=fault.mend) from fault
+    proof = "signed as a credential" if found.credential else "not signed: the participant has no wallet here"
+    out.lines(
+        found.model_dump(mode="json"),
+        f"published  {found.address}",
+        f"proof      {proof}",
+        f"attested   {', '.join(it.attestations) or 'nothing by others'}",
+    )
 
 
 def _write(text: str, path: Path) -> None:
@@ -82,18 +128,24 @@ def lint(
 
 def _lines(path: Path, profile: str | None) -> list[dict[str, str]]:
     """What is wrong with the description in a file: faults of its text first, then the rules that it breaks."""
-    from connector.describe import check, members, reading
+    from connector.describe import check, members, participant, reading
 
     text = read(path)
     places: Mapping[str, str] = {}
     rows: list[dict[str, str]] = []
     if path.suffix in _YAML:
-        description, faults = reading.parsed(text, str(path))
+        is_participant = participant.is_one(text)
+        if is_participant and profile is not None:
+            raise CallerError("a profile is asked of a data product", where="--profile", mend="leave it out")
+        description, faults = participant.parsed(text, str(path)) if is_participant else reading.parsed(text, str(path))
         rows += [_row("", "error", fault.what, fault.where, fault.mend) for fault in faults]
         places = description.places
         if faults and not places:
             return rows
-        graph = _graph(members.draft(description), path)
+        if isinstance(description, participant.Organisation):
+            graph, profile = _graph(participant.members(description), path), participant.PROFILE
+        else:
+            graph = _graph(members.draft(description), path)
     else:
         graph = _parsed(text, path)
     for fault in check.faults(graph, profile):

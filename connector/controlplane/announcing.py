@@ -3,8 +3,8 @@
 What lives here: `Announcer`: a worker that notices changes, and the job that tells them. What does not: what a catalogue does with it
 (it asks again, as we prove ourselves to it), and which catalogues there are (`participants.NAME.catalogs`).
 
-An announcement says nothing but ids. One that cannot be delivered is tried again; that it is lost at worst delays what it tells until
-the catalogue looks by itself.
+An announcement says nothing but ids; one without any means everything, such as what the participant says of itself. One that cannot
+be delivered is tried again; that it is lost at worst delays what it tells until the catalogue looks by itself.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 
 import orjson
 
+from connector.controlplane.describing import Describing
 from connector.controlplane.jobs import Pace
 from connector.controlplane.offerings import Item, Offerings
 from connector.controlplane.participants import Revisions
@@ -38,6 +39,7 @@ class Announcer:
         self,
         jobs: Jobs,
         offerings: Offerings,
+        describing: Describing,
         revisions: Revisions,
         peers: Peers,
         clock: Clock,
@@ -45,11 +47,12 @@ class Announcer:
     ) -> None:
         self._jobs = jobs
         self._offerings = offerings
+        self._describing = describing
         self._revisions = revisions
         self._peers = peers
         self._clock = clock
         self._catalogs = catalogs
-        self._known: dict[str, tuple[int, Mapping[str, Item]]] = {}
+        self._known: dict[str, tuple[int, Mapping[str, Item], str]] = {}
         self.woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -67,10 +70,12 @@ class Announcer:
             return
         try:
             items = (await self._offerings.shelf(participant)).items
+            about = await self._describing.published(participant)
         except NotFound:
             return
-        changed = [] if before is None else _changed(before[1], items)
-        if before is None or changed:
+        said = about.digest if about is not None else ""
+        changed = [] if before is None or said != before[2] else _changed(before[1], items)
+        if before is None or said != before[2] or changed:
             body = {"changed": changed if len(changed) <= _MOST_NAMED else []}
             await self._jobs.put(
                 [
@@ -85,7 +90,7 @@ class Announcer:
                 ],
                 self._clock.now(),
             )
-        self._known[participant] = (revision, items)
+        self._known[participant] = (revision, items, said)
 
     async def tell(self, job: Job) -> None:
         """Tell a catalogue.

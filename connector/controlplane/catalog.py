@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 from connector import observe
+from connector.controlplane.describing import Describing
 from connector.controlplane.offerings import Item, Offerings, Shelf, Terms
 from connector.controlplane.participants import Context, Participants
 from connector.controlplane.peers import Peers
@@ -93,13 +94,21 @@ class _Window:
     size: int
     offset: int = 0
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it is where the catalogue begins."""
+        return self.start is None and self.offset == 0
+
 
 class Catalogs:
     """The catalogues of all contexts."""
 
-    def __init__(self, participants: Participants, offerings: Offerings, judge: Judge, peers: Peers, clock: Clock) -> None:
+    def __init__(
+        self, participants: Participants, offerings: Offerings, describing: Describing, judge: Judge, peers: Peers, clock: Clock
+    ) -> None:
         self._participants = participants
         self._offerings = offerings
+        self._describing = describing
         self._judge = judge
         self._peers = peers
         self._clock = clock
@@ -118,11 +127,13 @@ class Catalogs:
         shelf = await self._offerings.shelf(participant)
         window = _window(message, cursor, context.page_size)
         is_same_for_all = all(t.access is None for item in shelf.items.values() for t in item.terms)
-        key = (participant, shelf.revision, window, context.id)
+        about = await self._describing.published(participant)
+        key = (participant, shelf.revision, window, context.id, about.digest if about is not None else "")
         if is_same_for_all and key in self._pages:
             self._pages.move_to_end(key)
             return self._pages[key]
-        page = self._page(context, shelf, self._visible(context, shelf, caller), window)
+        more = about.members if about is not None and window.is_first else {}
+        page = self._page(context, self._visible(context, shelf, caller), window, more)
         if is_same_for_all:
             self._pages[key] = page
             if len(self._pages) > _KEPT_PAGES:
@@ -142,14 +153,18 @@ class Catalogs:
         return [(id_, item, tuple(terms)) for id_, (item, terms) in found.items()]
 
     def _page(
-        self, context: Context, shelf: Shelf, visible: Sequence[tuple[str, Item, tuple[Terms, ...]]], window: _Window
+        self,
+        context: Context,
+        visible: Sequence[tuple[str, Item, tuple[Terms, ...]]],
+        window: _Window,
+        more: Mapping[str, Any],
     ) -> CatalogPage:
         ids = [id_ for id_, _, _ in visible]
         first = bisect_left(ids, window.start) if window.start is not None else min(window.offset, len(ids))
         last = first + window.size
         left_out: list[str] = []
         datasets = [_described(item, terms) for _, item, terms in visible[first:last]]
-        body = shapes.encode(shapes.catalog(_service(context), datasets, left_out))
+        body = shapes.encode({**shapes.catalog(_service(context), datasets, left_out), **more})
         for fault in left_out:
             observe.warning("catalog.left_out", participant=context.name, cause=fault)
         return CatalogPage(
@@ -178,7 +193,8 @@ class Catalogs:
         context = await self._participants.context(participant)
         shelf = await self._offerings.shelf(participant)
         datasets = [_described(item, terms) for _, item, terms in self._visible(context, shelf, None)]
-        return shapes.catalog(_service(context), datasets)
+        about = await self._describing.published(participant)
+        return {**shapes.catalog(_service(context), datasets), **(about.members if about is not None else {})}
 
     async def visibility(self, participant: str, dataset: str, party: str) -> tuple[Visibility, ...]:
         """For each offer of a dataset: whether `party` would see it now, by what is known of it, and the reasons where not.

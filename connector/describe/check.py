@@ -19,16 +19,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from connector import packaged
 from connector.describe import codes
 from connector.describe.members import PREFIXES
 from connector.errors import BadMessage, ConfigurationError
-from connector.rdf import XSD, Blank, Graph, Iri, Literal, Term
+from connector.rdf import XSD, Blank, Iri, Literal, Node, Term
 
 PROFILES: Final = ("dcat-ap", "tds", "data-act")
 """What can be asked for beyond the base rules, which hold for all."""
+_SPELLINGS: Final = (("kind", "iri"), ("kind", "node"))
+"""Tests whose breach is one of spelling: it is clear what is meant."""
 _DECIMAL: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 _FLOAT: Final = re.compile(_DECIMAL.pattern + r"([eE][+-]?\d+)?")
 _LEXICAL: Final = {
@@ -76,6 +78,16 @@ class Fault:
     mend: str
 
 
+class Graph(Protocol):
+    """What the rules ask of a description: `rdf.Graph`, or `plain.Description` where JSON-LD processing would be too slow."""
+
+    def values(self, node: Term, predicate: str) -> tuple[Term, ...]: ...
+
+    def typed(self, *kinds: str) -> tuple[Node, ...]: ...
+
+    def pairs(self, predicate: str) -> Iterable[tuple[Node, Term]]: ...
+
+
 def iri(short: str) -> str:
     """The IRI that a rule abbreviates.
 
@@ -115,15 +127,20 @@ def _rule(profile: str, row: Mapping[str, Any]) -> Rule:
     )
 
 
-def faults(graph: Graph, profile: str | None = None) -> tuple[Fault, ...]:
-    """What a graph breaks of the base rules and those of `profile`, errors first."""
+def faults(graph: Graph, profile: str | None = None, *, is_wide: bool = False) -> tuple[Fault, ...]:
+    """What a graph breaks of the base rules and those of `profile`, errors first.
+
+    `is_wide` is for what others wrote: a number counts however it is typed, and a text in the place of a name, or a missing title,
+    is worth a warning only. Connectors in the field write such things, and what they mean is clear.
+    """
     found = [
-        _fault(rule, node)
+        _fault(rule, node, is_wide)
         for name in ("base", *((profile,) if profile else ()))
-        for (target, is_class), ways in _compiled(name)
+        for (target, is_class), ways in _compiled(name, is_wide)
         for node in _focus(graph, target, is_class)
-        for path, tests in ways
+        for path, asks_for_one, tests in ways
         for values in (_reached(graph, node, path),)
+        if values or asks_for_one
         for rule, test in tests
         if not test(values)
     ]
@@ -131,9 +148,10 @@ def faults(graph: Graph, profile: str | None = None) -> tuple[Fault, ...]:
     return tuple(sorted(found, key=lambda fault: not fault.is_error))
 
 
-def _fault(rule: Rule, node: Term) -> Fault:
+def _fault(rule: Rule, node: Term, is_wide: bool) -> Fault:
     focus = node.text if isinstance(node, Iri) else ""
-    return Fault(rule=rule.id, is_error=rule.is_error, focus=focus, word=rule.word, message=rule.message, mend=rule.mend)
+    is_error = rule.is_error and not (is_wide and (rule.test in _SPELLINGS or rule.id == "base#title-missing"))
+    return Fault(rule=rule.id, is_error=is_error, focus=focus, word=rule.word, message=rule.message, mend=rule.mend)
 
 
 def _bad_codes(graph: Graph) -> Iterable[Fault]:
@@ -167,14 +185,23 @@ def _reached(graph: Graph, node: Term, path: Path) -> Values:
 # --- tests, each as SHACL defines it
 
 
+Way = tuple[Path, bool, tuple[tuple[Rule, Test], ...]]
+"""A path, whether a rule asks for something at its end, and the rules."""
+
+
 @functools.cache
-def _compiled(profile: str) -> tuple[tuple[tuple[str, bool], tuple[tuple[Path, tuple[tuple[Rule, Test], ...]], ...]], ...]:
+def _compiled(profile: str, is_wide: bool) -> tuple[tuple[tuple[str, bool], tuple[Way, ...]], ...]:
     """The tests of a profile by what they look at and the path they follow, so that each way is gone once."""
     found: dict[tuple[str, bool], dict[Path, list[tuple[Rule, Test]]]] = {}
+    known = {**_TESTS, "datatype": _lexical} if is_wide else _TESTS
     for rule in rules(profile):
         ways = found.setdefault((rule.target, rule.is_class), {})
-        ways.setdefault(rule.path, []).append((rule, _TESTS[rule.test[0]](rule.test[1])))
-    return tuple((target, tuple((path, tuple(tests)) for path, tests in ways.items())) for target, ways in found.items())
+        ways.setdefault(rule.path, []).append((rule, known[rule.test[0]](rule.test[1])))
+    return tuple((target, tuple(_way(path, tests) for path, tests in ways.items())) for target, ways in found.items())
+
+
+def _way(path: Path, tests: list[tuple[Rule, Test]]) -> Way:
+    return path, any(not test(()) for _, test in tests), tuple(tests)
 
 
 def _each(holds: Callable[[Term], bool]) -> Test:
@@ -210,6 +237,11 @@ def _datatype(given: str) -> Test:
             and (lexical is None or lexical.fullmatch(term.text) is not None)
         )
     )
+
+
+def _lexical(given: str) -> Test:
+    lexical = _LEXICAL.get(iri(given))
+    return _each(lambda term: isinstance(term, Literal) and (lexical is None or lexical.fullmatch(term.text) is not None))
 
 
 def _number(term: Term) -> Decimal | None:

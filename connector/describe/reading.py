@@ -52,9 +52,9 @@ def read(text: str, name: str = "description.yaml") -> Description:
 
 def parsed(text: str, name: str = "description.yaml") -> tuple[Description, tuple[ConfigurationError, ...]]:
     """What could be read of a YAML text, and all faults in it."""
-    reader = _Reader(name)
+    reader = Reader(name)
     try:
-        return reader.description(_compose(text, name)), tuple(reader.faults)
+        return reader.description(compose(text, name)), tuple(reader.faults)
     except ConfigurationError as fault:
         return Description(), (fault,)
 
@@ -63,7 +63,11 @@ def _at(name: str, mark: _Mark | None) -> str:
     return f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
 
 
-def _compose(text: str, name: str) -> yaml.Node:
+def compose(text: str, name: str) -> yaml.Node:
+    """The YAML of a document, without aliases and within the bounds.
+
+    Raises: ConfigurationError with its place.
+    """
     if len(text) > MAX_CHARACTERS:
         raise ConfigurationError(f"more than {MAX_CHARACTERS} characters", where=name, mend="describe one data product")
     try:
@@ -87,7 +91,9 @@ def _compose(text: str, name: str) -> yaml.Node:
     return node
 
 
-class _Reader:
+class Reader:
+    """What the words of a document hold; every fault is kept, with its place in the file `name`."""
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.faults: list[ConfigurationError] = []
@@ -119,15 +125,22 @@ class _Reader:
             "sha256": self._as("sha256", lambda n: self.like(n, re.compile("[0-9a-f]{64}"), "SHA-256", "64 hexadecimal digits")),
             "modified": self._as("modified", self.time),
         }  # fmt: skip
-        found = Description()
+        found, places = self.gathered(node, words)
+        return replace(Description(), **found, places=places)
+
+    def gathered(
+        self, node: yaml.Node, words: Mapping[str, Callable[[yaml.Node], Mapping[str, Any]]]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """What the words say, by field, and where each stands; a word with a fault is left out and its fault kept."""
+        found: dict[str, Any] = {}
         places: dict[str, str] = {}
         for word, (key, value) in self.fields(node, tuple(words)).items():
             places[word] = self.at(key)
             try:
-                found = replace(found, **words[word](value))
+                found |= words[word](value)
             except ConfigurationError as fault:
                 self.faults.append(fault)
-        return replace(found, places=places)
+        return found, places
 
     def _as(self, name: str, read_one: Callable[[yaml.Node], Any]) -> Callable[[yaml.Node], Mapping[str, Any]]:
         return lambda node: {name: read_one(node)}

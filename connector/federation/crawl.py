@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -29,6 +29,8 @@ from connector.ports.members import Members
 _TAKEN_AT_ONCE: Final = 256
 _QUEUED: Final = 512
 _FIRST_DELAY: Final = timedelta(seconds=30)
+_JUDGE_AGAIN: Final = timedelta(seconds=60)
+"""After a look at which a signature could not be judged: its signer's key was not at hand."""
 _LIST_AGAIN: Final = timedelta(seconds=10)
 """A list that is kept costs nothing to look at, and one that changed is dropped from what is kept by whoever is told."""
 _FORGET_AFTER: Final = timedelta(days=30)
@@ -131,7 +133,7 @@ class Crawler:
                 now = self._clock.now()
                 rows = await self._records.claim_due(now, now + 2 * self._pace.within, free) if free > 0 else ()
                 for row in rows:
-                    # one look at a time, or an older one could end last; what was announced meanwhile makes it due again at its end
+                    # one look at a time, or an older one could end last; the record makes due at its end what was announced meanwhile
                     if row.id in self._busy:
                         continue
                     self._busy.add(row.id)
@@ -174,11 +176,13 @@ class Crawler:
             )
         else:
             pause = self._pace.follow if "sequence" in (found.validators if found else row.validators) else self._pace.interval
+            if found is not None and not found.is_final:
+                pause = min(pause, _JUDGE_AGAIN)
             next_at = begun + pause * random.uniform(0.9, 1.1)
             if found is None:
                 before = row.report or Report(at=begun, is_good=True)
                 report = Report(at=begun, is_good=True, entries=row.entries, left_out=before.left_out, notes=before.notes)
-                await self._records.confirm(row.id, report, self._or_now(row.id, next_at))
+                await self._records.confirm(row.id, report, next_at, row.announced)
             else:
                 await self._done.put(
                     Snapshot(
@@ -189,6 +193,8 @@ class Crawler:
                         next_at=next_at,
                         is_partial=found.is_partial,
                         gone=found.gone,
+                        announced=row.announced,
+                        about=found.about,
                     )
                 )
 
@@ -209,11 +215,7 @@ class Crawler:
         observe.warning("catalog.look_failed", member=row.id, failures=row.failures + 1, cause=cause)
         before = row.report
         report = Report(at=begun, is_good=False, cause=cause, entries=row.entries, left_out=before.left_out if before else ())
-        await self._records.failed(row.id, report, self._or_now(row.id, self._clock.now() + pause))
-
-    def _or_now(self, member: str, next_at: datetime) -> datetime:
-        """When the member is due next: at once when it announced something while it was looked at."""
-        return self._clock.now() if member in self._named else next_at
+        await self._records.failed(row.id, report, self._clock.now() + pause, row.announced)
 
     async def _take_over(self) -> None:
         """Take good looks over into the record, as many as there are in one transaction."""
@@ -225,6 +227,5 @@ class Crawler:
             last = {snapshot.member: snapshot for snapshot in batch}
             parts = [batch] if len(last) == len(batch) else [[snapshot] for snapshot in batch]
             for part in parts:
-                kept = [replace(one, next_at=self._or_now(one.member, one.next_at)) for one in part]
-                if await self._records.swap(kept, self._clock.now()):
+                if await self._records.swap(part, self._clock.now()):
                     self.changed()

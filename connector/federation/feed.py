@@ -22,6 +22,7 @@ import orjson
 
 from connector import strict
 from connector.errors import BadMessage, Gone, PeerAnswer, PeerMessage, TooLarge
+from connector.federation.judging import Judge, judged
 from connector.federation.looking import MOST_TOLD, Looked
 from connector.federation.reading import entry_of, tree_of
 from connector.ports.catalog import MAX_HOPS, Change, Entry, MemberRow, Report
@@ -56,8 +57,9 @@ def page(own_id: str, changes: Sequence[Change], limit: int, after: int) -> byte
 class Following:
     """Follows the feeds of other catalogues on behalf of `participant`, whose id is `own_id`."""
 
-    def __init__(self, peers: Peers, *, participant: str, own_id: str) -> None:
+    def __init__(self, peers: Peers, judge: Judge, *, participant: str, own_id: str) -> None:
         self._peers = peers
+        self._judge = judge
         self._participant = participant
         self._own_id = own_id
 
@@ -86,6 +88,7 @@ class Following:
             for change in tree["changes"]:
                 try:
                     self._take(change, row.id, entries, gone)
+                    await self._prove(change, entries, gone)
                 except BadMessage as fault:
                     left_out.append(f"left out a change: {fault}")
             if not tree["hasMore"] or tree["sequence"] <= after:
@@ -123,10 +126,31 @@ class Following:
                 entries[key] = entry_of(
                     dataset, origin=key[0], endpoint=endpoint, via=way, origin_seen_at=_moment(seen) if way else None
                 )
+                try:
+                    judged(dataset)
+                except BadMessage:
+                    # what was good before it changed is not what is offered now
+                    _drop(key, entries, gone)
+                    raise
                 gone.pop(key, None)
                 return
-        entries.pop(key, None)
-        gone[key] = None
+        _drop(key, entries, gone)
+
+    async def _prove(self, change: Any, entries: dict[tuple[str, str], Entry], gone: dict[tuple[str, str], None]) -> None:
+        """Judge the signature of the origin, which no catalogue on the way can have made."""
+        key, dataset = (change["origin"], change["id"]), change.get("dataset")
+        if key not in entries or not isinstance(dataset, dict):
+            return
+        try:
+            entries[key], _ = await self._judge.proven(entries[key], dataset)
+        except BadMessage:
+            _drop(key, entries, gone)
+            raise
+
+
+def _drop(key: tuple[str, str], entries: dict[tuple[str, str], Entry], gone: dict[tuple[str, str], None]) -> None:
+    entries.pop(key, None)
+    gone[key] = None
 
 
 def _moment(text: Any) -> datetime | None:

@@ -274,6 +274,11 @@ class Ledger:
         """Listed members by id."""
         return await self._records.members(after, limit)
 
+    async def report_agreements(self, member: str, count: int) -> bool:
+        """Take down how many agreements a member says it has concluded; False when it is no member."""
+        self._totals = None
+        return await self._records.report_agreements(member, count, self._clock.now())
+
     async def statistics(self, viewer: Caller | None) -> Statistics:
         """The ledger in numbers.
 

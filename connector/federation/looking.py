@@ -8,6 +8,7 @@ at (`crawl.py`), change feeds of other catalogues (`feed.py`).
 3. Take each dataset, nested catalogues too; leave out what is beyond the bounds, with its place and reason.
 4. Follow catalogues that are only linked, each address once, to a bounded depth. When one of them does not answer, the look is a
    partial one: it takes nothing away.
+5. Judge signatures, and what the member says of itself.
 A member that runs a connector speaks for itself alone; one that is listed as a catalogue speaks for others, and its name is kept on
 the way.
 Source: Dataspace Protocol 2025-1, Catalog Protocol; RFC 9110, sections 8.8 and 13; RFC 8288.
@@ -28,7 +29,8 @@ from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.catalog import CatalogView, DatasetView
 from connector.errors import BadMessage, KontorError, PeerAnswer, PeerMessage, TooLarge
-from connector.federation.reading import entry_of, oddities
+from connector.federation.judging import UNJUDGED, Judge, judged
+from connector.federation.reading import Tree, entry_of
 from connector.outbound.links import next_link
 from connector.ports.catalog import Entry, MemberKind, MemberRow, Report
 from connector.ports.peers import Peers
@@ -62,6 +64,10 @@ class Looked:
     validators: dict[str, Any]
     is_partial: bool
     gone: tuple[tuple[str, str], ...] = ()
+    about: bytes | None = None
+    """What the member says of itself; empty for nothing, None when nobody asked."""
+    is_final: bool = True
+    """False when a signature could not be judged now: look again soon."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,13 +82,25 @@ class _Look:
     seen: set[str] = field(default_factory=set)
     size: int = 0
     is_partial: bool = False
+    signed: dict[tuple[str, str], Tree] = field(default_factory=dict)
+    """Descriptions that carry a signature, by the keys of their entries."""
+    about: bytes | None = b""
+    catalog: Tree | None = None
+    """The member's own catalogue, its first page."""
+    is_final: bool = True
+    """False when something could not be judged now: nothing is kept that would make the next look a short one."""
+
+    def note(self, text: str) -> None:
+        if text and len(self.notes) < MOST_TOLD:
+            self.notes.append(text)
 
 
 class Looking:
     """Looks at members on behalf of the participant `participant`, whose id is `own_id`."""
 
-    def __init__(self, peers: Peers, *, participant: str, own_id: str, bounds: Bounds) -> None:
+    def __init__(self, peers: Peers, judge: Judge, *, participant: str, own_id: str, bounds: Bounds) -> None:
         self._peers = peers
+        self._judge = judge
         self._participant = participant
         self._own_id = own_id
         self._bounds = bounds
@@ -97,8 +115,11 @@ class Looking:
         # 1.
         if await self._is_unchanged(look, row.validators.get("pages") or []):
             return None
-        # 2. and 3.
+        # 2. to 4.
         await self._gather(look, base, row.id, 0)
+        # 5.
+        await self._prove(look)
+        await self._describe(look)
         report = Report(
             at=now,
             is_good=True,
@@ -106,8 +127,15 @@ class Looking:
             left_out=tuple(look.left_out[:MOST_TOLD]),
             notes=tuple(look.notes[:MOST_TOLD]),
         )
-        validators = {"base": base, "pages": look.pages} if not look.is_partial else {"base": base}
-        return Looked(entries=tuple(look.entries.values()), report=report, validators=validators, is_partial=look.is_partial)
+        is_whole = look.is_final and not look.is_partial
+        return Looked(
+            entries=tuple(look.entries.values()),
+            report=report,
+            validators={"base": base, "pages": look.pages} if is_whole else {"base": base},
+            is_partial=look.is_partial,
+            about=look.about,
+            is_final=look.is_final,
+        )
 
     async def look_at(self, row: MemberRow, ids: Sequence[str], now: datetime) -> Looked:
         """What the member now says about these of its datasets.
@@ -130,6 +158,8 @@ class Looking:
             if view.id != id_:
                 raise PeerMessage(f"the member answered with the dataset `{view.id[:200]}`", where=url)
             self._take(look, view, row.id, view.endpoint_url or base, "dataset")
+        await self._prove(look)
+        gone += [(row.id, id_) for id_ in ids if (row.id, id_) not in look.entries and (row.id, id_) not in gone]
         before = row.report or Report(at=now, is_good=True)
         report = Report(
             at=now,
@@ -141,9 +171,10 @@ class Looking:
         return Looked(
             entries=tuple(look.entries.values()),
             report=report,
-            validators=dict(row.validators),
+            validators=dict(row.validators) if look.is_final else {"base": base},
             is_partial=True,
             gone=tuple(gone),
+            is_final=look.is_final,
         )
 
     async def _is_unchanged(self, look: _Look, pages: Sequence[Sequence[str]]) -> bool:
@@ -184,6 +215,7 @@ class Looking:
             look.pages.append([url, answer.headers.get("etag", ""), hashlib.sha256(answer.body).hexdigest()])
             view = await self._read(answer.body, url, shapes.read_catalog, shapes.read_foreign_catalog)
             look.left_out += view.warnings
+            look.catalog = look.catalog or view.tree
             linked += self._contents(look, view, participant, base)
             following = next_link(answer.headers.get("link", ""))
             if following is None:
@@ -247,6 +279,7 @@ class Looking:
                     f"the endpoint of `{view.id[:100]}` is no http(s) address", where=where, mend="name a base address"
                 )
             entry = entry_of(view.tree, origin=origin, endpoint=endpoint, via=via)
+            notes = judged(view.tree)
         except BadMessage as fault:
             look.left_out.append(f"left out a data set: {fault}")
             return
@@ -254,8 +287,38 @@ class Looking:
             look.left_out.append(f"`{view.id[:200]}` stands twice; the first one counts")
             return
         look.entries[entry.key] = entry
-        if len(look.notes) < MOST_TOLD:
-            look.notes += oddities(view.tree)
+        if "proof" in view.tree:
+            look.signed[entry.key] = view.tree
+        for note in notes:
+            look.note(note)
+
+    async def _prove(self, look: _Look) -> None:
+        """Judge the signatures; a description with one that proves nothing is left out."""
+        for key, tree in look.signed.items():
+            # the keys of a signer are at hand after the first one: others must have their turn all the same
+            await asyncio.sleep(0)
+            try:
+                look.entries[key], note = await self._judge.proven(look.entries[key], tree)
+            except BadMessage as fault:
+                del look.entries[key]
+                look.left_out.append(f"left out a data set: {fault}")
+                continue
+            look.note(note)
+            look.is_final &= look.entries[key].signed != UNJUDGED
+
+    async def _describe(self, look: _Look) -> None:
+        """What the member says of itself, judged; what it said before stays while that is not possible."""
+        try:
+            found = await self._judge.about(look.catalog or {}, look.row.id)
+        except BadMessage as fault:
+            look.left_out.append(f"left out what it says of itself: {fault}")
+        except KontorError as fault:
+            look.note(f"what it says of itself cannot be judged now: {fault}")
+            look.about, look.is_final = None, False
+        else:
+            look.about = found.body if found is not None else b""
+            for note in found.notes if found is not None else ():
+                look.note(note)
 
     async def _ask(self, method: str, url: str, body: bytes | None, peer: str, headers: dict[str, str] | None = None) -> Any:
         return await self._peers.ask(

@@ -34,7 +34,6 @@ _MOST_VALUES: Final = 64
 _MOST_FACET: Final = 300
 _WORD_OF_THEME: Final = {iri: word for word, iri in THEMES.items()}
 _WORD_OF_FORM: Final = {code: word for word, code in FORMS.items()}
-_MARKUP: Final = re.compile(r"<\s*/?\s*[a-zA-Z!]|javascript:", re.IGNORECASE)
 _LANGUAGE: Final = re.compile("[a-zA-Z]{2}(-|$)")
 _PRICES: Final = ((0, "free"), (1_000, "up to 10"), (10_000, "up to 100"), (100_000, "up to 1000"))
 _NOT_RULES: Final = frozenset({"@id", "@type", "target", "assigner", "uid", "@context"})
@@ -79,16 +78,6 @@ def entry_of(
     )
 
 
-def oddities(tree: Tree) -> Iterator[str]:
-    """What is unusual in a description that is taken all the same."""
-    for name in ("title", "description"):
-        for _, text in texts(tree, name):
-            if _MARKUP.search(text):
-                yield f"the {name} of `{str(tree.get('@id'))[:100]}` looks like markup; it is shown as plain text"
-    if not texts(tree, "title"):
-        yield f"`{str(tree.get('@id'))[:100]}` has no title; people will hardly find it"
-
-
 def _rules(tree: Tree) -> list[Any]:
     """The offers without what differs from dataset to dataset, each once: equal ones are judged once."""
     found = {}
@@ -130,11 +119,11 @@ def document_of(product: Product, *, space: str, publisher: str = "") -> Documen
         "region": tuple(last_part(value) for value in named(members.get("spatial"))),
         "format": tuple(dict.fromkeys(media_types(tree))),
         "license": tuple(named(members.get("license"))),
-        "grade": tuple(_texts_in(members.get("grade"))),
+        "grade": tuple(plain_texts(members.get("grade"))),
         "price": (price_word(price),),
         "origin": (product.entry.origin,),
         "language": tuple(dict.fromkeys(lang[:2].lower() for lang, _ in (*titles, *described) if _LANGUAGE.match(lang))),
-        "form": tuple(_WORD_OF_FORM.get(code, code) for code in _texts_in(members.get("form"))),
+        "form": tuple(_WORD_OF_FORM.get(code, code) for code in plain_texts(members.get("form"))),
     }
     more = [("", column) for column in columns(members)] + [("", shown), ("", last_part(product.entry.id))]
     return Document(
@@ -153,6 +142,12 @@ def document_of(product: Product, *, space: str, publisher: str = "") -> Documen
 def tree_of(product: Product) -> dict[str, Any]:
     """The description of a product, its members as the origin wrote them."""
     found: dict[str, Any] = orjson.loads(product.entry.tree)
+    return found
+
+
+def about_of(body: bytes) -> dict[str, Any]:
+    """What is kept of a member's own words, as `judging.About.body` says."""
+    found: dict[str, Any] = orjson.loads(body)
     return found
 
 
@@ -200,7 +195,8 @@ def named(value: Any) -> Iterator[str]:
             yield found
 
 
-def _texts_in(value: Any) -> Iterator[str]:
+def plain_texts(value: Any) -> Iterator[str]:
+    """Texts, numbers as text, and the ids of what is named."""
     for one in several(value):
         found = one.get("@value", one.get("@id")) if isinstance(one, Mapping) else one
         if isinstance(found, str | int | float) and not isinstance(found, bool) and str(found):
@@ -224,6 +220,14 @@ def publisher_of(members: Tree) -> str:
     return ""
 
 
+def publisher_id(tree: Tree) -> str:
+    """The id of the publisher; empty when none is named by one."""
+    for one in several(by_name(tree).get("publisher")):
+        if isinstance(one, Mapping):
+            return str(one.get("@id") or "")
+    return ""
+
+
 def media_types(tree: Tree) -> Iterator[str]:
     """The media types of the distributions, short."""
     for one in several(by_name(tree).get("distribution")):
@@ -235,7 +239,7 @@ def media_types(tree: Tree) -> Iterator[str]:
 def formats(tree: Tree) -> tuple[str, ...]:
     """How it can be transferred."""
     distributions = [one for one in several(by_name(tree).get("distribution")) if isinstance(one, Mapping)]
-    return tuple(dict.fromkeys(text for one in distributions for text in _texts_in(by_name(one).get("format"))))
+    return tuple(dict.fromkeys(text for one in distributions for text in plain_texts(by_name(one).get("format"))))
 
 
 def columns(members: Tree) -> Iterator[str]:
@@ -245,12 +249,12 @@ def columns(members: Tree) -> Iterator[str]:
     rows = listed.get("@list") if isinstance(listed, Mapping) else listed
     for row in several(rows)[:100]:
         if isinstance(row, Mapping):
-            yield from _texts_in(by_name(row).get("name"))
+            yield from plain_texts(by_name(row).get("name"))
 
 
 def moment(value: Any) -> datetime | None:
     """A day or a date and time, in UTC; None when it is none."""
-    for text in _texts_in(value):
+    for text in plain_texts(value):
         try:
             found = datetime.fromisoformat(text[:40])
         except ValueError:
@@ -263,7 +267,7 @@ def price_cents(members: Tree) -> int | None:
     """The price in hundredths of whatever currency it names; None when nobody says."""
     for one in several(members.get("priceSpecification")):
         if isinstance(one, Mapping):
-            for text in _texts_in(by_name(one).get("price")):
+            for text in plain_texts(by_name(one).get("price")):
                 try:
                     amount = Decimal(text[:40])
                 except InvalidOperation:

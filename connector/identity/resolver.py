@@ -134,6 +134,11 @@ class Resolver:
         fetch.task.add_done_callback(lambda done: self._settle(did, host, done))
         return await asyncio.shield(fetch.task)
 
+    def fetched(self, did: str) -> float:
+        """When the document of `did` that is kept was fetched, in seconds; 0 when none is."""
+        kept = self._kept.get(did)
+        return kept.fetched if kept is not None else 0
+
     def forget(self, did: str) -> None:
         """Drops what is kept of `did`."""
         self._kept.pop(did, None)

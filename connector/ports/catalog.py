@@ -69,6 +69,8 @@ class Entry:
     """Participant ids of the catalogues it came through, the one nearest to the origin first; empty from the origin itself."""
     origin_seen_at: datetime | None = None
     """When the first catalogue on the way saw it at the origin; None from the origin itself."""
+    signed: str = ""
+    """Whose signature on the description was proven: a DID; `?` when it could not be judged yet; empty when there is none."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -110,6 +112,13 @@ class MemberRow:
     report: Report | None = None
     validators: Mapping[str, Any] = field(default_factory=dict)
     """What a conditional request needs: pages with their entity tags, or the number in a change feed."""
+    announced: int = 0
+    """Counts its announcements."""
+    about: bytes | None = None
+    """What it says of itself, in JSON, judged (`federation/about.py`)."""
+    agreements: int | None = None
+    """How many agreements it has concluded as a provider, as it reports; None when it does not."""
+    agreements_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +133,10 @@ class Snapshot:
     is_partial: bool = False
     gone: tuple[tuple[str, str], ...] = ()
     """Keys of entries that are there no more; only with `is_partial`."""
+    announced: int = 0
+    """The member's count of announcements before the look: when it has grown since, the member is due again at once."""
+    about: bytes | None = None
+    """What the member says of itself; empty when it says nothing any more, None when it was not looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +177,10 @@ class Totals:
     sequence: int
     growth: tuple[tuple[str, int], ...]
     """Products added by day (`2026-03-01`), the last ninety days."""
+    agreements: int = 0
+    """Concluded agreements, as the members report them."""
+    reporting: int = 0
+    """Members that report them."""
 
 
 class Records(Protocol):
@@ -185,12 +202,16 @@ class Records(Protocol):
         (any more) is dropped."""
         ...
 
-    async def confirm(self, member: str, report: Report, next_at: datetime) -> None:
-        """The member said that nothing has changed since its last snapshot."""
+    async def confirm(self, member: str, report: Report, next_at: datetime, announced: int) -> None:
+        """The member said that nothing has changed since its last snapshot; `announced` as in `Snapshot`."""
         ...
 
-    async def failed(self, member: str, report: Report, next_at: datetime) -> None:
+    async def failed(self, member: str, report: Report, next_at: datetime, announced: int) -> None:
         """A look at the member came to nothing: what was shown of it stays, and its age tells."""
+        ...
+
+    async def report_agreements(self, member: str, count: int, at: datetime) -> bool:
+        """The member says how many agreements it has concluded as a provider; False when it is not listed."""
         ...
 
     async def claim_due(self, now: datetime, until: datetime, limit: int) -> Sequence[MemberRow]:
@@ -208,7 +229,8 @@ class Records(Protocol):
         ...
 
     async def hasten(self, member: str, now: datetime) -> bool:
-        """Make the member due now; False when it is not listed."""
+        """Count an announcement and make the member due now, or at the end of the look that is under way, on whichever replica;
+        False when it is not listed."""
         ...
 
     async def member(self, id_: str) -> MemberRow | None: ...

@@ -129,22 +129,60 @@ class CatalogContract:
         # a node that begins takes up at once what nobody has ended
         await first.take_up(NOW)
         assert len(await second.claim_due(NOW, LATER, 9)) == 6
-        assert await first.hasten("did:web:c", NOW)
-        assert [m.id for m in await second.claim_due(NOW, until, 3)] == ["did:web:c"]
         assert not await first.hasten("did:web:x", NOW)
+
+    async def test_what_is_announced_while_another_replica_looks_makes_the_member_due_again(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed("a")], NOW)
+        until = NOW + timedelta(minutes=5)
+        (row,) = await first.claim_due(NOW, until, 9)
+        assert await second.hasten("did:web:a", NOW + timedelta(seconds=1))
+        # not looked at twice at a time: the older of two looks could end last
+        assert await second.claim_due(NOW + timedelta(seconds=2), until, 9) == []
+        for end in ("swap", "confirm", "failed"):
+            at = NOW + timedelta(seconds=3)
+            report = Report(at=NOW, is_good=end != "failed")
+            if end == "swap":
+                await first.swap([snapshot("a", entry("a", "1"), announced=row.announced)], at)
+            else:
+                await getattr(first, end)("did:web:a", report, LATER, row.announced)
+            (row,) = await second.claim_due(at, until, 9)
+            assert await first.hasten("did:web:a", at)
+        await first.confirm("did:web:a", Report(at=NOW, is_good=True), LATER, row.announced + 1)
+        assert await second.claim_due(until, LATER, 9) == []
+        assert await first.hasten("did:web:a", until)
+        assert [m.id for m in await second.claim_due(until, LATER, 9)] == ["did:web:a"]
+
+    async def test_what_a_member_says_of_itself_and_of_its_agreements_stays_until_it_leaves(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed("a"), listed("b")], NOW)
+        await first.swap([snapshot("a", about=b'{"name":"a"}')], NOW)
+        await first.swap([snapshot("a", entry("a", "1"), is_partial=True)], NOW)
+        assert await first.report_agreements("did:web:a", 7, LATER)
+        assert not await first.report_agreements("did:web:x", 7, LATER)
+        member, totals = await second.member("did:web:a"), await second.totals(NOW)
+        assert member is not None
+        assert (member.about, member.agreements, member.agreements_at) == (b'{"name":"a"}', 7, LATER)
+        assert (totals.agreements, totals.reporting) == (7, 1)
+        await first.swap([snapshot("a", about=b"")], NOW)
+        member = await second.member("did:web:a")
+        assert member is not None
+        assert member.about is None
+        await first.list_members([listed("b")], NOW)
+        assert (await second.totals(NOW)).reporting == 0
 
     async def test_a_look_that_fails_leaves_what_was_shown_and_tells_its_cause(self, records: Pair) -> None:
         first, second = records
         await first.list_members([listed("a")], NOW)
         await first.swap([snapshot("a", entry("a", "1"), validators={"pages": [["u", "e"]]})], NOW)
         for _ in range(2):
-            await first.failed("did:web:a", Report(at=LATER, is_good=False, cause="it hangs"), LATER)
+            await first.failed("did:web:a", Report(at=LATER, is_good=False, cause="it hangs"), LATER, 0)
         member = await second.member("did:web:a")
         assert member is not None
         assert member.report is not None
         assert (member.failures, member.report.cause, member.crawled_at) == (2, "it hangs", NOW)
         assert len(await _shown(second)) == 1
-        await first.confirm("did:web:a", Report(at=LATER, is_good=True, entries=1), LATER)
+        await first.confirm("did:web:a", Report(at=LATER, is_good=True, entries=1), LATER, 0)
         member = await second.member("did:web:a")
         assert member is not None
         assert (member.failures, member.crawled_at, member.validators) == (0, LATER, {"pages": [["u", "e"]]})

@@ -153,3 +153,23 @@ def test_a_description_with_a_fault_is_not_published(
     assert refused.code == 1
     assert said in refused.err
     assert f"{path}:" in refused.err
+
+
+def test_a_participant_is_described_by_its_operator_and_read_by_a_peer(run: Run, space: Space, tmp_path: Path) -> None:
+    drawn = run("describe", "participant", *space.provider.options)
+    assert f'participant: "{space.provider.id}"' in drawn.out
+    path = _document(tmp_path, drawn.out + "contact: data@example.org\ncountry: DEU\n", "participant.yaml")
+    assert run("lint", path, "--strict").out.endswith("nothing to mend\n")
+    done = run("describe", "participant", "--publish", path, *space.provider.options)
+    assert (done.code, "not signed: the participant has no wallet" in done.out) == (0, True), done.err
+    shown = run("catalog", space.provider.address, "--peer", space.provider.id, "--json", *space.consumer.options)
+    said = shown.tree["https://w3id.org/kontor/ns/selfDescription"]
+    assert said["http://purl.org/dc/terms/spatial"]["@id"].endswith("/DEU")
+    other = _document(tmp_path, 'participant: "urn:other"\nname: X\n', "other.yaml")
+    refused = run("describe", "participant", "--publish", other, *space.provider.options)
+    assert (refused.code, "the description is of `urn:other` at" in refused.err, "other.yaml:1" in refused.err) == (
+        1,
+        True,
+        True,
+    )
+    assert run("lint", other, "--profile", "tds").code != 0

@@ -16,6 +16,7 @@ from connector.controlplane.agreements import Agreements
 from connector.controlplane.catalog import Catalogs
 from connector.controlplane.decision_log import DecisionLog
 from connector.controlplane.delivery import Delivery
+from connector.controlplane.describing import Describing
 from connector.controlplane.jobs import Workers
 from connector.controlplane.limits import Limiter
 from connector.controlplane.negotiation import Negotiations
@@ -49,6 +50,7 @@ from connector.ports.store import Key, Timeline
 from connector.settings import Settings
 from connector.storage.memory import Memory, MemoryStore
 from connector.testing.clock import MovedClock
+from tests.controlplane.wallets import without_wallets
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 BOB = Caller(id="urn:bob", claims={"membership": "active"})
@@ -58,6 +60,8 @@ USE: dict[str, Any] = {"permission": [{"action": "use"}]}
 DATASET, OFFER_ID = "urn:d:1", "def:urn:d:1"
 PULL, PUSH = "HttpData-PULL", "HttpData-PUSH"
 VOCABULARY = known_vocabulary()
+
+
 Reply = Answer | Exception | asyncio.Event
 
 
@@ -387,6 +391,7 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
     usages.connect(plane.stop)
     delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
     given: Any = plane
+    describing = Describing(store, participants, revisions, without_wallets(clock), given, VOCABULARY, clock)
     offerings = Offerings(store, participants, revisions, given, secrets, VOCABULARY, clock)
     agreements = Agreements(store, participants, clock)
     records = Records(store, participants, agreements, judge, reviews, clock)
@@ -420,7 +425,7 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
         reviews=reviews,
         records=records,
         log=log,
-        catalogs=Catalogs(participants, offerings, judge, peers, clock),
+        catalogs=Catalogs(participants, offerings, describing, judge, peers, clock),
         pushes=pushes,
         watch=Watch(store, given, clock, lease_s=settings.store.lease_s),
     )

@@ -15,9 +15,11 @@ from connector.controlplane.clock import SystemClock
 from connector.controlplane.peers import Peers
 from connector.federation.crawl import Crawler, Pace
 from connector.federation.feed import Following
+from connector.federation.judging import Judge
 from connector.federation.looking import Bounds, Looking
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
+from connector.ports.attesting import Prover
 from connector.ports.catalog import Listed, MemberKind, MemberRow
 from connector.storage.catalog import open_records
 from connector.storage.catalog.records import CatalogRecords
@@ -151,7 +153,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, *, bounds: Bounds = Bounds(), within_s: float = 10) -> AsyncIterator[Scene]:  # noqa: B008
+async def scene(
+    folder: Path,
+    *,
+    bounds: Bounds = Bounds(),  # noqa: B008
+    within_s: float = 10,
+    prover: Prover | None = None,
+) -> AsyncIterator[Scene]:
     """A scene, and a server that plays the members."""
     foreign = Foreign()
     async with AsyncExitStack() as stack:
@@ -166,11 +174,12 @@ async def scene(folder: Path, *, bounds: Bounds = Bounds(), within_s: float = 10
         stack.push_async_callback(records.close)
         clock, roster = SystemClock(), Roster()
         peers = Peers(outbound, NoTokens(), clock)
-        looking = Looking(peers, participant="ledger", own_id="ledger", bounds=bounds)
+        judge = Judge(prover)
+        looking = Looking(peers, judge, participant="ledger", own_id="ledger", bounds=bounds)
         pace = Pace(
             interval=timedelta(hours=1), follow=timedelta(hours=1), parallel=8, per_host=8, within=timedelta(seconds=within_s)
         )
-        crawler = Crawler(records, roster, looking, Following(peers, participant="ledger", own_id="ledger"), clock, pace)
+        crawler = Crawler(records, roster, looking, Following(peers, judge, participant="ledger", own_id="ledger"), clock, pace)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         for work in (crawler.keep_list, crawler.run):
             stack.callback(tasks.create_task(work()).cancel)

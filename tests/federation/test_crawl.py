@@ -89,16 +89,27 @@ async def test_of_a_catalogue_the_good_part_is_taken_and_the_rest_is_named(here:
         dataset("urn:good"),
         dataset("urn:good"),
         dataset("urn:script", **{"dct:title": "<script>alert(1)</script>"}),
+        dataset("urn:typed", **{"dct:title": {"@id": "urn:no-text"}}),
+        dataset("urn:untitled", **{"dct:title": None}),
     ]
     speaks(here, "a", answer(catalog("a", *odd)))
     await here.list("a")
     row = await here.report("a")
-    assert sorted(await here.shown()) == ["urn:good", "urn:script"]
+    assert sorted(await here.shown()) == ["urn:good", "urn:untitled"]
     assert row.report is not None
     told = "\n".join(row.report.left_out)
-    for word in ("dataset[0]", "dataset[1]", "dataset[2]", "urn:long", "urn:local", "`urn:good` stands twice"):
+    for word in (
+        "dataset[0]",
+        "dataset[1]",
+        "dataset[2]",
+        "urn:long",
+        "urn:local",
+        "`urn:good` stands twice",
+        "a title holds markup",
+        "urn:typed",
+    ):
         assert word in told, word
-    assert any("looks like markup" in note for note in row.report.notes)
+    assert any("`urn:untitled`: there is no title" in note for note in row.report.notes)
 
 
 async def test_pages_are_followed_at_their_host_and_not_in_circles(here: Scene) -> None:

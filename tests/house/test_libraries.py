@@ -30,7 +30,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "aiohttp": ("outbound",),
     "certifi": ("outbound",),
     # tokens and keys
-    "cryptography": ("jose", "controlplane/secrets", "outbound/certificates"),  # secrets are sealed, our own files of TLS read
+    # secrets are sealed, our own files of TLS read, documents proven that are no tokens
+    "cryptography": ("jose", "controlplane/secrets", "outbound/certificates", "identity/proofs"),
     "jwt": ("jose",),
     "joserfc": ("jose",),
     "authlib": ("identity",),

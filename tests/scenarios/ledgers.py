@@ -13,8 +13,8 @@ from connector.testing.dataspace import DataSpace, Member
 class LedgerSpace(DataSpace):
     """Members and ledgers, whose nodes know each other's addresses before they start."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._gathered: dict[str, tuple[str, ...]] = {}
 
     def gather(self, name: str, members: Sequence[str], **options: Any) -> Member:

@@ -35,6 +35,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     from connector.federation.crawl import Crawler, Pace
     from connector.federation.feed import Following
     from connector.federation.following import Indexer
+    from connector.federation.judging import Judge
     from connector.federation.ledger import Audience, Ledger
     from connector.federation.looking import Bounds, Looking
     from connector.federation.permitted import Permitted
@@ -63,11 +64,12 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     await indexer.open()
     stack.push_async_callback(indexer.close)
     as_whom = {"participant": settings.participant, "own_id": own.id}
+    judge = Judge(identity.attests)
     crawler = Crawler(
         records,
         _members(settings, identity),
-        Looking(peers, bounds=Bounds(page_bytes=whole.outbound.max_answer_bytes), **as_whom),
-        Following(peers, **as_whom),
+        Looking(peers, judge, bounds=Bounds(page_bytes=whole.outbound.max_answer_bytes), **as_whom),
+        Following(peers, judge, **as_whom),
         clock,
         Pace(
             interval=timedelta(seconds=settings.interval_s),

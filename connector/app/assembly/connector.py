@@ -34,6 +34,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     from connector.controlplane.catalog import Catalogs
     from connector.controlplane.decision_log import DecisionLog
     from connector.controlplane.delivery import Delivery
+    from connector.controlplane.describing import Describing
     from connector.controlplane.events import Events
     from connector.controlplane.jobs import Workers
     from connector.controlplane.ledgers import Ledgers
@@ -57,7 +58,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     from connector.controlplane.webhooks import Webhooks
     from connector.dsp.tables import Kind
     from connector.strict import Limits
-    from connector.web import data
+    from connector.web import data, described
     from connector.web.callers import Callers
     from connector.web.protocol import routes
     from connector.web.protocol.exchange import Exchange
@@ -103,7 +104,8 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
         planes,
     )
     access = DataAccess(store, participants, offerings, judge, usages, tokens, clock)
-    catalogs = Catalogs(participants, offerings, judge, peers, clock)
+    describing = Describing(store, participants, revisions, identity.attests, plane, vocabulary, clock)
+    catalogs = Catalogs(participants, offerings, describing, judge, peers, clock)
     events = Events(store.feed, clock)
     delivery.announce_to(events.ring)
     catalogs_of = {name: one.catalogs for name, one in settings.participants.items() if one.catalogs}
@@ -112,7 +114,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     if catalogs_of:
         from connector.controlplane import announcing
 
-        announcer = announcing.Announcer(store.jobs, offerings, revisions, peers, clock, catalogs_of)
+        announcer = announcing.Announcer(store.jobs, offerings, describing, revisions, peers, clock, catalogs_of)
         ground.jobs.register(announcing.KIND, announcer.tell, announcing.PACE)
         revisions.written = announcer.woken.set
         more["announcer"] = announcer.run
@@ -171,6 +173,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
             secrets=secrets_,
             catalogs=catalogs,
             ledgers=ledgers,
+            describing=describing,
             negotiations=negotiations,
             transfers=transfers,
             agreements=agreements,
@@ -193,7 +196,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
 
     timers = Timers(store, delivery, clock, {Kind.NEGOTIATION: negotiations, Kind.TRANSFER: transfers})
     return Role(
-        routes=[*routes.routes(exchange, table), *data.routes(plane)],
+        routes=[*routes.routes(exchange, table), *data.routes(plane), *described.routes(describing)],
         rooms=[rooms, *side.rooms],
         signaling=side.signaling,
         faults=data_side.faults,

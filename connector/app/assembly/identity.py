@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from connector.app.assembly.attesting import Attests
 from connector.app.assembly.ground import Ground, Role
 from connector.app.assembly.oauth2 import OAuth2Parts
 from connector.errors import ConfigurationError, NotFound
@@ -210,6 +211,7 @@ class Identity:
     verifier: Verifier
     tokens: TokenSource
     parts: WalletParts
+    attests: Attests
     role: Role
     changed: asyncio.Event
     """Set when an authority has told that somebody's standing has changed."""
@@ -280,7 +282,8 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
 
     doors_of_all = [*routes.routes(doors, _root(ground)), *oauth2.role().routes]
     role = Role(routes=doors_of_all, rooms=[rooms], workers={"credentials": renew}, sweeps=frozenset({"credentials"}))
-    return Identity(verifier=ports, tokens=ports, parts=parts, role=role, changed=changed)
+    attests = Attests(parts.opened, parts.part, ground.clock)
+    return Identity(verifier=ports, tokens=ports, parts=parts, attests=attests, role=role, changed=changed)
 
 
 async def _renew(ground: Ground, parts: WalletParts, requests: Requests, woken: asyncio.Event) -> None:

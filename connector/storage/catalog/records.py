@@ -148,7 +148,7 @@ class CatalogRecords:
             await work.many(
                 "good_look",
                 [
-                    (s.member, micros(s.report.at), micros(s.next_at), _report(s.report), orjson.dumps(dict(s.validators)))
+                    (s.member, *_ended(s.report, s.next_at), orjson.dumps(dict(s.validators)), s.announced, s.about)
                     for s in taken
                 ],
             )
@@ -184,13 +184,17 @@ class CatalogRecords:
             await work.rows("set_sequence", sequence + len(changed))
         return len(changed)
 
-    async def confirm(self, member: str, report: Report, next_at: datetime) -> None:
+    async def confirm(self, member: str, report: Report, next_at: datetime, announced: int) -> None:
         async with self._engine.changing() as work:
-            await work.rows("same_look", member, micros(report.at), micros(next_at), _report(report))
+            await work.rows("same_look", member, *_ended(report, next_at), announced)
 
-    async def failed(self, member: str, report: Report, next_at: datetime) -> None:
+    async def failed(self, member: str, report: Report, next_at: datetime, announced: int) -> None:
         async with self._engine.changing() as work:
-            await work.rows("bad_look", member, micros(next_at), _report(report))
+            await work.rows("bad_look", member, *_ended(report, next_at), announced)
+
+    async def report_agreements(self, member: str, count: int, at: datetime) -> bool:
+        async with self._engine.changing() as work:
+            return bool(await work.rows("report_agreements", member, count, micros(at)))
 
     # --- products
 
@@ -253,8 +257,12 @@ class CatalogRecords:
             members = {str(state): int(count) for state, count in await work.rows("count_members")}
             ((sequence, _),) = await work.rows("sequence")
             days = await work.rows("growth", micros(now - _GROWTH))
+            ((agreements, reporting),) = await work.rows("count_agreements")
         growth = tuple((moment_of(day * 86_400_000_000).date().isoformat(), count) for day, count in days)
-        return Totals(products=products, participants=participants, members=members, sequence=sequence, growth=growth)
+        return Totals(
+            products=products, participants=participants, members=members, sequence=sequence, growth=growth,
+            agreements=int(agreements or 0), reporting=reporting,
+        )  # fmt: skip
 
     async def _row(self, name: str, *values: object) -> Row | None:
         async with self._engine.reading() as work:
@@ -278,11 +286,11 @@ def _parts(numbers: list[int]) -> Iterable[list[int]]:
 def _entry_row(member: str, number: int, it: Entry) -> tuple[object, ...]:
     seen = micros(it.origin_seen_at) if it.origin_seen_at else None
     via = orjson.dumps(it.via).decode()
-    return member, number, len(it.via), it.digest, it.terms, it.endpoint, via, seen, it.tree
+    return member, number, len(it.via), it.digest, it.terms, it.endpoint, via, seen, it.tree, it.signed
 
 
 def _product(row: Row) -> Product | None:
-    number, origin, id_, member, added, changed, _, seen, digest, terms, endpoint, via, origin_seen, tree = row
+    number, origin, id_, member, added, changed, _, seen, digest, terms, endpoint, via, origin_seen, tree, signed = row
     if member is None:
         return None
     entry = Entry(
@@ -294,6 +302,7 @@ def _product(row: Row) -> Product | None:
         terms=terms,
         via=tuple(orjson.loads(via)),
         origin_seen_at=moment_of(origin_seen) if origin_seen is not None else None,
+        signed=signed,
     )
     return Product(
         number=number,
@@ -306,7 +315,8 @@ def _product(row: Row) -> Product | None:
 
 
 def _member(row: Row) -> MemberRow:
-    id_, address, kind, title, state, entries, generation, crawled, failures, next_at, report, validators = row
+    id_, address, kind, title, state, entries, generation, crawled, failures, next_at, report, validators, *more = row
+    announced, about, agreements, agreements_at = more
     return MemberRow(
         id=id_,
         address=address,
@@ -320,7 +330,16 @@ def _member(row: Row) -> MemberRow:
         next_at=moment_of(next_at) if next_at is not None else None,
         report=_read_report(report) if report is not None else None,
         validators=orjson.loads(validators) if validators is not None else {},
+        announced=announced,
+        about=bytes(about) if about else None,
+        agreements=agreements,
+        agreements_at=moment_of(agreements_at) if agreements_at is not None else None,
     )
+
+
+def _ended(report: Report, next_at: datetime) -> tuple[int, int, bytes]:
+    """When a look began, when the next one is due, and what is told of it."""
+    return micros(report.at), micros(next_at), _report(report)
 
 
 def _report(report: Report) -> bytes:

@@ -27,7 +27,9 @@ from connector.storage.sqlite.schema import make, parts
 T = TypeVar("T")
 APPLICATION_ID: Final = 0x4B63746C
 """`Kctl` in the file's header."""
-_VERSION: Final = 1
+_STEPS: Final = ("sqlite.sql", "sqlite_2.sql")
+"""What brings the schema from one version to the next, from 0 on; what is in a file of an older version stays."""
+_VERSION: Final = len(_STEPS)
 _MACROS: Final = (
     (re.compile(r"\{(?:texts|numbers):(\$\d+)\}"), r"(SELECT value FROM json_each(\1))"),
     (re.compile(r"\{lock\}|\{skip\}"), ""),
@@ -163,11 +165,14 @@ def _prepare(connection: sqlite3.Connection, path: pathlib.Path | None) -> None:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if tables == 0 and application == 0:
-            script = (resources.files("connector.storage") / "sql" / "catalog" / "sqlite.sql").read_text(encoding="utf-8")
+        if (tables == 0 and application == 0) or (application == APPLICATION_ID and version < _VERSION):
             connection.execute("BEGIN IMMEDIATE")
-            for statement in parts(script):
-                connection.execute(statement)
+            # another node on the file may have been faster
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            for name in _STEPS[version:]:
+                script = (resources.files("connector.storage") / "sql" / "catalog" / name).read_text(encoding="utf-8")
+                for statement in parts(script):
+                    connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")
             connection.execute("COMMIT")

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from connector import strict
 from connector.errors import BadMessage, Forbidden, MethodNotAllowed
-from connector.federation import asking, reading
+from connector.federation import asking, judging, reading
 from connector.federation.crawl import Crawler
 from connector.federation.feed import PAGE
 from connector.federation.ledger import MOST_PER_PAGE, Ledger
@@ -24,6 +24,7 @@ from connector.web.catalog.viewers import Viewers
 Tree = dict[str, Any]
 _MAX_BODY: Final = 64 << 10
 _MOST_SAID: Final = 400
+_MOST_AGREEMENTS: Final = 1_000_000_000
 _FILL_NUMBER: Final = 1 << 62
 
 
@@ -39,6 +40,7 @@ def routes(ledger: Ledger, viewers: Viewers, crawler: Crawler, address: str) -> 
         Route("/catalog/api/reports/{id:path}", Reading(api.report)),
         Route("/catalog/feed", Reading(api.feed)),
         Route("/catalog/announcements", Announcements(viewers, crawler)),
+        Route("/catalog/agreements", AgreementReports(viewers, ledger)),
     ]
 
 
@@ -93,6 +95,7 @@ class Api:
             {
                 "id": id_,
                 "member": member_tree(member) if member else None,
+                "self": reading.about_of(member.about) if member and member.about else None,
                 "items": [short(one, self._address, asking.first(found, "language")) for one in products],
                 "next": products[-1].number if len(products) == limit else None,
             }
@@ -107,6 +110,8 @@ class Api:
                 "participants": totals.participants,
                 "members": dict(totals.members),
                 "sequence": totals.sequence,
+                "agreementsReported": totals.agreements,
+                "membersReporting": totals.reporting,
                 "growth": [{"day": day, "added": count} for day, count in totals.growth],
                 "facets": facet_tree(found.facets),
             }
@@ -166,11 +171,19 @@ def short(product: Product, address: str, language: str) -> Tree:
         "modified": modified.isoformat() if modified else None,
         "endpoint": entry.endpoint,
         "via": entry.via,
+        "signature": signature(entry.signed),
         "member": product.member,
         "addedAt": product.added_at.isoformat(),
         "changedAt": product.changed_at.isoformat(),
         "seenAt": (entry.origin_seen_at or product.seen_at).isoformat(),
     }
+
+
+def signature(signed: str) -> Tree:
+    """How the signature on a description stands: `verified` with its signer, `none`, or `unjudged` for the moment."""
+    if not signed:
+        return {"state": "none"}
+    return {"state": "unjudged"} if signed == judging.UNJUDGED else {"state": "verified", "by": signed}
 
 
 def member_tree(row: MemberRow) -> Tree:
@@ -185,6 +198,8 @@ def member_tree(row: MemberRow) -> Tree:
         "entries": row.entries,
         "crawledAt": row.crawled_at.isoformat() if row.crawled_at else None,
         "failures": row.failures,
+        "agreements": row.agreements,
+        "agreementsAt": row.agreements_at.isoformat() if row.agreements_at else None,
         "nextAt": row.next_at.isoformat() if row.next_at else None,
         "report": {
             "at": report.at.isoformat(),
@@ -222,4 +237,24 @@ class Announcements:
             raise BadMessage("`changed` is no list of ids", where="changed", mend='send {"changed": ["..."]}')
         if not await self._crawler.announced(viewer.id, tuple(changed)):
             raise Forbidden("only members announce changes", where="Authorization")
+        await edge.reply(send, 202, b"{}")
+
+
+class AgreementReports:
+    """Members say here how many agreements they have concluded as providers: `{"concluded": 12}`. Nobody has to."""
+
+    def __init__(self, viewers: Viewers, ledger: Ledger) -> None:
+        self._viewers = viewers
+        self._ledger = ledger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(f"{scope['method']} is not for this address", allowed=("POST",))
+        viewer = await self._viewers.viewer(scope)
+        tree = strict.scan(await edge.read_body(scope, receive, _MAX_BODY))
+        count = tree.get("concluded") if isinstance(tree, dict) else None
+        if type(count) is not int or not 0 <= count < _MOST_AGREEMENTS:
+            raise BadMessage("`concluded` is no count", where="concluded", mend='send {"concluded": 12}')
+        if viewer is None or not await self._ledger.report_agreements(viewer.id, count):
+            raise Forbidden("only members report agreements", where="Authorization")
         await edge.reply(send, 202, b"{}")

@@ -28,7 +28,7 @@ from connector.federation.notices import Notices
 from connector.ports.catalog import MemberRow, Product
 from connector.ports.index import FACETS, Sort
 from connector.web import edge, errors
-from connector.web.catalog import asked, words
+from connector.web.catalog import about, asked, words
 from connector.web.catalog.viewers import Viewers
 
 Values = dict[str, Any]
@@ -191,6 +191,7 @@ class Pages:
             "name": name,
             "id": id_,
             "member": _standing(member) if member else None,
+            "about": about.shown(member.about) if member and member.about else None,
             "report": f"/catalog/reports/{quote(id_, safe='')}",
             "items": [_item(one, asking.first(found, "language")) for one in products],
             "next": f"{_participant(id_)}?after={products[-1].number}" if len(products) == 50 else None,
@@ -231,13 +232,16 @@ class Pages:
             {"name": "Products", "value": f"{totals.products:,}"},
             {"name": "Participants who offer", "value": f"{totals.participants:,}"},
             {"name": "Members", "value": f"{totals.members.get('listed', 0):,}"},
-            {"name": "Themes", "value": f"{len(found.facets.get('theme', ())):,}"},
+            {"name": "Sectors", "value": f"{len(found.facets.get('theme', ())):,}"},
+            {"name": "Regions", "value": f"{len(found.facets.get('region', ())):,}"},
+            {"name": "Agreements reported", "value": f"{totals.agreements:,}" if totals.reporting else "none"},
         ]
         charts = [chart for name in _CHARTED if (chart := _chart(name, found.facets.get(name, ())))["rows"]]
         return "statistics.html", {
             "title": "Statistics",
             "here": "statistics",
             "numbers": numbers,
+            "reporting": f"{totals.reporting:,}" if totals.reporting else "",
             "growth": _growth(totals.growth),
             "charts": charts,
         }
@@ -306,6 +310,7 @@ def _facts(product: Product, tree: Values, members: Values) -> list[Values]:
         "Licence": ", ".join(reading.named(members.get("license"))),
         "Region": ", ".join(reading.last_part(one) for one in reading.named(members.get("spatial"))),
         "In this ledger since": product.added_at.date().isoformat(),
+        "Signature": about.signature(product.entry.signed),
     }
     return [{"name": name, "value": value} for name, value in facts.items() if value]
 
@@ -323,6 +328,8 @@ def _way(product: Product) -> list[str]:
 def _standing(member: MemberRow) -> list[Values]:
     confirmed = member.crawled_at.strftime("%Y-%m-%d %H:%M UTC") if member.crawled_at else "never"
     facts = {"State": member.state, "Kind": member.kind, "Products shown": f"{member.entries:,}", "Last confirmed": confirmed}
+    if member.agreements is not None:
+        facts["Agreements reported"] = f"{member.agreements:,}"
     return [{"name": name, "value": value} for name, value in facts.items()]
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from connector.api.common import Listing
-from connector.api.participants import NewParticipant, Rules
+from connector.api.participants import NewParticipant, PublishedDescription, Rules, SelfDescription
 from connector.api.participants import Participant as Shown
+from connector.errors import NotFound
 from connector.web.operator import views
 from connector.web.operator.keys import NodeAdministrator, Participant, ShownKey
 from connector.web.operator.parts import Parts
@@ -47,5 +48,24 @@ def routes(parts: Parts) -> APIRouter:
     async def set_rules(participant: Participant, rules: Rules) -> Shown:
         """All automation rules, in order, in place of those there were."""
         return views.participant(await parts.participants.set_rules(participant, rules.root))
+
+    @router.get("/participants/{participant}/self-description")
+    async def get_self_description(participant: Participant) -> PublishedDescription:
+        """What the participant says of itself."""
+        found = await parts.describing.published(participant)
+        if found is None:
+            raise NotFound("nothing is published", where=participant, mend="see `kontor describe participant`")
+        return views.self_description(found, await parts.participants.context(participant))
+
+    @router.put("/participants/{participant}/self-description")
+    async def put_self_description(participant: Participant, wanted: SelfDescription) -> PublishedDescription:
+        """What the participant says of itself from now on, checked, and signed where it has a wallet."""
+        found = await parts.describing.put(participant, wanted.description, wanted.attestations)
+        return views.self_description(found, await parts.participants.context(participant))
+
+    @router.delete("/participants/{participant}/self-description", status_code=204)
+    async def delete_self_description(participant: Participant) -> None:
+        """Say nothing of the participant any more."""
+        await parts.describing.drop(participant)
 
     return router

@@ -8,6 +8,7 @@ from connector.controlplane.access import DataAccess
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.catalog import Catalogs
 from connector.controlplane.decision_log import DecisionLog
+from connector.controlplane.describing import Describing
 from connector.controlplane.events import Events
 from connector.controlplane.explaining import Explaining
 from connector.controlplane.leaving import Leaving
@@ -35,6 +36,7 @@ class Parts:
     secrets: Secrets
     catalogs: Catalogs
     ledgers: Ledgers
+    describing: Describing
     negotiations: Negotiations
     transfers: Transfers
     agreements: Agreements

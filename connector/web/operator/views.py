@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from connector.api import agreements, catalog, negotiations, participants, processes, transfers
 from connector.api.common import Listing
 from connector.controlplane.catalog import PeerCatalog, PeerDataset, Visibility
+from connector.controlplane.describing import Published
 from connector.controlplane.participants import Context
 from connector.dsp.messages import DataAddress, EndpointProperty
 from connector.dsp.negotiation import Agreement, Negotiation
@@ -42,6 +43,16 @@ def participant(context: Context) -> participants.Participant:
         address=context.address,
         approval="manual" if context.is_approval_manual else "auto",
         rules=list(context.rules),
+    )
+
+
+def self_description(found: Published, context: Context) -> participants.PublishedDescription:
+    """What a participant says of itself."""
+    return participants.PublishedDescription(
+        description=dict(found.tree),
+        credential=found.credential,
+        attestations=list(found.attestations),
+        address=f"{context.address.removesuffix('/dsp/2025-1')}/self-description",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,20 @@ async def test_what_was_taken_over_is_there_after_a_restart(tmp_path: Path) -> N
         await records.swap([snapshot("a", entry("a", "1"))], NOW)
     async with opened("sqlite:///x.db", tmp_path) as records:
         assert [change.key[1] for change in await records.changes(0, 9)] == ["1"]
+
+
+async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_what_it_holds(tmp_path: Path) -> None:
+    script = (resources.files("connector.storage") / "sql" / "catalog" / "sqlite.sql").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
+        connection.executescript(f"{script}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = 1;")
+        connection.execute(
+            "INSERT INTO catalog_member (id, address, kind, title, state) VALUES ('a', 'b', 'connector', 'c', 'listed')"
+        )
+        connection.commit()
+    async with opened("sqlite:///x.db", tmp_path) as records:
+        member = await records.member("a")
+        assert member is not None
+        assert (member.announced, member.about) == (0, None)
 
 
 async def test_a_transaction_that_breaks_leaves_nothing(tmp_path: Path) -> None:

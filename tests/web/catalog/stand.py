@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from connector.app.parts import known_vocabulary
 from connector.controlplane.clock import SystemClock
 from connector.controlplane.limits import Limiter
+from connector.describe import participant
 from connector.errors import Unauthenticated
 from connector.federation.crawl import Crawler, Pace
 from connector.federation.feed import Following
 from connector.federation.following import Indexer
+from connector.federation.judging import Judge
 from connector.federation.ledger import Audience, Ledger
 from connector.federation.looking import Bounds, Looking
 from connector.federation.notices import Notices
@@ -105,7 +109,9 @@ async def stand(folder: Path, audience: Audience = Audience.EVERYBODY, members: 
             entries = [entry_of(crowd.product(number, n, 0), origin=names[number], endpoint=base) for n in range(size)]
             snapshots.append(_snapshot(names[number], entries, now))
         evil = entry_of(HOSTILE, origin="did:web:evil", endpoint="https://evil.example/dsp")
+        snapshots[1] = replace(snapshots[1], about=_about(names[1]))
         await records.swap([*snapshots, _snapshot("did:web:evil", [evil], now, left_out=(f"left out {SCRIPT}",))], now)
+        await records.report_agreements(names[1], 1_234, now)
         while await indexer.catch_up():
             pass
         ledger = Ledger(
@@ -131,11 +137,32 @@ def _snapshot(member: str, entries: list[Any], now: Any, left_out: tuple[str, ..
     return Snapshot(member=member, entries=tuple(entries), report=report, next_at=now + timedelta(days=1))
 
 
+def _about(member: str) -> bytes:
+    """What a member says of itself, signed, and what somebody attests of it."""
+    it = participant.Organisation(
+        participant=member, name=(("en", f"Member One {SCRIPT}"),), legal_name="Member One Ltd", country="urn:country:DEU",
+        sectors=("http://publications.europa.eu/resource/authority/data-theme/ENER",), capabilities=("labelling",),
+    )  # fmt: skip
+    service = participant.Service(
+        address="https://m1.crowd.example/dsp", title="Member One", conforms_to=("https://w3id.org/dspace/2025/1/",),
+        formats=("HttpData-PULL",), profiles=("https://w3id.org/kontor/profile/tds",), capabilities=("usage-control",), software="x 1",
+    )  # fmt: skip
+    tree = {**participant.members(it), participant.SERVICE: [participant.service(service)]}
+    attested = {
+        "types": ["MembershipCredential"],
+        "issuer": "did:web:authority",
+        "validUntil": None,
+        "claims": {"level": SCRIPT},
+    }
+    return orjson.dumps({"description": tree, "isSigned": True, "attestations": [attested]})
+
+
 def _crawler(records: Any) -> Crawler:
     """One that is told of changes and looks at nobody."""
     whom: dict[str, Any] = {"participant": "ledger", "own_id": "did:web:ledger"}
     nobody: Any = None
     hour = timedelta(hours=1)
     pace = Pace(interval=hour, follow=hour, parallel=1, per_host=1, within=hour)
-    looking = Looking(nobody, bounds=Bounds(), **whom)
-    return Crawler(records, Roster(), looking, Following(nobody, **whom), SystemClock(), pace)
+    judge = Judge(None)
+    looking = Looking(nobody, judge, bounds=Bounds(), **whom)
+    return Crawler(records, Roster(), looking, Following(nobody, judge, **whom), SystemClock(), pace)

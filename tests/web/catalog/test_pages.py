@@ -47,6 +47,7 @@ EVERY = [
     "/wanted",
     "/products/1",
     "/participants/did:web:evil",
+    "/participants/did:web:m1.crowd.example",
     "/reports/did:web:evil",
 ]
 
@@ -196,3 +197,29 @@ async def test_where_members_only_may_look_a_stranger_sees_nothing_of_it(tmp_pat
             assert (await client.get("/", headers={"authorization": "wrong"})).status_code == 401
             # how a look at a member went says nothing about its products
             assert (await client.get("/reports/did:web:evil")).status_code == 200
+
+
+async def test_a_participant_is_shown_as_it_describes_itself_with_who_attests_what(pages: httpx.AsyncClient) -> None:
+    page = (await pages.get("/participants/did:web:m1.crowd.example")).text
+    said = ("Member One Ltd", "DEU", "energy", "labelling", "the signature was verified")
+    served = ("https://w3id.org/dspace/2025/1/", "HttpData-PULL", "https://w3id.org/kontor/profile/tds")
+    for text in (*said, *served, "MembershipCredential", "did:web:authority"):
+        assert text in page, text
+    tree = (await pages.get("/api/participants/did:web:m1.crowd.example")).json()
+    assert tree["self"]["isSigned"] is True
+    assert tree["self"]["attestations"][0]["issuer"] == "did:web:authority"
+    assert (await pages.get("/api/participants/did:web:m2.crowd.example")).json()["self"] is None
+
+
+async def test_agreements_are_counted_where_members_report_them(pages: httpx.AsyncClient) -> None:
+    found = (await pages.get("/api/statistics")).json()
+    assert (found["agreementsReported"], found["membersReporting"]) == (1_234, 1)
+    assert "1,234" in (await pages.get("/statistics")).text
+    refused = await pages.post("/agreements", json={"concluded": 5})
+    # to whom may not do it the address is not there
+    assert refused.status_code == 404
+    for wrong in (-1, "5", None, 1.5, True):
+        answer = await pages.post("/agreements", json={"concluded": wrong}, headers={"authorization": "member"})
+        assert answer.status_code == 400, wrong
+    # somebody proven who is no member of this ledger
+    assert (await pages.post("/agreements", json={"concluded": 5}, headers={"authorization": "member"})).status_code == 404

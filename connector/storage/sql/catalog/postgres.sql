@@ -57,3 +57,11 @@ CREATE TABLE IF NOT EXISTS catalog_feed (
 );
 
 INSERT INTO catalog_feed (sequence, forgotten) VALUES (0, 0) ON CONFLICT DO NOTHING;
+
+-- what members say of themselves, whether a description is signed, and which announcements came while a member was looked at
+ALTER TABLE catalog_member ADD COLUMN IF NOT EXISTS announced bigint NOT NULL DEFAULT 0;
+ALTER TABLE catalog_member ADD COLUMN IF NOT EXISTS taken_until bigint;
+ALTER TABLE catalog_member ADD COLUMN IF NOT EXISTS about bytea;
+ALTER TABLE catalog_member ADD COLUMN IF NOT EXISTS agreements bigint;
+ALTER TABLE catalog_member ADD COLUMN IF NOT EXISTS agreements_at bigint;
+ALTER TABLE catalog_entry ADD COLUMN IF NOT EXISTS signed text NOT NULL DEFAULT '';

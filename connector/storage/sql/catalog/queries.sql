@@ -16,37 +16,43 @@ SELECT id, address, kind, title, state FROM catalog_member
 -- name: put_member
 INSERT INTO catalog_member (id, address, kind, title, state, next_at) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (id) DO UPDATE SET address = excluded.address, kind = excluded.kind, title = excluded.title, state = excluded.state,
-    next_at = excluded.next_at, failures = 0, validators = NULL
+    next_at = excluded.next_at, failures = 0, validators = NULL, taken_until = NULL
 
 -- name: name_member
 UPDATE catalog_member SET title = $2 WHERE id = $1
 
 -- name: set_state
-UPDATE catalog_member SET state = $2, entries = 0, next_at = NULL, validators = NULL WHERE id = $1
+UPDATE catalog_member SET state = $2, entries = 0, next_at = NULL, validators = NULL, taken_until = NULL, about = NULL, agreements = NULL
+WHERE id = $1
 
 -- name: members_in_state
 SELECT id FROM catalog_member WHERE state = 'listed' AND id IN {texts:$1}
 
 -- name: claim_due
-UPDATE catalog_member SET next_at = $2 WHERE id IN (
+UPDATE catalog_member SET next_at = $2, taken_until = $2 WHERE id IN (
     SELECT id FROM catalog_member WHERE state = 'listed' AND next_at <= $1 ORDER BY next_at LIMIT $3{skip}
-) RETURNING id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators
+) RETURNING id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators,
+    announced, about, agreements, agreements_at
 
 -- name: take_up
-UPDATE catalog_member SET next_at = $1 WHERE state = 'listed' AND generation = 0 AND failures = 0 AND next_at > $1
+UPDATE catalog_member SET next_at = $1, taken_until = NULL
+WHERE state = 'listed' AND generation = 0 AND failures = 0 AND next_at > $1
 
 -- name: next_due
 SELECT min(next_at) FROM catalog_member WHERE state = 'listed'
 
 -- name: hasten
-UPDATE catalog_member SET next_at = $2 WHERE id = $1 AND state = 'listed' RETURNING id
+UPDATE catalog_member SET announced = announced + 1, next_at = CASE WHEN coalesce(taken_until, 0) > $2 THEN next_at ELSE $2 END
+WHERE id = $1 AND state = 'listed' RETURNING id
 
 -- name: member
-SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators
+SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators,
+    announced, about, agreements, agreements_at
 FROM catalog_member WHERE id = $1
 
 -- name: members
-SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators
+SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators,
+    announced, about, agreements, agreements_at
 FROM catalog_member WHERE id > $1 AND state = 'listed' ORDER BY id LIMIT $2
 
 -- name: entries_of
@@ -60,10 +66,11 @@ SELECT origin, id, number FROM catalog_product WHERE id IN {texts:$1}
 INSERT INTO catalog_product (origin, id, added_at, changed_at) VALUES ($1, $2, $3, $3) ON CONFLICT (origin, id) DO NOTHING
 
 -- name: put_entry
-INSERT INTO catalog_entry (member, number, hops, digest, terms, endpoint, via, origin_seen_at, tree)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO catalog_entry (member, number, hops, digest, terms, endpoint, via, origin_seen_at, tree, signed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (member, number) DO UPDATE SET hops = excluded.hops, digest = excluded.digest, terms = excluded.terms,
-    endpoint = excluded.endpoint, via = excluded.via, origin_seen_at = excluded.origin_seen_at, tree = excluded.tree
+    endpoint = excluded.endpoint, via = excluded.via, origin_seen_at = excluded.origin_seen_at, tree = excluded.tree,
+    signed = excluded.signed
 
 -- name: drop_entry
 DELETE FROM catalog_entry WHERE member = $1 AND number = $2
@@ -83,18 +90,29 @@ UPDATE catalog_product SET member = $2, changed_at = $3, sequence = $4 WHERE num
 
 -- name: good_look
 UPDATE catalog_member SET entries = (SELECT count(*) FROM catalog_entry WHERE member = $1), generation = generation + 1,
-    crawled_at = $2, failures = 0, next_at = $3, report = $4, validators = $5
+    crawled_at = $2, failures = 0, next_at = CASE WHEN announced > $6 THEN $2 ELSE $3 END, report = $4, validators = $5,
+    about = coalesce($7, about), taken_until = NULL
 WHERE id = $1
 
 -- name: same_look
-UPDATE catalog_member SET crawled_at = $2, failures = 0, next_at = $3, report = $4 WHERE id = $1 AND state = 'listed'
+UPDATE catalog_member SET crawled_at = $2, failures = 0, next_at = CASE WHEN announced > $5 THEN $2 ELSE $3 END, report = $4,
+    taken_until = NULL
+WHERE id = $1 AND state = 'listed'
 
 -- name: bad_look
-UPDATE catalog_member SET failures = failures + 1, next_at = $2, report = $3 WHERE id = $1 AND state = 'listed'
+UPDATE catalog_member SET failures = failures + 1, next_at = CASE WHEN announced > $5 THEN $2 ELSE $3 END, report = $4,
+    taken_until = NULL
+WHERE id = $1 AND state = 'listed'
+
+-- name: report_agreements
+UPDATE catalog_member SET agreements = $2, agreements_at = $3 WHERE id = $1 AND state = 'listed' RETURNING id
+
+-- name: count_agreements
+SELECT sum(agreements), count(agreements) FROM catalog_member WHERE state = 'listed'
 
 -- name: products
 SELECT p.number, p.origin, p.id, p.member, p.added_at, p.changed_at, p.sequence, m.crawled_at,
-    e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree
+    e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed
 FROM catalog_product AS p LEFT JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number
 LEFT JOIN catalog_member AS m ON m.id = p.member
 WHERE p.number IN {numbers:$1}

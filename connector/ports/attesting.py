@@ -1,0 +1,57 @@
+"""Statements that are signed: made for what we say of ourselves, and proven where others carry them.
+
+What lives here: the seam between those who publish or gather descriptions and the wallets that sign and the resolver that knows keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attested:
+    """A credential whose signature, dates and status were proven."""
+
+    issuer: str
+    subject: str
+    types: tuple[str, ...]
+    claims: Mapping[str, Any]
+    """What is said of the subject, without its id."""
+    valid_until: datetime | None
+
+
+class Attester(Protocol):
+    """Signs for participants of this node."""
+
+    async def attest(self, participant: str, type_: str, claims: Mapping[str, Any], until: datetime) -> str | None:
+        """A credential of the participant's own about itself; None for one without a wallet here.
+
+        Raises: ConfigurationError when its keys do not open.
+        """
+        ...
+
+    async def held(self, participant: str) -> Sequence[tuple[tuple[str, ...], str]]:
+        """The credentials that others issued to the participant: types, and the token."""
+        ...
+
+
+class Prover(Protocol):
+    """Proves what others have signed."""
+
+    async def credential(self, raw: str, *, subject: str) -> Attested:
+        """The credential in a token, when it is about `subject` and holds now.
+
+        Raises: Unproven when it does not; KontorError of another kind when that cannot be judged now.
+        """
+        ...
+
+    async def signer(self, tree: Mapping[str, Any]) -> str:
+        """Whose signature the member `proof` of a document proves: a DID.
+
+        Raises: Unproven when it proves nothing, with the check `kind` when it is of a kind that is not known here; KontorError of another
+        kind when that cannot be judged now.
+        """
+        ...

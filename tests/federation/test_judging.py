@@ -1,0 +1,139 @@
+"""What carries a signature is proven or isolated; what a member says of itself is shown as far as it is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from connector.describe import participant
+from connector.errors import Overloaded, Unproven
+from connector.ports.attesting import Attested
+from tests.describe import participants
+from tests.federation.foreign import Scene, answer, catalog, dataset, scene
+from tests.federation.test_crawl import speaks
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+_DATA = "data:application/vc+jwt,"
+
+
+class Signatures:
+    """Proves what a test says is proven: a signature is the name of who made it, and of what is wrong with it."""
+
+    is_away = False
+
+    async def signer(self, tree: Mapping[str, Any]) -> str:
+        name, _, fault = str(tree["proof"]).partition(" ")
+        if self.is_away:
+            raise Overloaded("the document cannot be had")
+        if fault:
+            raise Unproven(f"it is {fault}", check=fault)
+        return name
+
+    async def credential(self, raw: str, *, subject: str) -> Attested:
+        if self.is_away:
+            raise Overloaded("the document cannot be had")
+        issuer, _, type_ = raw.partition("|")
+        if type_ == "forged":
+            raise Unproven("the signature is wrong", check="signature")
+        claims = (
+            {"type": participant.ORGANISATION, **participants.whole()}
+            if type_ == participant.CREDENTIAL_TYPE
+            else {"level": "gold"}
+        )
+        claims = {name: value for name, value in claims.items() if name not in ("@id", "@type")}
+        return Attested(issuer=issuer, subject=subject, types=(type_,), claims=claims, valid_until=NOW)
+
+
+def enveloped(raw: str) -> dict[str, Any]:
+    return {"@id": _DATA + raw}
+
+
+async def test_a_signature_is_proven_and_who_claims_another_is_isolated(tmp_path: Path) -> None:
+    async with scene(tmp_path, prover=Signatures()) as here:
+        signed = [
+            dataset("urn:good", proof="a"),
+            dataset("urn:publisher", proof="did:web:p", **{"dct:publisher": {"@id": "did:web:p"}}),
+            dataset("urn:other", proof="did:web:somebody"),
+            dataset("urn:changed", proof="a signature"),
+            dataset("urn:foreign", proof="a kind"),
+            dataset("urn:plain"),
+        ]
+        speaks(here, "a", answer(catalog("a", *signed)))
+        await here.list("a")
+        report = (await here.report("a")).report
+        assert report is not None
+        shown = {c.key[1]: c.product.entry.signed for c in await here.records.changes(0, 99) if c.product is not None}
+        assert shown == {"urn:good": "a", "urn:publisher": "did:web:p", "urn:foreign": "", "urn:plain": ""}
+        told = "\n".join(report.left_out)
+        assert "`urn:other` is signed by `did:web:somebody`" in told
+        assert "the signature of `urn:changed` proves nothing: it is signature" in told
+        assert any("`urn:foreign` is shown as not signed" in note for note in report.notes)
+
+
+async def test_what_cannot_be_judged_now_is_shown_as_such_and_judged_at_the_next_look(tmp_path: Path) -> None:
+    prover = Signatures()
+    prover.is_away = True
+    async with scene(tmp_path, prover=prover) as here:
+        said = {participant.PROPERTY: enveloped(f"a|{participant.CREDENTIAL_TYPE}")}
+        speaks(here, "a", answer(catalog("a", dataset("urn:x", proof="a"), **said), etag='"1"'))
+        await here.list("a")
+        row = await here.report("a")
+        assert await signed_by(here) == ["?"]
+        assert (row.about, "pages" in row.validators) == (None, False)
+        prover.is_away = False
+        row = await here.look_again("a")
+        assert await signed_by(here) == ["a"]
+        assert (row.about is None, "pages" in row.validators) == (False, True)
+
+
+async def signed_by(here: Scene) -> list[str]:
+    return [c.product.entry.signed for c in await here.records.changes(0, 9) if c.product is not None]
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (participants.whole(), "it describes `did:web:weather.example`"),
+        ({**participants.whole(), "@id": "a", "http://xmlns.com/foaf/0.1/name": "<script>"}, "a name holds markup"),
+        ({**participants.whole(), "@id": "a", "more": "x" * 200_000}, "too long"),
+        (enveloped("a|forged"), "proves nothing"),
+        (enveloped(f"somebody|{participant.CREDENTIAL_TYPE}"), "signed by somebody else"),
+        (enveloped("a|MembershipCredential"), "signed by somebody else"),
+    ],
+)
+async def test_what_a_member_falsely_says_of_itself_is_left_out_and_its_products_stay(
+    tmp_path: Path, said: Any, fault: str
+) -> None:
+    async with scene(tmp_path, prover=Signatures()) as here:
+        speaks(here, "a", answer(catalog("a", dataset("urn:x"), **{participant.PROPERTY: said})))
+        await here.list("a")
+        row = await here.report("a")
+        assert row.report is not None
+        assert fault in row.report.left_out[0]
+        assert (row.about, row.entries) == (None, 1)
+
+
+async def test_what_a_member_says_of_itself_is_kept_with_who_attests_it(tmp_path: Path) -> None:
+    async with scene(tmp_path, prover=Signatures()) as here:
+        said = {
+            participant.PROPERTY: enveloped(f"a|{participant.CREDENTIAL_TYPE}"),
+            participant.ATTESTATION: [enveloped("did:web:authority|MembershipCredential"), enveloped("x|forged"), "odd"],
+        }
+        speaks(here, "a", answer(catalog("a", **said)), answer(catalog("a")))
+        speaks(here, "b", answer(catalog("b", **{participant.PROPERTY: {**participants.whole(), "@id": "b"}})))
+        await here.list("a", "b")
+        rows = [await here.report(name) for name in ("a", "b")]
+        found = [orjson.loads(row.about or b"") for row in rows]
+        assert [one["isSigned"] for one in found] == [True, False]
+        assert found[0]["description"]["@id"] == "a"
+        assert [one["issuer"] for one in found[0]["attestations"]] == ["did:web:authority"]
+        report = rows[0].report
+        assert report is not None
+        assert any("an attestation is left out" in note for note in report.notes)
+        # what is said no longer is shown no longer
+        assert (await here.look_again("a")).about is None
