@@ -4,8 +4,8 @@ What lives here: `Permitted`, which keeps the compiled terms, and answers by dig
 not: the engine (`connector.odrl`), and whether a viewer sees a product at all (`ledger.py`).
 
 An offer grants nothing by itself: the question is what it would grant once agreed, at the moment of negotiating. Conditions that are
-only looked at later (how often, until when) are no reason to hide it; a condition on what is proven of the viewer is. What the engine
-does not know it does not allow.
+only looked at later (how often) are no reason to hide it; a condition on what is proven of the viewer is, and so is an end that has
+passed. What the engine does not know it does not allow. Offers that differ only in what is looked at later are judged together.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import orjson
 from connector import strict
 from connector.errors import BadMessage, PolicyError, TooLarge
 from connector.federation.reading import last_part
+from connector.federation.shapes import shaped
 from connector.odrl import jsonld
 from connector.odrl.compile import Compiled
 from connector.odrl.compile import compile as compile_policy
@@ -31,6 +32,8 @@ from connector.odrl.vocabulary import Vocabulary
 from connector.ports.identity import Caller
 
 _KEPT_ANSWERS: Final = 1_024
+_KEPT_DIGESTS: Final = 1_000_000
+"""In all answers that are kept: some tens of megabytes."""
 _ASKED_AGAIN: Final = timedelta(minutes=5)
 """How long an answer is kept that the clock alone does not change."""
 _MOST_WORDS: Final = 200
@@ -46,13 +49,27 @@ class Question:
     purpose: str | None = None
 
 
+@dataclass(slots=True)
+class _Shape:
+    """What many offers have in common, compiled once."""
+
+    key: bytes
+    compiled: Compiled
+    assignees: frozenset[str]
+    users: int = 0
+
+
 class Permitted:
     """Answers for terms, by their digest."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._terms: dict[str, tuple[Compiled, ...]] = {}
-        self._answers: OrderedDict[tuple[object, ...], tuple[frozenset[str], datetime]] = OrderedDict()
+        self._terms: dict[str, tuple[tuple[bytes, datetime | None], ...]] = {}
+        """Of each offer its shape, and when it ends."""
+        self._offers: dict[str, bytes] = {}
+        self._shapes: dict[bytes, _Shape] = {}
+        self._answers: OrderedDict[tuple[object, ...], tuple[frozenset[str], datetime, datetime]] = OrderedDict()
+        self._kept = 0
         self._named: dict[str, frozenset[str]] = {}
         """Of terms without an offer for everybody: whom their offers name."""
         self._actions: dict[str, None] = {}
@@ -63,15 +80,23 @@ class Permitted:
         fresh = terms.keys() - self._terms.keys()
         gone = self._terms.keys() - terms.keys()
         for digest in gone:
-            del self._terms[digest]
+            for key, _ in self._terms.pop(digest):
+                self._shapes[key].users -= 1
+                if not self._shapes[key].users:
+                    del self._shapes[key]
+            del self._offers[digest]
             self._named.pop(digest, None)
         for digest in fresh:
-            offers = self._terms[digest] = tuple(self._compiled(terms[digest]))
-            named = [_assignees(offer.policy) for offer in offers]
+            self._offers[digest] = terms[digest]
+            offers = self._terms[digest] = tuple(self._shaped(terms[digest]))
+            named = [self._shapes[key].assignees for key, _ in offers]
+            for key, _ in offers:
+                self._shapes[key].users += 1
             if named and all(named):
                 self._named[digest] = frozenset().union(*named)
         if fresh or gone:
             self._answers.clear()
+            self._kept = 0
 
     def knows(self, digest: str) -> bool:
         """Whether these terms were taken in."""
@@ -83,8 +108,9 @@ class Permitted:
         return len(self._terms)
 
     def offers(self, digest: str) -> tuple[Policy, ...]:
-        """The offers behind terms."""
-        return tuple(compiled.policy for compiled in self._terms.get(digest, ()))
+        """The offers behind terms, whole."""
+        trees = _read(self._offers.get(digest, b"[]"))
+        return tuple(policy for number, tree in enumerate(trees) if (policy := _policy(tree, number)) is not None)
 
     def addressed_to(self, viewer: str | None) -> frozenset[str]:
         """The terms that have an offer for everybody or for `viewer`; those whose offers all name somebody else are left out."""
@@ -101,22 +127,30 @@ class Permitted:
         claims = viewer.claims if viewer is not None else {}
         key = (question, viewer.id if viewer else "", orjson.dumps(dict(claims), option=orjson.OPT_SORT_KEYS, default=str))
         known = self._answers.get(key)
-        if known is not None and now < known[1]:
+        if known is not None and known[1] <= now < known[2]:
             return known[0]
         until = now + _ASKED_AGAIN
+        permitting: set[bytes] = set()
+        for shape, it in list(self._shapes.items()):
+            decision = self._decided(it.compiled, question, viewer, now)
+            if decision.valid_until is not None and now < decision.valid_until < until:
+                until = decision.valid_until
+            if decision.is_permitted:
+                permitting.add(shape)
         found: list[str] = []
         for digest, offers in list(self._terms.items()):
-            for offer in offers:
-                decision = self._decided(offer, question, viewer, now)
-                if decision.valid_until is not None and now < decision.valid_until < until:
-                    until = decision.valid_until
-                if decision.is_permitted:
+            for shape, ends in offers:
+                if shape in permitting and (ends is None or now < ends):
                     found.append(digest)
+                    if ends is not None and ends < until:
+                        until = ends
                     break
         answer = frozenset(found)
-        self._answers[key] = (answer, until)
-        while len(self._answers) > _KEPT_ANSWERS:
-            self._answers.popitem(last=False)
+        self._answers[key] = (answer, now, until)
+        self._kept += len(answer) - (len(known[0]) if known is not None else 0)
+        while len(self._answers) > _KEPT_ANSWERS or self._kept > _KEPT_DIGESTS:
+            _, (dropped, _, _) = self._answers.popitem(last=False)
+            self._kept -= len(dropped)
         return answer
 
     def _decided(self, offer: Compiled, question: Question, viewer: Caller | None, now: datetime) -> Decision:
@@ -124,21 +158,24 @@ class Permitted:
         party = viewer.id if viewer is not None else "urn:kontor:anybody"
         request = Request(action=question.action, target=TARGET, party=party, params=params)
         world = World(now=now, claims=viewer.claims if viewer is not None else {})
-        return decide(offer, request, world, stage=Stage.NEGOTIATE)
+        return decide(offer, request, world, stage=Stage.NEGOTIATE, is_told=False)
 
-    def _compiled(self, offers: bytes) -> Iterator[Compiled]:
-        try:
-            trees = strict.scan(offers, strict.Limits(max_bytes=1 << 20))
-        except (BadMessage, TooLarge):
-            # beyond what the engine may be asked: such an offer allows nothing here, and its product is still found
-            return
-        for number, tree in enumerate(trees):
-            try:
-                policy = jsonld.read({"@type": "Offer", "@id": f"urn:kontor:offer:{number}", "target": TARGET, **tree}, "offer")
-                yield compile_policy(replace(policy, type=PolicyType.AGREEMENT), self._vocabulary)
-            except PolicyError:
-                continue
-            self._note(policy)
+    def _shaped(self, offers: bytes) -> Iterator[tuple[bytes, datetime | None]]:
+        """The shapes of the offers, compiled where they are new. An offer that the engine cannot read allows nothing."""
+        for number, tree in enumerate(_read(offers)):
+            shape, ends = shaped(tree, self._vocabulary) if isinstance(tree, dict) else (tree, None)
+            key = orjson.dumps(shape, option=orjson.OPT_SORT_KEYS)
+            if key not in self._shapes:
+                policy = _policy(shape, number)
+                if policy is None:
+                    continue
+                try:
+                    compiled = compile_policy(replace(policy, type=PolicyType.AGREEMENT), self._vocabulary)
+                except PolicyError:
+                    continue
+                self._shapes[key] = _Shape(key, compiled, _assignees(policy))
+                self._note(policy)
+            yield self._shapes[key].key, ends
 
     def _note(self, policy: Policy) -> None:
         if len(self._actions) + len(self._purposes) > 2 * _MOST_WORDS:
@@ -146,6 +183,22 @@ class Permitted:
         for rule in policy.permissions:
             self._actions |= dict.fromkeys(action.name for action in rule.actions)
             self._purposes |= dict.fromkeys(_purposes(rule.constraints))
+
+
+def _read(offers: bytes) -> list[Any]:
+    """The offers of terms; none when they are beyond what the engine may be asked: their product is still found."""
+    try:
+        trees = strict.scan(offers, strict.Limits(max_bytes=1 << 20))
+    except (BadMessage, TooLarge):
+        return []
+    return trees if isinstance(trees, list) else []
+
+
+def _policy(tree: Any, number: int) -> Policy | None:
+    try:
+        return jsonld.read({"@type": "Offer", "@id": f"urn:kontor:offer:{number}", "target": TARGET, **tree}, "offer")
+    except (PolicyError, TypeError):
+        return None
 
 
 def _assignees(policy: Policy) -> frozenset[str]:

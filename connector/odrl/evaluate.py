@@ -53,8 +53,11 @@ def decide(
     stage: Stage = Stage.REQUEST,
     duty_mode: DutyMode = DutyMode.REQUIRE_FULFILLED,
     trace: bool = False,
+    is_told: bool = True,
 ) -> Decision:
     """The decision on a request, with every reason when it is no permit or when `trace` asks for them.
+
+    `is_told` False leaves the reasons out: for whoever asks about thousands of policies and tells nobody why.
 
     Give a `Compiled` on hot paths; a `Policy` is compiled first and then needs the `vocabulary`. `stage` says when in the
     life of a contract the question is asked: constraints of later stages are deferred and listed. An access policy
@@ -82,7 +85,7 @@ def decide(
         plain = _plain_permit(compiled, permissions[0], frame, stage)
         if plain is not None:
             return plain
-    return _decided(compiled, frame, stage, permissions, prohibitions, duty_mode, trace)
+    return _decided(compiled, frame, stage, permissions, prohibitions, duty_mode, trace, is_told)
 
 
 def _plain_permit(compiled: Compiled, rule: CompiledRule, frame: Frame, stage: Stage) -> Decision | None:
@@ -108,12 +111,13 @@ def _decided(
     prohibitions: tuple[CompiledRule, ...],
     duty_mode: DutyMode,
     is_full: bool,
+    is_told: bool,
 ) -> Decision:
     outcome = _weigh(compiled, frame, permissions, prohibitions, duty_mode)
     candidates = (*permissions, *prohibitions)
     reasons: tuple[Reason, ...] = ()
     missing: tuple[Missing, ...] = ()
-    if is_full or outcome.effect is not Effect.PERMIT:
+    if is_full or (is_told and outcome.effect is not Effect.PERMIT):
         where = outcome.rule.atomic.rule.where if outcome.rule else ""
 
         def is_in_the_way(duty: CompiledDuty) -> bool:
