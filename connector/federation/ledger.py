@@ -29,7 +29,7 @@ from connector.federation.permitted import Permitted, Question
 from connector.ports.catalog import MemberRow, MemberState, Product, Records, Totals
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
-from connector.ports.index import FACETS, Index, Sort, Wanted
+from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Index, Sort, Wanted
 
 MOST_PER_PAGE: Final = 100
 POLICY_FACETS: Final = ("action", "purpose")
@@ -144,10 +144,12 @@ class Ledger:
         facets = {name: counts[name] for name in query.facets if name in counts}
         for name in POLICY_FACETS:
             if name in query.facets:
-                facets[name] = await self._allowed(name, dict(by_terms), query, viewer, now)
+                facets[name] = await self._allowed(name, wanted, dict(by_terms), query, viewer, now)
         last = found.hits[-1] if found.hits else None
         cursor = None
-        if found.has_more and last is not None:
+        # the last page of a ranking that ends before all that was found leads to whoever says how to go on
+        is_cut = not found.has_more and found.total > wanted.skip + len(found.hits) and wanted.skip + wanted.size >= MAX_DEPTH
+        if (found.has_more or is_cut) and last is not None:
             cursor = _cursor(query, last.value, last.number, wanted.skip + len(found.hits))
         return Answer(
             total=found.total,
@@ -185,9 +187,12 @@ class Ledger:
         return await asyncio.to_thread(self._permitted.digests, question, viewer, now)
 
     async def _allowed(
-        self, name: str, counts: Mapping[str, int], query: Query, viewer: Caller | None, now: datetime
+        self, name: str, wanted: Wanted, counts: Mapping[str, int], query: Query, viewer: Caller | None, now: datetime
     ) -> tuple[tuple[str, int], ...]:
-        """How many of the products found would be allowed for each action, or for each purpose."""
+        """How many of the products found would be allowed for each action, or for each purpose.
+
+        By the counts of terms; where there are more terms than an index counts, by a question for each word.
+        """
         actions, purposes = self._permitted.words()
         rows: list[tuple[str, int]] = []
         for word in actions if name == "action" else purposes:
@@ -196,7 +201,12 @@ class Ledger:
             else:
                 question = Question(action=query.action or "use", purpose=word)
             digests = await self._digests(question, viewer, now)
-            count = sum(number for digest, number in counts.items() if digest in digests)
+            if len(counts) < MOST_TERMS:
+                count = sum(number for digest, number in counts.items() if digest in digests)
+            else:
+                shown = digests if wanted.terms is None else digests & wanted.terms
+                one = replace(wanted, terms=shown, size=1, counted=(), after=None, skip=0)
+                count = (await asyncio.to_thread(self._index.search, one)).total
             if count:
                 rows.append((word, count))
         return tuple(sorted(rows, key=lambda row: (-row[1], row[0])))
@@ -315,6 +325,12 @@ def _wanted(query: Query, now: datetime, terms: frozenset[str] | None) -> Wanted
             known = ", ".join((*FACETS, *POLICY_FACETS))
             raise BadMessage(f"unknown facet `{name[:60]}`", where="facets", mend=f"known: {known}")
     after, skip = _opened(query)
+    if skip >= MAX_DEPTH and query.sort is Sort.RELEVANCE and query.text:
+        raise BadMessage(
+            f"a ranking goes no deeper than {MAX_DEPTH:,} products",
+            where="cursor",
+            mend="narrow it down by facets, or go through everything with `sort=added` or `sort=modified`",
+        )
     counted = tuple(name for name in query.facets if name in FACETS)
     if set(query.facets) & set(POLICY_FACETS):
         counted = (*counted, "terms")

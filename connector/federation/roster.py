@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from connector.ports.catalog import Listed, MemberKind
 from connector.settings.catalog import CatalogMember
@@ -13,6 +13,8 @@ class MembersOfSettings:
 
     def __init__(self, members: Sequence[CatalogMember]) -> None:
         self._listed = listed(members)
+        self.changed: Callable[[], None] = lambda: None
+        """Never called: settings do not change."""
 
     async def listed(self, *, anew: bool = False) -> Sequence[Listed]:
         return self._listed

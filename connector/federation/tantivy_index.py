@@ -22,7 +22,7 @@ from typing import Any, Final
 from connector import observe
 from connector.describe.words import fold, runs
 from connector.federation.words import Stems
-from connector.ports.index import FACETS, MAX_DEPTH, Document, Found, Hit, Sort, Wanted, start_of
+from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Document, Found, Hit, Sort, Wanted, start_of
 
 _LAYOUT: Final = 1
 """Of the fields; another one in the file means that the index is made anew."""
@@ -34,7 +34,6 @@ _TITLE_BOOST: Final = 3.0
 _SHARE_OF_PAIRS: Final = 0.6
 """So many of the pairs in a run of wide characters must be there: not all pairs in a question are words."""
 _MOST_VALUES: Final = 50
-_MOST_TERMS: Final = 20_000
 _SPARE: Final = 50
 """Hits looked at beyond a page of a ranking, to find the place behind its last one again."""
 _KEYS: Final = {Sort.MODIFIED: "modified_key", Sort.ADDED: "added_key", Sort.CHEAPEST: "price_key"}
@@ -262,7 +261,7 @@ class TantivyIndex:
                 ranges = [{"key": key, "from": low, **({"to": high} if high is not None else {})} for key, low, high in bounds]
                 asked[name] = {"range": {"field": "modified", "ranges": ranges}}
             elif name == "terms":
-                asked[name] = {"terms": {"field": "terms", "size": _MOST_TERMS}}
+                asked[name] = {"terms": {"field": "terms", "size": MOST_TERMS}}
             else:
                 asked[name] = {"terms": {"field": f"f_{name}", "size": _MOST_VALUES}}
         found = searcher.aggregate(query, asked)

@@ -63,6 +63,8 @@ class ListSource:
     """Grows when a list was written to the store; None asks the store itself each time."""
     keep_failure: timedelta = timedelta(seconds=5)
     """How long nobody is asked again after a failure."""
+    told: set[Callable[[], None]] = field(default_factory=set, repr=False)
+    """Called when an authority has said that something in its space, whose list we keep, has changed."""
     _kept: dict[ListAddress, TrustList] = field(default_factory=dict, repr=False)
     _seen: dict[ListAddress, int] = field(default_factory=dict, repr=False)
     """The revision of the store that the kept list was held against."""
@@ -126,8 +128,11 @@ class ListSource:
 
     def forget(self, governance: str) -> None:
         """Have the lists of `governance` looked up by the next asker: when something in its space has changed."""
-        for address in [one for one in self._look_at if one.governance == governance]:
+        known = [one for one in self._look_at if one.governance == governance]
+        for address in known:
             self._look_at[address] = datetime.min.replace(tzinfo=self.clock.now().tzinfo)
+        for tell in tuple(self.told) if known else ():
+            tell()
 
     async def _newest_kept(self, address: ListAddress, now: datetime) -> TrustList | None:
         """What is kept here, or what another node on the store has proven since."""

@@ -20,13 +20,20 @@ class SignedMembers:
         self._lists = lists
         self._address = address
         self._more = {one.id: one for one in more}
+        self.changed: Callable[[], None] = lambda: None
+        """Called when the authority has said that the list is another now."""
+
+    def _changed(self) -> None:
+        self.changed()
 
     async def listed(self, *, anew: bool = False) -> Sequence[Listed]:
         """Every participant that is active or suspended and says where its connector answers.
 
         Raises: KontorError when there is no list that counts.
         """
-        found = await (await self._lists()).get(self._address, anew=anew)
+        source = await self._lists()
+        source.told.add(self._changed)
+        found = await source.get(self._address, anew=anew)
         members = {
             one.id: Listed(id=one.id, address=one.address, title=one.name, is_suspended=one.state is Standing.SUSPENDED)
             for one in found.participants

@@ -18,6 +18,8 @@ FACETS: Final = (
 """What can be counted and chosen, each by words that the index keeps as they are."""
 MAX_DEPTH: Final = 10_000
 """How far into a ranking one can page."""
+MOST_TERMS: Final = 20_000
+"""So many different terms are counted at most."""
 
 
 class Sort(StrEnum):

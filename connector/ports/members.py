@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from connector.ports.catalog import Listed
@@ -10,6 +10,9 @@ from connector.ports.catalog import Listed
 
 class Members(Protocol):
     """The members whose catalogues are gathered."""
+
+    changed: Callable[[], None]
+    """Called when it is heard that the list is another now."""
 
     async def listed(self, *, anew: bool = False) -> Sequence[Listed]:
         """All members; with `anew` as the list is at this moment.

@@ -87,6 +87,10 @@ class Participant(Section):
         (),
         description="Catalogues that are told when something changes here, and that `kontor search` asks; the first by default.",
     )
+    report_agreements: bool = Field(
+        False,
+        description="Tell those catalogues how many agreements were concluded here as a provider: a count, and nothing else.",
+    )
     approval: Literal["auto", "manual"] = Field("auto", description="`manual` holds every request for a human.")
     most_held_per_peer: int = Field(
         200, ge=1, description="Negotiations of one peer that may wait for a human; its further requests are answered 429."

@@ -96,6 +96,7 @@ class Roster:
 
     def __init__(self) -> None:
         self.now: tuple[Listed, ...] = ()
+        self.changed: Callable[[], None] = lambda: None
 
     async def listed(self, *, anew: bool = False) -> tuple[Listed, ...]:
         return self.now

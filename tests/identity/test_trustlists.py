@@ -179,6 +179,20 @@ async def test_a_list_is_looked_up_again_for_who_has_just_come_but_not_again_and
     assert (await scene.source.newer(scene.address, "did:web:new.example")).version.seq == 4
 
 
+async def test_who_gathers_the_members_hears_of_a_change_when_the_authority_tells_it(scene: Scene) -> None:
+    async def lists() -> ListSource:
+        return scene.source
+
+    members, heard = SignedMembers(lists, scene.address, ()), []
+    members.changed = lambda: heard.append("changed")
+    scene.serve(1)
+    assert await members.listed()
+    scene.source.forget("did:web:somebody.else")
+    assert heard == []
+    scene.source.forget(scene.address.governance)
+    assert heard == ["changed"]
+
+
 async def test_what_another_node_on_the_store_has_seen_counts_here_at_once(scene: Scene) -> None:
     other = scene.restarted()
     scene.serve(1)

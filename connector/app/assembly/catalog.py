@@ -65,9 +65,10 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     stack.push_async_callback(indexer.close)
     as_whom = {"participant": settings.participant, "own_id": own.id}
     judge = Judge(identity.attests)
+    members = _members(settings, identity)
     crawler = Crawler(
         records,
-        _members(settings, identity),
+        members,
         Looking(peers, judge, bounds=Bounds(page_bytes=whole.outbound.max_answer_bytes), **as_whom),
         Following(peers, judge, **as_whom),
         clock,
@@ -80,6 +81,8 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
         ),
     )
     crawler.changed = indexer.woken.set
+    # the authority tells our participant when somebody joins, leaves or is suspended: nobody waits for the next look at its list
+    members.changed = crawler.list_anew
     permitted = Permitted(known_vocabulary(whole.profiles, whole.plugins))
     ledger = Ledger(records, index, indexer, permitted, clock, audience=Audience(settings.viewers), own_id=own.id)
     left = notices.Notices(ground.store, records, ledger, indexer, ground.outbound, clock)

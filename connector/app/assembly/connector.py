@@ -118,6 +118,13 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
         ground.jobs.register(announcing.KIND, announcer.tell, announcing.PACE)
         revisions.written = announcer.woken.set
         more["announcer"] = announcer.run
+    telling = {name: found for name, found in catalogs_of.items() if settings.participants[name].report_agreements}
+    if telling:
+        from connector.controlplane import reporting
+
+        reporter = reporting.Reporter(store, peers, clock, telling)
+        ground.jobs.register(reporting.KIND, reporter.tell, reporting.PACE)
+        more["agreements-report"] = reporter.run
     moved = BuiltInEvents(store, transfers, usages, clock)
     more |= data_side.connected(access, moved)
     usages.connect(plane.stop)

@@ -109,6 +109,7 @@ class Page:
             status, headers = verdict.status, (*_HEADERS, *verdict.headers)
             phrase = "Members only" if isinstance(fault, Unauthenticated) else HTTPStatus(status).phrase
             name, values = "fault.html", {"title": phrase, "name": phrase, "what": verdict.what, "mend": verdict.mend}
+            values["is_members_only"] = isinstance(fault, Unauthenticated)
         shown: Values = {"space": self._space, "here": "", "next": None, **values}
         text = await asyncio.to_thread(lambda: _templates().get_template(name).render(shown))
         await edge.reply(send, status, text.encode("utf-8", "replace"), headers, _HTML)

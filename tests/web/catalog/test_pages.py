@@ -223,3 +223,34 @@ async def test_agreements_are_counted_where_members_report_them(pages: httpx.Asy
         assert answer.status_code == 400, wrong
     # somebody proven who is no member of this ledger
     assert (await pages.post("/agreements", json={"concluded": 5}, headers={"authorization": "member"})).status_code == 404
+
+
+async def test_a_ranking_ends_with_how_to_go_on_and_other_orders_do_not_end(
+    pages: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("connector.federation.ledger", "connector.federation.tantivy_index"):
+        monkeypatch.setattr(f"{module}.MAX_DEPTH", 10)
+    for sort, most in (("relevance", 10), ("added", 1_000)):
+        seen, cursor, fields = 0, "", {"q": "Member", "size": "4", "sort": sort}
+        while cursor is not None:
+            answer = await pages.get("/api/search", params={**fields, **({"cursor": cursor} if cursor else {})})
+            if answer.status_code != 200:
+                break
+            tree = answer.json()
+            seen, cursor = seen + len(tree["items"]), tree["next"]
+        if sort == "relevance":
+            assert answer.status_code == 400
+            assert "sort=added" in answer.text
+            assert seen >= most
+        else:
+            assert (answer.status_code, seen) == (200, tree["total"])
+
+
+async def test_purposes_are_counted_also_where_there_are_more_terms_than_an_index_counts(
+    pages: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"params": {"facets": "purpose,action"}}
+    before = (await pages.get("/api/search", **asked)).json()["facets"]
+    monkeypatch.setattr("connector.federation.ledger.MOST_TERMS", 1)
+    assert (await pages.get("/api/search", **asked)).json()["facets"] == before
+    assert before["purpose"]
