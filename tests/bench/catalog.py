@@ -1,4 +1,4 @@
-"""Figures 20 to 23: the ledger over many members, crawled over real HTTP; its index, its memory, its answers, its restart.
+"""Figures 19 to 23: the ledger over many members, crawled over real HTTP; its index, its memory, its answers, its restart.
 
     python -m tests.bench catalog --products 38000 --participants 19000 --json
 
@@ -28,7 +28,7 @@ from connector.federation.reading import document_of, entry_of
 from connector.federation.tantivy_index import TantivyIndex
 from connector.ports.catalog import Product
 from connector.ports.index import Document
-from tests.bench import crowd, figures
+from tests.bench import crowd, figures, listing
 from tests.bench.asked import Asked
 from tests.bench.nodes import command
 from tests.bench.processes import Server, free_port
@@ -116,7 +116,7 @@ unsafe_static_tokens = [
 def run(asked: Asked) -> list[figures.Figure]:
     """All figures of the catalogue."""
     products, participants = asked.products or asked.of(38_000), asked.participants or asked.of(19_000)
-    found = [*_ingest(asked, products), *_offers(asked, min(products, asked.of(38_000)))]
+    found = [*listing.run(asked), *_ingest(asked, products), *_offers(asked, min(products, asked.of(38_000)))]
     port = free_port()
     people = Server(
         command("tests.bench.crowd", str(port), str(participants), str(products)), port=port, folder=asked.folder, name="crowd"

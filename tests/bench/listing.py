@@ -1,0 +1,92 @@
+"""Figure 19: a catalogue answer of 1,000 datasets over the protocol, beside writing the same document as JSON.
+
+Two nodes: one whose offers everybody sees, so that a page is made once and kept; one whose offers an access policy hides from strangers,
+so that each answer is made for its caller. CPU is that of the node; the same document is written by orjson in this process. Asked with
+its entity tag, a page that has not changed is answered 304, beside an echo of FastAPI.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from connector.dsp import messages as m
+from connector.dsp import wire
+from tests.bench import figures
+from tests.bench.asked import Asked
+from tests.bench.nodes import POLICY, TERMS, Echo, Node, token
+
+_PEER: Final = "peer"
+_DATASETS: Final = 1_000
+
+
+def run(asked: Asked) -> list[figures.Figure]:
+    """What an answer costs, kept and made anew, and what 304 costs."""
+    found: list[figures.Figure] = []
+    for name, access, must in (("kept", None, 5.0), ("judged", POLICY, None)):
+        with Node(asked, f"shelf-{name}", _PEER) as node:
+            _fill(node, access)
+            found += _answers(asked, node, name, must)
+            if access is None:
+                found += _unchanged(asked, node)
+    return found
+
+
+def _fill(node: Node, access: str | None) -> None:
+    node.api("PUT", f"/policies/{POLICY}", {"id": POLICY, "policy": TERMS})
+    for number in range(_DATASETS):
+        asset: dict[str, Any] = {"id": f"urn:bench:{number}", "title": f"Dataset {number}", "keywords": ["bench", str(number)]}
+        node.api("POST", "/assets", {**asset, "source": {"type": "none"}, "formats": ["HttpData-PULL"]})
+    definition = {"id": "all", "assets": ["*"], "policy": POLICY, "access_policy": access, "offer_id": "{dataset}:offer"}
+    node.api("POST", "/contract-definitions", definition)
+
+
+def _answers(asked: Asked, node: Node, name: str, must: float | None) -> list[figures.Figure]:
+    headers = {"authorization": token(_PEER, node.name), "content-type": "application/json"}
+    body, times = wire.encode(m.CatalogRequestMessage()), 10 if asked.is_small else 30
+    ours: list[float] = []
+    bare: list[float] = []
+    wall: list[float] = []
+    with httpx.Client(timeout=60, trust_env=False, headers=headers) as client:
+        url = f"{node.address}/catalog/request"
+        tree = orjson.loads(client.post(url, content=body).raise_for_status().content)
+        assert len(tree["dataset"]) == _DATASETS
+        for _ in range(asked.rounds):
+            begun = time.process_time()
+            for _ in range(times):
+                orjson.dumps(tree)
+            bare.append((time.process_time() - begun) / times * 1000)
+            before = node.cpu_s()
+            for _ in range(times):
+                begin = time.perf_counter()
+                client.post(url, content=body)
+                wall.append((time.perf_counter() - begin) * 1000)
+            ours.append((node.cpu_s() - before) / times * 1000)
+    what = f"catalogue of {_DATASETS:,} datasets, page {'kept' if name == 'kept' else 'made for its caller'}"
+    return [
+        figures.ratio(19, f"{what}: CPU", ours, bare, unit="ms", must=must),
+        figures.plain(19, f"{what}: wall", wall, unit="ms", must=15.0 if must else None),
+    ]
+
+
+def _unchanged(asked: Asked, node: Node) -> list[figures.Figure]:
+    headers = {"authorization": token(_PEER, node.name)}
+    times = 100 if asked.is_small else 300
+    ours: list[float] = []
+    bare: list[float] = []
+    with Echo(asked) as echo, httpx.Client(timeout=60, trust_env=False, headers=headers) as client:
+        url = f"{node.address}/catalog/request"
+        tag = client.get(url).headers["etag"]
+        for _ in range(asked.rounds):
+            before = echo.cpu_s()
+            for _ in range(times):
+                client.post(f"http://127.0.0.1:{echo.port}/echo", content=wire.encode(m.CatalogRequestMessage()))
+            bare.append((echo.cpu_s() - before) / times * 1e6)
+            before = node.cpu_s()
+            for _ in range(times):
+                assert client.get(url, headers={"if-none-match": tag}).status_code == 304
+            ours.append((node.cpu_s() - before) / times * 1e6)
+    return [figures.ratio(19, "the same, unchanged: 304 beside an echo, CPU", ours, bare, unit="us", ambition=1.2)]
