@@ -184,9 +184,7 @@ class Describing:
             if now < until - _SIGN_AGAIN:
                 return str(kept.body["raw"]), until - _SIGN_AGAIN
         claims = {name: value for name, value in tree.items() if name not in ("@id", "@type")}
-        raw = await self._attester.attest(
-            context.name, participant.CREDENTIAL_TYPE, {"type": tree["@type"], **claims}, now + _LIFE
-        )
+        raw = await self._attester.attest(context.name, _CREDENTIAL_TYPE, {"type": tree["@type"], **claims}, now + _LIFE)
         if raw is None:
             return None, now + _SIGN_AGAIN
         try:
