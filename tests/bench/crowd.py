@@ -31,6 +31,8 @@ _LICENSES: Final = (
 )  # fmt: skip
 _TYPES: Final = ("text/csv", "application/json", "application/vnd.apache.parquet", "application/xml", "application/geo+json")
 _PURPOSES: Final = ("research", "statistics", "education", "commercial", "public-interest")
+_PAGE: Final = 1_000
+"""Products on one page of a catalogue: the largest members have tens of thousands."""
 _NOW: Final = 1_795_000_000
 """November 2026: the youngest data is of then."""
 
@@ -136,11 +138,10 @@ def _day(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def catalog(member: int, size: int, revision: int) -> bytes:
-    """A member's whole catalogue; a change is one more product."""
-    datasets = [product(member, place, 0) for place in range(size)]
-    if revision:
-        datasets.append(product(member, size, revision))
+def catalog(member: int, size: int, revision: int, begin: int = 0) -> bytes:
+    """A page of a member's catalogue, from its product `begin` on; a change is one more product."""
+    places = range(begin, min(begin + _PAGE, size + (1 if revision else 0)))
+    datasets = [product(member, place, revision if place == size else 0) for place in places]
     base = f"https://m{member}.crowd.example/dsp"
     tree = {
         "@context": [CONTEXT],
@@ -190,18 +191,22 @@ class Crowd(asyncio.Protocol):
             return self.write(200, b"{}")
         if path == "/.well-known/dspace-version":
             return self.write(200, _VERSIONS)
-        if path == "/dsp/catalog/request" and 0 <= self.member < len(self.sizes):
-            revision = self.revisions.get(self.member, 0)
-            ours = f'"{self.member}-{revision}"'
+        address, _, begin = path.partition("?from=")
+        if address == "/dsp/catalog/request" and 0 <= self.member < len(self.sizes):
+            size, revision, first = self.sizes[self.member], self.revisions.get(self.member, 0), int(begin or 0)
+            ours = f'"{self.member}-{revision}-{first}"'
             if method == "GET" and tag == ours:
                 return self.write(304, b"", ours)
-            return self.write(200, catalog(self.member, self.sizes[self.member], revision), ours)
+            is_last = first + _PAGE >= size + (1 if revision else 0)
+            return self.write(200, catalog(self.member, size, revision, first), ours, 0 if is_last else first + _PAGE)
         return self.write(404, b"{}")
 
-    def write(self, status: int, body: bytes, tag: str = "") -> None:
+    def write(self, status: int, body: bytes, tag: str = "", following: int = 0) -> None:
         head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         if tag:
             head += f"etag: {tag}\r\n"
+        if following:
+            head += f'link: </dsp/catalog/request?from={following}>; rel="next"\r\n'
         self.transport.write(f"{head}\r\n".encode() + body)
 
 
