@@ -13,6 +13,7 @@ from typing import Any
 
 from connector.controlplane.clock import SystemClock
 from connector.controlplane.peers import Peers
+from connector.errors import KontorError
 from connector.federation.crawl import Crawler, Pace
 from connector.federation.feed import Following
 from connector.federation.judging import Judge
@@ -97,8 +98,11 @@ class Roster:
     def __init__(self) -> None:
         self.now: tuple[Listed, ...] = ()
         self.changed: Callable[[], None] = lambda: None
+        self.fault: KontorError | None = None
 
     async def listed(self, *, anew: bool = False) -> tuple[Listed, ...]:
+        if self.fault is not None:
+            raise self.fault
         return self.now
 
 

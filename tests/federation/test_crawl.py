@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from connector.errors import Unproven
 from connector.federation.looking import Bounds
 from tests.federation.foreign import CONTEXT, Scene, answer, catalog, dataset, scene
 
@@ -240,3 +241,29 @@ async def test_what_is_announced_while_a_look_is_under_way_is_not_lost(here: Sce
     go.set()
     await here.report("a", after=1)
     assert await here.shown() == {"urn:new": "a"}
+
+
+@pytest.mark.parametrize("check", ["expired", "rollback", "signature"])
+async def test_a_list_that_cannot_be_believed_takes_nobody_out_and_lets_nobody_in(
+    here: Scene, check: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What makes a list stale, rolled back or forged is proven in `tests/identity/test_trustlists.py`; here is what comes of it."""
+    speaks(here, "a", answer(catalog("a", dataset("urn:a"))))
+    await here.list("a")
+    await here.report("a")
+    here.roster.fault = Unproven("the list is not what it should be", check=check)
+    here.roster.now = ()
+    here.crawler.list_anew()
+
+    async def is_told() -> bool:
+        return "catalog.list_refused" in caplog.text
+
+    await here.until(is_told)
+    assert await here.shown() == {"urn:a": "a"}
+    here.roster.fault = None
+    here.crawler.list_anew()
+
+    async def is_empty() -> bool:
+        return await here.shown() == {}
+
+    await here.until(is_empty)
