@@ -1,14 +1,13 @@
 """`kontor doctor`: what is not well with a node, a participant or a peer, and how to mend it.
 
 1. The settings, where the configuration file is at hand.     2. The node: store, disk, workers.
-3. The participant as others see it.     4. Its keys and credentials.     5. A peer, where one is named.
+3. The participant as others see it, and what it holds as they would judge it.     4. Its keys.     5. A peer, where one is named.
 Exit code: 0 when nothing is an error, 1 otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,10 +19,9 @@ from connector.errors import ConfigurationError, Forbidden, KontorError, NotFoun
 
 if TYPE_CHECKING:
     from connector.api.doctor import Finding
-    from connector.api.identity import Credential, IdentityKey
+    from connector.api.identity import IdentityKey
     from connector.client import Calls, Client
 
-_SOON = timedelta(days=7)
 _MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 
 
@@ -116,12 +114,11 @@ def _none(peer: str | None) -> Finding:
 def _participant(node: Client, me: Calls, peer: str | None) -> Iterator[Finding]:
     yield from node.send(me.examine()).findings
     try:
-        keys, credentials = node.send(me.keys()).items, node.send(me.credentials()).items
+        keys = node.send(me.keys()).items
     except NotFound:
         pass  # a participant without a wallet: its peers know it by other means
     else:
         yield from _keys(keys)
-        yield from _credentials(credentials)
     if peer is not None:
         yield from node.send(me.examine(peer)).findings
 
@@ -135,24 +132,6 @@ def _keys(keys: list[IdentityKey]) -> Iterator[Finding]:
             yield _bad("keys", f"there is no key for `{purpose}`", "", f"make one: `kontor identity rotate {purpose}`")
         else:
             yield Finding(check="keys", state="ok", what=f"`{purpose}` is signed by a key of ours", where=active[-1].id)
-
-
-def _credentials(credentials: list[Credential]) -> Iterator[Finding]:
-    from connector.api.doctor import Finding
-
-    now = datetime.now(UTC)
-    mend = "ask for a new one: `kontor credentials request`, or `kontor join`"
-    if not credentials:
-        yield Finding(check="credentials", state="warning", what="none is held: peers that ask for one refuse us", mend=mend)
-    for one in credentials:
-        name = ", ".join(one.types)
-        if not one.is_valid_now:
-            yield _bad("credentials", f"`{name}` of {one.issuer} is over or has not begun", one.id, mend)
-        elif one.valid_until is not None and one.valid_until < now + _SOON:
-            what = f"`{name}` ends on {one.valid_until:%Y-%m-%d %H:%M}"
-            yield Finding(check="credentials", state="warning", what=what, where=one.id, mend=mend)
-        else:
-            yield Finding(check="credentials", state="ok", what=f"`{name}` of {one.issuer} is good", where=one.id)
 
 
 def _bad(check: str, what: str, where: str, mend: str) -> Finding:

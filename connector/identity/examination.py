@@ -157,7 +157,9 @@ def _judged(document: Document) -> Iterator[Finding]:
         yield Finding(
             check="keys", state="warning", what=warning, where=where, mend="declare `capabilityInvocation` and `authentication`"
         )
-    if not any("CredentialService" in one.types for one in document.services):
+    types = {type_ for one in document.services for type_ in one.types}
+    # an authority attests others and need not hold anything itself
+    if not types & {"CredentialService", "IssuerService"}:
         mend = "add the service, or nobody can see its credentials"
         yield Finding(check="did", state="warning", what="the document names no `CredentialService`", where=where, mend=mend)
 

@@ -72,6 +72,14 @@ async def test_all_is_well(scene: Scene) -> None:
     assert [one.state for one in found if one.check == "certificate"] == ["warning"]
 
 
+async def test_an_authority_need_not_hold_anything(scene: Scene) -> None:
+    for types, state in ((["IssuerService"], "ok"), (["DataService"], "warning")):
+        services = [{"id": f"#{one}", "type": one, "serviceEndpoint": f"{scene.at.url}/acme/dcp"} for one in types]
+        scene.publish(*ALL, service=services)
+        found = [one.state for one in await scene.look() if "CredentialService" in one.what]
+        assert (found or ["ok"]) == [state]
+
+
 async def test_a_document_that_is_not_there_or_is_anothers_is_said(scene: Scene) -> None:
     scene.publish(*ALL, id="did:web:other.example")
     assert "did" in await scene.errors()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 
 from connector.api.participants import NewParticipant, Rules
 from connector.client import add_participant, participants
 from connector.errors import Conflict, NotFound
 from connector.settings import Rule
 from connector.testing.dataspace import DataSpace, Member, api_key
+from connector.web.operator.api import api_app
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -53,6 +56,21 @@ async def test_without_a_good_key_nobody_gets_in(http: httpx.AsyncClient, header
 @pytest.mark.parametrize("headers", [KEY, {"Authorization": f"Bearer {api_key()}"}, {"Authorization": f"bearer  {api_key()}"}])
 async def test_a_good_key_is_taken_from_either_header(http: httpx.AsyncClient, headers: dict[str, str]) -> None:
     assert (await http.get(ASSETS, headers=headers)).status_code == 200
+
+
+async def test_what_is_built_at_the_first_request_is_built_without_a_word() -> None:
+    app = FastAPI()
+
+    @app.post("/")
+    def ask(wanted: NewParticipant) -> None:
+        """Nothing."""
+
+    body = app.router.routes[-1].body_field  # type: ignore[attr-defined]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        api_app([])
+        body.validate({})
+    assert said == []
 
 
 async def test_the_description_names_every_route_with_words_examples_and_errors(http: httpx.AsyncClient) -> None:

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from connector.api.doctor import Finding
+    from connector.app.assembly.identity import WalletParts
     from connector.identity.joined import Joined
 
 
-def doctor_role(ground: Ground) -> Role:
+def doctor_role(ground: Ground, parts: WalletParts) -> Role:
     """The routes; everything is loaded when somebody first asks."""
 
     async def node() -> tuple[Finding, ...]:
@@ -40,9 +41,26 @@ def doctor_role(ground: Ground) -> Role:
 
         return await joined(ground.store, participant)
 
+    async def credentials(participant: str) -> tuple[Finding, ...]:
+        part = await parts.part(participant)
+        if part is None or part[1].remote is not None:
+            return ()
+        from connector.identity import selfcheck
+        from connector.identity.wallets import trust_of
+
+        opened, (did, said) = await parts.opened(), part
+        held, unsigned = await opened.held.all(participant), trust_of(said).unsigned_lists
+        return await selfcheck.findings(did, held, opened.evidence, unsigned_lists=unsigned, now=ground.clock.now())
+
     def rooms() -> Iterable[APIRouter]:
         from connector.web.operator import doctor
 
-        return [doctor.routes(doctor.Doctor(participants=ground.participants, node=node, examine=examine, spaces=spaces))]
+        return [
+            doctor.routes(
+                doctor.Doctor(
+                    participants=ground.participants, node=node, examine=examine, spaces=spaces, credentials=credentials
+                )
+            )
+        ]
 
     return Role(rooms=[rooms])

@@ -46,7 +46,7 @@ async def opened(settings: Settings, clock: Clock | None, urls: tuple[str, str],
     ground = await opened_ground(settings, clock, urls, signs, stack)
     identity = await opened_identity(ground, stack)
     access = opened_access(ground)
-    roles: list[Role] = [identity.role, access.role, doctor_role(ground)]
+    roles: list[Role] = [identity.role, access.role, doctor_role(ground, identity.parts)]
     if "authority" in settings.node.roles:
         from connector.app.assembly.authority import opened_authority
 

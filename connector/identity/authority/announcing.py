@@ -49,8 +49,12 @@ class Announcing:
         self._new_id = new_id
 
     async def announce(self, about: Member) -> None:
-        """Have every active member that takes notices told of `about`, itself included."""
+        """Have every active member that takes notices told of `about`, and itself unless it was its own doing.
+
+        Who has left knows it, and takes no notices of a space any more that it takes no part in.
+        """
         round_ = self._new_id()
+        is_own_doing = about.steps[-1].by == about.did
         jobs = [
             NewJob(
                 participant=AUTHORITY,
@@ -60,7 +64,7 @@ class Announcing:
                 order_key=one.did,
             )
             async for one in self._records.members()
-            if one.notices and (one.is_active or one.did == about.did)
+            if one.notices and (one.is_active if one.did != about.did else not is_own_doing)
         ]
         if jobs:
             await self._jobs.put(jobs, self._clock.now())

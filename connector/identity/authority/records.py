@@ -10,6 +10,8 @@ list of participants whether anything has changed.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from connector.errors import Conflict, NotFound
@@ -27,6 +29,14 @@ LISTS: Final = "@authority-lists"
 _MOST_TRIES: Final = 100
 
 Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A list, signed."""
+
+    raw: str
+    at: datetime
 
 
 class Records:
@@ -117,6 +127,32 @@ class Records:
                 continue
             return changed
         raise Conflict(f"the record `{id_}` changes too often", mend="try again")
+
+    async def signed(
+        self, what: str, id_: str, wanted: Body, write: Callable[[datetime], str], now: datetime, good_for: timedelta
+    ) -> Signed:
+        """The signed form of a list, one for all replicas: the one that is kept, or what `write` makes where that is no longer good.
+
+        `wanted` says of which version it must be, and by which key. One that was signed of a later version than the caller has seen
+        stays: its signer has seen more, and the caller's is served once, by itself.
+        """
+        kind = f"signed-{what}-token"
+        for _ in range(_MOST_TRIES):
+            kept = await self.get(LISTS, kind, id_)
+            if kept is not None and {name: kept.body[name] for name in wanted} == wanted:
+                at = datetime.fromisoformat(kept.body["at"])
+                if at <= now < at + good_for:
+                    return Signed(raw=kept.body["raw"], at=at)
+            raw = write(now)
+            if kept is not None and kept.body["version"] > wanted["version"]:
+                return Signed(raw=raw, at=now)
+            body = {**wanted, "at": now.isoformat(), "raw": raw}
+            try:
+                await self.put(LISTS, kind, id_, body, kept.version if kept is not None else 0)
+            except Conflict:
+                continue
+            return Signed(raw=raw, at=now)
+        raise Conflict(f"the list `{id_}` changes too often", mend="try again")
 
     async def all(self, context: str, kind: str) -> AsyncIterator[Document]:
         """Every record of one kind, by id."""

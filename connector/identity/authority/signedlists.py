@@ -4,7 +4,8 @@ What lives here: `SignedLists`, which gives each list a number that grows with e
 What does not: the form of lists (`trustlists.py`), and who changes a member (`registry.py`).
 
 INVARIANT: a larger number never says what is older. The revision of the members that a list was made from is kept with its number, and
-a replica that has seen less than that looks again instead of numbering what it saw.
+a replica that has seen less than that looks again instead of numbering what it saw. A signed list is kept: all replicas serve the same
+bytes, under the same tag.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from connector.errors import Conflict
@@ -23,6 +25,7 @@ from connector.identity.authority.space import Space
 from connector.identity.authority.statuslists import Served, served
 from connector.identity.keys import Keys, Purpose
 from connector.identity.trustlists import ListedIssuer, ListedParticipant, Listing, Standing
+from connector.jose import SigningKey
 from connector.ports.clock import Clock
 
 _STANDINGS: Final = {
@@ -83,19 +86,26 @@ class SignedLists:
             seq = await self._numbered(listing, trustlists.shown_digest(entries), revision)
             if seq is None:
                 continue
-            raw = trustlists.write(
-                listing, entries, key=key, governance=self._space.did, space=self._space.id, seq=seq, now=now
+            write = partial(self._written, listing, entries, key, seq)
+            found = await self._records.signed(
+                "list", listing, {"version": seq, "key": key.id}, write, now, trustlists.LIFE / 2
             )
             signed = _Signed(
                 seq=seq,
                 revision=revision,
                 key_id=key.id,
-                signed_at=now,
-                served=served(raw.encode(), b"application/jwt", max_age_s=0),
+                signed_at=found.at,
+                served=served(found.raw.encode(), b"application/jwt", max_age_s=0),
             )
             self._signed[listing] = signed
             return signed
         raise Conflict(f"the list of {listing} changes too often", mend="try again")
+
+    def _written(
+        self, listing: Listing, entries: Sequence[ListedParticipant | ListedIssuer], key: SigningKey, seq: int, now: datetime
+    ) -> str:
+        space = self._space
+        return trustlists.write(listing, entries, key=key, governance=space.did, space=space.id, seq=seq, now=now)
 
     async def _entries(self, listing: Listing) -> Sequence[ListedParticipant | ListedIssuer]:
         if listing is Listing.ISSUERS:

@@ -4,6 +4,7 @@ What lives here: `StatusLists`. What does not: what a list looks like (`issuing.
 
 A place is taken by writing a record that only one can write: of several replicas none gives a place twice. Places are drawn at random,
 so that nothing is learnt from a credential's number; a list on which many draws in a row find nothing free is full, and a new one begins.
+A signed list is kept beside its bits: every replica serves the same bytes, under the same tag.
 Source: Bitstring Status List 1.0, sections 3.1 and 5 (privacy); Status List 2021.
 """
 
@@ -123,14 +124,20 @@ class StatusLists:
         ):
             return signed
         bits, url, model = status.unpack(kept.body["bits"]), self.url(name), _MODELS[style]
-        token = issuing.status_list(model, purpose, bits, key=key, issuer=self._issuer, url=url, now=now)
-        plain = issuing.plain_status_list(model, purpose, bits, issuer=self._issuer, url=url, now=now)
+
+        def write(moment: datetime) -> str:
+            return issuing.status_list(model, purpose, bits, key=key, issuer=self._issuer, url=url, now=moment)
+
+        wanted = {"version": kept.version, "key": key.id}
+        found = await self._records.signed("status-list", name, wanted, write, now, issuing.LIST_LIFE / 2)
+        # what is not signed follows from the rest, to the byte
+        plain = issuing.plain_status_list(model, purpose, bits, issuer=self._issuer, url=url, now=found.at)
         type_ = b"application/jwt" if model is Model.V1 else b"application/vc+jwt"
         signed = _Signed(
             version=kept.version,
             key_id=key.id,
-            signed_at=now,
-            token=served(token.encode(), type_),
+            signed_at=found.at,
+            token=served(found.raw.encode(), type_),
             plain=served(orjson.dumps(plain), b"application/json"),
         )
         self._signed[name] = signed

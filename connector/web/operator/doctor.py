@@ -38,6 +38,8 @@ class Doctor:
     examine: Callable[[str | None, str | None], Awaitable[tuple[Finding, ...]]]
     spaces: Callable[[str], Awaitable[tuple[Space, ...]]]
     """Those that a participant has joined, or wants to."""
+    credentials: Callable[[str], Awaitable[tuple[Finding, ...]]]
+    """How what a participant holds would be judged; nothing where it has no wallet here."""
 
 
 def routes(doctor: Doctor) -> APIRouter:
@@ -61,6 +63,7 @@ def routes(doctor: Doctor) -> APIRouter:
         issuers = [one.id for one in context.membership.trusted_issuers] if context.membership is not None else []
         spaces = await doctor.spaces(participant)
         found += tuple(_standing(one) for one in spaces)
+        found += await doctor.credentials(participant)
         issuers += [one.authority for one in spaces]
         for issuer in [*dict.fromkeys(issuers)][:_FEW_ISSUERS]:
             found += tuple(one for one in await doctor.examine(issuer, None) if one.check in ("did", "clock", "certificate"))

@@ -157,6 +157,20 @@ async def test_a_suspended_member_stops_at_once_and_a_reinstated_one_goes_on(off
         await registry.reinstate(anna.did, by="olga")
 
 
+async def test_who_leaves_is_sent_no_notice_of_it_and_the_others_are(office: Scene) -> None:
+    anna, bert = office.someone("anna"), office.someone("bert")
+    for one in (anna, bert):
+        await one.join()
+        one.noticed.clear()
+    await office.office.registry.leave(anna.token())
+    assert await office.work() == []
+    assert (len(anna.noticed), len(bert.noticed)) == (0, 1)
+    # what the operator does to a member it is told, whatever it is then
+    await office.office.registry.suspend(bert.did, by="olga", reason="test")
+    await office.work()
+    assert len(bert.noticed) == 2
+
+
 async def test_a_node_that_dies_between_state_and_lists_leaves_nothing_undone(office: Scene) -> None:
     anna = office.someone("anna")
     await anna.join()
@@ -304,6 +318,15 @@ async def test_lists_are_signed_anew_when_half_of_their_life_is_over(office: Sce
     assert seen[0] == seen[1]
     assert seen[1][0].etag != seen[2][0].etag
     assert seen[1][1].etag != seen[2][1].etag
+    # another replica serves the same bytes, whoever was asked first
+    other, name = office.restarted(), "2021-revocation-1"
+    replicas = (office.office, other)
+    for _ in range(2):
+        assert len({(await one.lists.served(Listing.PARTICIPANTS)).etag for one in replicas}) == 1
+        for is_plain in (False, True):
+            assert len({(await one.status_lists.served(name, is_plain=is_plain)).etag for one in replicas}) == 1
+        office.clock.move(seconds=2)
+        replicas = (other, office.office)
     assert (await listed(office)).valid_until == NOW + timedelta(hours=13 + 24)
     assert (await listed(office)).version.seq == seq
 
