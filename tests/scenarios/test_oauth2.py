@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -13,11 +14,12 @@ import pytest
 from connector.api.identity import NewIdentityKey
 from connector.app import App
 from connector.cli.nodes import free_ports
+from connector.controlplane.collecting import SHOWN_EVERY
 from connector.errors import KontorError
 from connector.identity.keys import LEAD
 from connector.settings import Settings
 from connector.testing.clock import MovedClock
-from connector.testing.dataspace import DataSpace, Member
+from connector.testing.dataspace import DataSpace, Member, api_key
 from tests.scenarios.policies import members_only
 
 
@@ -76,14 +78,6 @@ async def oauth2_space(**changes: Any) -> AsyncIterator[Space]:
             yield made
         finally:
             await made.provider.__aexit__(None, None, None)
-
-
-async def test_two_connectors_with_nothing_but_tokens_of_the_provider_negotiate_and_transfer() -> None:
-    async with oauth2_space() as space:
-        offer = await space.acme.publish("weather", content=b"sunny", policy=members_only())
-        agreed = await space.beta.negotiate(offer)
-        assert agreed.state == "FINALIZED"
-        assert await space.beta.get(agreed) == b"sunny"
 
 
 async def test_who_gets_no_token_gets_nothing() -> None:
@@ -153,11 +147,49 @@ async def test_who_is_silent_past_its_token_gets_no_data_and_loses_what_needs_me
             # what needs membership is cut, as nothing shows it any longer; open terms let what has begun go on
             assert await space.acme.until(is_cut, bool)
             assert sum([len(chunk) async for chunk in everybodys]) > size // 2
-        # but nothing new, whatever the terms, until it shows a token again
-        with pytest.raises(KontorError, match="UNPROVEN"):
-            await space.beta.get(transfer)
-        await space.beta.catalog(space.acme)
-        assert await space.beta.get(transfer) == b"short"
+        # but nothing new, whatever the terms, until it shows a token again, as its own connector does by itself
+        found = await space.beta.send(space.beta.calls.data_address(transfer.pid))
+        space.clock.move(seconds=301)
+        token = {"Authorization": f"Bearer {found.properties['authorization']}"}
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.get(found.endpoint or "", headers=token)
+            assert (answer.status_code, "UNPROVEN" in answer.text) == (403, True)
+            assert await space.beta.get(transfer) == b"short"
+            # so does asking for the address, for a program that goes there itself
+            space.clock.move(seconds=301)
+            await space.beta.send(space.beta.calls.data_address(transfer.pid))
+            assert (await http.get(found.endpoint or "", headers=token)).content == b"short"
+
+
+async def test_two_connectors_negotiate_by_tokens_alone_and_a_download_outlives_those_that_began_it() -> None:
+    size = 24 << 20
+    async with oauth2_space() as space:
+        offer = await space.acme.publish("weather", content=bytes(size), policy=members_only())
+        agreed = await space.beta.negotiate(offer)
+        assert agreed.state == "FINALIZED"
+        transfer = await space.beta.transfer(agreed)
+        url = f"{space.beta.app.operator_url}/api/v1/participants/beta/transfers/{transfer.pid}/data"
+        async with (
+            httpx.AsyncClient(trust_env=False) as http,
+            http.stream("GET", url, headers={"X-Api-Key": api_key()}) as data,
+        ):
+            chunks = data.aiter_raw(1 << 17)
+            got = len(await anext(chunks))
+            address = await space.beta.send(space.beta.calls.data_address(transfer.pid))
+            token = {"Authorization": f"Bearer {address.properties['authorization']}", "Range": "bytes=0-0"}
+            # its next token is due, and shown: then it waits for the next time
+            space.clock.move(seconds=275)
+
+            async def waiting() -> tuple[datetime, ...]:
+                return space.clock.waiting_until
+
+            await space.beta.until(waiting, lambda moments: space.clock.now() + SHOWN_EVERY in moments)
+            # the one before is over, and the provider knows beta still
+            space.clock.move(seconds=30)
+            answer = await http.get(address.endpoint or "", headers=token)
+            assert answer.status_code == 206, answer.text
+            got += sum([len(chunk) async for chunk in chunks])
+        assert got == size
 
 
 async def test_a_provider_that_is_away_lets_nobody_in_and_nobody_is_thrown_out() -> None:

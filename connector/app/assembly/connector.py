@@ -167,12 +167,14 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
         side = signaling.control_role(ground, shared, planes, signals, Reports(store, transfers, signals, usages, clock))
 
     def rooms() -> Iterable[APIRouter]:
+        from connector.controlplane.collecting import Collecting
         from connector.controlplane.explaining import Explaining
         from connector.controlplane.leaving import Leaving
         from connector.controlplane.obtaining import Obtaining
         from connector.web.operator.connector import routers
         from connector.web.operator.parts import Parts
 
+        by_tokens = frozenset(name for name, one in settings.participants.items() if one.oauth2 is not None)
         parts = Parts(
             store=store,
             participants=participants,
@@ -186,6 +188,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
             agreements=agreements,
             events=events,
             data_plane=plane,
+            collecting=Collecting(plane=plane, access=access, peers=peers, clock=clock, by_tokens=by_tokens),
             access=access,
             records=records,
             decisions=log,

@@ -47,6 +47,8 @@ from connector.settings.oauth2 import OAuth2Membership
 
 KEEP_INTROSPECTION: Final = timedelta(seconds=1)
 """How long a token that was withdrawn may still pass."""
+_SKEW: Final = timedelta(seconds=5)
+"""How far the provider's clock and ours may differ; by so much tokens are forgiven elsewhere."""
 _RENEW_BEFORE: Final = timedelta(seconds=30)
 _MOST_KEPT: Final = 20_000
 _MOST_S: Final = 20.0
@@ -214,6 +216,12 @@ class OAuth2Members:
                 async with asyncio.timeout(_MOST_S):
                     await self._introspected(space, told.token)
             except Unproven as fault:
+                if self._told.get((participant, peer)) is not told:
+                    # it has shown another one meanwhile
+                    return await self.claims_of(participant, peer)
+                if self._clock.now() >= (told.token.expires or self._clock.now()) - _SKEW:
+                    # over by the provider's clock, which is not ours: nobody has withdrawn it
+                    return {STANDING: UNPROVEN}
                 observe.warning("identity.withdrawn", participant=participant, peer=peer, words=fault.words)
                 told.is_withdrawn = True
             except (TimeoutError, KontorError) as fault:

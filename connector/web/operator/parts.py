@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from connector.controlplane.access import DataAccess
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.catalog import Catalogs
+from connector.controlplane.collecting import Collecting
 from connector.controlplane.decision_log import DecisionLog
 from connector.controlplane.describing import Describing
 from connector.controlplane.events import Events
@@ -42,6 +43,7 @@ class Parts:
     agreements: Agreements
     events: Events
     data_plane: DataPlane
+    collecting: Collecting
     access: DataAccess
     records: Records
     decisions: DecisionLog

@@ -88,6 +88,7 @@ def routes(parts: Parts) -> APIRouter:
         use = await parts.access.may_collect(participant, found)
         await use.begin()
         use.end(0)
+        await parts.collecting.show(found)
         return views.address(found.address)
 
     @router.get(
@@ -104,7 +105,7 @@ def routes(parts: Parts) -> APIRouter:
         found = await _known(parts, participant, pid)
         headers = {name: value for name, value in request.headers.items() if name in _PASSED_ON}
         use = await parts.access.may_collect(participant, found) if not found.is_provider else None
-        return Flowing(parts.data_plane.collect(found, DataRequest(path=path, headers=headers), use))
+        return Flowing(parts.collecting.collect(found, DataRequest(path=path, headers=headers), use))
 
     @router.post("/{pid}/{act}")
     async def act_in_transfer(

@@ -21,7 +21,7 @@ from connector.identity.keys import Keys, Passphrase, Purpose, Sealed
 from connector.identity.oauth2 import assertions
 from connector.identity.oauth2.member import OAuth2Members, Space
 from connector.outbound.client import OutboundClient
-from connector.ports.identity import MessageKind
+from connector.ports.identity import STANDING, MessageKind
 from connector.settings.oauth2 import OAuth2Membership
 from connector.storage import open_store
 from connector.testing.clock import MovedClock
@@ -165,6 +165,20 @@ async def test_a_withdrawn_token_stops_within_a_second(scene: Scene) -> None:
     scene.clock.move(seconds=1)
     with pytest.raises(Unauthenticated):
         await scene.members.verify("acme", shown, MessageKind.NEGOTIATION)
+
+
+@pytest.mark.parametrize(("seconds", "standing"), [(10, "SUSPENDED"), (298, "UNPROVEN")])
+async def test_a_token_that_is_over_by_the_providers_clock_is_not_taken_for_withdrawn(
+    scene: Scene, seconds: int, standing: str
+) -> None:
+    caller = await scene.members.verify("acme", scene.bearer(), MessageKind.NEGOTIATION)
+    scene.is_active = False
+    scene.clock.move(seconds=seconds)
+    assert await scene.members.claims_of("acme", caller.id) == {STANDING: standing}
+    # who shows another token stands by that one, also when its word is asked for while the old one was looked at
+    scene.is_active = True
+    await scene.members.verify("acme", scene.bearer(jti="2", exp=AT + 500), MessageKind.NEGOTIATION)
+    assert (await scene.members.claims_of("acme", caller.id)).get(STANDING) is None
 
 
 @pytest.mark.parametrize(
