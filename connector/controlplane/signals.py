@@ -30,7 +30,7 @@ from connector.dsp import transfer as steps
 from connector.dsp import transfer_opening as openings
 from connector.dsp.copies import replace
 from connector.dsp.process import By, Cause, Record, Step
-from connector.dsp.tables import Event
+from connector.dsp.tables import Event, State
 from connector.dsp.transfer import Transfer
 from connector.errors import (
     BadMessage,
@@ -198,7 +198,9 @@ class Signals:
         """What the transfer does now that its flow is where `status` says."""
         flow, now = process.flow, self._clock.now()
         assert flow is not None
-        if process.is_ended or not flow.is_wanted:
+        if process.is_ended or not flow.is_wanted or process.state is State.STARTED:
+            # what was wanted has come about without us: a consumer may resume while we are at it
+            process = replace(process, flow=replace(flow, is_wanted=False))
             if process.is_provider and status.address is not None and flow.told == Call.RESUME and process.is_open:
                 # the consumer has resumed, and waits for what opens the data from now on
                 return steps.renew(process, status.address, None, message_id=new_urn(), now=now)

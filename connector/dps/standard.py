@@ -213,7 +213,14 @@ def write_control_plane(plane: ControlPlaneRegistration) -> bytes:
 
 
 def _written(tree: Mapping[str, Any]) -> bytes:
-    return orjson.dumps({name: value for name, value in tree.items() if value is not None})
+    return orjson.dumps({name: value for name, value in tree.items() if value is not None}, default=_plain)
+
+
+def _plain(value: object) -> object:
+    """What claims may hold beside plain JSON: mappings that cannot be changed."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def _object(body: bytes, limits: Limits) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 
 import pytest
 
@@ -71,6 +72,11 @@ def test_older_names_of_the_profile_are_read(sent: object, profile: str) -> None
     tree = json.loads(standard.write_order(order(profile="HttpData-PUSH")))
     del tree["profile"]
     assert standard.read_order(json.dumps({**tree, "transferType": sent}).encode(), Call.START).profile == profile
+
+
+def test_claims_that_cannot_be_changed_travel_as_what_they_are() -> None:
+    sent = order(claims={"address": MappingProxyType({"country": "DE"})})
+    assert json.loads(standard.write_order(sent))["claims"] == {"address": {"country": "DE"}}
 
 
 def test_what_is_null_is_not_there() -> None:

@@ -101,6 +101,8 @@ async def test_a_plane_comes_unproven_only_by_the_operators_word_and_never_in_pl
     assert await callers.prove(None, (*ALL, open_), audience="us") is open_
     with pytest.raises(Unauthenticated):
         await callers.prove(None, ALL, audience="us")
+    # one that is expected, and registered by now, is still one
+    assert await callers.prove(None, (open_, open_), audience="us") is open_
     # with two of them nobody could tell which one calls
     with pytest.raises(Unauthenticated):
         await callers.prove(

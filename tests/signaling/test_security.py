@@ -37,7 +37,7 @@ READER = {
 }
 ADMIN = {"name": "all", "sha256": hashlib.sha256(api_key().encode()).hexdigest(), "participants": ["*"], "role": "admin"}
 SECTION: dict[str, dict[str, Any]] = {
-    "signaling": {"port": 0, "unsafe_allow_http": True, "planes": [EXPECTED]},
+    "signaling": {"port": 0, "unsafe_allow_http": True, "planes": [EXPECTED], "max_body_bytes": 65_536},
     "operator": {"api_keys": [ADMIN, READER]},
 }
 
@@ -216,6 +216,11 @@ async def test_d_an_address_that_a_peer_names_is_vetted(kit: Kit) -> None:
         pushed = kit.order("http-push", dataAddress=address("urn:http", endpoint))
         assert (await kit.post("/dataflows/start", pushed)).status_code == 400
     assert await kit.state(flow) == "PREPARED"
+
+
+async def test_d_a_body_has_the_bound_of_its_listener(scene: Scene) -> None:
+    large = {"state": "COMPLETED", "error": "x" * 70_000}
+    assert (await posted(scene.report, large)).status_code == 413
 
 
 # --- e

@@ -84,14 +84,14 @@ async def opened(settings: Settings, clock: Clock | None, urls: tuple[str, str],
             signs.hung,
             [room for role in roles for room in role.rooms],
         ),
-        signaling=_signaling(roles) if shared is not None else None,
+        signaling=_signaling(roles, shared.settings.max_body_bytes) if shared is not None else None,
         workers={name: work for role in roles for name, work in role.workers.items()},
         sweeps=frozenset().union(*(role.sweeps for role in roles)),
         leaving=tuple(role.leaving for role in roles if role.leaving is not None),
     )
 
 
-def _signaling(roles: Iterable[Role]) -> ASGIApp:
+def _signaling(roles: Iterable[Role], max_body_bytes: int) -> ASGIApp:
     from connector.web.signaling.door import signaling_app
 
-    return signaling_app([route for role in roles for route in role.signaling])
+    return signaling_app([route for role in roles for route in role.signaling], max_body_bytes=max_body_bytes)

@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from connector.errors import MethodNotAllowed, NotFound
 from connector.web import edge, errors
 
-MOST_BYTES: Final = 1 << 20
+_MOST_BYTES: Final = 1 << 20
+_BOUND: Final = "kontor.most_bytes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class Door:
                 at=scope["path_params"],
                 authorization=edge.header(scope, b"authorization"),
                 query=scope["query_string"],
-                body=await edge.read_body(scope, receive, MOST_BYTES),
+                body=await edge.read_body(scope, receive, scope.get(_BOUND, _MOST_BYTES)),
             )
             answer = await handler(called)
         except ClientDisconnect:
@@ -75,9 +76,15 @@ def at(path: str, **handlers: Handler) -> Route:
     return Route(path, Door(**handlers))
 
 
-def signaling_app(routes: list[BaseRoute]) -> ASGIApp:
+def signaling_app(routes: list[BaseRoute], *, max_body_bytes: int = _MOST_BYTES) -> ASGIApp:
     """The application of the signaling listener."""
-    return edge.Observed(Router(routes=routes, redirect_slashes=False, default=_nowhere), "signaling")
+    router = Router(routes=routes, redirect_slashes=False, default=_nowhere)
+
+    async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[_BOUND] = max_body_bytes
+        await router(scope, receive, send)
+
+    return edge.Observed(bounded, "signaling")
 
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
