@@ -77,15 +77,20 @@ class Revisions:
     async def of(self, participant: str) -> int:
         """The revision to compare with the one a cached value was built from."""
         now = self._clock.now().timestamp()
-        known = self._known.get(participant)
-        if known is not None and 0 <= now - known[1] < _LOOK_AGAIN_S:
-            return known[0]
+        found = self.seen(participant, now)
+        if found is not None:
+            return found
         revision = await self._store.revision(participant)
         if len(self._known) >= _MOST_REVISIONS:
             # whoever calls participants that do not exist fills this, and nothing else
             self._known.clear()
         self._known[participant] = (revision, now)
         return revision
+
+    def seen(self, participant: str, now: float) -> int | None:
+        """The revision, if it was looked at a moment ago; `now` as a timestamp."""
+        known = self._known.get(participant)
+        return known[0] if known is not None and 0 <= now - known[1] < _LOOK_AGAIN_S else None
 
     def forget(self, participant: str) -> None:
         """Look again at the next question: something was written here."""
@@ -115,8 +120,11 @@ class Participants:
 
         Raises: NotFound.
         """
+        # twice in each message: without waiting where nothing has to be looked up
+        known, now = self._contexts.get(name), self._clock.now().timestamp()
+        if known is not None and self._revisions.seen(name, now) == known[0] and self._revisions.seen(NODE, now) == known[1]:
+            return known[2]
         own, node = await self._revisions.of(name), await self._revisions.of(NODE)
-        known = self._contexts.get(name)
         if known is not None and known[:2] == (own, node):
             return known[2]
         context = await self._load(name)

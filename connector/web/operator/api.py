@@ -19,6 +19,7 @@ from connector.errors import BadMessage, KontorError, MethodNotAllowed, NotFound
 from connector.strict import path as json_path
 from connector.web import edge, errors
 from connector.web.operator.gate import OPENAPI
+from connector.web.operator.keys import SCHEMES
 
 _DESCRIPTION: Final = """\
 What the operators of a data space connector and their programs do: publish data with its terms, read catalogues of peers,
@@ -51,7 +52,7 @@ def api_app(rooms: Iterable[APIRouter]) -> ASGIApp:
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _with_problems(describe())
+            app.openapi_schema = _completed(describe())
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
@@ -61,10 +62,12 @@ def api_app(rooms: Iterable[APIRouter]) -> ASGIApp:
     return app
 
 
-def _with_problems(tree: dict[str, Any]) -> dict[str, Any]:
-    """The description with errors under their own media type: the framework knows none but plain JSON for a model."""
+def _completed(tree: dict[str, Any]) -> dict[str, Any]:
+    """The description with what the framework does not know: how a key is shown, and the media type of errors."""
+    tree["components"]["securitySchemes"] = SCHEMES
     for operations in tree["paths"].values():
         for operation in operations.values():
+            operation["security"] = [{name: []} for name in SCHEMES]
             for status, response in operation["responses"].items():
                 if status[0] in "45":
                     content = response.get("content", {})
