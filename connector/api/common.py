@@ -54,13 +54,13 @@ def built_quietly() -> None:
 class Asked(BaseModel):
     """What is written to the API: unknown members are refused, nothing is guessed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Shown(BaseModel):
     """What the API answers; later releases may add members."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 T = TypeVar("T")
