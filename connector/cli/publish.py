@@ -36,8 +36,9 @@ def publish(
     what: Annotated[
         str,
         typer.Argument(
-            help="A file or folder on the node's machine, the http(s) address of an upstream, or a place in an object store:"
-            " `s3://BUCKET/KEY`, `azure://ACCOUNT/CONTAINER/KEY`, `gs://BUCKET/KEY`."
+            help="A file or folder on the node's machine, the http(s) address of an upstream, a place in an object store:"
+            " `s3://BUCKET/KEY`, `azure://ACCOUNT/CONTAINER/KEY`, `gs://BUCKET/KEY`, or a stream of events: `nats://HOST/STREAM`,"
+            " `tls://HOST/STREAM`."
         ),
     ],
     policy: Annotated[str, typer.Option(help="The terms: a policy on the node or in the library by name, or a file (YAML, JSON).")],
@@ -115,7 +116,7 @@ def _source(node: Client, me: Calls, what: str, slug: str, authorization_file: P
     """Where the data lies; the upstream's credential goes into the node's secrets first."""
     from connector.api.sources import AssetSource
 
-    if re.match("(https?|s3|azure|gs)://", what):
+    if re.match("(https?|s3|azure|gs|nats|tls)://", what):
         secret = slug if authorization_file is not None else None
         if authorization_file is not None:
             node.send(me.put_secret(slug, _text(authorization_file)))
@@ -129,13 +130,16 @@ def _source(node: Client, me: Calls, what: str, slug: str, authorization_file: P
 
 
 def _store(what: str) -> dict[str, object]:
-    """The members of the source that an address names: an upstream, or a place in an object store."""
+    """The members of the source that an address names: an upstream, a place in an object store, or a stream."""
     scheme, _, rest = what.partition("://")
+    if scheme in ("nats", "tls"):
+        host, _, stream = rest.partition("/")
+        return {"type": "nats", "url": f"{scheme}://{host}", "stream": stream or None}
     if scheme not in _STORES:
         return {"type": "http", "url": what}
     account, _, below = rest.partition("/") if scheme == "azure" else (None, "", rest)
     bucket, _, key = below.partition("/")
-    return {"type": _STORES[scheme], "account": account, "bucket": bucket, "key": key}
+    return {"type": _STORES[scheme], "account": account, "bucket": bucket or None, "key": key}
 
 
 def _checked(members: dict[str, object], hint: str) -> AssetSource:

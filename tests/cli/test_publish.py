@@ -124,6 +124,16 @@ def test_an_object_is_published_with_keys_that_nobody_sees(
     assert target.read_bytes() == UPSTREAM
 
 
+def test_an_address_that_names_no_place_is_refused_before_anything_is_kept(run: Run, space: Space) -> None:
+    for address, said in (
+        ("nats://nats.example.org:4222", "needs `stream`"),
+        ("azure://weather", "needs `bucket`"),
+        ("gs://weather/../secret", "has an empty step"),
+    ):
+        refused = run("publish", address, "--policy", "open", *space.provider.options)
+        assert (refused.code, said in " ".join(refused.err.split())) == (2, True), refused.err
+
+
 def test_an_access_policy_hides_an_offer(run: Run, space: Space, tmp_path: Path) -> None:
     (tmp_path / "secret.csv").write_text("x")
     (tmp_path / "auditors.yaml").write_text("policy: urn:p\npermit:\n  - action: use\n    when: role == auditor\n")
