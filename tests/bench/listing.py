@@ -17,9 +17,10 @@ from connector.dsp import messages as m
 from connector.dsp import wire
 from tests.bench import figures
 from tests.bench.asked import Asked
-from tests.bench.nodes import POLICY, TERMS, Echo, Node, token
+from tests.bench.nodes import PERMISSION, POLICY, TERMS, Echo, Node, token
 
 _PEER: Final = "peer"
+_ACCESS: Final = "members"
 _DATASETS: Final = 1_000
 
 
@@ -28,12 +29,15 @@ def run(asked: Asked) -> list[figures.Figure]:
     with Node(asked, "shelf", _PEER) as node:
         _fill(node)
         found = [*_answers(asked, node, "kept", 5.0), *_unchanged(asked, node)]
-        _define(node, POLICY)
+        _define(node, _ACCESS)
         return found + _answers(asked, node, "judged", None)
 
 
 def _fill(node: Node) -> None:
     node.api("PUT", f"/policies/{POLICY}", {"id": POLICY, "policy": TERMS})
+    # who sees an offer is judged before anybody says what for
+    members = {"action": "use", "constraint": [PERMISSION["constraint"][0]]}
+    node.api("PUT", f"/policies/{_ACCESS}", {"id": _ACCESS, "policy": {"permission": [members]}})
     for number in range(_DATASETS):
         asset: dict[str, Any] = {"id": f"urn:bench:{number}", "title": f"Dataset {number}", "keywords": ["bench", str(number)]}
         node.api("POST", "/assets", {**asset, "source": {"type": "none"}, "formats": ["HttpData-PULL"]})
