@@ -90,17 +90,17 @@ UPDATE catalog_product SET member = $2, changed_at = $3, sequence = $4 WHERE num
 
 -- name: good_look
 UPDATE catalog_member SET entries = (SELECT count(*) FROM catalog_entry WHERE member = $1), generation = generation + 1,
-    crawled_at = $2, failures = 0, next_at = CASE WHEN announced > $6 THEN $2 ELSE $3 END, report = $4, validators = $5,
+    crawled_at = $2, failures = 0, next_at = CASE WHEN announced > $6 THEN CAST($2 AS bigint) ELSE CAST($3 AS bigint) END, report = $4, validators = $5,
     about = coalesce($7, about), taken_until = NULL
 WHERE id = $1
 
 -- name: same_look
-UPDATE catalog_member SET crawled_at = $2, failures = 0, next_at = CASE WHEN announced > $5 THEN $2 ELSE $3 END, report = $4,
+UPDATE catalog_member SET crawled_at = $2, failures = 0, next_at = CASE WHEN announced > $5 THEN CAST($2 AS bigint) ELSE CAST($3 AS bigint) END, report = $4,
     taken_until = NULL
 WHERE id = $1 AND state = 'listed'
 
 -- name: bad_look
-UPDATE catalog_member SET failures = failures + 1, next_at = CASE WHEN announced > $5 THEN $2 ELSE $3 END, report = $4,
+UPDATE catalog_member SET failures = failures + 1, next_at = CASE WHEN announced > $5 THEN CAST($2 AS bigint) ELSE CAST($3 AS bigint) END, report = $4,
     taken_until = NULL
 WHERE id = $1 AND state = 'listed'
 
