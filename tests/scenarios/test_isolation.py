@@ -14,7 +14,8 @@ from connector.api.access import NewKey
 from connector.api.agreements import Agreement
 from connector.api.negotiations import Negotiation
 from connector.api.transfers import Transfer
-from connector.client import create_api_key
+from connector.api.webhooks import NewWebhook
+from connector.client import create_api_key, operating
 from connector.testing.dataspace import DataSpace, Member, Offer, api_key
 from connector.web.protocol import routes
 from tests.scenarios.wire import FAMILY_ERROR, Wire, example, filled, first
@@ -175,17 +176,20 @@ async def test_the_neighbours_things_are_404_on_every_operator_address(scene: Sc
         "negotiations": scene.negotiation.peer_pid, "agreements": scene.agreement.id, "transfers": scene.transfer.peer_pid,
         "processes": scene.negotiation.peer_pid, "secrets": "upstream", "keys": "of-alpha",
         # nobody here has a wallet: what is not there is 404 as well
-        "credentials": "none", "credential-requests": "none",
+        "credentials": "none", "credential-requests": "none", "jobs": "none",
+        "approvals": scene.negotiation.peer_pid, "webhooks": "erp",
     }  # fmt: skip
     await scene.alpha.send(create_api_key(NewKey(name="of-alpha", role="read", participants=("alpha",))))
     await scene.alpha.send(scene.alpha.calls.put_secret("upstream", "hush"))
+    hook = NewWebhook(name="erp", url="http://127.0.0.1:9/hook", events=("transfer.suspend",))
+    await scene.alpha.send(operating.add_webhook("alpha", hook))
     async with _operator(scene, "*") as http:
         seen = 0
         for path, method in _operations((await http.get("/api/v1/openapi.json")).json()):
             subject = path.removeprefix("/api/v1/participants/{participant}").strip("/").partition("/")[0]
             if ("{id}" not in path and "{pid}" not in path and "{name}" not in path) or method == "put":
                 continue
-            address = path.replace("{participant}", "beta").replace("{act}", "terminate")
+            address = path.replace("{participant}", "beta").replace("{act}", "terminate").replace("{kind}", "push")
             for name in ("{id}", "{pid}", "{name}"):
                 address = address.replace(name, str(ids[subject]))
             body = (
