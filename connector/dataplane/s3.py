@@ -116,6 +116,10 @@ def opened(
     return url, _signed(bucket, method, path, search, headers, piece.sha256.hexdigest(), now)
 
 
+def _sum(piece: Piece) -> str:
+    return b64encode(piece.sha256.digest()).decode()
+
+
 def _signed(
     bucket: Bucket, method: str, path: str, search: str, headers: Mapping[str, str], payload: str, now: datetime
 ) -> dict[str, str]:
@@ -182,8 +186,10 @@ class Store:
         Raises: PeerAnswer when it refuses or fails, Unreachable, AddressRefused.
         """
         if piece.data and self.bucket.bearer is not None:
-            # what is signed carries its SHA-256, which the store checks; a token proves nothing of the body
             headers = {**(headers or {}), "Content-MD5": b64encode((await piece.md5()).digest()).decode()}
+        elif piece.data and method == "PUT":
+            # not every store checks what was signed; this one checks each that knows it, and it is at hand
+            headers = {**(headers or {}), "x-amz-checksum-sha256": _sum(piece), "x-amz-sdk-checksum-algorithm": "SHA256"}
         url, sent = opened(self.bucket, method, key, query or {}, headers or {}, piece, now)
         if method not in ("GET", "HEAD"):
             sent["Content-Length"] = str(len(piece.data))
@@ -219,7 +225,8 @@ class Store:
         id_ = await self.upload_of(now, key)
         there = await self.parts_of(now, key, id_) if id_ else {}
         if id_ is None:
-            id_ = (await self.ask(now, "POST", key, {"uploads": ""}, headers=self._headers(about))).word("UploadId")
+            told = self._headers(about) | ({"x-amz-checksum-algorithm": "SHA256"} if self.bucket.bearer is None else {})
+            id_ = (await self.ask(now, "POST", key, {"uploads": ""}, headers=told)).word("UploadId")
         if not id_:
             raise PeerAnswer("the object store begins no upload", answer_status=500, where=key)
         return Upload(key=key, about=about, id=id_, there=there)
@@ -233,12 +240,13 @@ class Store:
             told = await self.ask(now, "PUT", upload.key, query, piece)
             tag = told.headers.get("etag", "").strip('"')
         upload.tags.append(tag)
+        upload.sums.append(f"<ChecksumSHA256>{_sum(piece)}</ChecksumSHA256>" if self.bucket.bearer is None else "")
 
     async def finish(self, now: datetime, upload: Upload) -> None:
         """The parts of `upload` become the object."""
         listed = "".join(
-            f'<Part><PartNumber>{number}</PartNumber><ETag>"{tag}"</ETag></Part>'
-            for number, tag in enumerate(upload.tags, start=1)
+            f'<Part><PartNumber>{number}</PartNumber><ETag>"{tag}"</ETag>{checksum}</Part>'
+            for number, (tag, checksum) in enumerate(zip(upload.tags, upload.sums, strict=True), start=1)
         )
         body = Piece.of(f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode())
         await self.ask(now, "POST", upload.key, {"uploadId": upload.id}, body)
@@ -261,7 +269,8 @@ class Store:
             raise
         for upload in re.findall(r"<Upload>(.*?)</Upload>", told.text, re.DOTALL):
             one = Told(status=200, headers={}, text=upload)
-            if one.word("Key") == key:
+            # parts of another checksum could not be added to
+            if one.word("Key") == key and one.word("ChecksumAlgorithm") in (None, "SHA256"):
                 return one.word("UploadId")
         return None
 

@@ -38,6 +38,7 @@ class Piece:
         """A piece that holds `data`."""
         piece = cls()
         piece.add(data)
+        piece._md5 = hashlib.md5(data, usedforsecurity=False)
         return piece
 
     def add(self, more: bytes | memoryview) -> None:
@@ -50,11 +51,11 @@ class Piece:
             self._md5 = await asyncio.to_thread(partial(hashlib.md5, self.data, usedforsecurity=False))
         return self._md5
 
-    async def slices(self) -> AsyncIterator[bytes]:
-        """The bytes in small chunks, for the way out."""
+    async def slices(self) -> AsyncIterator[memoryview]:
+        """The bytes in small chunks, for the way out; not copied once more, so nothing is added any more."""
         view = memoryview(self.data)
         for at in range(0, len(view), _SLICE_BYTES):
-            yield bytes(view[at : at + _SLICE_BYTES])
+            yield view[at : at + _SLICE_BYTES]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,8 @@ class Upload:
     """The tag of each piece, by number from 1, that an earlier attempt has left."""
     tags: list[str] = field(default_factory=list)
     """The tag of each piece that was sent or found, in order."""
+    sums: list[str] = field(default_factory=list)
+    """What the store wants to read of each of them at the end, beside its tag."""
 
 
 class Sink(Protocol):

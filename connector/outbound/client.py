@@ -275,7 +275,7 @@ class OutboundClient:
         method: str,
         url: str,
         headers: Headers,
-        body: AsyncIterable[bytes] | bytes | None = None,
+        body: AsyncIterable[bytes | memoryview] | bytes | None = None,
         *,
         silence_s: float | None = None,
     ) -> AsyncIterator[StreamedAnswer]:

@@ -66,7 +66,7 @@ def _latency(asked: Asked, provider: Node, words: str, must: float | None) -> fi
             idle, busy = [], []
             async with AsyncExitStack() as stack:
                 sink = await stack.enter_async_context(Sink())
-                asking = _Asking(provider, offer, known, sink.port, await connections(stack, provider.public_port, 32))
+                asking = _Asking(provider, offer, known, sink.port, await connections(stack, provider.public_port, 256))
                 await asking.p99_ms(100)
                 for number in range(asked.rounds):
                     idle.append(await asking.p99_ms(asked.of(_ASKED)))
