@@ -10,7 +10,8 @@ What does not: what a framework means (`framework.py`).
         - issuer: did:web:authority.example
           types: [MembershipCredential]
           claims: {memberOf: [urn:space:example]}   # each claim must be there, with one of these values
-          region: [EU, CH]                          # values that the claim `region` may have, exactly
+          region: [EU, CH]                          # values that the claim `region` may have, as written: no
+                                                    # region stands for those within it; `regionClaim` names another
           valid: {from: 2026-01-01, until: 2027-12-31}
           assurance: high
         - accreditor: did:web:root.example          # whoever it lists as an issuer, or whom those list

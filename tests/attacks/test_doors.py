@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
-from connector import jsonld
+from connector import jose, jsonld
 from connector.testing.dataspace import Member, api_key
 from tests.attacks.stage import CATALOG, SCOPE, Stage, opened, reason
 
@@ -191,6 +191,30 @@ async def token_request(stage: Stage, **changes: Any) -> Any:
     }
     form = {name: value for name, value in {**plain, **changes}.items() if value is not None}
     return await stage.http.post(f"{stage.acme.app.public_url}/acme/sts/token", data=form)
+
+
+async def test_t22_and_t23_an_access_token_opens_the_wallet_once_for_its_receiver_and_no_wider(stage: Stage) -> None:
+    async def granted() -> str:
+        raw = (await token_request(stage)).json()["access_token"]
+        return str(jose.read(raw, max_bytes=1 << 16).claims["token"])
+
+    async def shown(token: str, *scopes: str) -> tuple[int, Any]:
+        body = {"@context": [DCP], "type": "PresentationQueryMessage", "scope": [*scopes]}
+        url = f"{stage.acme.app.public_url}/acme/dcp/presentations/query"
+        answer = await stage.http.post(url, json=body, headers={"Authorization": f"Bearer {token}"})
+        return answer.status_code, answer.json().get("presentation")
+
+    mallory, access, asked_before = stage.party(), await granted(), len(stage.holder.asked)
+    # another verifier, the token by itself, or carried to a neighbour on the same node
+    assert (await shown(mallory.token(token=access), SCOPE))[0] == 401
+    assert (await shown(access, SCOPE))[0] == 401
+    assert (await shown(stage.holder.token(token=access, aud=stage.other.id), SCOPE))[0] == 401
+    assert (await shown(stage.holder.token(token=stage.holder.token()), SCOPE))[0] == 401
+    # its receiver, once; what was not granted is left out
+    assert await shown(stage.holder.token(token=access), SCOPE, "org.eclipse.dspace.dcp.vc.type:Other") == (200, [])
+    assert (await shown(stage.holder.token(token=access), SCOPE))[0] == 401
+    await stage.refuses(stage.holder.token(aud=stage.other.id, token=access))
+    assert (stage.canary.connections, len(stage.holder.asked)) == (0, asked_before)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""Attacks by who is no active member (M2), and by holders who want more than their own (M4), at the public listener of an authority."""
+"""Attacks by who is no active member (M2), by holders who want more than their own (M4), and by clients (M6), on an authority."""
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from connector import jose
 from connector.api.authority import Approval
 from connector.api.spaces import SpaceWish
 from connector.client import authority as calls
+from connector.identity.oauth2.assertions import TYPE
 from connector.testing.dataspace import api_key
-from tests.attacks.stage import MEMBER, Party, Stage, opened
+from tests.attacks.stage import MEMBER, Party, Stage, opened, written
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SPACE = "urn:space:attacked"
@@ -96,7 +98,8 @@ class Governed:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def governed() -> AsyncIterator[Governed]:
     kind = {"type": MEMBER, "claims": {"memberOf": SPACE}}
-    async with opened(node={"roles": ["connector", "authority"]}, authority={"space": SPACE, "credentials": [kind]}) as stage:
+    authority = {"space": SPACE, "credentials": [kind]}
+    async with opened(node={"roles": ["connector", "authority"]}, authority=authority, oauth2={}) as stage:
         acme = stage.acme
         await acme.send(acme.calls.join_space(SpaceWish(authority=acme.app.public_url)))
         await acme.send(calls.approve(acme.id, Approval()))
@@ -162,3 +165,54 @@ async def test_m4_the_subject_is_who_asked_and_a_request_is_its_senders_alone(go
     nothing = await stage.http.get(f"{governed.url}/issuer/requests/nothing", headers=governed.bearer(mallory))
     assert [one.status_code for one in (*answers, nothing)] == [200, 404, 404, 404]
     assert answers[1].json()["detail"] == nothing.json()["detail"]
+
+
+async def test_m6_a_client_is_who_signed_its_assertion_once_for_this_provider(governed: Governed) -> None:
+    stage, client, victim = governed.stage, governed.stage.party(), governed.stage.party()
+    for party in (client, victim):
+        await governed.operate(party, "", {"id": party.did})
+        await governed.delivered(party)
+
+    def assertion(header: dict[str, Any] | None = None, **changes: Any) -> str:
+        return client.token(header, **{"aud": governed.url, "token": ..., **changes})
+
+    async def outcome(raw: str, **changes: str) -> tuple[int, str]:
+        form = {"grant_type": "client_credentials", "client_assertion_type": TYPE, "client_assertion": raw}
+        answer = await stage.http.post(f"{governed.url}/oauth2/token", data={**form, "resource": stage.acme.id, **changes})
+        return answer.status_code, answer.json().get("error", "")
+
+    used = assertion()
+    assert await outcome(used) == (200, "")
+    shared = {"alg": "HS256", "kid": client.key.id}
+    secret = json.dumps(client.key.public.jwk()).encode()
+    claims = {**client.claims, "aud": governed.url}
+    for raw, changes in (
+        (used, {}),
+        (assertion(aud=[governed.url, "https://other.example"]), {}),
+        (assertion(aud="https://other.example/authority"), {}),
+        # a message to the authority is no proof to its provider
+        (client.token(aud=governed.did), {}),
+        (client.token(), {}),
+        (assertion(), {"client_id": victim.did}),
+        (assertion(iss=victim.did, sub=victim.did), {}),
+        (assertion(sub=victim.did), {}),
+        (assertion(by=victim.key), {}),
+        (assertion(jti=...), {}),
+        (written(shared, claims, lambda data: hmac.digest(secret, data, "sha256")), {}),
+        *((assertion({name: f"{stage.canary.url}/keys"}), {}) for name in ("jku", "x5u")),
+        (assertion({"jwk": client.key.public.jwk()}, by=victim.key), {}),
+    ):
+        status, error = await outcome(raw, **changes)
+        assert (status in (400, 401), error) == (True, "invalid_client"), (raw, changes)
+    assert await outcome(assertion(), scope="admin") == (400, "invalid_scope")
+    for resource in ("*", "", f"{stage.acme.id} {victim.did}", stage.other.id, stage.canary.url):
+        assert await outcome(assertion(), resource=resource) == (400, "invalid_target")
+    # nor does what a client was given for one connector prove it to the authority, or to a connector with wallets
+    form = {"grant_type": "client_credentials", "client_assertion_type": TYPE, "client_assertion": assertion()}
+    answer = await stage.http.post(f"{governed.url}/oauth2/token", data={**form, "resource": stage.acme.id})
+    await stage.refuses(answer.json()["access_token"])
+    asked = await stage.http.get(
+        f"{governed.url}/applications", headers={"Authorization": f"Bearer {answer.json()['access_token']}"}
+    )
+    assert asked.status_code == 401
+    assert stage.canary.connections == 0

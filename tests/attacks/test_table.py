@@ -127,6 +127,7 @@ ATTACKS = {
         "401 / 401 / subset",
         (
             "attacks/test_tokens.py::test_t22_and_t23_an_access_token_is_its_receivers_alone_and_for_what_it_says",
+            _DOORS + "test_t22_and_t23_an_access_token_opens_the_wallet_once_for_its_receiver_and_no_wider",
             *_alone("identity/test_holder.py::", "test_both_tokens_are_used_once", "test_nobody_sees_more_than_was_granted"),
         ),
     ),
@@ -246,8 +247,12 @@ ATTACKS = {
     ),
     "M5": Row("4xx, nothing stored", (_DOORS + "test_m5_credentials_that_nobody_asked_for_are_not_kept",)),
     "M6": Row(
-        "invalid_client / invalid_scope",
+        "invalid_client / invalid_scope, nothing fetched",
         _alone(
+            _STANDING,
+            "test_m6_a_client_is_who_signed_its_assertion_once_for_this_provider",
+        )
+        + _alone(
             _OAUTH2,
             "test_who_does_not_prove_itself_gets_nothing",
             "test_an_assertion_that_is_not_lawful_by_itself_makes_us_fetch_nothing",

@@ -89,6 +89,8 @@ def test_a_credential_counts_by_an_anchor_whose_every_limit_holds() -> None:
         (held("MembershipCredentialX", AUTHORITY, memberOf=EXAMPLE), "not for"),
         (held("DataProcessorCertificate", AUTHORITY, memberOf=EXAMPLE), "not for"),
         (held("DataProcessorCertificate", "did:web:auditor.example", region="US"), "region"),
+        # no region stands for those within it
+        (held("DataProcessorCertificate", "did:web:auditor.example", region="DE"), "region"),
         (held("DataProcessorCertificate", "did:web:auditor.example"), "region"),
         (held("DismantlerCredential", ROOT), "no anchor"),
     ],
