@@ -249,7 +249,9 @@ def claims_in(items: Iterable[tuple[tuple[str, ...], str, Mapping[str, Any]]]) -
             if not _is_plain(value):
                 continue
             for type_ in types:
-                found.setdefault(f"{type_}.{name}", value)
+                # INVARIANT: nor does the name of a type: those of spaces stand before a `/`
+                if "/" not in type_:
+                    found.setdefault(f"{type_}.{name}", value)
             # INVARIANT: no short name reads as the whole name of a claim of another type, or of another space
             if "." not in name and "/" not in name and name not in (STANDING, "spaces", GROUNDS):
                 short.setdefault(name, []).append(value)

@@ -67,6 +67,8 @@ class Joining:
     """The base of a participant's addresses, by its name."""
     forget: Callable[[str], None]
     """Called with a DID of which what was shown counts no longer."""
+    governor: Callable[[str], str | None]
+    """Who governs a space by the operator's own trust files; None for a space that none of them defines."""
     changed: Callable[[str], None]
     """Called with a participant of which something was written."""
     wake: Callable[[], None]
@@ -81,12 +83,17 @@ class Joining:
 
         Its operator decides; what follows goes on by itself, and `spaces` tells how far it is.
 
-        Raises: Conflict when the participant has no wallet, or takes part already; PeerError when the authority cannot be
+        Raises: Conflict when the participant has no wallet, takes part already, or has a file by which another governs; PeerError
+        when the authority cannot be
         reached, refuses, or is none.
         """
         wallet = await self._wallet(participant)
         # 1. whose space it is
         about = await self._about(url)
+        governor = self.governor(about.space)
+        if governor not in (None, about.authority):
+            mend = "join the authority that governs it, or mend the file"
+            raise Conflict(f"`{about.space}` is governed by `{governor}` by a trust file here", where="authority", mend=mend)
         async with self._locks.setdefault(participant, asyncio.Lock()):
             known = await self._known(participant, about.space)
             if known is not None and known.is_member:

@@ -154,6 +154,13 @@ async def test_no_claim_can_pass_for_one_of_a_space(scene: Scene) -> None:
     found = await worth(spaces, credential(scene.host.did, **forged))
     assert (f"{OTHER}/region" in found, found["spaces"], "a.b" in found) == (False, [SPACE], False)
     assert found["grounds"][0] == f"anchor joined {SPACE}"
+    # nor a type of one space whose name goes on where that of another begins
+    longer = spaces_of([space(scene, types=("MembershipCredential", "more/M"))], (), known={}, lists=scene.source)
+    forged_types = (credential(scene.host.did, "more/M", region="EU"), credential(scene.host.did, f"{OTHER}/M", region="EU"))
+    trust = Trust(issuers={scene.host.did: frozenset({"*"})})
+    for said in (NOBODY, trust):
+        found = await worth(longer, credential(scene.host.did), *forged_types, said=said)
+        assert not [name for name in found if name.startswith((f"{SPACE}/more/", f"{OTHER}/"))]
 
 
 async def test_what_is_recognised_under_another_name_is_asked_for_too(scene: Scene) -> None:

@@ -59,6 +59,7 @@ class Node:
             new_id=iter(f"id-{n}" for n in range(1000)).__next__,
             address=lambda name: f"https://us.example/{name}",
             forget=self.forgotten.append,
+            governor={"urn:space:filed": "did:web:filed.example"}.get,
             changed=lambda name: None,
             wake=lambda: None,
             unsafe_local=True,
@@ -125,6 +126,13 @@ async def test_an_application_says_who_we_are_and_the_proof_names_the_nonce(node
     assert await node.joining.spaces("us") == (one,)
     with pytest.raises(Conflict, match="no wallet"):
         await node.joining.join("other", node.scene.host.url, {})
+
+
+async def test_an_authority_that_takes_the_name_of_a_space_of_another_is_not_joined(node: Node) -> None:
+    node.about(space="urn:space:filed")
+    with pytest.raises(Conflict, match=r"governed by `did:web:filed\.example`"):
+        await node.joining.join("us", node.scene.host.url, {})
+    assert node.posted == []
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,7 @@ class WalletParts:
             new_id=_new_id,
             address=lambda name: f"{ground.public_url}/{name}",
             forget=forget,
+            governor=lambda space: frameworks[space].governance if space in frameworks else None,
             changed=changed,
             wake=self._woken.set,
             unsafe_local=rules.unsafe_local,
