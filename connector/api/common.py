@@ -5,11 +5,9 @@ Member names are snake_case: this API is ours. Protocol trees (policies, catalog
 
 from __future__ import annotations
 
-import warnings
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 Id = Annotated[
     str,
@@ -40,15 +38,6 @@ Tree = dict[str, Any]
 """A JSON object in the protocol's own spelling."""
 
 RoleName = Literal["consumer", "provider"]
-
-
-def built_quietly() -> None:
-    """Lets checks that are built at the first request be built as quietly as at the start.
-
-    FastAPI names a body's parameter in a way that pydantic warns of, and hides the warning while it makes its routes; ours are built
-    later (`defer_build`), when it does not look, and the operator would read it in the log.
-    """
-    warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
 
 
 class Asked(BaseModel):

@@ -15,7 +15,6 @@ from connector.client import add_participant, participants
 from connector.errors import Conflict, NotFound
 from connector.settings import Rule
 from connector.testing.dataspace import DataSpace, Member, api_key
-from connector.web.operator.api import api_app
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -68,7 +67,6 @@ async def test_what_is_built_at_the_first_request_is_built_without_a_word() -> N
     body = app.router.routes[-1].body_field  # type: ignore[attr-defined]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        api_app([])
         body.validate({})
     assert said == []
 

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from connector import __version__
-from connector.api.common import built_quietly
 from connector.errors import BadMessage, KontorError, MethodNotAllowed, NotFound
 from connector.strict import path as json_path
 from connector.web import edge, errors
@@ -31,7 +30,6 @@ Below `/participants/{participant}` everything belongs to one participant contex
 
 def api_app(rooms: Iterable[APIRouter]) -> ASGIApp:
     """Everything below the API's prefix, over the routers of the node's roles."""
-    built_quietly()
     app = FastAPI(
         title="Kontor operator API",
         version=__version__,
