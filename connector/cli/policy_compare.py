@@ -12,6 +12,7 @@ from connector.errors import PolicyError
 
 if TYPE_CHECKING:
     from connector.odrl.analyse.witness import Witness
+    from connector.odrl.truth import Usage
 
 _NAMED = "a policy of the library by name, or a file (YAML, JSON)"
 Terms = Annotated[str, typer.Argument(help=f"What is allowed: {_NAMED}.")]
@@ -34,10 +35,10 @@ def register(group: typer.Typer) -> None:
 
 def contains(out: Output, terms: Terms, asked: Asked) -> None:
     """Say whether one policy permits everything that another permits; a no comes with a request that shows it."""
-    from connector.cli.terms import load, vocabulary
+    from connector.cli.terms import load, vocabulary, whole
     from connector.odrl.analyse.contain import contains as compared
 
-    found = compared(load(terms).policy, load(asked).policy, vocabulary())
+    found = compared(whole(load(terms)), whole(load(asked)), vocabulary())
     witness = None if found.witness is None else _witness(found.witness)
     tree = {"answer": found.answer.value, "reasons": list(found.reasons), "witness": witness}
     lines = [f"{found.answer}: {'; '.join(found.reasons)}"]
@@ -48,10 +49,10 @@ def contains(out: Output, terms: Terms, asked: Asked) -> None:
 
 def diff(out: Output, old: Old, new: New) -> None:
     """Tell in words what a changed policy permits that it did not, and what it no longer permits."""
-    from connector.cli.terms import load, vocabulary
+    from connector.cli.terms import load, vocabulary, whole
     from connector.odrl.analyse.diff import diff as compared
 
-    found = compared(load(old).policy, load(new).policy, vocabulary())
+    found = compared(whole(load(old)), whole(load(new)), vocabulary())
     tree = {
         "is_same": found.is_same,
         "gains": found.gains,
@@ -66,7 +67,7 @@ def check(out: Output, policy: One, against: Against = None) -> None:
     """Find what is wrong with a policy: words nobody knows, rules that contradict each other or never matter, and with
     `--against` what a profile does not let it say; exit code 1 when something cannot stand. Tells of each clause who sees to it,
     too: a clause that nobody would enforce is not published."""
-    from connector.cli.terms import load, profile, vocabulary
+    from connector.cli.terms import load, profile, vocabulary, whole
     from connector.odrl.analyse.conflict import check as findings
     from connector.odrl.compile import compile
     from connector.odrl.enforce import Enforcers, enforceability
@@ -84,7 +85,8 @@ def check(out: Output, policy: One, against: Against = None) -> None:
     for name in against or ():
         said += [one for one in checked(loaded.policy, profile(name, words), words) if one not in said]
     said = list({(one.code, one.where, one.what): one for one in said}.values())
-    found = findings(loaded.policy, words)
+    merged = whole(loaded)
+    found = findings(merged, words)
     rows = [
         {
             "flaw": one.flaw.value,
@@ -102,7 +104,7 @@ def check(out: Output, policy: One, against: Against = None) -> None:
     ]
     lines = [f"{one.where}: {one.severity} {one.code}: {one.what}{f'; {one.mend}' if one.mend else ''}" for one in said]
     lines += [f"{one.flaw}: {one.where}{f' and {one.other}' if one.other else ''}: {one.what}" for one in found]
-    clauses = enforceability(loaded.policy, words, Enforcers())
+    clauses = enforceability(merged, words, Enforcers())
     lines = lines or ["nothing found: every rule matters and none contradicts another"]
     lines += [f"{' and '.join(one.enforced)}: {one.text}{f' ({one.why})' if one.why else ''}" for one in clauses]
     seen_to = [
@@ -126,8 +128,23 @@ def _witness(found: Witness) -> dict[str, Any]:
         "agreed_at": found.world.agreed_at.isoformat() if found.world.agreed_at else None,
         "stage": found.stage.value,
         "duties": {name: state.value for name, state in found.world.duties.items()},
+        "used": _used(found.world.ledger.total) if found.world.ledger is not None and found.world.ledger.total else {},
     }
     return {name: value for name, value in tree.items() if value not in (None, {})}
+
+
+def _used(usage: Usage) -> dict[str, Any]:
+    """What a witness supposes to be on record, without what is nothing."""
+    told: dict[str, Any] = {
+        "count": usage.count,
+        "metered_s": usage.metered.total_seconds(),
+        "first_used_at": usage.first_used_at and usage.first_used_at.isoformat(),
+        "last_used_at": usage.last_used_at and usage.last_used_at.isoformat(),
+        "triggered_at": usage.triggered_at and usage.triggered_at.isoformat(),
+        "paid": " ".join(f"{amount} {unit}" for unit, amount in usage.paid.items()),
+        "in the period": " ".join(str(rate.count) for rate in usage.rates.values()),
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _plain(fact: object) -> Any:

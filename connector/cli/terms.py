@@ -124,6 +124,15 @@ def load(named: str) -> Loaded:
     return Loaded(name=path.stem, policy=family.policy, tree=tree, parents=family.parents)
 
 
+def whole(loaded: Loaded) -> Policy:
+    """The policy that holds, with all that it inherits; as it is where a parent is not in its file, so that nothing is guessed."""
+    from connector.odrl import inherit
+    from connector.odrl.model import Policy
+
+    found = inherit.whole(loaded.policy, loaded.parents)
+    return found if isinstance(found, Policy) else loaded.policy
+
+
 def _from_graph(path: Path) -> Loaded:
     """The policy in a file of Turtle or expanded JSON-LD."""
     from connector.cli.policy_files import policy_in

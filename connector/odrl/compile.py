@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from connector.odrl import inherit
 from connector.odrl.closures import Frame, Test, all_for_permission, all_for_prohibition, belongs, constant, is_party, names_of
 from connector.odrl.expand import Atomic, atomic, duty_key, rule_key
-from connector.odrl.inherit import in_force, merged
 from connector.odrl.model import (
     AnyConstraint,
     AssetRef,
@@ -41,6 +41,7 @@ from connector.odrl.vocabulary import Vocabulary
 from connector.odrl.windows import Times, intersection
 
 NO_PARENTS: Mapping[str, Policy] = MappingProxyType({})
+_TYPES = frozenset(PolicyType)
 Join = Callable[[tuple[Test, ...]], Test]
 
 
@@ -132,8 +133,7 @@ def compile(
     Raises: PolicyError when the policy expands beyond all measure. Unknown terms do not raise: they deny, with a reason.
     """
     builder = _Builder(vocabulary, has_ledger=has_ledger)
-    holding = in_force(policy, parents)
-    whole = holding if isinstance(holding, Unknown) else merged(holding, parents)
+    whole = inherit.whole(policy, parents)
     strange = None if isinstance(whole, Unknown) else builder.premises.strange(whole.extra, whole.where)
     fault = whole if isinstance(whole, Unknown) else strange if strange is not None else _fault(whole, vocabulary)
     whole = standing(policy if isinstance(whole, Unknown) else whole, vocabulary)
@@ -167,6 +167,9 @@ def _fault(policy: Policy, vocabulary: Vocabulary) -> Unknown | None:
     for profile in policy.profiles:
         if profile not in vocabulary.profiles:
             return Unknown(code=Code.PROFILE_UNKNOWN, detail=f"the profile `{profile}` is not loaded", needs=profile)
+    if policy.type not in _TYPES:
+        # classes of profiles may mean anything: no profile of ours brings one
+        return Unknown(code=Code.PROPERTY_UNKNOWN, detail=f"ODRL has no policies of type `{policy.type[:80]}`")
     return None
 
 

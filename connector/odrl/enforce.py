@@ -31,6 +31,7 @@ from connector.odrl.model import (
     PartyRef,
     Permission,
     Policy,
+    PolicyType,
     Prohibition,
     Rule,
     Shared,
@@ -44,6 +45,7 @@ from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType, Vo
 SUPPLIED = frozenset({"purpose", "deliveryChannel"})
 """What a connector knows of a request by itself, besides party, claims, clock and ledger."""
 _USE = "use"
+_TYPES = frozenset(PolicyType)
 _BEFORE, _RUNNING = (Stage.CATALOG, Stage.NEGOTIATE, Stage.AGREE), (Stage.ONGOING, Stage.REQUEST)
 
 
@@ -119,6 +121,10 @@ def _property(word: str) -> str:
     return nearest(word, PROPERTIES)
 
 
+def _type(word: str) -> str:
+    return nearest(word, _TYPES)
+
+
 def _clauses(policy: Policy, words: _Words, enforcers: Enforcers) -> Iterator[Clause]:
     yield from _unread(policy, words)
     yield from _unknown(policy, words)
@@ -155,6 +161,9 @@ def _unknown(policy: Policy, words: _Words) -> Iterator[Clause]:
             why = f"unknown profile{words.hint(words.profile, profile)}"
             where = f"{policy.where}.profile"
             yield Clause(where=where, kind="rule", text=f"profile {profile}", enforced=(Enforcement.NOBODY,), why=why)
+    if policy.type not in _TYPES:
+        why = f"ODRL has no such policies{words.hint(_type, policy.type)}"
+        yield Clause(where=policy.where, kind="rule", text=f"type {policy.type[:80]}", enforced=(Enforcement.NOBODY,), why=why)
     for holder in (policy, *policy.permissions):
         for action in holder.actions:
             if words.vocabulary.action(action.name) is None:

@@ -49,6 +49,12 @@ def in_force(policy: Policy, known: Mapping[str, Policy]) -> Policy | Unknown:
     return policy
 
 
+def whole(policy: Policy, known: Mapping[str, Policy]) -> Policy | Unknown:
+    """The policy that holds, with all that it inherits; an Unknown where `known` lacks one that it takes."""
+    holding = in_force(policy, known)
+    return holding if isinstance(holding, Unknown) else merged(holding, known)
+
+
 def merged(policy: Policy, parents: Mapping[str, Policy]) -> Policy | Unknown:
     """The policy with all that it inherits, to any depth; an Unknown when a parent is not in `parents` or is its own ancestor."""
     if not policy.inherit_from:

@@ -60,7 +60,11 @@ _RDF_VALUE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#value"
 _SHARED = ("action", "target", "assigner", "assignee", *FUNCTIONS, *RELATIONS)
 _POLICY = ("permission", "prohibition", "obligation", "profile", "inheritFrom", "conflict", "timestamp", TIMESTAMP)
 _RULE = {"permission": "duty", "prohibition": "remedy", "obligation": "consequence", "duty": "consequence"}
-_RULE_TYPES = frozenset({"Rule", "Permission", "Prohibition", "Duty"})
+_RULE_TYPES = {
+    "permission": frozenset({"Rule", "Permission"}),
+    "prohibition": frozenset({"Rule", "Prohibition"}),
+}
+_DUTY_TYPES = frozenset({"Rule", "Duty", "Obligation"})
 _LOGICAL = tuple(LogicalOperand)
 _T = TypeVar("_T")
 
@@ -132,7 +136,7 @@ class _Reader(TreeReader):
                 )
             rule = self.node(value, where, depth)
             for name in self.texts(rule.take("@type"), f"{where}.@type"):
-                if term(name, self.prefixes) not in _RULE_TYPES:
+                if term(name, self.prefixes) not in _RULE_TYPES.get(key, _DUTY_TYPES):
                     raise PolicyError(f"a {key} of type `{cut(name)}`", where=f"{where}.@type", mend="leave `@type` out")
             misplaced = next((other for other in ("permission", "prohibition", "obligation") if other in rule.fields), None)
             if misplaced:

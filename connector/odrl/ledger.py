@@ -16,7 +16,8 @@ Source: ODRL Vocabulary & Expression 2.2, section 4.9.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -46,9 +47,12 @@ _READING = MappingProxyType(
 _SINGLE = frozenset({Operator.EQ, Operator.NEQ, Operator.LT, Operator.LTEQ, Operator.GT, Operator.GTEQ})
 _UNTRIGGERED = Unknown(code=Code.STATE_MISSING, detail="it is not known when the wait began", needs="delayPeriod")
 _BEYOND = Unknown(code=Code.VALUE_TYPE, detail="a moment beyond the calendar")
+_BETWEEN = Unknown(code=Code.VALUE_TYPE, detail="months and days have no common order")
+_YEARS = tuple(datetime(*moment, tzinfo=UTC) for moment in ((1696, 9, 1), (1697, 2, 1), (1903, 3, 1), (1903, 7, 1)))
+# two durations are in order when they are after each of these
 _AGE_S = 100 * 366 * 86400
 _LAST_YEAR = 9000
-_LONGEST_S = 10_000 * 366 * 86400
+_MOST_S = Decimal(10_000 * 366 * 86400)
 # a century from before this year lies within the calendar
 Read = Callable[[Frame], object]
 
@@ -78,7 +82,7 @@ def counted(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], 
     duration = right[0]
     if operand.name in _SINCE and isinstance(duration, Duration):
         return _since(constraint, operand, duration, rule)
-    if operand.name == "meteredTime" and isinstance(duration, Duration) and not duration.months:
+    if operand.name == "meteredTime" and isinstance(duration, Duration):
         return _metered(constraint, operand, duration, rule)
     reading = _READING.get(operand.name)
     operator = reading if reading is not None and constraint.operator is Operator.EQ else constraint.operator
@@ -257,10 +261,19 @@ def _days(year: int, month: int) -> int:
 # --- time of use
 
 
+def _lengths(duration: Duration) -> Iterator[timedelta]:
+    """The shortest and the longest time that a duration can be: months have 28 to 31 days (XML Schema 1.1 part 2, 3.3.6.2)."""
+    found = [end - start for start in _YEARS if (end := later(start, duration)) is not None]
+    if not duration.months or not found:
+        yield timedelta(microseconds=int(max(-_MOST_S, min(duration.seconds, _MOST_S)) * 1_000_000))
+    else:
+        yield from (min(found), max(found))
+
+
 def _metered(constraint: Constraint, operand: Operand, duration: Duration, rule: str) -> Counted:
     """Time of use against a limit; while a use runs, the clock alone reaches it."""
     operator = _READING[operand.name] if constraint.operator is Operator.EQ else constraint.operator
-    limit = timedelta(microseconds=int(min(duration.seconds, Decimal(_LONGEST_S)) * 1_000_000))
+    limits = tuple(dict.fromkeys(_lengths(duration)))
     absent = _absent(operand)
 
     def used(frame: Frame) -> timedelta | None:
@@ -271,7 +284,10 @@ def _metered(constraint: Constraint, operand: Operand, duration: Duration, rule:
 
     def test(frame: Frame) -> Truth:
         time = used(frame)
-        return absent if time is None else holds(operator, (time > limit) - (time < limit))
+        if time is None:
+            return absent
+        first = holds(operator, (time > limits[0]) - (time < limits[0]))
+        return first if all(holds(operator, (time > one) - (time < one)) == first for one in limits[1:]) else _BETWEEN
 
     def read(frame: Frame) -> object:
         time = used(frame)
@@ -284,13 +300,13 @@ def _metered(constraint: Constraint, operand: Operand, duration: Duration, rule:
         # metered + n * (t - origin) - (starts - origin) = limit
         origin, number = max(usage.running), len(usage.running)
         ahead = sum((origin - since for since in usage.running), timedelta(0))
-        # rounded up: at that moment the limit is reached, never just before
-        left = -((usage.metered + ahead - limit) // number)
-        try:
-            flip = origin + left
-        except OverflowError:
-            return ()
-        return (flip + TICK if operator in (Operator.LTEQ, Operator.GT) else flip,)
+        flips = []
+        for limit in limits:
+            # rounded up: at that moment the limit is reached, never just before
+            left = -((usage.metered + ahead - limit) // number)
+            with contextlib.suppress(OverflowError):
+                flips.append(origin + left + (TICK if operator in (Operator.LTEQ, Operator.GT) else timedelta(0)))
+        return tuple(flips)
 
     return Counted(test, read, moving)
 

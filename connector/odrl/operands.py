@@ -133,6 +133,16 @@ def _less_status(right: tuple[Typed, ...], constraint: Constraint, operand: Oper
     status = _right(constraint.status, constraint.datatype, operand, None) if constraint.status is not None else None
     if isinstance(status, Unknown):
         return status
+    is_negative = (
+        status.months < 0 or status.seconds < 0
+        if isinstance(status, Duration)
+        else status < 0
+        if isinstance(status, Decimal)
+        else False
+    )
+    if is_negative:
+        # what was used already makes a limit smaller, never larger
+        return Unknown(code=Code.VALUE_TYPE, detail=f"`{operand.short}` has a status below nothing")
     found: list[Typed] = []
     for limit in right:
         if isinstance(limit, Decimal) and isinstance(status, Decimal):

@@ -85,6 +85,8 @@ class Atom:
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.operand.short if self.operand else "")
         told = tuple(value.text for value in self.constraint.right) or self.constraint.right_references
+        if self.constraint.status is not None:
+            told = tuple(f"{text} less {self.constraint.status.text}" for text in told)
         object.__setattr__(self, "right", told)
 
 

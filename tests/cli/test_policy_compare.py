@@ -58,3 +58,26 @@ def test_a_line_that_means_nothing_is_told_with_place_code_and_hint(run: Run, tm
     assert told.code == 1
     assert told.out.strip() == f"{path}:3:11: error operand-unknown: unknown left operand `porpose`; did you mean `purpose`"
     assert run("policy", "check", path, "--json").tree["said"][0]["code"] == "operand-unknown"
+
+
+def test_a_policy_is_compared_with_what_it_inherits(run: Run, tmp_path: Path) -> None:
+    child = '{"@id": "urn:child", "@type": "Set", "inheritFrom": "urn:parent"}'
+    parent = '{"@id": "urn:parent", "@type": "Set", "permission": [{"action": "read"}]}'
+    graph = '{"@context": ["http://www.w3.org/ns/odrl.jsonld", {"x": "urn:x"}], "@graph": [%s]}'
+    whole, alone, own = (tmp_path / f"{name}.json" for name in ("whole", "alone", "own"))
+    whole.write_text(graph % f"{child}, {parent}")
+    alone.write_text(child)
+    own.write_text(parent)
+    assert run("policy", "contains", whole, own).out.startswith("yes")
+    assert run("policy", "contains", own, whole).out.startswith("yes")
+    assert run("policy", "contains", own, alone).out.startswith("unknown")
+    assert run("policy", "diff", own, whole).out.strip() == "nothing changes"
+
+
+def test_a_limit_of_use_is_shown_by_a_record(run: Run, tmp_path: Path) -> None:
+    five, six = tmp_path / "five.yaml", tmp_path / "six.yaml"
+    five.write_text(_TERMS.format("count <= 5"))
+    six.write_text(_TERMS.format("count <= 6"))
+    told = run("policy", "contains", five, six).out
+    assert told.startswith("no: everything with count above 5 at most 6")
+    assert "used count=6" in told

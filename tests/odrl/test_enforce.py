@@ -10,6 +10,7 @@ from hypothesis import given
 
 from connector.app.parts import known_vocabulary
 from connector.odrl import jsonld
+from connector.odrl.analyse.contain import Answer, contains
 from connector.odrl.compile import compile
 from connector.odrl.enforce import Enforcement, Enforcers, enforceability, left_to_others, marked, operands_of
 from connector.odrl.evaluate import decide
@@ -191,3 +192,11 @@ def test_a_consumer_leaves_what_is_attested_of_it_to_the_provider(vocabulary: Vo
     policy = permit(*(constraint(name) for name in ("claim:role", "purpose", "spatial", "count", "dateTime")))
     assert left_to_others(policy, vocabulary) == {"claim:role", "spatial"}
     assert left_to_others(policy, vocabulary, frozenset({"purpose", "spatial"})) == {"claim:role"}
+
+
+def test_a_policy_of_a_class_that_nobody_knows_permits_nothing_and_is_not_compared(vocabulary: Vocabulary) -> None:
+    policy = jsonld.read({"@type": "Ofer", "permission": [{"action": "use"}]})
+    compiled = compile(policy, vocabulary)
+    assert not decide(compiled, Request(), World(now=NOON)).is_permitted
+    assert "did you mean `Offer`" in enforceability(policy, vocabulary, Enforcers())[0].why
+    assert contains(policy, policy, vocabulary).answer is Answer.UNKNOWN

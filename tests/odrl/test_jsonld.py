@@ -276,3 +276,12 @@ def test_what_we_write_obeys_the_official_schema(official: Path) -> None:
         policy = jsonld.read(tree)
         if policy.has_rules:
             assert validator.is_valid(jsonld.write(policy)), name
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [("permission", "Prohibition"), ("prohibition", "Permission"), ("permission", "Duty"), ("obligation", "Permission")],
+)
+def test_a_rule_of_another_type_is_refused(key: str, kind: str) -> None:
+    with pytest.raises(PolicyError, match=f"a {key} of type `{kind}`"):
+        jsonld.read({key: [{"action": "use", "@type": kind}]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,7 +41,7 @@ def test_a_moment_one_duration_later(start: str, duration: str, end: str | None)
     assert later(datetime.fromisoformat(start), parsed) == (datetime.fromisoformat(end) if end else None)
 
 
-def constraint(operand: str, operator: str, right: str) -> dict[str, object]:
+def constraint(operand: str, operator: str, right: str) -> dict[str, Any]:
     one = {"leftOperand": operand, "operator": operator, "rightOperand": right}
     return {"permission": [{"action": "use", "constraint": [one]}]}
 
@@ -181,3 +182,26 @@ def replace_unit(policy: Policy, unit: str) -> Policy:
     (one,) = rule.constraints
     assert isinstance(one, Constraint)
     return replace(policy, permissions=(replace(rule, constraints=(replace(one, unit=Value(text=unit)),)),))
+
+
+@pytest.mark.parametrize(("days", "permits"), [(27, True), (29, False), (32, False)])
+@pytest.mark.parametrize("is_running", [True, False])
+def test_time_of_use_in_months_counts_what_runs_and_is_permitted_only_for_sure(
+    days: int, permits: bool, is_running: bool, vocabulary: Vocabulary
+) -> None:
+    compiled = compile(jsonld.read(constraint("meteredTime", "lteq", "P1M")), vocabulary, has_ledger=True)
+    spent = timedelta(days=days)
+    usage = Usage(running=(NOON - spent,)) if is_running else Usage(metered=spent)
+    decision = decide(compiled, Request(), World(now=NOON, ledger=LedgerView(total=usage)))
+    assert decision.is_permitted is permits
+    if is_running and permits:
+        assert decision.valid_until == NOON - spent + timedelta(days=28, microseconds=1)
+
+
+def test_what_was_used_before_never_makes_a_limit_larger(vocabulary: Vocabulary) -> None:
+    for operand, right, status in (("count", "10", "-8"), ("elapsedTime", "PT1H", "-P1D"), ("elapsedTime", "PT1H", "-P1M")):
+        tree = constraint(operand, "lteq", right)
+        tree["permission"][0]["constraint"][0]["status"] = status
+        compiled = compile(jsonld.read(tree), vocabulary, has_ledger=True)
+        usage = Usage(count=5, first_used_at=NOON)
+        assert not decide(compiled, Request(), World(now=NOON, ledger=LedgerView(total=usage))).is_permitted

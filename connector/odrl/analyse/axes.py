@@ -74,6 +74,8 @@ class Axis:
     is_relative: bool = False
     is_party: bool = False
     # of a refinement of a party
+    unit: str = ""
+    # in which constraints count
     tests: tuple[tuple[Test, Masks], ...] = ()
     # the constraints that cut it
 

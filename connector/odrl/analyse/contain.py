@@ -138,7 +138,7 @@ def shown(forms: Forms, boxes: Sequence[Box], *, permitted: int, denied: int) ->
 
 def _first(forms: Forms, boxes: Sequence[Box], wanted: Sequence[tuple[int, bool]]) -> Witness | None:
     compiled: dict[int, Compiled] = {
-        number: compile(forms.policies[number].policy, forms.space.vocabulary) for number, _ in wanted
+        number: compile(forms.policies[number].policy, forms.space.vocabulary, has_ledger=True) for number, _ in wanted
     }
     for box, stage in sample(forms.space, boxes)[:_MOST_TRIES]:
         witness = state(forms.space, box, stage)

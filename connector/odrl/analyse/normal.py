@@ -34,6 +34,7 @@ from connector.odrl.model import (
 from connector.odrl.standing import standing
 from connector.odrl.vocabulary import Vocabulary
 
+_TYPES = frozenset(PolicyType)
 _FOR_READERS = frozenset({"http://purl.org/dc/terms/title", "http://purl.org/dc/terms/description"})
 """Properties of a policy that name and describe it: they change nothing of what it permits."""
 
@@ -71,6 +72,8 @@ def doubts(policy: Policy, whose: str, vocabulary: Vocabulary) -> Iterator[str]:
     for profile in policy.profiles:
         if profile not in vocabulary.profiles:
             yield f"{whose} use the profile `{profile}`, which is not loaded"
+    if policy.type not in _TYPES:
+        yield f"{whose} are of the unknown type `{policy.type[:80]}`"
     if len(set(policy.conflicts)) > 1:
         yield f"{whose} name several conflict strategies"
     if strange := [name for name, _ in policy.extra if name not in _FOR_READERS]:

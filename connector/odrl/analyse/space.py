@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connector.odrl.analyse import axes, cells
 from connector.odrl.analyse.axes import Axis, Kind, Masks
@@ -246,7 +246,7 @@ class Space:
                 continue
             for test, mask in zip(tests, masks, strict=True):
                 self._masks[(key, test)] = (len(self.axes), mask)
-            self.axes.append(axis)
+            self.axes.append(replace(axis, unit=str(key[5])))
         count = Counter(self._operand(constraint) for constraint, _, _ in self._atoms)
         for (constraint, _, part), place in self._atoms.items():
             if place not in self._masks:

@@ -6,9 +6,11 @@ shows it has run the evaluator on it. Cells that no request can state (a clause 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from connector.odrl.analyse.axes import Axis, Cell, Kind
@@ -16,8 +18,23 @@ from connector.odrl.analyse.boxes import Box
 from connector.odrl.analyse.cells import AGREED, Value, is_counted
 from connector.odrl.analyse.space import Space
 from connector.odrl.closures import Frame, reader, resolve
+from connector.odrl.cycles import FREQUENCY
 from connector.odrl.operands import left_side, matcher
-from connector.odrl.truth import STAGE_ORDER, DutyState, Request, Stage, Taxonomy, Unknown, World
+from connector.odrl.terms import term
+from connector.odrl.truth import (
+    STAGE_ORDER,
+    DutyState,
+    LedgerView,
+    Rate,
+    Request,
+    Stage,
+    Taxonomy,
+    Unknown,
+    Usage,
+    World,
+)
+from connector.odrl.units import currency
+from connector.odrl.values import Duration, Typed
 from connector.odrl.vocabulary import Operand, SourceKind
 
 # what a reader understands best comes first
@@ -26,6 +43,7 @@ STAGES = (
     *(Stage.NEGOTIATE, Stage.AGREE, Stage.CATALOG, Stage.PUBLISH),
 )
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+_LONGEST_S = 1000 * 366 * 86400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +89,10 @@ class _Draft:
     taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
     duties: dict[str, DutyState] = field(default_factory=dict)
     belongings: dict[Kind, set[str]] = field(default_factory=dict)
+    counted: dict[str, tuple[Typed, str]] = field(default_factory=dict)
+    # by what the record of use calls it: the value, and the unit that it is counted in
+    is_sound: bool = True
+    # False: two rules count the same apart, and one record for both cannot say so
 
 
 def state(space: Space, box: Box, stage: Stage) -> Witness:
@@ -96,6 +118,7 @@ def state(space: Space, box: Box, stage: Stage) -> Witness:
         taxonomies=draft.taxonomies,
         agreed_at=agreed_at,
         duties=draft.duties,
+        ledger=_ledger(draft),
     )
     return Witness(
         request=Request(action=draft.action, target=draft.target, party=draft.party, params=draft.params),
@@ -132,8 +155,45 @@ def _tell(draft: _Draft, axis: Axis, cell: Cell, space: Space, box: Box) -> None
             draft.target = draft.target or "urn:kontor:member"
         else:
             draft.party = draft.party or "urn:kontor:member"
+    elif axis.kind is Kind.OPERAND and axis.operand is not None and is_counted(axis.operand):
+        name = axis.operand.on_record
+        draft.is_sound = draft.is_sound and name not in draft.counted
+        if cell.values:
+            draft.counted[name] = cell.values[0].left[0], axis.unit
     elif axis.kind is Kind.OPERAND and axis.operand is not None and value is not None:
         _tell_operand(draft, axis, axis.operand, value)
+
+
+def _ledger(draft: _Draft) -> LedgerView | None:
+    """A record of use that says what was drafted, for whatever rule; None where nothing is asked of it, or it cannot be so."""
+    values = {name: value for name, (value, _) in draft.counted.items()}
+    back: dict[str, datetime] = {}
+    for name in ("elapsedTime", "timeInterval", "delayPeriod"):
+        length = values.get(name)
+        if isinstance(length, Duration):
+            if length.months or not 0 <= length.seconds < _LONGEST_S:
+                return None
+            back[name] = draft.now - timedelta(microseconds=int(length.seconds * 1_000_000))
+    count, metered, rate = (values.get(name, Decimal(0)) for name in ("count", "meteredTime", FREQUENCY))
+    first, last = back.get("elapsedTime"), back.get("timeInterval")
+    spent = metered.seconds if isinstance(metered, Duration) else Decimal(0)
+    paid = values.get("payAmount")
+    if not draft.counted or not draft.is_sound or not isinstance(count, Decimal) or not isinstance(rate, Decimal):
+        return None
+    # what is on record has happened: no more uses in a day than ever, and no last use before the first
+    is_real = 0 <= rate < _LONGEST_S and 0 <= count < _LONGEST_S and ("count" not in values or count >= rate)
+    if not is_real or not 0 <= spent < _LONGEST_S or (first is not None and last is not None and first > last):
+        return None
+    usage = Usage(
+        count=math.ceil(count),
+        metered=timedelta(microseconds=int(spent * 1_000_000)),
+        first_used_at=first,
+        last_used_at=last,
+        triggered_at=back.get("delayPeriod"),
+        paid={currency(term(draft.counted["payAmount"][1])): paid} if isinstance(paid, Decimal) else {},
+        rates={draft.counted[FREQUENCY][1]: Rate(began=draft.now, count=math.ceil(rate))} if FREQUENCY in draft.counted else {},
+    )
+    return LedgerView(total=usage)
 
 
 def _tell_operand(draft: _Draft, axis: Axis, operand: Operand, value: Value) -> None:

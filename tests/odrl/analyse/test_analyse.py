@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,8 @@ from connector.odrl.analyse.counter import counter_offer
 from connector.odrl.analyse.diff import diff
 from connector.odrl.analyse.meet import meet
 from connector.odrl.analyse.residual import residual
+from connector.odrl.compile import compile
+from connector.odrl.evaluate import decide
 from connector.odrl.model import Policy
 from connector.odrl.truth import Request, World
 from connector.odrl.vocabulary import Vocabulary
@@ -36,6 +39,10 @@ def rule(*constraints: Tree, action: str = "use", **more: Any) -> Tree:
 
 def policy(*permissions: Tree, **more: Any) -> Policy:
     return jsonld.read({"@type": "Offer", "@id": "urn:p", "permission": list(permissions), **more})
+
+
+def counted(left: str, right: str, **members: str) -> Policy:
+    return policy(rule({**c(left, "lteq", right), **members}))
 
 
 def test_a_change_is_told_in_words(vocabulary: Vocabulary) -> None:
@@ -165,3 +172,31 @@ def test_hundreds_of_windows_are_compared(vocabulary: Vocabulary) -> None:
 
     assert contains(windows(262), windows(250), vocabulary).answer is Answer.YES
     assert contains(windows(250), windows(262), vocabulary).answer is Answer.NO
+
+
+@pytest.mark.parametrize(
+    ("terms", "asked", "answer"),
+    [
+        (counted("count", "5"), counted("count", "6"), Answer.NO),
+        (counted("count", "6"), counted("count", "5"), Answer.YES),
+        (counted("payAmount", "5", unit="EUR"), counted("payAmount", "6", unit="EUR"), Answer.NO),
+        (counted("meteredTime", "PT1H"), counted("meteredTime", "PT2H"), Answer.NO),
+        (counted("elapsedTime", "P30D"), counted("elapsedTime", "P31D"), Answer.NO),
+        (counted("tds:frequency", "5", unit="P1D"), counted("tds:frequency", "6", unit="PT24H"), Answer.NO),
+        (counted("tds:frequency", "6", unit="P1D"), counted("tds:frequency", "5", unit="PT24H"), Answer.YES),
+        # of two periods, and of uses in one and in all, nobody knows how they go together
+        (counted("tds:frequency", "5", unit="P7D"), counted("tds:frequency", "5", unit="P1D"), Answer.UNKNOWN),
+        (counted("tds:frequency", "5", unit="P1D"), counted("count", "5"), Answer.UNKNOWN),
+    ],
+)
+def test_limits_of_use_are_compared_and_a_record_shows_the_difference(
+    terms: Policy, asked: Policy, answer: Answer, everything: Vocabulary
+) -> None:
+    found = contains(terms, asked, everything)
+    assert found.answer is answer
+    assert (found.witness is not None) is (answer is Answer.NO)
+    if found.witness is not None:
+        world, request, stage = found.witness.world, found.witness.request, found.witness.stage
+        for policy, permits in ((terms, False), (asked, True)):
+            agreed = compile(replace(policy, type="Agreement"), everything, has_ledger=True)
+            assert decide(agreed, request, world, stage=stage).is_permitted is permits
