@@ -11,6 +11,11 @@ from connector import rdf
 from connector.cli.policy_conformance import Level
 from connector.cli.policy_conformance import run as run_cases
 from connector.cli.policy_files import policy_in
+from connector.cli.terms import vocabulary
+from connector.odrl.cases import NOON
+from connector.odrl.compile import compile
+from connector.odrl.evaluate import decide
+from connector.odrl.truth import Code, Effect, Request, World
 from tests.cli.conftest import Ran, Run
 
 PREFIXES = """
@@ -84,8 +89,8 @@ def test_turtle_in_and_exactly_one_report_out(files: Files) -> None:
 
 def test_the_sentence_comes_in_other_languages(run: Run) -> None:
     asked = ("policy", "evaluate", "--policy", "members-only", "--language")
-    assert run(*asked, "de").out.startswith("deny: abgelehnt: membership")
-    assert run(*asked, "zh", "--json").tree["sentence"].startswith("拒绝：membership")
+    assert run(*asked, "de").out.startswith("deny: abgelehnt: „der Stand der Mitgliedschaft im Datenraum“")
+    assert run(*asked, "zh", "--json").tree["sentence"].startswith("拒绝：“该方在数据空间中的成员状态”")
     assert run(*asked, "tlh").code == 2
 
 
@@ -280,3 +285,22 @@ def test_a_key_that_no_context_defines_is_not_left_out_in_silence(run: Run, tmp_
     assert "did you mean `constraint`" in failed.err
     policy.write_text(json.dumps({"@context": context, "@type": "Set", "uid": "ex:p", "permission": [rule | {"title": "x"}]}))
     assert run("policy", "evaluate", "--policy", policy).code == 0
+
+
+def test_only_the_state_of_the_world_says_who_belongs_to_what(files: Files) -> None:
+    assert files.ask().out.startswith("permit")
+    belongs = "ex:x odrl:partOf ex:inner . ex:inner odrl:partOf ex:group ."
+    assert belongs in STATE
+    files.write("state", STATE.replace(belongs, ""))
+    files.write("policy", POLICY + belongs)
+    said = files.ask()
+    assert said.out.startswith("deny"), said.out
+
+
+def test_an_offer_is_asked_as_if_it_were_agreed(files: Files) -> None:
+    files.write("policy", POLICY.replace("ex:policy a odrl:Set", "ex:policy a odrl:Offer"))
+    assert files.ask().out.startswith("permit")
+    offer = policy_in(files.path("policy")).policy
+    # by itself it grants nothing
+    said = decide(compile(offer, vocabulary(), has_ledger=True), Request(action="read", target="ex:x"), World(now=NOON))
+    assert (said.effect, said.reasons[0].code) == (Effect.DENY, Code.GRANTS_NOTHING)

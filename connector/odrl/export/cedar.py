@@ -24,8 +24,9 @@ from connector.odrl.export.logic import (
     Set,
     Sure,
     Within,
+    ways,
 )
-from connector.odrl.model import Diagnostic, LogicalOperand, Operator, Severity
+from connector.odrl.model import Diagnostic, Operator, Severity
 
 _METHODS = {
     Operator.LT: "lessThan",
@@ -122,24 +123,16 @@ class _Writer:
 
     def joined(self, node: Join, *, is_true: bool) -> str:
         yes, no = [self.true(member) for member in node.members], [self.false(member) for member in node.members]
-        if node.operand is LogicalOperand.XONE:
-            if is_true:
-                ways = [
-                    _all([true, *(no[other] for other in range(len(no)) if other != place)]) for place, true in enumerate(yes)
-                ]
-                return _any(ways)
-            pairs = [_all([yes[a], yes[b]]) for a in range(len(yes)) for b in range(a + 1, len(yes))]
-            return _any([*pairs, _all(no)])
-        is_and = (node.operand is not LogicalOperand.OR) is is_true
-        return (_all if is_and else _any)(yes if is_true else no)
+        found = ways(node.operand, yes, no)[0 if is_true else 1]
+        return _any([_all(way) for way in found])
 
 
 def _all(parts: list[str]) -> str:
-    return f"({' && '.join(parts)})" if parts else "true"
+    return (parts[0] if len(parts) == 1 else f"({' && '.join(parts)})") if parts else "true"
 
 
 def _any(parts: list[str]) -> str:
-    return f"({' || '.join(parts)})" if parts else "false"
+    return (parts[0] if len(parts) == 1 else f"({' || '.join(parts)})") if parts else "false"
 
 
 def _fits(number: Decimal) -> bool:

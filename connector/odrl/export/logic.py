@@ -146,6 +146,19 @@ class Logic:
     # errors make the logic stricter than the policy, warnings leave something to others
 
 
+def ways(operand: LogicalOperand, yes: list[str], no: list[str]) -> tuple[list[list[str]], list[list[str]]]:
+    """The ways in which a join is surely true, and those in which it is surely false: in each, all of what is named hold; `yes`
+    and `no` name where each member is surely true, and surely false."""
+    if operand is LogicalOperand.OR:
+        return [[one] for one in yes], [no]
+    if operand is LogicalOperand.XONE:
+        count = len(yes)
+        one = [[true, *(no[other] for other in range(count) if other != place)] for place, true in enumerate(yes)]
+        two = [[yes[a], yes[b]] for a in range(count) for b in range(a + 1, count)]
+        return one, [*two, no]
+    return [yes], [[one] for one in no]
+
+
 def logic(policy: Policy, vocabulary: Vocabulary, parents: Mapping[str, Policy] = NO_PARENTS) -> Logic:
     """The policy, as if it were agreed, at the time of a request.
 

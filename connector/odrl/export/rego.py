@@ -25,8 +25,9 @@ from connector.odrl.export.logic import (
     Set,
     Sure,
     Within,
+    ways,
 )
-from connector.odrl.model import LogicalOperand, Operator
+from connector.odrl.model import Operator
 
 _LONGEST = 100
 _SIGNS = {
@@ -79,32 +80,20 @@ class _Writer:
         """The names of the two rules of a condition, which are then among the lines."""
         if isinstance(node, Join):
             names = [self.node(member) for member in node.members]
-            yes, no = _joined(node.operand, names)
+            yes, no = ways(node.operand, [true for true, _ in names], [false for _, false in names])
         else:
             yes, no = _leaf(node)
         self.count += 1
         pair = (f"t_{self.count}", f"f_{self.count}")
-        for name, ways in zip(pair, (yes, no), strict=True):
+        for name, found in zip(pair, (yes, no), strict=True):
             self.lines.append(f"default {name} := false")
-            for way in ways:
+            for way in found:
                 body = "\n".join(f"\t{line}" for line in way) or "\ttrue"
                 self.lines.append(f"{name} if {{\n{body}\n}}")
         return pair
 
 
 _Ways = list[list[str]]
-
-
-def _joined(operand: LogicalOperand, names: list[tuple[str, str]]) -> tuple[_Ways, _Ways]:
-    """The ways in which a join is surely true, and surely false."""
-    yes, no = [true for true, _ in names], [false for _, false in names]
-    if operand is LogicalOperand.OR:
-        return [[one] for one in yes], [no]
-    if operand is LogicalOperand.XONE:
-        one = [[true, *(no[other] for other in range(len(names)) if other != place)] for place, true in enumerate(yes)]
-        two = [[yes[a], yes[b]] for a in range(len(names)) for b in range(a + 1, len(names))]
-        return one, [*two, no]
-    return [yes], [[one] for one in no]
 
 
 def _leaf(node: Node) -> tuple[_Ways, _Ways]:
