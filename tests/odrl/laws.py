@@ -114,7 +114,7 @@ def checked(first: dict[str, Any], second: dict[str, Any], asks: Sequence[Ask], 
 
 
 def _agreed(policy: Policy, words: Vocabulary) -> Compiled:
-    return compile(named(policy), words)
+    return compile(named(policy), words, has_ledger=True)
 
 
 def _permits(policy: Compiled, ask: Ask) -> bool:

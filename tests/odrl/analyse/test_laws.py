@@ -38,7 +38,7 @@ def test_a_request_lies_in_the_boxes_exactly_when_it_is_permitted(
     except Beyond:
         return
     for form in forms.policies:
-        compiled = compile(form.policy, vocabulary)
+        compiled = compile(form.policy, vocabulary, has_ledger=True)
         for request, world, stage in asks:
             box = place(forms.space, request, world, stage)
             assert box is not None
@@ -57,7 +57,7 @@ def test_what_is_contained_permits_nothing_more_and_a_no_is_shown(
 ) -> None:
     terms, asked = map(jsonld.read, pair)
     answer = contains(terms, asked, vocabulary)
-    wide, narrow = compile(named(terms), vocabulary), compile(named(asked), vocabulary)
+    wide, narrow = compile(named(terms), vocabulary, has_ledger=True), compile(named(asked), vocabulary, has_ledger=True)
     if answer.answer is Answer.YES:
         for request, world, stage in asks:
             if decide(narrow, request, world, stage=stage).is_permitted:
@@ -78,7 +78,7 @@ def test_what_is_disjoint_has_nothing_in_common(
 ) -> None:
     first, second = map(jsonld.read, pair)
     answer = disjoint(first, second, vocabulary)
-    both = [compile(named(policy), vocabulary) for policy in (first, second)]
+    both = [compile(named(policy), vocabulary, has_ledger=True) for policy in (first, second)]
     if answer.answer is Answer.YES:
         for request, world, stage in asks:
             assert not all(decide(one, request, world, stage=stage).is_permitted for one in both)
@@ -109,8 +109,8 @@ def test_what_both_permit_is_permitted_by_the_meet_and_nothing_else(
     if found.policy is None:
         assert found.reasons
         return
-    both = [compile(named(policy), vocabulary) for policy in (first, second)]
-    result = compile(named(found.policy), vocabulary)
+    both = [compile(named(policy), vocabulary, has_ledger=True) for policy in (first, second)]
+    result = compile(named(found.policy), vocabulary, has_ledger=True)
     for request, world, _ in asks:
         # when data is asked for, everything is judged
         permitted = all(decide(one, request, world, stage=Stage.REQUEST).is_permitted for one in both)
@@ -125,7 +125,7 @@ def test_what_is_gained_and_lost_agrees_with_sampled_requests(
     found = diff(*map(jsonld.read, pair), vocabulary)
     if found.forms is None:
         return
-    old, new = (compile(form.policy, vocabulary) for form in found.forms.policies)
+    old, new = (compile(form.policy, vocabulary, has_ledger=True) for form in found.forms.policies)
     for request, world, stage in asks:
         box = place(found.forms.space, request, world, stage)
         assert box is not None
