@@ -1,4 +1,4 @@
-"""What must not stand in a committed file: hosts of package registries, paths of somebody's machine, notes without a number."""
+"""What must not stand in a committed file: hosts of registries, paths of somebody's machine, loose notes, marks of a merge."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _PATTERNS = {
     "names a mirror of a package registry": re.compile(r"://[^/\s\"']*(?:mirror|artifactory|nexus|index-url)", re.IGNORECASE),
     "names a folder of one machine": re.compile(r"(?<![\w.$}{/~-])/(?:work|root|home|Users)/[\w.]"),
     "has a note without a number, as in (#12)": re.compile(rf"\b(?:{'|'.join(_NOTES)})\b(?!\s*\(#\d+\))"),
+    "has a mark of a merge that nobody finished": re.compile(rf"^(?:{'<' * 7}|{'>' * 7}|[|]{{7}}) \S"),
 }
 
 
@@ -52,6 +53,8 @@ def test_committed_files_name_no_registry_no_machine_and_no_loose_end() -> None:
         "https:" + "//my-mirror.example/simple",
         "see /" + "home/anna/data",
         "# " + _NOTES[0] + ": later",
+        "<" * 7 + " HEAD",
+        ">" * 7 + " 2170ce5 (a commit)",
     ],
 )
 def test_a_fault_is_found(text: str) -> None:
