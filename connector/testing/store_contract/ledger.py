@@ -21,6 +21,7 @@ from connector.ports.ledger import (
     DutyEntry,
     OpenUse,
     PostingKind,
+    Recent,
     Use,
     evidence,
 )
@@ -30,7 +31,9 @@ from connector.testing.store_contract.values import NOW, SECOND, Nodes
 
 FULL = Book(
     uses={"urn:rule:1": Use(count=3, metered=timedelta(seconds=1.5), moved_bytes=7, first_at=NOW, last_at=NOW + SECOND)},
-    total=Use(count=3, paid={"EUR": Decimal("10.50"), "CNY": Decimal("1E+3")}),
+    total=Use(
+        count=3, paid={"EUR": Decimal("10.50"), "CNY": Decimal("1E+3")}, rates={"P1M": Recent(began=NOW - SECOND, count=2)}
+    ),
     open={"use:1": OpenUse(rules=("urn:rule:1",), process="urn:t", since=NOW, until=NOW + SECOND, has_begun=True)},
     duties={"obligation/0": DutyEntry(state=DutyState.FULFILLED, at=NOW, note="gelöscht")},
     events={"urn:event": Period(began=NOW)},
