@@ -29,6 +29,8 @@ _BYTES = 1_000_000_000
 _ENDLESS = 1_000_000_000_000
 _EVERY_S = 0.01
 _ASKED = 600
+_CONNECTIONS = 256
+"""At the pace of the benchmark: an answer may take two seconds and more, and is measured."""
 _FLOWS_S = 0.3
 _LIVES_S = 3.0
 """How long an agreement lasts that is to end by itself: long enough to be made."""
@@ -66,7 +68,7 @@ def _latency(asked: Asked, provider: Node, words: str, must: float | None) -> fi
             idle, busy = [], []
             async with AsyncExitStack() as stack:
                 sink = await stack.enter_async_context(Sink())
-                asking = _Asking(provider, offer, known, sink.port, await connections(stack, provider.public_port, 256))
+                asking = _Asking(provider, offer, known, sink.port)
                 await asking.p99_ms(100)
                 for number in range(asked.rounds):
                     idle.append(await asking.p99_ms(asked.of(_ASKED)))
@@ -86,12 +88,12 @@ def _latency(asked: Asked, provider: Node, words: str, must: float | None) -> fi
 class _Asking:
     """Requests to a provider, one every so many milliseconds, over whichever connection is free."""
 
-    def __init__(self, provider: Node, offer: dict[str, Any], pid: str, port: int, over: list[Connection]) -> None:
+    def __init__(self, provider: Node, offer: dict[str, Any], pid: str, port: int) -> None:
         self._provider = provider
         self._offer = offer
         self._pid = pid
         self._callback = f"http://127.0.0.1:{port}/consumer/dsp/2025-1"
-        self._free = list(over)
+        self._free: list[Connection] = []
 
     def _requests(self, count: int) -> list[bytes]:
         port, base = self._provider.public_port, f"/{PARTICIPANT}/dsp/2025-1/negotiations"
@@ -115,7 +117,9 @@ class _Asking:
             self._free.append(connection)
 
         requests = self._requests(count)
-        async with asyncio.TaskGroup() as tasks:
+        # new ones each time: the node closes what was idle for a minute
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            self._free = await connections(stack, self._provider.public_port, _CONNECTIONS)
             begin = time.perf_counter()
             for number, request in enumerate(requests):
                 due = begin + number * _EVERY_S
