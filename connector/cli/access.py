@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connector.errors import ConfigurationError
+from connector.errors import ConfigurationError, NotFound
 
 if TYPE_CHECKING:
     from connector.client import Calls, Client
@@ -82,6 +82,17 @@ class Access:
                 where=str(path),
                 mend="name its file with `--api-key-file`, or set KONTOR_API_KEY",
             ) from fault
+
+
+def has_participants(node: Client) -> bool:
+    """Whether the node serves participants at all; that of an authority or a catalogue alone does not."""
+    from connector.client import participants
+
+    try:
+        node.send(participants())
+    except NotFound:
+        return False
+    return True
 
 
 def _operator_url(settings: Settings) -> str:

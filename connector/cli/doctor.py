@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from connector.cli.access import Access
+from connector.cli.access import Access, has_participants
 from connector.cli.command import command
 from connector.cli.output import Output
 from connector.errors import ConfigurationError, Forbidden, KontorError, NotFound
@@ -40,7 +40,7 @@ def doctor(
     try:
         with access.node() as (node, _):
             found += _node(node)
-            if access.participant is None and not _has_participants(node):
+            if access.participant is None and not has_participants(node):
                 found.append(_none(peer))
             else:
                 with access.open() as (node_, me):
@@ -88,17 +88,6 @@ def _node(node: Client) -> Iterator[Finding]:
         yield from node.send(examine_node()).findings
     except Forbidden as fault:
         yield Finding(check="node", state="warning", what="it was not looked at: the key is not for the node", mend=fault.mend)
-
-
-def _has_participants(node: Client) -> bool:
-    """Whether the node serves participants at all; that of an authority or a catalogue alone does not."""
-    from connector.client import participants
-
-    try:
-        node.send(participants())
-    except NotFound:
-        return False
-    return True
 
 
 def _none(peer: str | None) -> Finding:

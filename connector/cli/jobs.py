@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from connector.cli.access import Access
+from connector.cli.access import Access, has_participants
 from connector.cli.command import command
 from connector.cli.groups import OrList
 from connector.cli.output import Output
@@ -14,13 +16,16 @@ from connector.cli.processes import Cursor, Limit, more
 
 if TYPE_CHECKING:
     from connector.api.jobs import Job
-    from connector.client import Calls
+    from connector.client import Client
 
 Kind = Annotated[str, typer.Argument(help="Its kind.")]
 Id = Annotated[str, typer.Argument(help="Its id.")]
 Of = Annotated[
     Literal["node", "authority", "catalog"] | None,
-    typer.Option("--of", help="Work that belongs to no participant: the node's own, or that of a role."),
+    typer.Option(
+        "--of",
+        help="Work that belongs to no participant: the node's own, or that of a role. Without participants the node's is meant.",
+    ),
 ]
 
 
@@ -42,9 +47,8 @@ def list_(
     """List background work, newest first: what waits, how often it was tried, and why that failed."""
     from connector.client import operating
 
-    with access.open() as (node, me):
-        call = operating.jobs(_whose(me, of), of=of, kind=kind, is_given_up=given_up or None, cursor=cursor, limit=limit)
-        page = node.send(call)
+    with _opened(access, of) as (node, whose):
+        page = node.send(operating.jobs(whose, of=of, kind=kind, is_given_up=given_up or None, cursor=cursor, limit=limit))
     head = ("KIND", "ID", "SINCE", "TRIES", "STANDING", "LAST FAILURE")
     out.rows(page.model_dump(mode="json"), head, [_row(one) for one in page.items], empty="no work waits")
     more(out, page)
@@ -54,8 +58,8 @@ def retry(access: Access, out: Output, kind: Kind, id_: Id, of: Of = None) -> No
     """Take up work again that was given up."""
     from connector.client import operating
 
-    with access.open() as (node, me):
-        found = node.send(operating.retry_job(kind, id_, _whose(me, of), of=of))
+    with _opened(access, of) as (node, whose):
+        found = node.send(operating.retry_job(kind, id_, whose, of=of))
     out.lines(found.model_dump(mode="json"), f"taken up again: {found.kind} {found.id}")
 
 
@@ -63,13 +67,23 @@ def drop(access: Access, out: Output, kind: Kind, id_: Id, of: Of = None) -> Non
     """Have work never done: it is forgotten, whatever it is at."""
     from connector.client import operating
 
-    with access.open() as (node, me):
-        node.send(operating.drop_job(kind, id_, _whose(me, of), of=of))
+    with _opened(access, of) as (node, whose):
+        node.send(operating.drop_job(kind, id_, whose, of=of))
     out.lines({"kind": kind, "id": id_}, f"dropped: {kind} {id_}")
 
 
-def _whose(me: Calls, of: str | None) -> str | None:
-    return me.participant if of is None else None
+@contextlib.contextmanager
+def _opened(access: Access, of: str | None) -> Iterator[tuple[Client, str | None]]:
+    """The node, and the participant whose work is meant; None for the work of no participant.
+
+    That is meant, too, where a node without participants is asked and none is named.
+    """
+    with access.node() as (node, _):
+        if of is not None or (access.participant is None and not has_participants(node)):
+            yield node, None
+            return
+    with access.open() as (node, me):
+        yield node, me.participant
 
 
 def _row(one: Job) -> tuple[object, ...]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from connector.app.listening import free_ports
 from connector.cli.init import CONFIG_FILE
-from connector.cli.nodes import free_ports
 from tests.cli.conftest import Nodes, Run
 
 ANNA, BERT = "did:web:anna.example", "did:web:bert.example"
@@ -51,5 +51,12 @@ def test_members_and_keys_are_the_operators_work(run: Run, authority: tuple[str,
         0,
         True,
     )
+    # and its background work is that of the node, or of the role
+    for words in (("jobs",), ("jobs", "--of", "node")):
+        ran = run(*words, *authority)
+        assert (ran.code, ran.err) == (0, "no work waits\n")
+    for more in ((), ("--of", "authority")):
+        assert "was given up" in run("jobs", "retry", "webhook", "nothing", *more, *authority).err
+    assert "no participant" in run("jobs", "--participant", "acme", *authority).err
     # 4. and all of it is in the audit trail
     assert run("audit", "--node", "--json", *authority).out.count("/authority/keys") >= 2
