@@ -236,7 +236,8 @@ def claims_in(items: Iterable[tuple[tuple[str, ...], str, Mapping[str, Any]]]) -
     """What policies see of credentials, each given as types, issuer and claims: each claim as `Type.claim`, and as `claim` where all
     credentials that make it agree.
 
-    `credentials` are the types that are held, `issuers` who attests them. Objects and lists of them are left out.
+    `credentials` are the types that are held, `issuers` who attests them. Objects and lists of them are left out, and so are claims
+    whose own name holds a `.` or a `/`.
     """
     listed = list(items)
     found: dict[str, Any] = {
@@ -246,14 +247,14 @@ def claims_in(items: Iterable[tuple[tuple[str, ...], str, Mapping[str, Any]]]) -
     short: dict[str, list[Any]] = {}
     for types, _, claims in listed:
         for name, value in claims.items():
-            if not _is_plain(value):
+            # INVARIANT: no name of a claim, short or behind its type, reads as that of another type, or of another space
+            if "." in name or "/" in name or not _is_plain(value):
                 continue
             for type_ in types:
                 # INVARIANT: nor does the name of a type: those of spaces stand before a `/`
                 if "/" not in type_:
                     found.setdefault(f"{type_}.{name}", value)
-            # INVARIANT: no short name reads as the whole name of a claim of another type, or of another space
-            if "." not in name and "/" not in name and name not in (STANDING, "spaces", GROUNDS):
+            if name not in (STANDING, "spaces", GROUNDS):
                 short.setdefault(name, []).append(value)
     for name, values in short.items():
         if all(value == values[0] for value in values):

@@ -163,6 +163,22 @@ async def test_no_claim_can_pass_for_one_of_a_space(scene: Scene) -> None:
         assert not [name for name in found if name.startswith((f"{SPACE}/more/", f"{OTHER}/"))]
 
 
+async def test_no_claim_of_one_type_can_pass_for_one_of_a_longer_type(scene: Scene) -> None:
+    """`B.region` of a type `A` is not `region` of `A.B`, which another issuer attests, nor `x/region` that of a space `A.x`."""
+    members(scene)
+    spaces = spaces_of([space(scene)], (), known={}, lists=scene.source)
+    member, auditor = "MembershipCredential", "did:web:auditor.example"
+    lying = credential(scene.host.did, **{"Audit.region": "EU", "x/region": "EU", "level": "low"})
+    honest = credential(auditor, f"{member}.Audit", region="US")
+    by_settings = Trust(issuers={scene.host.did: frozenset({member}), auditor: frozenset({f"{member}.Audit"})})
+    for said in (NOBODY, by_settings):
+        for held in ((lying,), (lying, honest), (honest, lying)):
+            found = await worth(spaces, *held, said=said)
+            assert "EU" not in found.values()
+            assert found[f"{SPACE}/{member}.level"] == "low"
+    assert found[f"{member}.Audit.region"] == "US"
+
+
 async def test_what_is_recognised_under_another_name_is_asked_for_too(scene: Scene) -> None:
     anchor = "{issuer: did:web:%s.example, types: [%s]}"
     text = "trustFramework: {id: 'urn:%s', governance: did:web:%s.example, anchors: [%s], lists: {onStale: deny}%s}"

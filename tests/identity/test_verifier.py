@@ -340,7 +340,6 @@ def test_policies_see_claims_by_type_and_short_where_nothing_contradicts() -> No
         "issuers": [one.issuer],
         "MembershipCredential.memberOf": "test",
         "Other.memberOf": "b",
-        "Other.MembershipCredential.level": "high",
         "Other.role": ["x"],
         "Other.credentials": "y",
         "role": ["x"],

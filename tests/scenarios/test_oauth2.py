@@ -13,7 +13,7 @@ import pytest
 
 from connector.api.identity import NewIdentityKey
 from connector.app import App
-from connector.cli.nodes import free_ports
+from connector.app.listening import free_ports
 from connector.controlplane.collecting import SHOWN_EVERY
 from connector.errors import KontorError
 from connector.identity.keys import LEAD
@@ -46,12 +46,12 @@ class Space:
 
 
 @asynccontextmanager
-async def oauth2_space(**changes: Any) -> AsyncIterator[Space]:
+async def oauth2_space(store: str = "memory:", **changes: Any) -> AsyncIterator[Space]:
     ports = free_ports(4)
     issuer = f"http://127.0.0.1:{ports[0]}/authority"
     clock = MovedClock()
     part = {"issuer": issuer, "claims": {"membership": "membership"}, **changes}
-    async with DataSpace(clock=clock) as space:
+    async with DataSpace(clock=clock, store=store) as space:
         found = [space.join(name, oauth2=part, unsafe_static_tokens=[]) for name in ("acme", "beta", "stranger")]
         for member, port in zip(found, ports[1:], strict=True):
             space._ports[member.name] = port
@@ -206,6 +206,21 @@ async def test_a_provider_that_is_away_lets_nobody_in_and_nobody_is_thrown_out()
         # a provider with a new store has new keys: members get new tokens when the old ones are refused or over
         space.clock.move(seconds=600)
         await space.beta.catalog(space.acme)
+
+
+async def test_a_connector_that_was_started_anew_is_shown_who_asks_by_the_next_request_for_data() -> None:
+    async with oauth2_space(store="sqlite:///kontor.db") as space:
+        transfer = await space.beta.transfer(await space.beta.negotiate(await space.acme.publish("tides", content=b"high")))
+        found = await space.beta.send(space.beta.calls.data_address(transfer.pid))
+        await space.acme.space.stop(space.acme)
+        await space.acme.space.start(space.acme)
+        # it knows nobody by a token yet: the one for data is not enough
+        token = {"Authorization": f"Bearer {found.properties['authorization']}"}
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.get(found.endpoint or "", headers=token)
+        assert (answer.status_code, "UNPROVEN" in answer.text) == (403, True)
+        # beta asks how the transfer stands, which shows it, and then again
+        assert await space.beta.get(transfer) == b"high"
 
 
 async def test_the_key_of_a_client_is_replaced_while_messages_go_on() -> None:
