@@ -11,7 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from connector.cli.nodes import free_ports
+from connector.app.listening import free_ports
 from connector.dsp.tables import Kind, diagram
 from connector.settings import Settings
 

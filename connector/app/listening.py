@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import random
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -25,10 +26,25 @@ _KEEP_ALIVE_S: Final = 65
 """Longer than what clients and proxies keep idle connections for, so that it is seldom us who close one in use."""
 _FINISH_WITHIN_S: Final = 10
 """How long answers under way may take after the signal to stop."""
+_SPARE_PORTS: Final = range(15_000, 32_000)
+"""Below those that systems give to connections and to listeners that name none."""
 
 
 Listening = socket.socket
 """A socket that listens."""
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports on loopback that nobody listens on, all different, and that no connection is given meanwhile."""
+    chosen = random.SystemRandom()
+    with contextlib.ExitStack() as stack:
+        found: list[int] = []
+        while len(found) < count:
+            probe = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", chosen.choice(_SPARE_PORTS)))
+                found.append(probe.getsockname()[1])
+        return found
 
 
 def inherited(fd: int) -> Listening:

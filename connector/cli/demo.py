@@ -124,7 +124,8 @@ def demo(
 
 def _start(stack: contextlib.ExitStack, folder: Path) -> tuple[Space, str]:
     """Four processes: the authority, a provider, a consumer, and one that hosts the two who do not get the data."""
-    from connector.cli.nodes import free_ports, running
+    from connector.app.listening import free_ports
+    from connector.cli.nodes import running
     from connector.client import Calls
 
     hosts = {"authority": (), "provider": ("provider",), "consumer": ("consumer",), "stranger": ("stranger", "guest")}

@@ -6,7 +6,6 @@ What lives here: starting, waiting, stopping. What a node is told to do is `demo
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
 import time
@@ -34,15 +33,6 @@ class Running:
     folder: Path
     process: subprocess.Popen[bytes]
     client: Client
-
-
-def free_ports(count: int) -> list[int]:
-    """So many ports on loopback that nobody listened on a moment ago, all different."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 @contextlib.contextmanager

@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import pathlib
-import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -34,6 +33,7 @@ from connector.api.processes import Timeline
 from connector.api.sources import AssetSource
 from connector.api.transfers import NewTransfer, Transfer, TransferAct, TransferStep
 from connector.app import App
+from connector.app.listening import free_ports
 from connector.client import AsyncClient, Call, Calls
 from connector.ports.clock import Clock
 from connector.settings import Settings
@@ -294,7 +294,7 @@ class DataSpace:
         if self._has_wallets:
             # the port is part of the identifier, so it is chosen before the node starts
             host = on.host.name if on is not None else name
-            self._ports[host] = port = self._ports.get(host) or _free_port()
+            self._ports[host] = port = self._ports.get(host) or free_ports(1)[0]
             id_ = f"did:web:localhost%3A{port}:{name}"
         member = Member(
             space=self,
@@ -385,13 +385,6 @@ def _known_key(participant: str) -> dict[str, Any]:
         "participants": [participant],
         "role": "admin",
     }
-
-
-def _free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _written(path: pathlib.Path, body: bytes) -> pathlib.Path:

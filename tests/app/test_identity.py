@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from typing import Any
@@ -11,16 +10,11 @@ import httpx
 import pytest
 
 from connector.app import App
+from connector.app.listening import free_ports
 from tests.app.conftest import Make
 from tests.house.tree import ROOT
 
 DSP = {"@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@type": "CatalogRequestMessage"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _ask(method: str, url: str, **given: Any) -> httpx.Response:
@@ -29,7 +23,7 @@ async def _ask(method: str, url: str, **given: Any) -> httpx.Response:
 
 
 async def test_documents_lie_where_the_dids_say(settings: Make) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     base, did = f"http://localhost:{port}", f"did:web:localhost%3A{port}"
     parties = {"root": {"id": did}, "anna": {"id": f"{did}:anna"}, "acme": {"id": "urn:acme"}}
     async with App(settings(node={"public_url": base}, public={"port": port}, participants=parties)):

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from connector.app import App
-from connector.app.listening import public_url
+from connector.app.listening import free_ports, public_url
 from connector.errors import ConfigurationError
 from tests.app.conftest import Make, until
 
@@ -159,3 +159,7 @@ app.serve(Settings.model_validate({{
     assert process.returncode == 0, log
     assert '"event":"node.stopping"' in log
     assert '"level":"error"' not in log
+
+
+def test_free_ports_are_all_different() -> None:
+    assert len(set(free_ports(20))) == 20

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from connector import jose
 from connector.app import App
-from connector.cli.nodes import free_ports
+from connector.app.listening import free_ports
 from connector.settings import Settings
 from tests.attacks.stage import CATALOG, SCOPE, Stage, signed_with
 from tests.identity.hosts import Host, host

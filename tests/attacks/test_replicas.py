@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from connector.app import App
-from connector.cli.nodes import free_ports
+from connector.app.listening import free_ports
 from connector.settings import Settings
 from tests.attacks.stage import CATALOG, SCOPE, Party, Stage
 from tests.identity.hosts import host

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from connector.app.listening import free_ports
 from connector.cli.commands import roof
 from connector.cli.init import CONFIG_FILE, NewNode, Peer, write
-from connector.cli.nodes import free_ports
 from connector.settings import read
 
 COMMANDS = roof()

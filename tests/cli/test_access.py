@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from connector.app.listening import free_ports
 from connector.cli.access import _operator_url
 from connector.cli.init import NewNode, write
-from connector.cli.nodes import free_ports
 from connector.settings import Settings
 from tests.cli.conftest import Nodes, Run
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.cli.nodes import free_ports
+from connector.app.listening import free_ports
 from connector.settings import Settings, read
 from tests.cli.conftest import Run
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from connector.cli import demo
-from connector.cli.nodes import Running, free_ports, stop
+from connector.cli.nodes import Running, stop
 from connector.errors import ConfigurationError
 from connector.settings import read
 from tests.cli.conftest import Run
@@ -98,10 +98,6 @@ def test_a_folder_of_a_running_demo_is_left_alone_and_an_old_one_made_anew(
             raise AssertionError("it was taken")
     with demo._folder(True) as folder:
         assert not (folder / "left").exists()
-
-
-def test_free_ports_are_all_different() -> None:
-    assert len(set(free_ports(20))) == 20
 
 
 def test_a_node_that_will_not_end_is_killed(tmp_path: Path) -> None:

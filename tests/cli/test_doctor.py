@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from connector.cli.nodes import free_ports
+from connector.app.listening import free_ports
 from tests.cli.conftest import Nodes, Run, Space
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from connector.app.listening import free_ports
 from connector.cli.init import CONFIG_FILE, NewNode, did_web, write
-from connector.cli.nodes import free_ports
 from tests.cli.conftest import Nodes, Run
 from tests.identity.hosts import host
 from tests.identity.issuer import MEMBER, Issuer

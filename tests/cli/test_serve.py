@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from connector.cli.nodes import free_ports
+from connector.app.listening import free_ports
 from tests.cli.conftest import Run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
+from connector.app.listening import free_ports
 from tests.deploy import containerfile
 from tests.deploy.conftest import KEY
 from tests.house.tree import ROOT
@@ -29,12 +29,6 @@ _PLACES = ("/source", "/opt/kontor", "/data", "/etc/kontor")
 _ONLY_IN_A_CONTAINER = ("groupadd", "useradd")
 _READY_WITHIN_S = 30.0
 _SYSTEM = ("/usr/local/bin", "/usr/bin")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def interpreter() -> str:
@@ -125,7 +119,7 @@ def test_the_steps_users_and_commands_of_the_image_and_the_compose_file_work(
     image = Image(root, deploy)
     image.make()
     services = yaml.safe_load((deploy / "compose.yaml").read_text())["services"]
-    port, operator_port = _free_port(), _free_port()
+    port, operator_port = free_ports(1)[0], free_ports(1)[0]
     configuration = (deploy / "config" / "compose.toml").read_text()
     for old, new in {"port = 8080": f"port = {port}", "port = 8081": f"port = {operator_port}"}.items():
         assert configuration.count(old) == 1
@@ -172,7 +166,7 @@ def test_the_steps_users_and_commands_of_the_image_and_the_compose_file_work(
 
 
 def test_a_probe_says_what_is_wrong(tmp_path: Path) -> None:
-    for arguments, code in (((), 2), (("ftp://x",), 2), ((f"http://127.0.0.1:{_free_port()}/ready",), 1)):
+    for arguments, code in (((), 2), (("ftp://x",), 2), ((f"http://127.0.0.1:{free_ports(1)[0]}/ready",), 1)):
         done = subprocess.run(
             [sys.executable, "-m", "connector.cli.probe", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
         )

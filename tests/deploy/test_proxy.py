@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,14 +12,9 @@ import aiohttp
 import pytest
 import trustme
 
+from connector.app.listening import free_ports
 from connector.testing.dataspace import DataSpace
 from tests.servers import tools
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -42,7 +36,7 @@ async def test_a_consumer_reads_through_the_proxy(deployment: None, deploy: Path
     behind = re.sub("^http://", "", provider.app.public_url)
 
     # our file, with the addresses of this test in place of its examples
-    port = _free_port()
+    port = free_ports(1)[0]
     text = (deploy / "nginx" / "kontor.conf").read_text()
     changes = {
         "server 127.0.0.1:8080;": f"server {behind};",

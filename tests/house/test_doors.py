@@ -34,8 +34,6 @@ NETWORK_DOORS: dict[str, str] = {
     "app/listening": "our own listening sockets",
     "dataplane/channel": "sockets without a name, between processes of one node",
     "cli/probe": "the health check of a container, to its own node",
-    "cli/nodes": "looks for free ports on this machine",
-    "testing/dataspace": "looks for free ports on this machine",
 }
 
 # --- tokens

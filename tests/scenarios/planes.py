@@ -22,8 +22,9 @@ from connector.api.negotiations import NewNegotiation
 from connector.api.offerings import Asset, ContractDefinition, Policy
 from connector.api.sources import AssetSource
 from connector.api.transfers import NewTransfer, Transfer
+from connector.app.listening import free_ports
 from connector.cli.init import CONFIG_FILE
-from connector.cli.nodes import Running, free_ports, log_tail, running
+from connector.cli.nodes import Running, log_tail, running
 from connector.client import Calls
 from connector.client.calls import Call
 from connector.client.dataplanes import dataplanes

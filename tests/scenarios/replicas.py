@@ -18,8 +18,9 @@ from typing import Any
 import httpx
 
 from connector.api.offerings import Asset, AssetSource, ContractDefinition, Policy
+from connector.app.listening import free_ports
 from connector.cli.init import CONFIG_FILE
-from connector.cli.nodes import Running, free_ports, running
+from connector.cli.nodes import Running, running
 from connector.client import Calls
 from connector.testing.dataspace import USE
 from tests.scenarios.wire import message, request
