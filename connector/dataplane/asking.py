@@ -5,7 +5,8 @@ What does not: sending it (`upstream.py`), and who may ask at all (the port Auth
 Source: RFC 3986, sections 3.3, 5.2.4 and 6.2.2; RFC 9110, section 7.6.1.
 
 INVARIANT: nothing that a consumer sends leads out of the published address. A path is refused when it has an empty step, `.`, `..`
-or a backslash in any reading: as it is, and decoded again as often as it can be, because an upstream may decode once more.
+or a backslash in any reading: as it is, and decoded again as often as it can be, because an upstream may decode once more. So is one
+that was no UTF-8: what is left of it is not what was asked for.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ POSTED: Final = ("accept", "accept-language", "content-language", "content-lengt
 """What passes from a consumer that posts."""
 _MOST_DECODINGS: Final = 4
 _MOST_PARAMETERS: Final = 200
+_LOST: Final = "\ufffd"
+"""What stands in a decoded text for bytes that are no UTF-8."""
 
 
 def check_method(passing: Passing, request: DataRequest) -> None:
@@ -67,7 +70,7 @@ def check_path(path: str) -> None:
     reading = path
     for _ in range(_MOST_DECODINGS):
         # a folder may be asked for with its slash
-        if not is_plain(reading.removesuffix("/")) or "\\" in reading or not reading.isprintable():
+        if not is_plain(reading.removesuffix("/")) or "\\" in reading or _LOST in reading or not reading.isprintable():
             break
         decoded = unquote(reading)
         if decoded == reading:

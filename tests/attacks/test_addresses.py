@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.selector_events
+import hashlib
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -17,6 +20,7 @@ from connector import jose
 from connector.app import App
 from connector.app.listening import free_ports
 from connector.settings import Settings
+from connector.testing.dataspace import api_key
 from tests.attacks.stage import CATALOG, SCOPE, Stage, signed_with
 from tests.identity.hosts import Host, host
 from tests.scenarios.wire import message, request
@@ -33,7 +37,7 @@ class Safe:
     url: str
     canary: Host
     http: httpx.AsyncClient
-    connections: list[str]
+    operator: str
 
     async def send(self, path: str, body: Any, authorization: str = "Bearer mallory") -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -52,7 +56,10 @@ async def safe(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Safe]:
         {
             "node": {"public_url": "https://acme.example", "data_dir": tmp_path_factory.mktemp("safe")},
             "public": {"port": port},
-            "operator": {"port": 0},
+            "operator": {
+                "port": 0,
+                "api_keys": [{"name": "all", "sha256": hashlib.sha256(api_key().encode()).hexdigest(), "participants": ["*"]}],
+            },
             "store": {"url": "memory:"},
             "outbound": {"connect_timeout_s": 1, "total_timeout_s": 2},
             "identity": {"membership": {"trusted_issuers": [{"id": "did:web:issuer.example"}], "scopes": [SCOPE]}},
@@ -61,8 +68,8 @@ async def safe(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Safe]:
             },
         }
     )
-    async with host() as canary, App(settings), httpx.AsyncClient(trust_env=False, timeout=30) as http:
-        yield Safe(f"http://127.0.0.1:{port}", canary, http, [])
+    async with host() as canary, App(settings) as app, httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        yield Safe(f"http://127.0.0.1:{port}", canary, http, app.operator_url)
 
 
 HOSTS = [
@@ -88,6 +95,94 @@ async def test_s1_an_identity_on_an_internal_host_is_not_looked_up(safe: Safe, n
         # what cannot be resolved here may be resolvable a moment later; nothing of it is connected to
         assert answer.status_code in (401, 503)
         assert safe.is_silent
+
+
+# --- S2: names that lead somewhere else a moment later
+
+
+PUBLIC = "93.184.215.14"
+ANSWERS: dict[str, list[list[str]]] = {
+    "S2 public, then loopback": [[PUBLIC], ["127.0.0.1"]],
+    "S2 public, then loopback in the other family": [[PUBLIC], ["::1"]],
+    "S2 public, then loopback in disguise": [[PUBLIC], ["::ffff:127.0.0.1"]],
+    "S2 public, then an address of clouds": [[PUBLIC], ["169.254.169.254"]],
+    "S2 public, then private, then public": [[PUBLIC], ["10.0.0.1"], [PUBLIC]],
+    "S2 public and loopback at once": [[PUBLIC, "127.0.0.1"], ["127.0.0.1", PUBLIC]],
+    "S2 loopback, then public": [["127.0.0.1"], [PUBLIC]],
+}
+
+
+@dataclass
+class Names:
+    """A name server that says something else each time, and a network that leads nowhere but to this machine."""
+
+    answers: list[list[str]]
+    port: int
+    asked: int = 0
+    reached: list[str] = field(default_factory=list)
+    """Every address that somebody tried to connect to."""
+
+    def resolved(self, host: str, port: int) -> list[Any]:
+        found = self.answers[min(self.asked, len(self.answers) - 1)]
+        self.asked += 1
+        return [
+            (socket.AF_INET6 if ":" in one else socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, self.port)) for one in found
+        ]
+
+    @property
+    def vetted(self) -> int:
+        """How many of its answers so far were public throughout."""
+        given = [self.answers[min(n, len(self.answers) - 1)] for n in range(self.asked)]
+        return sum(one == [PUBLIC] for one in given)
+
+
+@pytest.fixture
+def names(safe: Safe, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Names:
+    """In place of the system's name server and network, for one name; all other names and addresses are theirs as ever."""
+    found, look_up = Names(request.param, safe.canary.port), socket.getaddrinfo
+    connect = asyncio.selector_events.BaseSelectorEventLoop.sock_connect
+
+    def getaddrinfo(host: Any, port: Any, *more: Any, **named: Any) -> list[Any]:
+        return found.resolved(host, port) if host == "rebind.example" else look_up(host, port, *more, **named)
+
+    async def sock_connect(loop: Any, sock: socket.socket, address: Any) -> None:
+        if address[1] in (found.port, 443):
+            found.reached.append(address[0])
+        if address[0] == PUBLIC:
+            raise ConnectionRefusedError("nobody is there")
+        await connect(loop, sock, address)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", sock_connect)
+    return found
+
+
+async def as_sender(safe: Safe, number: int) -> None:
+    # a name that failed is not looked up again for a while: each is new
+    did = f"did:web:rebind.example%3A{safe.canary.port}:{number}:{time.time_ns()}"
+    key, at = jose.generate(f"{did}#key-1"), int(time.time())
+    claims = {"iss": did, "sub": did, "aud": US, "iat": at, "exp": at + 60, "jti": did, "token": "x"}
+    answer = await safe.send("catalog/request", CATALOG, f"Bearer {signed_with(key, {'alg': 'ES256', 'kid': key.id}, claims)}")
+    assert answer.status_code in (401, 503)
+
+
+async def as_address_of_a_peer(safe: Safe, number: int) -> None:
+    body = {"address": f"https://rebind.example:{safe.canary.port}/{number}/dsp/2025-1", "peer": "did:web:mallory.example"}
+    answer = await safe.http.post(
+        f"{safe.operator}/api/v1/participants/acme/catalog/request", json=body, headers={"X-Api-Key": api_key()}
+    )
+    assert answer.status_code >= 400, answer.text
+
+
+@pytest.mark.parametrize("names", ANSWERS.values(), ids=ANSWERS, indirect=True)
+@pytest.mark.parametrize("door", [as_sender, as_address_of_a_peer], ids=["sender", "peer"])
+async def test_s2_a_name_is_connected_to_where_it_was_judged_to_lead(safe: Safe, names: Names, door: Any) -> None:
+    for number in range(3):
+        await door(safe, number)
+    assert names.asked >= 3, "the attack was not played"
+    # each look-up is judged, and what was judged is what is connected to
+    assert names.reached == [PUBLIC] * names.vetted
+    assert safe.is_silent
 
 
 def addresses(port: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Attacks on the doors themselves (J3, J4, H3, H4, M3, M5, M7, M10): bodies, heads, deliveries nobody asked for, guessed secrets."""
+"""Attacks on the doors themselves (J3, J4, H4, M3, M5, M7, M9, M10, X): bodies, heads, deliveries nobody asked for, guessed secrets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -120,6 +120,37 @@ async def test_h4_a_request_inside_a_request_is_never_answered(stage: Stage, res
     assert all(status in ("400", "401", "411", "413") for status in statuses), answer
 
 
+# --- X: a language that nothing here reads
+
+
+XML = {
+    "X a document": '<?xml version="1.0"?><x/>',
+    "X an entity of another host": '<!DOCTYPE x [<!ENTITY e SYSTEM "{canary}/e">]><x>&e;</x>',
+    "X an entity of a file": '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]><x>&e;</x>',
+    "X a DTD of another host": '<!DOCTYPE x SYSTEM "{canary}/d"><x/>',
+    "X a billion laughs": '<!DOCTYPE x [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;"><!ENTITY c "&b;&b;&b;">]><x>&c;</x>',
+    "X an inclusion": '<x xmlns:i="http://www.w3.org/2001/XInclude"><i:include href="{canary}/i" parse="text"/></x>',
+    "X RDF": '<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#" r:about="{canary}/r"/>',
+    "X a stylesheet": '<?xml-stylesheet href="{canary}/s"?><x/>',
+}  # fmt: skip
+READING = (
+    "dsp/2025-1/catalog/request", "dsp/2025-1/negotiations/request", "dsp/2025-1/transfers/request", "dcp/presentations/query",
+    "dcp/credentials", "dcp/offers", "trust/notices", "sts/token",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", XML.values(), ids=XML)
+async def test_x_xml_is_read_at_no_door(stage: Stage, text: str) -> None:
+    body = text.replace("{canary}", stage.canary.url).encode()
+    operator = f"{stage.acme.app.operator_url}/api/v1/participants/acme/assets"
+    for type_ in ("application/xml", "application/rdf+xml", "application/json"):
+        for url in (*(f"{stage.acme.app.public_url}/acme/{path}" for path in READING), operator):
+            proof = {"X-Api-Key": api_key()} if url == operator else {"Authorization": f"Bearer {stage.holder.token()}"}
+            answer = await stage.http.post(url, content=body, headers={**proof, "Content-Type": type_})
+            assert answer.status_code in (400, 401, 415), (url, answer.text)
+    assert stage.canary.connections == 0
+
+
 # --- keys of one door at another
 
 
@@ -193,28 +224,72 @@ async def token_request(stage: Stage, **changes: Any) -> Any:
     return await stage.http.post(f"{stage.acme.app.public_url}/acme/sts/token", data=form)
 
 
+async def granted(stage: Stage) -> str:
+    """An access token of acme's wallet to the holder."""
+    raw = (await token_request(stage)).json()["access_token"]
+    return str(jose.read(raw, max_bytes=1 << 16).claims["token"])
+
+
+async def shown(stage: Stage, token: str, *scopes: str) -> tuple[int, Any]:
+    """What acme's wallet answers to a query."""
+    body = {"@context": [DCP], "type": "PresentationQueryMessage", "scope": [*scopes]}
+    url = f"{stage.acme.app.public_url}/acme/dcp/presentations/query"
+    answer = await stage.http.post(url, json=body, headers={"Authorization": f"Bearer {token}"})
+    return answer.status_code, answer.json().get("presentation")
+
+
 async def test_t22_and_t23_an_access_token_opens_the_wallet_once_for_its_receiver_and_no_wider(stage: Stage) -> None:
-    async def granted() -> str:
-        raw = (await token_request(stage)).json()["access_token"]
-        return str(jose.read(raw, max_bytes=1 << 16).claims["token"])
-
-    async def shown(token: str, *scopes: str) -> tuple[int, Any]:
-        body = {"@context": [DCP], "type": "PresentationQueryMessage", "scope": [*scopes]}
-        url = f"{stage.acme.app.public_url}/acme/dcp/presentations/query"
-        answer = await stage.http.post(url, json=body, headers={"Authorization": f"Bearer {token}"})
-        return answer.status_code, answer.json().get("presentation")
-
-    mallory, access, asked_before = stage.party(), await granted(), len(stage.holder.asked)
+    mallory, access, asked_before = stage.party(), await granted(stage), len(stage.holder.asked)
     # another verifier, the token by itself, or carried to a neighbour on the same node
-    assert (await shown(mallory.token(token=access), SCOPE))[0] == 401
-    assert (await shown(access, SCOPE))[0] == 401
-    assert (await shown(stage.holder.token(token=access, aud=stage.other.id), SCOPE))[0] == 401
-    assert (await shown(stage.holder.token(token=stage.holder.token()), SCOPE))[0] == 401
+    assert (await shown(stage, mallory.token(token=access), SCOPE))[0] == 401
+    assert (await shown(stage, access, SCOPE))[0] == 401
+    assert (await shown(stage, stage.holder.token(token=access, aud=stage.other.id), SCOPE))[0] == 401
+    assert (await shown(stage, stage.holder.token(token=stage.holder.token()), SCOPE))[0] == 401
     # its receiver, once; what was not granted is left out
-    assert await shown(stage.holder.token(token=access), SCOPE, "org.eclipse.dspace.dcp.vc.type:Other") == (200, [])
-    assert (await shown(stage.holder.token(token=access), SCOPE))[0] == 401
+    assert await shown(stage, stage.holder.token(token=access), SCOPE, "org.eclipse.dspace.dcp.vc.type:Other") == (200, [])
+    assert (await shown(stage, stage.holder.token(token=access), SCOPE))[0] == 401
     await stage.refuses(stage.holder.token(aud=stage.other.id, token=access))
     assert (stage.canary.connections, len(stage.holder.asked)) == (0, asked_before)
+
+
+# --- M9: tokens of keys that are no longer
+
+
+async def wallet_of_a_revoked_key(stage: Stage) -> int:
+    access = await granted(stage)
+    send, calls = stage.acme.send, stage.acme.calls
+    for key in (await send(calls.keys())).items:
+        if key.purpose == "access":
+            await send(calls.revoke_key(key.name))
+    fresh = await granted(stage)
+    assert (await shown(stage, stage.holder.token(token=fresh), SCOPE))[0] == 200
+    return (await shown(stage, stage.holder.token(token=access), SCOPE))[0]
+
+
+def peer_with_a_new_key(fragment: str) -> Callable[[Stage], Awaitable[int]]:
+    async def attempt(stage: Stage) -> int:
+        party = stage.party()
+        before = party.token()
+        now = stage.party(party.name, key=jose.generate(f"{party.did}#{fragment}"))
+        await stage.takes(now.token())
+        return (await stage.ask(before)).status_code
+
+    return attempt
+
+
+ROTATED = {
+    "M9 of the wallet": wallet_of_a_revoked_key,
+    "M9 of a peer, under another id": peer_with_a_new_key("key-2"),
+    "M9 of a peer, under the same id": peer_with_a_new_key("key-1"),
+}
+
+
+@pytest.mark.parametrize("attempt", ROTATED.values(), ids=ROTATED)
+async def test_m9_what_a_key_has_signed_counts_no_more_after_its_rotation(
+    stage: Stage, attempt: Callable[[Stage], Awaitable[int]]
+) -> None:
+    assert await attempt(stage) == 401
+    assert stage.canary.connections == 0
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ _MORE = "attacks/test_presentations.py::"
 _ADDRESSES = "attacks/test_addresses.py::"
 _DOORS = "attacks/test_doors.py::"
 _STANDING = "attacks/test_standing.py::"
+_DATA = "attacks/test_data.py::"
 _OAUTH2 = "identity/oauth2/test_provider.py::"
 _KIT = "scenarios/test_dcp_kit.py::"
 _EDC = "official/test_edc_dcp.py::"
@@ -175,7 +176,17 @@ ATTACKS = {
             ),
         ),
     ),
-    "S2": Row("only the vetted address", ("outbound/test_client.py::test_a_name_that_changes_its_address_gains_nothing",)),
+    "S2": Row(
+        "only the vetted address",
+        (
+            _of(
+                _ADDRESSES + "test_s2_a_name_is_connected_to_where_it_was_judged_to_lead",
+                *(f"S2 public, then {one}" for one in ("loopback", "loopback in the other family", "an address of clouds", "private")),
+                "S2 public and loopback at once", "S2 loopback, then public",
+            ),
+            "outbound/test_client.py::test_a_name_that_changes_its_address_gains_nothing",
+        ),
+    ),
     "S5": Row(
         "400, nothing connected", (_ADDRESSES + "test_s5_an_address_that_a_message_names_is_judged_before_anything_is_stored",)
     ),
@@ -210,13 +221,26 @@ ATTACKS = {
     "J3": Row("400 / 413, at once", (_of(_BODIES, "J3 10000 lists", "J3 500000 lists", "J3 a graph", "J3 included"),)),
     "J4": Row("same decision", (_DOORS + "test_j4_one_message_in_several_forms_is_one_message",)),
     "H1": Row(
-        "400 / 404, below the base",
+        "400 / 404, below the base, nothing fetched",
         (
-            "dataplane/test_pull.py::test_nothing_outside_a_folder_can_be_read",
-            _of("dataplane/test_upstreams.py::test_no_path_leads_out", "..", "%2e%2e/x", "..%5cx", "%252e%252e/x", "a//b"),
+            _of(
+                _DATA + "test_h1_no_path_leads_out_of_what_is_published",
+                *(f"H1 {one}" for one in ("..", "%2e%2e/", "..%5c", "double %252e", "double ..%255c", "absolute URL", "//host")),
+            ),
+            *_alone(_DATA, "test_h1_no_other_spelling_of_an_address_is_another_address", "test_h1_a_link_in_a_folder_leads_nowhere"),
         ),
     ),
-    "H3": Row("stripped", ("dataplane/test_pull.py::test_an_upstream_is_relayed_and_neither_side_sees_the_other",)),
+    "H3": Row(
+        "stripped",
+        (
+            _of(
+                _DATA + "test_h3_nothing_of_the_consumer_reaches_the_source_but_its_wish",
+                *(f"H3 {one}" for one in ("Connection", "TE", "Upgrade", "Host", "X-Forwarded-For", "Forwarded", "Cookie")),
+            ),
+            _of(_DATA + "test_h3_nothing_of_the_source_reaches_the_consumer_but_the_data", "H3 Connection", "H3 Set-Cookie"),
+            _DATA + "test_h3_what_a_host_header_says_stands_in_no_answer",
+        ),
+    ),
     "H4": Row(
         "400", (_of(_DOORS + "test_h4_a_request_inside_a_request_is_never_answered", "H4 length and chunks", "H4 two lengths"),)
     ),
@@ -271,15 +295,15 @@ ATTACKS = {
         ),
     ),
     "M9": Row(
-        "401 / 403 / 410",
+        "401 / 403 / 410, nothing fetched",
         (
-            *_alone(
-                "scenarios/test_transfers.py::",
-                "test_either_side_ends_a_transfer_and_nothing_flows_afterwards",
-                "test_a_suspended_transfer_gives_nothing_and_a_resumed_one_a_fresh_address",
-                "test_a_token_alone_opens_nothing_else",
+            _of(
+                _DATA + "test_m9_a_token_opens_its_own_transfer_while_that_is_open",
+                *(f"M9 {act} by the {who}" for act in ("suspended", "terminated") for who in ("provider", "consumer")),
+                "M9 before a resume", "M9 before a renewal", "M9 of another agreement about the same data",
+                "M9 of another agreement about other data", "M9 under another participant",
             ),
-            "scenarios/test_isolation.py::test_a_token_of_alphas_data_opens_nothing_under_another_name_or_pid",
+            _of(_DOORS + "test_m9_what_a_key_has_signed_counts_no_more_after_its_rotation", "M9 of the wallet", "M9 of a peer"),
         ),
     ),
     "M10": Row(
@@ -289,7 +313,13 @@ ATTACKS = {
             "attacks/test_tokens.py::test_every_refusal_reads_the_same_and_says_nothing_of_the_cause",
         ),
     ),
-    "X": Row("no XML parser", ("house/test_doors.py::test_nothing_here_parses_xml",)),
+    "X": Row(
+        "no XML parser, nothing fetched",
+        (
+            "house/test_doors.py::test_nothing_here_parses_xml",
+            _of(_DOORS + "test_x_xml_is_read_at_no_door", "X an entity of another host", "X a DTD of another host", "X RDF"),
+        ),
+    ),
 }  # fmt: skip
 
 

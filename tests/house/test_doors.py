@@ -77,6 +77,10 @@ JSON_DOORS: dict[str, str] = {
 # --- XML
 
 _XML = frozenset({"xml", "lxml", "defusedxml", "xmltodict", "expat", "bs4", "html5lib", "pyexpat", "xmlrpc"})
+# what libraries that read more than one notation call this one, and those that are made of it or guess
+_XML_NOTATIONS = frozenset(
+    {"xml", "application/rdf+xml", "trix", "application/trix", "rdfa", "html", "RDF_XML", "guess_format"}
+)
 
 
 def _name(path: Path) -> str:
@@ -133,10 +137,19 @@ def json(path: Path) -> Iterator[str]:
 
 
 def xml(path: Path) -> Iterator[str]:
-    """Each line of a file that imports a parser of XML."""
+    """Each line of a file that imports a parser of XML, or has a library read it."""
     for found in imports(path):
         if _begins(found.whole, _XML):
             yield f"{shown(path, found.line)}: imports `{found.whole}`"
+    for node in nodes(path):
+        named = (
+            node.arg == "format" and isinstance(node.value, ast.Constant) and node.value.value
+            if isinstance(node, ast.keyword)
+            else None
+        )
+        named = node.attr if isinstance(node, ast.Attribute) else named
+        if named in _XML_NOTATIONS:
+            yield f"{shown(path, node.value.lineno)}: reads `{named}`"
 
 
 def test_every_address_goes_out_through_one_door() -> None:
@@ -182,6 +195,9 @@ def test_each_listed_door_is_one(doors: dict[str, str], look: object) -> None:
         (json, "from x import M\nM.model_validate_json(b'')"),
         (xml, "import xml.etree.ElementTree as E"),
         (xml, "from lxml import etree"),
+        (xml, "import importlib\nE = importlib.import_module('xml.sax')"),
+        (xml, "g.parse(data=x, format='xml')"),
+        (xml, "from pyoxigraph import RdfFormat\ns.load(x, RdfFormat.RDF_XML)"),
     ],
 )
 def test_a_second_door_is_found(look: object, text: str, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import httpx
 import pytest
 
 from connector.api.transfers import NewTransfer, Transfer
@@ -74,21 +73,6 @@ async def test_either_side_ends_an_agreement_and_all_that_runs_under_it(space: D
     else:
         with pytest.raises(Conflict):
             await consumer.transfer(agreement)
-
-
-async def test_a_token_alone_opens_nothing_else(space: DataSpace) -> None:
-    provider, consumer, transfer, _ = await running(space)
-    other = await consumer.transfer(await consumer.negotiate(await provider.publish("traffic", content=b"jam")))
-    ours = await consumer.send(consumer.calls.data_address(transfer.pid))
-    theirs = await consumer.send(consumer.calls.data_address(other.pid))
-    async with httpx.AsyncClient(trust_env=False) as http:
-        token = ours.properties["authorization"]
-        assert (await http.get(ours.endpoint or "", headers={"Authorization": token})).content == b"rain"
-        for url, shown in ((theirs.endpoint, token), (ours.endpoint, "wrong"), (ours.endpoint, "")):
-            refused = await http.get(url or "", headers={"Authorization": shown} if shown else {})
-            assert refused.status_code in (401, 403)
-            assert b"rain" not in refused.content
-            assert b"jam" not in refused.content
 
 
 async def test_the_line_about_data_names_participant_and_transfer_and_no_token(
