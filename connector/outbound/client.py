@@ -19,7 +19,6 @@ import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from connector import __version__
 from connector.errors import AddressRefused, ConfigurationError, KontorError, PeerMessage, Unreachable
+from connector.outbound.names import by_system
 from connector.outbound.rules import Judge, OutboundRules, Target, shown
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class OutboundClient:
         self.rules = rules
         self._judge = Judge(rules)
         self._tls = tls or Tls()
-        self._resolve = resolve or _resolve_by_system
+        self._resolve = resolve or by_system.find
         self._context: ssl.SSLContext | None = None
         self._sessions: _Sessions | None = None
         self._is_open = False
@@ -349,18 +349,6 @@ def _translated(url: str) -> Iterator[None]:
 def _words(fault: Exception) -> str:
     text = " ".join(str(fault).split())
     return (text or type(fault).__name__)[:300]
-
-
-# threads of their own: a name that never resolves keeps one for long, and nothing else of the node may wait for it
-_RESOLVING = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
-
-
-async def _resolve_by_system(host: str, port: int) -> Sequence[str]:
-    def resolved() -> list[str]:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-        return [str(entry[4][0]) for entry in found]
-
-    return await asyncio.get_running_loop().run_in_executor(_RESOLVING, resolved)
 
 
 def _vetted_resolver(judge: Judge, resolve: Resolve, timeout_s: float) -> AbstractResolver:

@@ -34,6 +34,7 @@ class Host:
     """Set when something was asked for."""
     held: asyncio.Event | None = None
     """While it is given and not set, answers wait."""
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -43,8 +44,14 @@ class Host:
     def did(self) -> str:
         return f"did:web:localhost%3A{self.port}"
 
+    def hang_up(self) -> None:
+        """Close every connection: whoever comes again must find the way anew."""
+        for writer in self._open:
+            writer.close()
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._open.add(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -64,6 +71,7 @@ class Host:
                     f"HTTP/1.1 {status} X\r\n{more}Content-Length: {len(body or b'')}\r\n\r\n".encode() + (body or b"")
                 )
                 await writer.drain()
+        self._open.discard(writer)
         writer.close()
 
 
