@@ -126,7 +126,7 @@ async def chunks(source: Source, answer: StreamedAnswer) -> AsyncIterator[bytes]
 
 def is_direct(answer: StreamedAnswer) -> bool:
     """Whether the kernel can move the body of an upstream's answer, and it pays."""
-    return kernel.IS_HERE and (answer.response.content_length or 0) >= kernel.WORTH_BYTES and descriptors.is_plain(answer)
+    return kernel.IS_HERE and (answer.length or 0) >= kernel.WORTH_BYTES and descriptors.is_plain(answer)
 
 
 async def direct(answer: StreamedAnswer, move: kernel.Move, receiver: int) -> AsyncIterator[int]:

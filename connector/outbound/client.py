@@ -3,43 +3,36 @@
 What lives here: `OutboundClient`. Each new connection resolves its host, judges every address found, and connects to exactly
 those: what was judged is what is connected to, so a name that resolves differently a moment later gains nothing. TLS and the
 `Host` header keep the name. No redirects, no cookies, no proxies from the environment, no decompression.
-What does not: which addresses are lawful (`rules.py`), tokens, retries (`controlplane/delivery.py`, `dataplane/push.py`).
-
-aiohttp alone, loaded when the client opens: 66 µs CPU for one POST against 224 through httpx with an aiohttp transport
-(16 at once, uvloop, same run).
+What does not: connections (`connection.py`, `pool.py`), which addresses are lawful (`rules.py`), tokens, retries
+(`controlplane/delivery.py`, `dataplane/push.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import pathlib
-import socket
+import re
 import ssl
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from urllib.parse import quote
 
-from connector import __version__
-from connector.errors import AddressRefused, ConfigurationError, KontorError, PeerMessage, Unreachable
+from connector.errors import ConfigurationError, PeerMessage, Unreachable
+from connector.outbound.connection import Body, Broken, Connection, headed
 from connector.outbound.names import by_system
-from connector.outbound.rules import Judge, OutboundRules, Target, shown
+from connector.outbound.pool import Opener, Pool, Resolve
+from connector.outbound.rules import DEFAULT_PORTS, Judge, OutboundRules, Target, shown
 
-if TYPE_CHECKING:
-    import aiohttp
-    from aiohttp.abc import AbstractResolver, ResolveResult
-
-CHUNK_BYTES: Final = 256 << 10
-# shorter than the 5 s after which uvicorn and many others close an idle connection: no message is sent into a closing one
-_KEEP_IDLE_S = 4.0
 _MOST_OF_A_FAILURE = 64 << 10
+_ORIGIN: Final = re.compile(r"[^/]*//[^/?#]*")
+_SAFE: Final = "/?:@!$&'()*+,;=-._~%[]"
+"""What an address may have beside letters and digits (RFC 3986, section 2)."""
+_UNSAFE: Final = re.compile(rf"[^A-Za-z0-9{re.escape(_SAFE)}]")
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The IP addresses of a host, as texts."""
 Headers = Mapping[str, str]
 
 
@@ -65,7 +58,13 @@ class StreamedAnswer:
     headers: Headers
     """As in `Answer`."""
     where: str
-    response: aiohttp.ClientResponse = field(repr=False)
+    connection: Connection = field(repr=False)
+
+    @property
+    def length(self) -> int | None:
+        """Of the body, when it is told."""
+        text = self.headers.get("content-length", "")
+        return int(text) if text.isdigit() and "transfer-encoding" not in self.headers else None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, in pieces of at most 256 KiB; ends only when the body is whole.
@@ -73,13 +72,13 @@ class StreamedAnswer:
         Raises: Unreachable when the body breaks off or is silent too long.
         """
         with _translated(self.where):
-            async for chunk in self.response.content.iter_any():
+            async for chunk in self.connection.chunks():
                 yield chunk
 
     async def read(self, max_bytes: int) -> bytes:
         """At most `max_bytes` of the body: for error texts."""
         with _translated(self.where):
-            return (await _gathered(self.response, max_bytes))[0]
+            return (await _gathered(self.connection, max_bytes))[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,14 +124,6 @@ def _show(context: ssl.SSLContext, pem: str) -> None:
         path.unlink()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sessions:
-    """The connections to others."""
-
-    messages: aiohttp.ClientSession
-    streams: aiohttp.ClientSession
-
-
 class OutboundClient:
     """Reaches other machines, within its rules. Open it with `async with`; one is enough for a whole process."""
 
@@ -142,7 +133,10 @@ class OutboundClient:
         self._tls = tls or Tls()
         self._resolve = resolve or by_system.find
         self._context: ssl.SSLContext | None = None
-        self._sessions: _Sessions | None = None
+        self._opener = Opener(judge=self._judge, resolve=self._resolve, tls=self.tls_context, within_s=rules.connect_s)
+        self._messages = Pool(self._opener, rules.per_host)
+        # streams have connections of their own: however many run, a message to the same host finds its way
+        self._streams = Pool(self._opener, 0)
         self._is_open = False
 
     def showing(self, pem: str) -> OutboundClient:
@@ -161,55 +155,13 @@ class OutboundClient:
         return self
 
     async def warm(self) -> None:
-        """Load now, in a thread, what the first request would load: aiohttp, and the system's authorities."""
-
-        def loaded() -> ssl.SSLContext:
-            import aiohttp  # noqa: F401 - importing it is the point
-
-            return self._context or self._tls.context()
-
-        self._context = await asyncio.to_thread(loaded)
-
-    def _opened(self) -> _Sessions:
-        import aiohttp
-
-        assert self._is_open, "the client is not open"
-        if self._sessions is not None:
-            return self._sessions
-        context = self._context = self._context or self._tls.context()
-        rules = self.rules
-
-        def session(connections_per_host: int, total_s: float | None, read_bytes: int) -> aiohttp.ClientSession:
-            return aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    resolver=_vetted_resolver(self._judge, self._resolve, rules.connect_s),
-                    use_dns_cache=False,
-                    ssl=context,
-                    keepalive_timeout=_KEEP_IDLE_S,
-                    limit=0,
-                    limit_per_host=connections_per_host,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                read_bufsize=read_bytes,
-                headers={"User-Agent": f"kontor/{__version__}", "Accept-Encoding": "identity"},
-                timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=rules.connect_s, sock_read=rules.read_s),
-            )
-
-        self._sessions = _Sessions(
-            messages=session(rules.per_host, rules.total_s, 64 << 10),
-            # streams have connections of their own: however many run, a message to the same host finds its way
-            streams=session(0, None, CHUNK_BYTES),
-        )
-        return self._sessions
+        """Load now, in a thread, what the first request over TLS would load: the system's authorities."""
+        self._context = await asyncio.to_thread(lambda: self._context or self._tls.context())
 
     async def __aexit__(self, *_: object) -> None:
         self._is_open = False
-        if self._sessions is not None:
-            await self._sessions.messages.close()
-            await self._sessions.streams.close()
-            self._sessions = None
+        self._messages.close()
+        self._streams.close()
 
     def vet(self, url: str) -> Target:
         """The target of `url`; judge an address with it before storing it.
@@ -220,13 +172,7 @@ class OutboundClient:
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
         """The IP addresses of `host`, all of them lawful. Raises: AddressRefused, OSError."""
-        found = await self._resolve(host.strip("[]"), port)
-        for text in found:
-            if (reason := self._judge.refusal(ip_address(text))) is not None:
-                raise AddressRefused(f"`{host}` resolves to an address that is refused: {reason[0]}", mend=reason[1])
-        if not found:
-            raise OSError(f"`{host}` has no address")
-        return found
+        return await self._opener.addresses(host.strip("[]"), port)
 
     def tls_context(self) -> ssl.SSLContext:
         """Whom we believe, and who we are."""
@@ -252,22 +198,32 @@ class OutboundClient:
         self, method: str, url: str, body: bytes | None, headers: Headers, *, max_bytes: int | None = None
     ) -> Answer:
         """The answer to a request of any kind. Raises: as `post`."""
-        self._judge.vet(url)
-        messages = self._opened().messages
+        target = self._judge.vet(url)
         limit = min(self.rules.max_answer_bytes, self.rules.max_answer_bytes if max_bytes is None else max_bytes)
         with _translated(url):
-            async with messages.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
-                if response.status >= 300:
-                    # of a failure the status decides: a body without end must not hide it
-                    body, _ = await _gathered(response, min(limit, _MOST_OF_A_FAILURE))
-                    return Answer(status=response.status, headers=_headers(response), body=body)
-                if (response.content_length or 0) > limit:
-                    response.close()
-                    raise _too_large(limit, url)
-                body, is_whole = await _gathered(response, limit)
-                if not is_whole:
-                    raise _too_large(limit, url)
-                return Answer(status=response.status, headers=_headers(response), body=body)
+            async with asyncio.timeout(self.rules.total_s):
+                connection = await self._asked(self._messages, target, method, url, headers, body, self.rules.read_s)
+                try:
+                    status, told = connection.status, connection.headers
+                    if status >= 300:
+                        # of a failure the status decides: a body without end must not hide it
+                        body, _ = await _gathered(connection, min(limit, _MOST_OF_A_FAILURE))
+                        return Answer(status=status, headers=told, body=body)
+                    length = told.get("content-length", "")
+                    if length.isdigit() and int(length) > limit and method != "HEAD":
+                        raise _too_large(limit, url)
+                    body, is_whole = await _gathered(connection, limit)
+                    if not is_whole:
+                        raise _too_large(limit, url)
+                    return Answer(status=status, headers=told, body=body)
+                finally:
+                    self._messages.give_back(target, connection)
+
+    async def _asked(
+        self, pool: Pool, target: Target, method: str, url: str, headers: Headers, body: Body, silence_s: float
+    ) -> Connection:
+        assert self._is_open, "the client is not open"
+        return await pool.ask(target, headed(method, _path(url), headers, _host(target), body, silence_s))
 
     @asynccontextmanager
     async def stream(
@@ -275,7 +231,7 @@ class OutboundClient:
         method: str,
         url: str,
         headers: Headers,
-        body: AsyncIterable[bytes | memoryview] | bytes | None = None,
+        body: Body = None,
         *,
         silence_s: float | None = None,
     ) -> AsyncIterator[StreamedAnswer]:
@@ -285,65 +241,56 @@ class OutboundClient:
 
         Raises: AddressRefused, Unreachable; a KontorError of `body` comes through as it is.
         """
-        import aiohttp
-
-        self._judge.vet(url)
-        streams = self._opened().streams
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.rules.connect_s, sock_read=silence_s or self.rules.read_s)
+        target = self._judge.vet(url)
         with _translated(url):
-            response = await streams.request(method, url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
+            connection = await self._asked(self._streams, target, method, url, headers, body, silence_s or self.rules.read_s)
         try:
-            yield StreamedAnswer(status=response.status, headers=_headers(response), where=url, response=response)
+            yield StreamedAnswer(status=connection.status, headers=connection.headers, where=url, connection=connection)
         finally:
-            if response.content.at_eof():
-                response.release()
-            else:
-                response.close()
+            self._streams.give_back(target, connection)
 
 
-async def _gathered(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
+async def _gathered(connection: Connection, limit: int) -> tuple[bytes, bool]:
     """The body up to `limit` bytes, and whether that is all of it; the connection is cut when it is not."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_any():
+    async for chunk in connection.chunks():
         chunks.append(chunk)
         size += len(chunk)
         if size > limit:
-            response.close()
+            connection.close()
             return b"".join(chunks)[:limit], False
     return (chunks[0] if len(chunks) == 1 else b"".join(chunks)), True
-
-
-def _headers(response: aiohttp.ClientResponse) -> Headers:
-    found: dict[str, str] = {}
-    for name, value in response.headers.items():
-        key = name.lower()
-        found[key] = f"{found[key]}, {value}" if key in found else value
-    return found
 
 
 def _too_large(limit: int, url: str) -> PeerMessage:
     return PeerMessage(f"the answer is larger than {limit} bytes", where=shown(url), mend="see `outbound.max_answer_bytes`")
 
 
-@contextlib.contextmanager
-def _translated(url: str) -> Iterator[None]:
+class _translated:
     """Every way in which an exchange can break, as one of our errors."""
-    import aiohttp
 
-    try:
-        yield
-    except aiohttp.ClientConnectorCertificateError as fault:
-        mend = "the peer needs a certificate from a known authority, or add its authority by `outbound.ca_file`"
-        raise Unreachable(f"the certificate is not trusted: {_words(fault)}", where=shown(url), mend=mend) from fault
-    except aiohttp.ServerTimeoutError as fault:
-        raise Unreachable(f"no answer in time: {_words(fault)}", where=shown(url), mend="try again later") from fault
-    except TimeoutError as fault:
-        raise Unreachable("no whole answer in time", where=shown(url), mend="try again later") from fault
-    except (aiohttp.ClientError, OSError, ValueError) as fault:
-        if isinstance(fault.__cause__, KontorError):  # raised by the body that we were sending
-            raise fault.__cause__ from None
-        raise Unreachable(f"no whole answer: {_words(fault)}", where=shown(url), mend="try again later") from fault
+    __slots__ = ("_url",)
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
+        match fault:
+            case ssl.SSLCertVerificationError():
+                mend = "the peer needs a certificate from a known authority, or add its authority by `outbound.ca_file`"
+                raise Unreachable(
+                    f"the certificate is not trusted: {_words(fault)}", where=shown(self._url), mend=mend
+                ) from fault
+            case TimeoutError():
+                raise Unreachable("no whole answer in time", where=shown(self._url), mend="try again later") from fault
+            case Broken() | OSError() | ValueError():
+                raise Unreachable(
+                    f"no whole answer: {_words(fault)}", where=shown(self._url), mend="try again later"
+                ) from fault
 
 
 def _words(fault: Exception) -> str:
@@ -351,38 +298,14 @@ def _words(fault: Exception) -> str:
     return (text or type(fault).__name__)[:300]
 
 
-def _vetted_resolver(judge: Judge, resolve: Resolve, timeout_s: float) -> AbstractResolver:
-    """A resolver for aiohttp that gives only addresses which `judge` lets pass."""
-    from aiohttp.abc import AbstractResolver
-
-    class VettedResolver(AbstractResolver):
-        async def resolve(
-            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-        ) -> list[ResolveResult]:
-            async with asyncio.timeout(timeout_s):
-                addresses = await resolve(host, port)
-            if not addresses:
-                raise OSError(f"`{host}` has no address")
-            # INVARIANT: one unlawful address refuses the name, so that an attacker cannot mix them and wait
-            for text in addresses:
-                reason = judge.refusal(ip_address(text))
-                if reason is not None:
-                    raise AddressRefused(f"`{host}` resolves to an address that is refused: {reason[0]}", mend=reason[1])
-            return [_pinned(host, text, port) for text in addresses]
-
-        async def close(self) -> None:
-            return None
-
-    return VettedResolver()
+def _host(target: Target) -> str:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return host if target.port == DEFAULT_PORTS[target.scheme] else f"{host}:{target.port}"
 
 
-def _pinned(host: str, address: str, port: int) -> ResolveResult:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return {
-        "hostname": host,
-        "host": address,
-        "port": port,
-        "family": family,
-        "proto": 0,
-        "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-    }
+def _path(url: str) -> str:
+    """What is asked for at the origin of `url`; characters that no address may have are written as percents."""
+    found = _ORIGIN.match(url)
+    path = url[found.end() if found else 0 :].partition("#")[0]
+    path = path if path.startswith("/") else f"/{path}"
+    return quote(path, safe=_SAFE) if _UNSAFE.search(path) else path

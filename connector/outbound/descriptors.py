@@ -23,22 +23,14 @@ class Rest:
     here: bytes = field(repr=False)
     """What was read of it already."""
     fd: int
-    """The socket that the rest comes from; it does not block."""
+    """The socket that the rest comes from; it does not block. -1 when nothing is left."""
     left_bytes: int
     """How much of the body comes from there."""
 
 
 def is_plain(answer: StreamedAnswer) -> bool:
-    """Whether the body comes as it is, in plain bytes whose number is known: without TLS, chunks or a coding."""
-    response = answer.response
-    connection = response.connection
-    transport = connection.transport if connection is not None else None
-    return (
-        transport is not None
-        and transport.get_extra_info("ssl_object") is None
-        and response.content_length is not None
-        and "transfer-encoding" not in answer.headers
-    )
+    """Whether the body comes as it is, in plain bytes whose number is known: without TLS, chunks or a coding; and is not here yet."""
+    return answer.length is not None and answer.connection.is_plain and not answer.connection.is_whole
 
 
 @contextmanager
@@ -47,20 +39,17 @@ def rest_of(answer: StreamedAnswer) -> Iterator[Rest]:
 
     Raises: Unreachable when the connection is gone.
     """
-    response = answer.response
-    connection = response.connection
-    protocol = connection.protocol if connection is not None else None
-    transport = protocol.transport if protocol is not None else None
-    if protocol is None or transport is None or transport.is_closing():
+    connection, length = answer.connection, answer.length
+    if connection.is_whole:
+        # all of it came since; the connection may be closed already
+        yield Rest(here=connection.taken(), fd=-1, left_bytes=0)
+        return
+    if connection.is_lost:
         raise Unreachable("the connection was closed", where=shown(answer.where), mend="try again later")
-    # nothing is awaited here: what was read is in the buffer, and while that is emptied nothing is read
-    here = b""
-    while piece := response.content.read_nowait(-1):
-        here += piece
-    # emptying the buffer lets the library read on, as soon as the loop turns: not any more
-    protocol.pause_reading()
-    fd = os.dup(transport.get_extra_info("socket").fileno())
+    # nothing is awaited here: what was read is in the buffer, and from then on nothing is read
+    here = connection.taken()
+    fd = os.dup(connection.transport.get_extra_info("socket").fileno())
     try:
-        yield Rest(here=here, fd=fd, left_bytes=(response.content_length or 0) - len(here))
+        yield Rest(here=here, fd=fd, left_bytes=(length or 0) - len(here))
     finally:
         os.close(fd)

@@ -28,7 +28,7 @@ _ORIGIN = re.compile(r"(?i:(https?)://)([^/?#]*)")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_](?:[0-9A-Za-z._-]*[0-9A-Za-z_.])?)(?::([0-9]{1,5}))?")
 _NUMBER = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
 _AS_HTTP: Final = {"nats": "http", "tls": "https"}
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _METADATA: Final = frozenset(
     ip_address(text) for text in ("169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")
@@ -135,7 +135,7 @@ class Judge:
             raise _refused("the address has no readable host and port", url, "write names in their ASCII form (`xn--...`)")
         if scheme == "http" and not rules.allow_http:
             raise _refused("plain http is not allowed", url, "use https, or set `outbound.unsafe_allow_http`")
-        port = int(parts.group(2)) if parts.group(2) else _DEFAULT_PORTS[scheme]
+        port = int(parts.group(2)) if parts.group(2) else DEFAULT_PORTS[scheme]
         if not 0 < port < 65536 or (rules.allowed_ports and port not in rules.allowed_ports):
             raise _refused(f"port {port} is not allowed", url, "see `outbound.allowed_ports`")
         host = parts.group(1).lower().strip("[]").rstrip(".")

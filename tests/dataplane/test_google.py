@@ -89,7 +89,7 @@ async def test_a_small_file_is_put_with_its_digests(start: Start, tmp_path: path
 async def test_a_large_file_goes_in_parts_and_goes_on_where_it_broke(start: Start, tmp_path: pathlib.Path) -> None:
     (tmp_path / "a").write_bytes(LARGE)
     first, second = LARGE[:PART_BYTES], LARGE[PART_BYTES:]
-    uploads = "GET /weather?prefix=in/a.csv&uploads="
+    uploads = "GET /weather?prefix=in%2Fa.csv&uploads="
     begun = xml(f"POST {IN}?uploads=", "InitiateMultipartUploadResult", "<Bucket>weather</Bucket><UploadId>VXBsb2Fk</UploadId>")
     parts = [Exchange(f"PUT {IN}?partNumber={number}&uploadId=VXBsb2Fk") for number in (1, 2)]
     whole = xml(f"POST {IN}?uploadId=VXBsb2Fk", "CompleteMultipartUploadResult", f"<ETag>{tag(LARGE)}</ETag>")

@@ -13,7 +13,7 @@ from connector.outbound.client import StreamedAnswer
 
 def answered(headers: dict[str, str], status: int = 200) -> StreamedAnswer:
     nothing_read: Any = None
-    return StreamedAnswer(status=status, headers=headers, where="https://receiver.example", response=nothing_read)
+    return StreamedAnswer(status=status, headers=headers, where="https://receiver.example", connection=nothing_read)
 
 
 def test_an_offset_and_completeness_are_understood() -> None:

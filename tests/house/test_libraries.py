@@ -27,7 +27,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "rich": ("cli",),
     # the network: outbound is the one door; the operator's client talks to the operator's own node
     "httpx": ("outbound", "client"),
-    "aiohttp": ("outbound",),
+    "httptools": ("outbound",),
     "certifi": ("outbound",),
     # tokens and keys
     # secrets are sealed, our own files of TLS read, documents proven that are no tokens
