@@ -1,7 +1,7 @@
 """The only door to JSON-LD processing (pyld), with a frozen set of contexts and no way to the network.
 
 What lives here: `expand`, `compact`, `canonical` (normalised triples), and the allow-list of contexts. What does not: the fast
-reading of known contexts, which needs no JSON-LD processing at all (`dsp/wire.py`), and RDF graphs (`rdf.py`).
+reading of known contexts, which needs no JSON-LD processing at all (`dsp/wire.py`), and RDF graphs (`rdf`).
 
 A context that is not on the list is refused by name, never fetched. Ids are never resolved against a base: without a base
 pyld would take one of its own and change what a peer wrote. Processing costs a hundred times what plain JSON costs, so the

@@ -40,6 +40,28 @@ def test_a_value_stays_as_it_was_written() -> None:
     assert "1.50" in rdf.turtle(graph.triples, {"ex": "urn:ex:"})
 
 
+FORMS = (
+    *('"010"^^xsd:integer', "010", "-0", "+5", ".5", "0.00000001", "1e3", "1.0E3", '"1"^^xsd:boolean', '"TRUE"^^xsd:boolean'),
+    *('" 5 "^^xsd:integer', '"5"^^xsd:decimal', '"1.5"^^xsd:double', '"inf"^^xsd:double', '"NaN"^^xsd:float', '"x"@de'),
+    *('"P0Y1M"^^xsd:duration', '"1 # 2"', '"""3 "4" \'5\'\n"""', "'''a'b 01'''", r'"\\"', r'"\u0000\t\u007F\""'),
+    *("ex:1.50", r"ex:a\,010"),
+)
+
+
+def test_each_form_of_a_value_survives_reading_and_writing() -> None:
+    head = TURTLE[: TURTLE.index("ex:a a")]
+    read = rdf.parse(f"{head} ex:a ex:p {' , '.join(FORMS)} . # 010\nex:b ex:p (010 -1.50.5).", "t")
+    said = {term.text for term in read.values(Iri("urn:ex:a"), "urn:ex:p") if isinstance(term, Literal)}
+    assert {"010", "-0", "+5", ".5", "0.00000001", "1e3", "1.0E3", "1", "TRUE", " 5 ", "5", "1.5", "inf", "NaN"} < said
+    assert {"1 # 2", "3 \"4\" '5'\n", "a'b 01", "\\", '\0\t\x7f"'} < said
+    assert Iri("urn:ex:1.50") in read.values(Iri("urn:ex:a"), "urn:ex:p")
+    assert [item["@value"] for item in rdf.tree(read, Iri("urn:ex:b"))["urn:ex:p"][0]["@list"]] == ["010", "-1.50", ".5"]
+    written = rdf.turtle(read.triples, {"ex": "urn:ex:", "xsd": rdf.XSD})
+    assert rdf.form(rdf.parse(written, "t")) == rdf.form(read)
+    about = Graph(tuple(triple for triple in read.triples if triple[0] == Iri("urn:ex:a")))
+    assert rdf.form(rdf.from_json_ld(rdf.tree(read, Iri("urn:ex:a")), "j")) == rdf.form(about)
+
+
 def test_what_is_written_reads_as_the_same_graph() -> None:
     graph = rdf.parse(TURTLE, "t")
     assert rdf.form(rdf.parse(rdf.turtle(graph.triples, {"ex": "urn:ex:"}), "t")) == rdf.form(graph)

@@ -33,14 +33,13 @@ from connector.odrl.model import (
     Value,
 )
 from connector.odrl.terms import PREFIXES as _KNOWN
+from connector.odrl.terms import REPLACED_BY, TIMESTAMP
 
 if TYPE_CHECKING:
     from connector.rdf import Blank, Iri, Literal, Node, Term, Triple
 
 PREFIXES = {name: _KNOWN[name] for name in ("odrl", "xsd", "rdf", "dct", "cc", "kontor")}
-_REPLACED_BY = "http://purl.org/dc/terms/isReplacedBy"
 _NO_IRI = re.compile(r"""[\x00-\x20<>"{}|^`\\]""")
-_TIMESTAMP = "https://w3id.org/dspace/2025/1/timestamp"
 
 
 def turtle(policy: Policy) -> str:
@@ -96,14 +95,14 @@ class _Writer:
         for name, links in (
             ("profile", policy.profiles),
             ("inheritFrom", policy.inherit_from),
-            (_REPLACED_BY, policy.replaced_by),
+            (REPLACED_BY, policy.replaced_by),
         ):
             for link in links:
                 self.say(node, name, _identifier(link))
         for conflict in policy.conflicts:
             self.say(node, "conflict", _term(conflict))
         if policy.timestamp:
-            self.say(node, _TIMESTAMP, rdf.Literal(policy.timestamp))
+            self.say(node, TIMESTAMP, rdf.Literal(policy.timestamp))
         self.shared(node, policy)
         for name, rules in (
             ("permission", policy.permissions),

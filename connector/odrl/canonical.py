@@ -9,14 +9,17 @@ Source: DSP 2025-1, Contract Negotiation Protocol (an agreement holds the terms 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
 from connector.odrl.jsonld import read
 from connector.odrl.model import (
+    XSD,
     ActionRef,
     AnyConstraint,
     AssetRef,
@@ -31,6 +34,8 @@ from connector.odrl.model import (
     Shared,
     Value,
 )
+from connector.odrl.terms import term
+from connector.odrl.wire import extra_tree
 
 
 class Part(StrEnum):
@@ -224,5 +229,45 @@ def _node_id(uid: str | None) -> str | None:
     return None if uid is None or uid.startswith("_:") else uid
 
 
-def _extra(extra: Extra) -> list[list[str]]:
-    return [[name, text] for name, text in extra]
+def _extra(extra: Extra) -> list[list[Any]]:
+    return [[name, _json(value)] for name, value in extra_tree(extra).items()]
+
+
+_NATIVE: Mapping[str, Callable[[str], Any]] = {f"{XSD}boolean": "true".__eq__, f"{XSD}integer": int, f"{XSD}double": float}
+_LONGEST = 40
+# digits of a number that JSON may spell
+
+
+def _json(value: Any) -> Any:
+    """JSON-LD without its freedoms: one value or an array of it, the order of values, a value with the type that JSON gives it."""
+    if isinstance(value, list):
+        items = _set(map(_json, value))
+        return items[0] if len(items) == 1 else items
+    if not isinstance(value, dict):
+        return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value
+    if set(value) == {"@list"} and isinstance(value["@list"], list):
+        return {"@list": [_json(item) for item in value["@list"]]}
+    if "@value" in value:
+        return _literal(value)
+    return {
+        term(key): _json(item) for key, item in value.items() if item is not None and not (key == "@id" and _is_blank(item))
+    }
+
+
+def _is_blank(name: object) -> bool:
+    return isinstance(name, str) and _node_id(name) is None
+
+
+def _literal(value: Mapping[str, Any]) -> Any:
+    text, kind, language = value["@value"], value.get("@type"), value.get("@language")
+    if isinstance(language, str):
+        return {**value, "@language": language.casefold()}
+    if kind is None or kind == f"{XSD}string":
+        return _json(text)
+    text = text if isinstance(text, str) else json.dumps(_json(text))
+    if isinstance(kind, str) and kind in _NATIVE and len(text) <= _LONGEST:
+        with contextlib.suppress(ValueError):
+            native = _NATIVE[kind](text)
+            if math.isfinite(native) and json.dumps(native) == text:
+                return native
+    return {**value, "@value": text}

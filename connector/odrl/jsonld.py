@@ -33,7 +33,7 @@ from connector.odrl.model import (
     Prohibition,
     Value,
 )
-from connector.odrl.terms import nearest, term
+from connector.odrl.terms import REPLACED_BY, TIMESTAMP, nearest, term
 from connector.odrl.tree import MAX_DEPTH, MAX_NODES, Node, TreeReader, cut, kind_of, text_of, too_deep
 from connector.odrl.wire import Shape, write
 
@@ -54,8 +54,6 @@ FUNCTIONS = (
     "trackingParty",
 )
 RELATIONS = ("relation", "output")
-TIMESTAMP = "https://w3id.org/dspace/2025/1/timestamp"
-_REPLACED_BY = "http://purl.org/dc/terms/isReplacedBy"
 _RDF_VALUE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#value"
 _SHARED = ("action", "target", "assigner", "assignee", *FUNCTIONS, *RELATIONS)
 _POLICY = ("permission", "prohibition", "obligation", "profile", "inheritFrom", "conflict", "timestamp", TIMESTAMP)
@@ -114,9 +112,7 @@ class _Reader(TreeReader):
             inherit_from=tuple(dict.fromkeys(self.iris(node.take("inheritFrom"), f"{where}.inheritFrom"))),
             replaced_by=tuple(
                 dict.fromkeys(
-                    name
-                    for key in (_REPLACED_BY, "isReplacedBy")
-                    for name in self.iris(node.take(key), f"{where}.isReplacedBy")
+                    name for key in (REPLACED_BY, "isReplacedBy") for name in self.iris(node.take(key), f"{where}.isReplacedBy")
                 )
             ),
             conflicts=conflicts,

@@ -30,6 +30,9 @@ PREFIXES: Mapping[str, str] = MappingProxyType(
         "kontor": "https://w3id.org/kontor/ns/",
     }
 )
+REPLACED_BY = "http://purl.org/dc/terms/isReplacedBy"
+TIMESTAMP = "https://w3id.org/dspace/2025/1/timestamp"
+"""Of other vocabularies: a policy that is processed instead, and when an agreement was made."""
 PROPERTIES = (
     *("permission", "prohibition", "obligation", "profile", "inheritFrom", "conflict"),
     *("action", "target", "assigner", "assignee", "constraint", "duty", "remedy", "consequence", "refinement"),

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from connector.errors import PolicyError
 from connector.odrl.model import XSD, Conflict, Diagnostic, Extra, LogicalOperand, Operator, Severity, Value
-from connector.odrl.terms import PREFIXES, nearest, term
+from connector.odrl.terms import PREFIXES, expand, nearest, term
 
 MAX_DEPTH = 32
 MAX_NODES = 10_000
@@ -169,7 +169,11 @@ class TreeReader:
 
     def extra(self, node: Node) -> Extra:
         return tuple(
-            sorted((key, text_of(value, node.where)) for key, value in node.fields.items() if key not in ("@type", "@id"))
+            sorted(
+                (key, text_of(spelled(value, self.prefixes, node.where), node.where))
+                for key, value in node.fields.items()
+                if key not in ("@type", "@id")
+            )
         )
 
     def warn(self, code: str, where: str, what: str, mend: str) -> None:
@@ -223,6 +227,31 @@ def _number(number: float, where: str) -> Value:
     if number.is_integer() and abs(number) < 1e21:
         return Value(text=str(int(number)), datatype=f"{XSD}integer")
     return Value(text=repr(number), datatype=f"{XSD}double")
+
+
+def spelled(value: object, prefixes: Mapping[str, str], where: str, depth: int = 0) -> Any:
+    """JSON-LD with the names in it in house spelling, so that it says the same without the prefixes of its document.
+
+    Raises: PolicyError when it is nested too deep.
+    """
+    if depth > MAX_DEPTH:
+        raise too_deep(where)
+    if isinstance(value, list):
+        return [spelled(item, prefixes, where, depth + 1) for item in value]
+    if not isinstance(value, dict) or "@context" in value:
+        return value
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        name = term(key, prefixes) if ":" in key or key in prefixes else key
+        if key in ("@id", "@type"):
+            names = [
+                expand(one, prefixes) if isinstance(one, str) else one for one in (item if isinstance(item, list) else [item])
+            ]
+            found[key] = names if isinstance(item, list) else names[0]
+        else:
+            # of two spellings of one name, the second stays as it is: nothing is dropped
+            found[key if name in found or (name != key and name in value) else name] = spelled(item, prefixes, where, depth + 1)
+    return found
 
 
 def text_of(value: object, where: str = "") -> str:

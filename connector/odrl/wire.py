@@ -33,6 +33,7 @@ from connector.odrl.model import (
     Shared,
     Value,
 )
+from connector.odrl.terms import REPLACED_BY, TIMESTAMP
 
 
 class Shape(StrEnum):
@@ -49,8 +50,6 @@ _DSP_TERMS = frozenset(
         *("constraint", "action", "leftOperand", "operator", "rightOperand", "and", "or", "xone", "andSequence"),
     }
 )
-_REPLACED_BY = "http://purl.org/dc/terms/isReplacedBy"
-# known to neither context by a word of its own
 _Say = Callable[[Severity, str, str, str], None]
 
 
@@ -150,10 +149,11 @@ class _Writer:
             tree["profile"] = list(policy.profiles) if len(policy.profiles) > 1 else policy.profiles[0]
         self.put(tree, "inheritFrom", list(policy.inherit_from))
         if policy.replaced_by:
-            tree[_REPLACED_BY] = [{"@id": name} for name in policy.replaced_by]
+            tree[REPLACED_BY] = [{"@id": name} for name in policy.replaced_by]
         self.put(tree, "conflict", [conflict.value for conflict in policy.conflicts], is_list=False)
         if policy.timestamp:
-            tree["timestamp"] = policy.timestamp
+            # a term of the protocol's context only
+            tree["timestamp" if self.is_dsp else TIMESTAMP] = policy.timestamp
         tree |= self.shared(policy, with_actions=not self.is_dsp)
         shared = policy.actions if self.is_dsp else ()
         self.put(tree, "permission", [self.rule(rule, shared) for rule in policy.permissions])
@@ -184,7 +184,7 @@ class _Writer:
             tree.setdefault(self.key(function.name), []).append(self.reference(function.party, "PartyCollection"))
         for relation in holder.relations:
             tree.setdefault(self.key(relation.name), []).append(self.reference(relation.asset, "AssetCollection"))
-        return tree | _extra(holder.extra)
+        return tree | extra_tree(holder.extra)
 
     def reference(self, reference: AssetRef | PartyRef, collection: str) -> Any:
         is_plain = not (
@@ -192,7 +192,7 @@ class _Writer:
         )
         if is_plain:
             return reference.uid
-        extra = _extra(reference.extra)
+        extra = extra_tree(reference.extra)
         types = ([collection] if reference.is_collection else []) + list(extra.pop("@type", []))
         tree: dict[str, Any] = {"@id": reference.uid} if reference.uid else {}
         self.put(tree, "@type", types, is_list=False)
@@ -209,7 +209,7 @@ class _Writer:
         tree: dict[str, Any] = {"@id": action.uid} if action.uid else {}
         tree["rdf:value"] = {"@id": iri}
         self.put(tree, "refinement", [self.constraint(constraint) for constraint in action.refinements])
-        return tree | _extra(action.extra)
+        return tree | extra_tree(action.extra)
 
     def constraint(self, constraint: AnyConstraint) -> dict[str, Any]:
         tree: dict[str, Any] = {"@id": constraint.uid} if constraint.uid else {}
@@ -219,7 +219,7 @@ class _Writer:
                 # Information Model 2.5.2: in JSON-LD, the @list keyword MUST be used to represent an ordered collection
                 members = {"@list": members}
             tree[constraint.operand.value] = members
-            return tree | _extra(constraint.extra)
+            return tree | extra_tree(constraint.extra)
         tree["leftOperand"] = constraint.left
         tree["operator"] = constraint.operator.value
         # a list of one collapses in JSON-LD processing, so it is never built
@@ -232,7 +232,7 @@ class _Writer:
             tree[self.key("dataType")] = constraint.datatype
         if constraint.status:
             tree[self.key("status")] = _value(constraint.status)
-        return tree | _extra(constraint.extra)
+        return tree | extra_tree(constraint.extra)
 
     def put(self, tree: dict[str, Any], name: str, items: list[Any], *, is_list: bool = True) -> None:
         if items:
@@ -252,5 +252,6 @@ def _value(value: Value) -> Any:
     return value.text
 
 
-def _extra(extra: Extra) -> dict[str, Any]:
+def extra_tree(extra: Extra) -> dict[str, Any]:
+    """Properties that ODRL does not know, as JSON."""
     return {name: json.loads(text) for name, text in extra}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from connector.odrl.jsonld import Shape
 from connector.odrl.model import ODRL, XSD, Policy, PolicyType, Value
 from tests.odrl import whole
 
+_EXTRA = (
+    ("https://d.example/p", '"a \\"quoted\\" text"'),
+    ("https://d.example/q", '{"@id":"urn:x","https://d.example/r":[true,5,-7.5,1e+30,{"@type":"http://www.w3.org/2001/XMLSchema#integer","@value":"05"}]}'),
+    ("https://d.example/s", '[{"@language":"de-CH","@value":"x"},{"https://d.example/r":{"@list":[2,2.5,1]}}]'),
+)  # fmt: skip
 _PARTS = ("uid", "source", "inherit_from", "profiles", "replaced_by", "right_references", "part_of")
 
 
@@ -37,10 +43,8 @@ def apart(part: Any, names: Iterator[int]) -> Any:
         if field.name in _PARTS and value:
             value = tuple(f"urn:n:{next(names)}" for _ in value) if isinstance(value, tuple) else f"urn:n:{next(names)}"
         elif field.name == "extra":
-            # JSON has lists in lists and numbers of many kinds; a graph has not
-            value = (
-                (("https://d.example/p", '"a \\"quoted\\" text"'), ("https://d.example/q", '{"@id":"urn:x"}')) if value else ()
-            )
+            # JSON has lists in lists and objects without a context; a graph has not
+            value = _EXTRA if value else ()
         elif (
             field.name in ("name", "left", "text")
             and isinstance(value, str)
@@ -58,14 +62,17 @@ def is_found_in_a_graph(policy: Policy) -> bool:
     return policy.type != PolicyType.REQUEST and (policy.has_rules or policy.type in list(PolicyType))
 
 
-@settings(max_examples=15, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=6, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(policy=whole.policies().filter(is_found_in_a_graph))
 def test_what_is_written_as_turtle_is_read_as_it_was(policy: Policy) -> None:
     told = apart(policy, itertools.count())
     found = policy_of(turtle(told), "policy").policy
     assert canonical.canonical(found) == canonical.canonical(told)
-    # and JSON-LD loses nothing of it either
-    assert jsonld.read(jsonld.write(found, Shape.ODRL)) == found
+    # and JSON-LD loses nothing of it either, whether it is read as it stands or by a JSON-LD processor
+    tree = jsonld.write(found, Shape.ODRL)
+    assert jsonld.read(tree) == found
+    tree["@context"] = ["http://www.w3.org/ns/odrl.jsonld", {"d": "https://d.example/"}]
+    assert canonical.digest(policy_of(json.dumps(tree), "policy").policy) == canonical.digest(told)
 
 
 def test_the_order_of_a_sequence_survives() -> None:
@@ -138,3 +145,37 @@ def test_values_keep_their_types_and_languages() -> None:
     found = policy_of(turtle(policy), "policy").policy
     assert set(found.permissions[0].constraints[0].right) == set(policy.permissions[0].constraints[0].right)  # type: ignore[union-attr]
     assert canonical.canonical(found) == canonical.canonical(policy)
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [("010", "integer"), ("+5", "integer"), ("-0", "integer"), ("1.50", "decimal"), (".5", "decimal"), ("1e3", "double")],
+)  # fmt: skip
+def test_a_value_has_one_digest_in_turtle_with_and_without_quotes_and_in_json_ld(written: str, kind: str) -> None:
+    limit = {"leftOperand": "count", "operator": "lteq", "rightOperand": {"@value": written, "@type": f"{XSD}{kind}"}}
+    policy = jsonld.read({"@id": "urn:p", "permission": [{"action": "use", "constraint": [limit]}]})
+    bare = (
+        f"@prefix odrl: <{ODRL}> . <urn:p> odrl:permission [ odrl:action odrl:use ; odrl:constraint "
+        f"[ odrl:leftOperand odrl:count ; odrl:operator odrl:lteq ; odrl:rightOperand {written} ] ] ."
+    )
+    for text in (bare, bare.replace(written, f'"{written}"^^<{XSD}{kind}>'), turtle(policy)):
+        found = policy_of(text, "policy").policy
+        assert found.permissions[0].constraints[0].right == (Value(text=written, datatype=f"{XSD}{kind}"),)  # type: ignore[union-attr]
+        assert canonical.digest(found) == canonical.digest(policy)
+
+
+def test_a_number_of_json_is_the_same_to_either_reader() -> None:
+    policy = {"@id": "urn:p", "permission": [{"action": "use"}]}
+    for number in (5, 5.0, 5.5, 1e30, -0.25):
+        limit = {"leftOperand": "count", "operator": "lteq", "rightOperand": number}
+        tree = {**policy, "permission": [{"action": "use", "constraint": [limit]}]}
+        processed = {"@context": ["http://www.w3.org/ns/odrl.jsonld", {"ex": "urn:ex:"}], **tree}
+        assert policy_of(json.dumps(processed), "policy").policy == policy_of(json.dumps(tree), "policy").policy
+
+
+def test_the_moment_of_an_agreement_survives_a_json_ld_processor() -> None:
+    policy = jsonld.read(
+        {"@id": "urn:p", "@type": "Agreement", "timestamp": "2026-11-22T12:00:00Z", "permission": [{"action": "use"}]}
+    )
+    tree = {"@context": "http://www.w3.org/ns/odrl.jsonld", **jsonld.write(policy, Shape.ODRL)}
+    assert policy_of(rdf.turtle(rdf.from_json_ld(tree, "policy").triples, {}), "policy").policy.timestamp == policy.timestamp

@@ -51,7 +51,7 @@ JSON_DOORS: dict[str, str] = {
     "app/parts": "vocabularies that ship with the product",
     "describe/check": "rules that ship with the product",
     "jsonld": "contexts that ship with the product",
-    "rdf": "policy and description files of the operator",
+    "rdf/reading": "policy and description files of the operator",
     "cli/texts": "files of the operator",
     "describe/table": "data files of the operator",
     "odrl/wire": "texts that the decoder itself wrote",

@@ -32,6 +32,22 @@ SAME: list[tuple[str, Any, Any]] = [
     ("blank node ids", policy({**C1, "@id": "_:b0"}), policy(C1)),
     ("the default strategy", policy(C1, conflict="invalid"), policy(C1)),
     ("empty keys", policy(C1, prohibition=[], profile=[]), policy(C1)),
+    (
+        "a value object",
+        policy(C1, **{"urn:x": [{"@value": "5", "@type": "xsd:integer"}, "a"]}),
+        policy(C1, **{"urn:x": ["a", 5.0]}),
+    ),
+    ("a truth value", policy(C1, **{"urn:x": {"@value": "true", "@type": "xsd:boolean"}}), policy(C1, **{"urn:x": [True]})),
+    (
+        "a node inside",
+        policy(C1, **{"urn:x": {"@id": "_:b", "dct:title": "t", "urn:y": None}}),
+        policy(C1, **{"urn:x": {"http://purl.org/dc/terms/title": ["t"]}}),
+    ),
+    (
+        "a prefix of its own",
+        policy(C1, **{"@context": {"ex": "urn:ex:"}, "urn:x": {"ex:y": {"@id": "ex:z"}}}),
+        policy(C1, **{"urn:x": {"urn:ex:y": {"@id": "urn:ex:z"}}}),
+    ),
     ("a profile as string", policy(C1, profile="urn:p"), policy(C1, profile=["urn:p"])),
 ]
 
@@ -53,6 +69,8 @@ DIFFERENT: list[tuple[str, Any, Any]] = [
     ("the kind of logic", policy({"or": [C1, C2]}), policy({"and": [C1, C2]})),
     ("a typed value", policy({**C1, "rightOperand": 5}), policy({**C1, "rightOperand": "5"})),
     ("an unknown property", policy({**C1, "urn:x": 1}), policy(C1)),
+    ("a form of a number", policy({**C1, "urn:x": {"@value": "05", "@type": "xsd:integer"}}), policy({**C1, "urn:x": 5})),
+    ("a list", policy({**C1, "urn:x": {"@list": [1, 2]}}), policy({**C1, "urn:x": {"@list": [2, 1]}})),
     ("an unknown property of the policy", policy(C1, **{"urn:x": 1}), policy(C1)),
     ("an and with a name", policy({"and": [C1, C2], "@id": "urn:n"}), policy(C1, C2)),
     ("a profile", policy(C1, profile="urn:p"), policy(C1)),

@@ -34,9 +34,13 @@ from connector.odrl.tree import text_of
 IRIS = st.sampled_from(["urn:a", "urn:acme:b", "did:web:c.example", "https://d.example/e#f", "plain name", "g:h, [i]"])
 _TEXTS = st.one_of(
     st.sampled_from(["research", "a b", "10", "-1.5", "", " ", "a, b]", "<x>", '"', "\\", "'", "5 EUR", "value of <x>", "x^^y", "é: #"]),
+    # numbers and truth values in forms that are not the shortest, or none
+    st.sampled_from(["010", "+5", "-0", "1.50", ".5", "5.", "1e3", "1.0E3", "5.0", " 5 ", "1", "TRUE", "true", "INF", "inf", "NaN", "1_0"]),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
 )  # fmt: skip
-_DATATYPES = st.sampled_from([f"{XSD}{name}" for name in ("integer", "date", "duration")] + ["https://d.example/type"])
+_DATATYPES = st.sampled_from(
+    [f"{XSD}{name}" for name in ("integer", "decimal", "double", "boolean", "date")] + ["https://d.example/type"]
+)
 _LANGUAGES = st.sampled_from(["fr", "de-CH"])
 _LEFTS = st.sampled_from(
     ["purpose", "count", "dateTime", "payAmount", "https://w3id.org/kontor/ns/membership", "membership", "urn:acme:x", "own"]
