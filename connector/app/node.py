@@ -15,6 +15,10 @@ from connector.ports.pulse import Pulse
 from connector.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.routing import BaseRoute
+
     from connector.ports.clock import Clock
 
 _RESTART_AFTER_S: Final = 1.0
@@ -39,6 +43,8 @@ class App:
         self.operator_url = ""
         self.signaling_url = ""
         """The address that planes reach; empty without a signaling listener."""
+        self.routes: Mapping[str, tuple[BaseRoute, ...]] = {}
+        """What the open node answers to peers (`public`) and to planes (`signaling`); the operator API describes itself."""
 
     async def __aenter__(self) -> Self:
         """Open everything in order; when this returns, both ports answer.
@@ -81,6 +87,7 @@ class App:
         observe.gauge("worker_at_work_seconds", self._at_work)
         urls = (self.public_url, self.signaling_url)
         parts = await opened(settings, self._clock, urls, Signs(faults=self.faults, hung=self.hung), stack)
+        self.routes = parts.routes
         # 3. workers before listeners: what comes in finds everything running, and the listeners end first
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         for name, work in parts.workers.items():

@@ -45,19 +45,26 @@ class Admission:
         """
         return await self._callers.prove(authorization, await self._book.all(participant), audience=self._id)
 
-    async def register(self, participant: str, authorization: str | None, wanted: PlaneRegistration) -> Entry:
-        """The entry of a plane that registers itself, replacing its earlier one whole.
+    async def registering(self, participant: str, authorization: str | None) -> Entry:
+        """The data plane that may register itself with `participant` and calls; asked before its message is read.
 
-        Raises: Unauthenticated; Conflict for another plane's id or an operator's entry; AddressRefused, BadMessage.
+        Raises: Unauthenticated, for a participant that we do not have, too.
         """
-        here = [entry for entry in self._expected if entry.participant == participant]
-        known = await self._book.find(participant, wanted.id)
         # one that is registered may come with the keys that it has registered: so keys change
-        entries = [*here, *([known] if known is not None and known.owner is Owner.PLANE else [])]
-        caller = await self._callers.prove(authorization, entries, audience=self._id)
+        known = [entry for entry in await self._book.all(participant) if entry.owner is Owner.PLANE]
+        return await self._callers.prove(authorization, [*self._here(participant), *known], audience=self._id)
+
+    def _here(self, participant: str) -> list[Entry]:
+        return [entry for entry in self._expected if entry.participant == participant]
+
+    async def register(self, participant: str, caller: Entry, wanted: PlaneRegistration) -> Entry:
+        """The entry of a plane that registers itself, replacing its earlier one whole; `caller` is as `registering` gave it.
+
+        Raises: Conflict for another plane's id or an operator's entry; AddressRefused, BadMessage.
+        """
         if caller.id != wanted.id:
             raise Conflict("this id belongs to another data plane", where=wanted.id, mend="register under your own id")
-        expected = next((entry for entry in here if entry.id == wanted.id), caller)
+        expected = next((entry for entry in self._here(participant) if entry.id == wanted.id), caller)
         own = authorization_of(wanted.authorization)
         if not own.proves:
             mine = expected.authorization

@@ -56,12 +56,11 @@ class Drivers:
         """
         return await self._callers.prove(authorization, await self.all(), audience=self._id)
 
-    async def register(self, authorization: str | None, wanted: ControlPlaneRegistration) -> Entry:
-        """A control plane that announces itself, replacing its earlier entry whole.
+    async def register(self, caller: Entry, wanted: ControlPlaneRegistration) -> Entry:
+        """A control plane that announces itself, replacing its earlier entry whole; `caller` is as `prove` gave it.
 
-        Raises: Unauthenticated; Conflict for another one's id; AddressRefused, BadMessage.
+        Raises: Conflict for another one's id; AddressRefused, BadMessage.
         """
-        caller = await self.prove(authorization)
         if caller.id != wanted.id:
             raise Conflict("this id belongs to another control plane", where=wanted.id, mend="register under your own id")
         own, mine = authorization_of(wanted.authorization), caller.authorization

@@ -39,6 +39,7 @@ _MORE = "attacks/test_presentations.py::"
 _ADDRESSES = "attacks/test_addresses.py::"
 _DOORS = "attacks/test_doors.py::"
 _STANDING = "attacks/test_standing.py::"
+_TENANTS = "attacks/test_tenants.py::"
 _DATA = "attacks/test_data.py::"
 _OAUTH2 = "identity/oauth2/test_provider.py::"
 _KIT = "scenarios/test_dcp_kit.py::"
@@ -246,15 +247,25 @@ ATTACKS = {
         "400", (_of(_DOORS + "test_h4_a_request_inside_a_request_is_never_answered", "H4 length and chunks", "H4 two lengths"),)
     ),
     "M1": Row(
-        "403 / 404",
+        "403 / 404, for each address that the node has",
         (
+            _of(
+                _TENANTS + "test_m1_no_operator_of_one_participant_reaches_another",
+                *(f"M1 {one}" for one in ("path", "node", "keys for another", "ids", "body", "query", "lists")),
+            ),
+            *_alone(
+                _TENANTS,
+                "test_m1_every_address_is_of_a_kind_that_is_attacked_here",
+                "test_m1_what_opens_one_participant_opens_no_address_of_another",
+                "test_m1_a_control_plane_moves_no_flow_of_another",
+                "test_m1_at_the_authority_and_in_the_ledger_everybody_acts_for_itself",
+            ),
+            "house/test_doors.py::test_no_address_of_the_operators_is_left_undescribed",
             "web/test_access.py::test_each_route_needs_its_role_in_its_participant",
             *_alone(
                 "scenarios/test_isolation.py::",
-                "test_the_neighbours_things_are_404_on_every_operator_address",
-                "test_a_key_for_one_participant_opens_no_address_of_another",
-                "test_each_participant_lists_its_own_things_only",
                 "test_a_process_of_the_neighbour_on_the_same_node_is_404",
+                "test_a_token_of_alphas_data_opens_nothing_under_another_name_or_pid",
             ),
         ),
     ),

@@ -171,6 +171,26 @@ def test_nothing_here_parses_xml() -> None:
     assert [line for path in looked for line in xml(path)] == []
 
 
+def undescribed(path: Path) -> Iterator[str]:
+    """Each line of a file that gives the operator API an address which its description lacks."""
+    for node in nodes(path):
+        if isinstance(node, ast.keyword) and node.arg == "include_in_schema":
+            yield f"{shown(path, node.value.lineno)}: leaves an address out of the description"
+        if isinstance(node, ast.Attribute) and node.attr in (
+            "mount",
+            "add_route",
+            "add_api_route",
+            "websocket",
+            "add_api_websocket_route",
+        ):
+            yield f"{shown(path, node.lineno)}: calls `{node.attr}`"
+
+
+def test_no_address_of_the_operators_is_left_undescribed() -> None:
+    # who looks whether one participant reaches another finds the addresses there
+    assert [line for path in files(CONNECTOR / "web" / "operator") for line in undescribed(path)] == []
+
+
 @pytest.mark.parametrize(
     ("doors", "look"), [(NETWORK_DOORS, network), (TOKEN_DOORS, tokens), (JSON_DOORS, json)], ids=["network", "tokens", "json"]
 )
@@ -196,6 +216,8 @@ def test_each_listed_door_is_one(doors: dict[str, str], look: object) -> None:
         (xml, "import xml.etree.ElementTree as E"),
         (xml, "from lxml import etree"),
         (xml, "import importlib\nE = importlib.import_module('xml.sax')"),
+        (undescribed, "router.get('/x', include_in_schema=False)"),
+        (undescribed, "router.mount('/x', app)"),
         (xml, "g.parse(data=x, format='xml')"),
         (xml, "from pyoxigraph import RdfFormat\ns.load(x, RdfFormat.RDF_XML)"),
     ],

@@ -1,4 +1,4 @@
-"""What belongs to one participant does not exist for another: not for its peers, not for its operators, on any address."""
+"""What belongs to one participant does not exist for another: not for its peers, on any address of the protocol."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from connector.api.access import NewKey
 from connector.api.agreements import Agreement
 from connector.api.negotiations import Negotiation
 from connector.api.transfers import Transfer
-from connector.api.webhooks import NewWebhook
-from connector.client import create_api_key, operating
-from connector.testing.dataspace import DataSpace, Member, Offer, api_key
+from connector.testing.dataspace import DataSpace, Member, Offer
 from connector.web.protocol import routes
 from tests.scenarios.wire import FAMILY_ERROR, Wire, example, filled, first
 
@@ -149,76 +146,3 @@ async def test_nothing_of_all_that_left_a_trace(scene: Scene) -> None:
     assert (await scene.beta.send(scene.beta.calls.negotiations())).total == 0
     assert (await scene.alpha.send(scene.alpha.calls.transfers())).total == 1
     assert (await scene.gamma.send(scene.gamma.calls.transfer(scene.transfer.pid))).state == "STARTED"
-
-
-# --- operators
-
-
-async def test_each_participant_lists_its_own_things_only(scene: Scene) -> None:
-    alpha, beta = scene.alpha.calls, scene.beta.calls
-    send = scene.alpha.send
-    assert [a.id for a in (await send(alpha.assets())).items] == ["urn:alpha:weather"]
-    assert [a.id for a in (await send(beta.assets())).items] == ["urn:beta:traffic"]
-    assert [p.id for p in (await send(beta.policies())).items] == ["traffic-terms"]
-    assert [d.id for d in (await send(beta.definitions())).items] == ["traffic"]
-    for call in (beta.negotiations(), beta.transfers(), beta.agreements(), beta.secrets()):
-        assert (await send(call)).total == 0  # type: ignore[arg-type]
-    assert [d["@id"] for d in (await send(beta.catalog()))["dataset"]] == ["urn:beta:traffic"]
-
-
-def _operations(api: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(path, method) for path, methods in api["paths"].items() for method in methods if "{participant}" in path]
-
-
-async def test_the_neighbours_things_are_404_on_every_operator_address(scene: Scene) -> None:
-    ids = {
-        "assets": "urn:alpha:weather", "policies": "weather-terms", "contract-definitions": "weather",
-        "negotiations": scene.negotiation.peer_pid, "agreements": scene.agreement.id, "transfers": scene.transfer.peer_pid,
-        "processes": scene.negotiation.peer_pid, "secrets": "upstream", "keys": "of-alpha",
-        # nobody here has a wallet: what is not there is 404 as well
-        "credentials": "none", "credential-requests": "none", "jobs": "none",
-        "approvals": scene.negotiation.peer_pid, "webhooks": "erp",
-    }  # fmt: skip
-    await scene.alpha.send(create_api_key(NewKey(name="of-alpha", role="read", participants=("alpha",))))
-    await scene.alpha.send(scene.alpha.calls.put_secret("upstream", "hush"))
-    hook = NewWebhook(name="erp", url="http://127.0.0.1:9/hook", events=("transfer.suspend",))
-    await scene.alpha.send(operating.add_webhook("alpha", hook))
-    async with _operator(scene, "*") as http:
-        seen = 0
-        for path, method in _operations((await http.get("/api/v1/openapi.json")).json()):
-            subject = path.removeprefix("/api/v1/participants/{participant}").strip("/").partition("/")[0]
-            if ("{id}" not in path and "{pid}" not in path and "{name}" not in path) or method == "put":
-                continue
-            address = path.replace("{participant}", "beta").replace("{act}", "terminate").replace("{kind}", "push")
-            for name in ("{id}", "{pid}", "{name}"):
-                address = address.replace(name, str(ids[subject]))
-            body = (
-                {"kind": "event", "event": "urn:none:of-yours"} if path.endswith("/postings") else {"reason": "none of yours"}
-            )
-            answer = await http.request(method, address, json=body if method == "post" else None)
-            assert answer.status_code == 404, (method, address, answer.text)
-            seen += 1
-        assert seen >= 14
-
-
-async def test_a_key_for_one_participant_opens_no_address_of_another(scene: Scene) -> None:
-    async with _operator(scene, "beta") as http:
-        assert [p["name"] for p in (await http.get("/api/v1/participants")).json()["items"]] == ["beta"]
-        for path, method in _operations((await http.get("/api/v1/openapi.json")).json()):
-            for participant in ("alpha", "nobody"):
-                address = path.replace("{participant}", participant).replace("{act}", "terminate")
-                body = {} if method in ("post", "put") else None
-                answer = await http.request(method, address, json=body)
-                # a body that is wrong anyway may be refused first; nothing is ever served
-                assert answer.status_code in (400, 403), (method, address, answer.text)
-                if answer.status_code == 400:
-                    assert "alpha" not in answer.text
-            assert (await http.get("/api/v1/participants/beta/assets")).status_code == 200
-        added = await http.post("/api/v1/participants", json={"name": "mine", "id": "urn:mine"})
-        assert added.status_code == 403
-
-
-def _operator(scene: Scene, participant: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        base_url=scene.alpha.app.operator_url, headers={"X-Api-Key": api_key(participant)}, trust_env=False
-    )

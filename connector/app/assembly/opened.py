@@ -14,6 +14,7 @@ from connector.app.assembly.identity import opened_identity
 from connector.settings import Settings
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
     from connector.ports.clock import Clock
@@ -28,6 +29,8 @@ class Opened:
     operator: ASGIApp
     signaling: ASGIApp | None
     """None: no section asks for the listener."""
+    routes: Mapping[str, tuple[BaseRoute, ...]]
+    """What answers at the public listener and at that for planes, by listener."""
     workers: Mapping[str, Worker]
     sweeps: frozenset[str]
     """Names of the workers that may be at one thing for long."""
@@ -72,9 +75,13 @@ async def opened(settings: Settings, clock: Clock | None, urls: tuple[str, str],
         roles.append(await opened_connector(ground, identity, shared, stack))
     if not ground.jobs.is_idle:
         roles.append(Role(workers={"jobs": ground.jobs.run}))
+    routes = {
+        "public": tuple(route for role in roles for route in role.routes),
+        "signaling": tuple(route for role in roles for route in role.signaling) if shared is not None else (),
+    }
     return Opened(
         ground=ground,
-        public=public_app([route for role in roles for route in role.routes]),
+        public=public_app(routes["public"]),
         operator=operator_app(
             settings.operator,
             access.operators,
@@ -84,14 +91,15 @@ async def opened(settings: Settings, clock: Clock | None, urls: tuple[str, str],
             signs.hung,
             [room for role in roles for room in role.rooms],
         ),
-        signaling=_signaling(roles, shared.settings.max_body_bytes) if shared is not None else None,
+        signaling=_signaling(routes["signaling"], shared.settings.max_body_bytes) if shared is not None else None,
+        routes=routes,
         workers={name: work for role in roles for name, work in role.workers.items()},
         sweeps=frozenset().union(*(role.sweeps for role in roles)),
         leaving=tuple(role.leaving for role in roles if role.leaving is not None),
     )
 
 
-def _signaling(roles: Iterable[Role], max_body_bytes: int) -> ASGIApp:
+def _signaling(routes: Iterable[BaseRoute], max_body_bytes: int) -> ASGIApp:
     from connector.web.signaling.door import signaling_app
 
-    return signaling_app([route for role in roles for route in role.signaling], max_body_bytes=max_body_bytes)
+    return signaling_app([*routes], max_body_bytes=max_body_bytes)

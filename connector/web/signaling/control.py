@@ -7,11 +7,13 @@ Source: Data Plane Signaling v1.0-RC3, "Control Plane Endpoint" and "Data Plane 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.routing import BaseRoute
 
 from connector.dps import legacy, standard
 from connector.dps.flow import FlowState, Report
-from connector.dps.messages import Status
+from connector.dps.messages import Dialect, PlaneRegistration, Status
 from connector.errors import NotFound
 from connector.ports.signaling import FlowEvents
 from connector.signaling.admission import Admission
@@ -62,17 +64,24 @@ class _Control:
     # --- registrations
 
     async def register(self, called: Called) -> Reply:
-        await self._admission.register(called.at["participant"], called.authorization, standard.read_plane(called.body))
+        await self._registered(called, lambda: False)
         return Reply()
 
     async def register_legacy(self, called: Called) -> Reply:
-        found = legacy.read_plane(called.body)
-        await self._admission.register(called.at["participant"], called.authorization, found)
-        return Reply(body=legacy.write_id(found.id))
+        return Reply(body=legacy.write_id((await self._registered(called, lambda: True)).id))
 
     async def register_either(self, called: Called) -> Reply:
         # the shape tells the dialect: EDC 0.17 and later register here with either
-        return await (self.register_legacy(called) if legacy.is_legacy(called.body) else self.register(called))
+        found = await self._registered(called, lambda: legacy.is_legacy(called.body))
+        return Reply(body=legacy.write_id(found.id)) if found.dialect is Dialect.EDC else Reply()
+
+    async def _registered(self, called: Called, is_legacy: Callable[[], bool]) -> PlaneRegistration:
+        """What a plane has registered: nothing of its message is read before it is known who sends it."""
+        participant = called.at["participant"]
+        caller = await self._admission.registering(participant, called.authorization)
+        wanted = legacy.read_plane(called.body) if is_legacy() else standard.read_plane(called.body)
+        await self._admission.register(participant, caller, wanted)
+        return wanted
 
     async def leave(self, called: Called) -> Reply:
         await self._admission.leave(called.at["participant"], called.authorization, called.at["id"])

@@ -86,7 +86,8 @@ class _Data:
         return Reply(status=204)
 
     async def register(self, called: Called) -> Reply:
-        await self._drivers.register(called.authorization, standard.read_control_plane(called.body))
+        caller = await self._drivers.prove(called.authorization)
+        await self._drivers.register(caller, standard.read_control_plane(called.body))
         return Reply()
 
     async def leave(self, called: Called) -> Reply:
