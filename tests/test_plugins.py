@@ -11,6 +11,7 @@ import pytest
 
 from connector import plugins
 from connector.app.parts import known_vocabulary
+from connector.controlplane.kept import kept
 from connector.errors import ConfigurationError
 from connector.odrl import yamlfmt
 from connector.odrl.cases import NOON
@@ -110,6 +111,12 @@ def test_what_a_request_says_of_itself_does_not_count_for_a_computed_value(profi
     policy = compile(yamlfmt.read(_POLICY, words), words)
     request = Request(action="acme:train", party="did:web:bad.example", params={"risk": 0, "https://acme.example/risk": 0})
     assert not decide(policy, request, World(now=NOON, claims={"risk": 0}), stage=Stage.REQUEST).is_permitted
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_computed_value_may_differ_from_dataset_to_dataset(profile: Path) -> None:
+    words = known_vocabulary((profile,), ("acmeRisk",))
+    assert kept(yamlfmt.read(_POLICY, words), words).asks_target
 
 
 @pytest.mark.usefixtures("installed")

@@ -18,8 +18,9 @@ import orjson
 
 from connector.controlplane.describing import Describing
 from connector.controlplane.jobs import Pace
-from connector.controlplane.offerings import Item, Offerings
+from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Revisions
+from connector.controlplane.shelf import Item
 from connector.errors import NotFound
 from connector.ports.clock import Clock
 from connector.ports.jobs import Job, Jobs, NewJob

@@ -1,54 +1,37 @@
 """Catalogues: what callers see of ours, page by page, and what peers offer us.
 
 Datasets are described one by one; one that cannot be described never breaks the rest. Who sees an offer is the access policy's
-matter. Pages begin at a dataset id, so that a page stays what it was while datasets come and go.
+matter (`seeing.py`), and what a page is made of that of `pages.py`.
 Source: Dataspace Protocol 2025-1, Catalog Protocol and its HTTPS binding.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
-from bisect import bisect_left
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
-from connector import observe
 from connector.controlplane.describing import Describing
-from connector.controlplane.offerings import Item, Offerings, Shelf, Terms
-from connector.controlplane.participants import Context, Participants
+from connector.controlplane.offerings import Offerings
+from connector.controlplane.pages import CatalogPage, Pages, described, everything, service_of, window_of
+from connector.controlplane.participants import Participants
 from connector.controlplane.peers import Peers
 from connector.controlplane.policy import Judge
 from connector.dsp import catalog as shapes
 from connector.dsp import messages as m
 from connector.dsp import wire
-from connector.errors import BadMessage, NotFound, PeerAnswer, PeerMessage, TooLarge, UnsupportedFilter
+from connector.errors import BadMessage, NotFound, PeerAnswer, PeerMessage, TooLarge
 from connector.odrl import explain
 from connector.outbound.links import next_link
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
 
 V = TypeVar("V", shapes.CatalogView, shapes.DatasetView)
-_KEPT_PAGES = 64
 _MOST_PAGES = 10_000
 _MOST_BYTES = 256 << 20
 """Of all pages of a peer together: what is gathered is kept in memory as a whole."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogPage:
-    """One page of our catalogue, ready to send."""
-
-    body: bytes
-    etag: str
-    next: str | None = None
-    """Cursor of the page after it."""
-    previous: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,20 +69,6 @@ class Visibility:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Window:
-    """Which part of the catalogue is asked for."""
-
-    start: str | None
-    size: int
-    offset: int = 0
-
-    @property
-    def is_first(self) -> bool:
-        """Whether it is where the catalogue begins."""
-        return self.start is None and self.offset == 0
-
-
 class Catalogs:
     """The catalogues of all contexts."""
 
@@ -112,7 +81,7 @@ class Catalogs:
         self._judge = judge
         self._peers = peers
         self._clock = clock
-        self._pages: OrderedDict[tuple[object, ...], CatalogPage] = OrderedDict()
+        self._pages = Pages()
 
     # --- ours
 
@@ -125,54 +94,10 @@ class Catalogs:
         """
         context = await self._participants.context(participant)
         shelf = await self._offerings.shelf(participant)
-        window = _window(message, cursor, context.page_size)
-        is_same_for_all = all(t.access is None for item in shelf.items.values() for t in item.terms)
         about = await self._describing.published(participant)
-        key = (participant, shelf.revision, window, context.id, about.digest if about is not None else "")
-        if is_same_for_all and key in self._pages:
-            self._pages.move_to_end(key)
-            return self._pages[key]
-        more = about.members if about is not None and window.is_first else {}
-        page = self._page(context, self._visible(context, shelf, caller), window, more)
-        if is_same_for_all:
-            self._pages[key] = page
-            if len(self._pages) > _KEPT_PAGES:
-                self._pages.popitem(last=False)
-        return page
-
-    def _visible(self, context: Context, shelf: Shelf, caller: Caller | None) -> list[tuple[str, Item, tuple[Terms, ...]]]:
-        if caller is None:
-            return [(id_, item, item.terms) for id_, item in shelf.items.items() if item.terms]
-        offers = [(item, terms) for item in shelf.items.values() for terms in item.terms]
-        # asked together, so that one request is noted as one
-        seen = self._judge.visible([t for _, t in offers], caller.id, caller.claims, self._clock.now(), context)
-        found: dict[str, tuple[Item, list[Terms]]] = {}
-        for (item, terms), is_visible in zip(offers, seen, strict=True):
-            if is_visible:
-                found.setdefault(item.asset.id, (item, []))[1].append(terms)
-        return [(id_, item, tuple(terms)) for id_, (item, terms) in found.items()]
-
-    def _page(
-        self,
-        context: Context,
-        visible: Sequence[tuple[str, Item, tuple[Terms, ...]]],
-        window: _Window,
-        more: Mapping[str, Any],
-    ) -> CatalogPage:
-        ids = [id_ for id_, _, _ in visible]
-        first = bisect_left(ids, window.start) if window.start is not None else min(window.offset, len(ids))
-        last = first + window.size
-        left_out: list[str] = []
-        datasets = [_described(item, terms) for _, item, terms in visible[first:last]]
-        body = shapes.encode({**shapes.catalog(_service(context), datasets, left_out), **more})
-        for fault in left_out:
-            observe.warning("catalog.left_out", participant=context.name, cause=fault)
-        return CatalogPage(
-            body=body,
-            etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
-            next=_cursor(ids[last]) if last < len(ids) else None,
-            previous=_cursor(ids[max(0, first - window.size)]) if first > 0 and ids else None,
-        )
+        window = window_of(message, cursor, context.page_size)
+        outcomes = self._judge.seeing.outcomes(shelf.by_access, caller.id, caller.claims, self._clock.now(), context)
+        return self._pages.page(context, shelf, outcomes, window, about)
 
     async def dataset(self, participant: str, caller: Caller, id_: str) -> bytes:
         """The description of one dataset, with the offers that `caller` may see.
@@ -182,19 +107,18 @@ class Catalogs:
         context = await self._participants.context(participant)
         item = (await self._offerings.shelf(participant)).items.get(id_)
         offers = item.terms if item is not None else ()
-        seen = self._judge.visible(offers, caller.id, caller.claims, self._clock.now(), context)
-        terms = [one for one, is_visible in zip(offers, seen, strict=True) if is_visible]
+        terms = self._judge.seeing.visible(offers, caller.id, caller.claims, self._clock.now(), context)
         if item is None or not terms:
             raise NotFound("there is no such dataset", where=id_, mend="take ids from a fresh catalogue")
-        return shapes.encode(shapes.dataset(_service(context), _described(item, terms)))
+        return shapes.encode(shapes.dataset(service_of(context), described(item, terms)))
 
     async def own(self, participant: str) -> dict[str, Any]:
         """The whole catalogue as its operator sees it: every offer, whoever may see it."""
         context = await self._participants.context(participant)
         shelf = await self._offerings.shelf(participant)
-        datasets = [_described(item, terms) for _, item, terms in self._visible(context, shelf, None)]
+        datasets = [described(item, terms) for item, terms in everything(shelf)]
         about = await self._describing.published(participant)
-        return {**shapes.catalog(_service(context), datasets), **(about.members if about is not None else {})}
+        return {**shapes.catalog(service_of(context), datasets), **(about.members if about is not None else {})}
 
     async def visibility(self, participant: str, dataset: str, party: str) -> tuple[Visibility, ...]:
         """For each offer of a dataset: whether `party` would see it now, by what is known of it, and the reasons where not.
@@ -211,7 +135,7 @@ class Catalogs:
         claims, now = await self._peers.claims_of(participant, party), self._clock.now()
         found: list[Visibility] = []
         for terms in item.terms:
-            decision = self._judge.access(terms, party, claims, now, context)
+            decision = self._judge.seeing.access(terms, party, claims, now, context)
             is_visible = decision is None or decision.is_permitted
             reasons = explain.reasons(decision) if decision is not None and not is_visible else ()
             definition = terms.definition
@@ -304,62 +228,3 @@ async def _read(body: bytes, url: str, what: str, read: Callable[[bytes], V], re
             return await asyncio.to_thread(read_foreign, body)
     except (BadMessage, TooLarge) as fault:
         raise PeerMessage(f"the peer's {what} cannot be read: {fault}", where=url) from fault
-
-
-def _service(context: Context) -> shapes.ServiceDescription:
-    return shapes.ServiceDescription(participant_id=context.id, endpoint_url=context.address, title=context.title)
-
-
-def _described(item: Item, terms: Sequence[Terms]) -> shapes.DatasetDescription:
-    asset = item.asset
-    return shapes.DatasetDescription(
-        id=asset.id,
-        title=asset.title,
-        description=asset.description,
-        keywords=asset.keywords,
-        media_type=asset.media_type,
-        byte_size=asset.byte_size,
-        digest=asset.digest,
-        modified=item.modified,
-        properties=asset.properties,
-        offers=tuple(t.tree for t in terms),
-        formats=item.formats,
-    )
-
-
-def _window(message: m.CatalogRequestMessage, cursor: str | None, page_size: int) -> _Window:
-    """What part is asked for: by our cursor, or by offset and limit of EDC's `QuerySpec`.
-
-    Raises: UnsupportedFilter for any other filter, and for a `QuerySpec` that filters.
-    """
-    offset, size = 0, page_size
-    for number, entry in enumerate(message.filter):
-        if not isinstance(entry, Mapping) or not _is_plain_query(entry):
-            raise UnsupportedFilter(
-                "this catalogue knows no filter language",
-                where=f"filter[{number}]",
-                mend="ask without `filter` and choose from the pages",
-            )
-        offset = entry["offset"] if _is_count(entry.get("offset")) else offset
-        size = min(size, entry["limit"]) if _is_count(entry.get("limit")) and entry["limit"] > 0 else size
-    return _Window(start=_opened(cursor) if cursor else None, size=size, offset=offset)
-
-
-def _is_plain_query(entry: Mapping[str, Any]) -> bool:
-    known = {"@type", "offset", "limit", "sortOrder", "sortField", "filterExpression"}
-    return set(entry) <= known and not entry.get("filterExpression") and not entry.get("sortField")
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _cursor(id_: str) -> str:
-    return base64.urlsafe_b64encode(id_.encode()).decode().rstrip("=")
-
-
-def _opened(cursor: str) -> str:
-    try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError) as fault:
-        raise BadMessage("this cursor is none of ours", where="cursor", mend="follow the `Link` of a page") from fault

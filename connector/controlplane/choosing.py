@@ -5,7 +5,7 @@ What does not live here: which planes there are (`signaling/planes.py`), and dri
 
 from __future__ import annotations
 
-from connector.controlplane.offerings import Item
+from connector.controlplane.shelf import Item
 from connector.controlplane.sources import source_of
 from connector.controlplane.terms import TransferWish
 from connector.dsp.transfer import DataFlow

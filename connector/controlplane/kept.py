@@ -87,6 +87,15 @@ class Kept:
         by_others = (SourceKind.LEDGER, SourceKind.CLAIM, SourceKind.COMPUTED)
         return self.asks_ledger or any(one.operand is None or one.operand.sources[0].kind in by_others for one in self._atoms)
 
+    @cached_property
+    def asks_target(self) -> bool:
+        """Whether a decision can depend on which dataset is asked about; if not, one holds for all of them."""
+        trees = (tree for duty in self.duties for tree in duty.trees)
+        every = (*self._atoms, *(atom for tree in trees for atom in atoms(tree)))
+        # whoever computes a value is given the whole request
+        is_computed = any(source.compute for one in every if one.operand is not None for source in one.operand.sources)
+        return is_computed or any(one.atomic.target is not None for one in self.compiled.rules)
+
     @property
     def _atoms(self) -> Iterator[Atom]:
         for rule in self.compiled.rules:

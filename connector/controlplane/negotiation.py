@@ -15,11 +15,12 @@ from connector.controlplane.agreements import Agreements, lost_agreement
 from connector.controlplane.decisions import Choice, act_named
 from connector.controlplane.delivery import Delivery
 from connector.controlplane.negotiation_course import Desk, NegotiationCourse
-from connector.controlplane.offerings import Offerings, Terms
+from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.peers import Peers
 from connector.controlplane.policy import Judge
 from connector.controlplane.process import digest_of, happened, held, new_urn
+from connector.controlplane.shelf import Terms
 from connector.controlplane.terms import NegotiationWish, named_terms, opening_terms
 from connector.dsp import messages as m
 from connector.dsp import negotiation as steps
@@ -151,7 +152,7 @@ class Negotiations:
     def _terms(self, desk: Desk, offer: Mapping[str, Any], caller: Caller) -> Terms:
         terms = desk.shelf.offers.get((str(offer.get("target")), str(offer.get("@id"))))
         now = self._clock.now()
-        if terms is None or not all(self._judge.visible((terms,), caller.id, caller.claims, now, desk.context)):
+        if terms is None or not self._judge.seeing.visible((terms,), caller.id, caller.claims, now, desk.context):
             raise BadMessage(
                 "there is no such offer for this dataset",
                 where="offer.@id",

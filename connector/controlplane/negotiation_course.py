@@ -11,10 +11,10 @@ from typing import Any
 
 from connector.controlplane.agreements import agreed_tree, agreement_of
 from connector.controlplane.decisions import Choice, Judgement, choose, negotiation_gate
-from connector.controlplane.offerings import Shelf
 from connector.controlplane.participants import Context
 from connector.controlplane.policy import Judge
 from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long, waiting
+from connector.controlplane.shelf import Shelf
 from connector.dsp import negotiation as steps
 from connector.dsp.copies import replace
 from connector.dsp.negotiation import Negotiation

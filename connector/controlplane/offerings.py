@@ -1,14 +1,13 @@
 """What a participant offers: assets, policies and contract definitions as documents, and the offers that follow from them.
 
-What lives here: writing those documents with their checks, and `Shelf`, the whole offering of one context as immutable values,
-rebuilt when a document changes. A bad document never breaks the rest: it is left out of the shelf, with a fault that says why.
-What does not: who may see what (`catalog.py`), and what happens to a request (`negotiation.py`).
+What lives here: writing those documents with their checks, and making of them the shelf (`shelf.py`), anew when a document changes.
+A bad document never breaks the rest: it is left out of the shelf, with a fault that says why.
+What does not: who may see what (`seeing.py`), and what happens to a request (`negotiation.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ from connector.api.offerings import Policy as PolicyDocument
 from connector.controlplane import publishing
 from connector.controlplane.participants import Participants, Revisions
 from connector.controlplane.secrets import Secrets
+from connector.controlplane.shelf import Item, Shelf, Terms, by_access
 from connector.controlplane.sources import source_of, unlocked
 from connector.dsp.negotiation import rules_of
 from connector.errors import CallerError, Conflict, KontorError, NotFound
@@ -34,57 +34,6 @@ from connector.ports.store import Document, Page, Store
 
 ASSET, POLICY, DEFINITION = "asset", "policy", "contract-definition"
 _MODELS: Mapping[str, type[BaseModel]] = {ASSET: Asset, POLICY: PolicyDocument, DEFINITION: ContractDefinition}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """One offer for one dataset."""
-
-    definition: ContractDefinition
-    dataset: str
-    offer_id: str
-    policy: Policy
-    access: Policy | None
-    """Who sees the offer at all; None: every proven caller."""
-    policy_key: str
-    access_key: str
-    """What tells these policies from all others, for whoever keeps something made of them."""
-    tree: Mapping[str, Any]
-    """The offer as a catalogue carries it: with `@id`, without target."""
-
-    def offer(self) -> dict[str, Any]:
-        """The offer as a message carries it: with its target."""
-        return {**self.tree, "@type": "Offer", "target": self.dataset}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """One dataset: the asset and its offers."""
-
-    asset: Asset
-    modified: datetime
-    formats: tuple[str, ...]
-    terms: tuple[Terms, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
-    """Everything that one context offers, at one revision."""
-
-    revision: int
-    items: Mapping[str, Item]
-    """By dataset id, in the order of ids; only those with an offer and a format."""
-    assets: Mapping[str, Asset]
-    offers: Mapping[tuple[str, str], Terms]
-    """By dataset id and offer id."""
-    definitions: Mapping[str, ContractDefinition]
-    faults: tuple[str, ...] = ()
-    """What could not be used, and why."""
-
-    def terms_of(self, dataset: str, definition: str | None) -> Terms | None:
-        """The terms of `definition` for `dataset`; None when it no longer offers it."""
-        item = self.items.get(dataset)
-        return next((t for t in item.terms if t.definition.id == definition), None) if item else None
 
 
 class Offerings:
@@ -375,6 +324,7 @@ def _shelf(
         items=items,
         assets={id_: asset for id_, (asset, _) in known.items()},
         offers=offers,
+        by_access=by_access(offers.values()),
         definitions=kept,
         faults=tuple(faults),
     )

@@ -1,14 +1,14 @@
-"""The policy engine put to use: eligibility, the gate of a negotiation, access to offers and data, each with its reasons.
+"""The policy engine put to use: eligibility, the gate of a negotiation, access to data, each with its reasons.
 
 What lives here: the questions the use cases ask, in their words, the compiled policies they are asked of, and the note that each
 answer leaves in the decision log. What does not: the engine itself (`connector.odrl`), which act follows from an answer
-(`decisions.py`), and how uses are counted (`usage.py`).
+(`decisions.py`), who sees an offer at all (`seeing.py`), and how uses are counted (`usage.py`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -20,8 +20,9 @@ from connector.controlplane.consuming import judged_offer
 from connector.controlplane.decisions import Judgement
 from connector.controlplane.kept import Kept, ReadPolicies
 from connector.controlplane.noting import Note, Notes
-from connector.controlplane.offerings import Terms
 from connector.controlplane.participants import Context
+from connector.controlplane.seeing import Seeing
+from connector.controlplane.shelf import Terms
 from connector.dsp.negotiation import Agreement, Negotiation, rules_of
 from connector.dsp.tables import Role
 from connector.dsp.transfer import Transfer
@@ -30,9 +31,9 @@ from connector.odrl import canonical, enforce, explain, jsonld, wire
 from connector.odrl.evaluate import decide
 from connector.odrl.explain import Disclosure
 from connector.odrl.model import Policy, Severity
-from connector.odrl.truth import Decision, DutyMode, Effect, Request, Stage, World
+from connector.odrl.truth import Decision, DutyMode, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
-from connector.ports.decisions import MOST_NAMED, Made, Question, Subject
+from connector.ports.decisions import Made, Question, Subject
 from connector.ports.ledger import Book
 
 _QUESTIONS: Mapping[Stage, Question] = {
@@ -74,6 +75,7 @@ class Judge:
         self.vocabulary = vocabulary
         self._notes = Notes(note)
         self._kept = ReadPolicies(vocabulary)
+        self.seeing = Seeing(self._kept, self._notes)
 
     # --- negotiations
 
@@ -172,52 +174,6 @@ class Judge:
         world = World(now=now, claims=claims)
         return self._decide(found, request, world, Stage.NEGOTIATE, subject if is_noted else None, context.duty_mode)
 
-    # --- the catalogue
-
-    def visible(
-        self, offers: Sequence[Terms], party: str, claims: Mapping[str, Any], now: datetime, context: Context
-    ) -> list[bool]:
-        """For each offer whether `party` may see it at all; without an access policy every proven caller may.
-
-        What is asked together is noted together: one entry for each access policy and effect, with how many offers and which.
-        """
-        began = time.perf_counter_ns()
-        asked = [self.access(terms, party, claims, now, context) for terms in offers]
-        if context.is_catalog_logged and self._notes.are_kept:
-            groups: dict[tuple[str, Effect], list[tuple[Terms, Decision]]] = {}
-            for terms, decision in zip(offers, asked, strict=True):
-                if decision is not None:
-                    groups.setdefault((terms.access_key, decision.effect), []).append((terms, decision))
-            each_ns = (time.perf_counter_ns() - began) // max(1, len(asked))
-            for group in groups.values():
-                terms, decision = group[0]
-                access = terms.access
-                assert access is not None
-                self._notes.made(
-                    Made(
-                        subject=_seeing(terms, party, context),
-                        policy=self._kept.compiled(terms.access_key, access).digest,
-                        request=_sight(terms, access, party),
-                        world=World(now=now, claims=claims),
-                        decision=decision,
-                        duty_mode=context.duty_mode,
-                        micros=each_ns * len(group) // 1000,
-                        offers=tuple(terms.offer_id for terms, _ in group[:MOST_NAMED]),
-                        count=len(group),
-                    )
-                )
-        return [decision is None or decision.is_permitted for decision in asked]
-
-    def access(self, terms: Terms, party: str, claims: Mapping[str, Any], now: datetime, context: Context) -> Decision | None:
-        """What the access policy of an offer says about `party`, noted nowhere; None without one."""
-        access = terms.access
-        if access is None:
-            return None
-        found = self._kept.compiled(terms.access_key, access)
-        # an access policy is about this very moment: nothing of it is left for a later stage
-        world, request = World(now=now, claims=claims), _sight(terms, access, party)
-        return decide(found.compiled, request, world, stage=Stage.REQUEST, duty_mode=context.duty_mode)
-
     # --- data
 
     def terms_of(self, agreement: Agreement, known: frozenset[str] = enforce.SUPPLIED) -> Kept:
@@ -314,22 +270,6 @@ class Judge:
         return decision
 
 
-def _seeing(terms: Terms, party: str, context: Context) -> Subject:
-    return Subject(
-        participant=context.name,
-        question=Question.CATALOG,
-        role=Role.PROVIDER,
-        about=terms.offer_id,
-        peer=party,
-        dataset=terms.dataset,
-        kept=context.kept_inputs,
-    )
-
-
-def _sight(terms: Terms, access: Policy, party: str) -> Request:
-    return Request(action=_seen_by(access), target=terms.dataset, party=party)
-
-
 def _question(agreement: Agreement, stage: Stage) -> Question:
     return Question.COLLECT if agreement.role is Role.CONSUMER else _QUESTIONS[stage]
 
@@ -346,12 +286,6 @@ def use_of(
     if process is not None:
         params["deliveryChannel"] = process.format
     return Request(action=USE, target=agreement.dataset, party=agreement.consumer, params=params)
-
-
-def _seen_by(access: Policy) -> str:
-    """The action that an access policy is asked about: its own where it speaks of one, as Catena-X's do of `access`; else `use`."""
-    names = {action.name for rule in access.permissions for action in rule.actions or access.actions}
-    return names.pop() if len(names) == 1 else "use"
 
 
 def _counter(terms: Terms, meet: Policy | None) -> dict[str, Any]:

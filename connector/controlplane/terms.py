@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connector.controlplane.offerings import Item, Shelf
 from connector.controlplane.process import new_urn
+from connector.controlplane.shelf import Item, Shelf
 from connector.dsp import messages as m
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.tables import Role

@@ -11,7 +11,7 @@ Source: Dataspace Protocol 2025-1, Catalog Protocol, "Message Types"; `catalog-s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -34,8 +34,8 @@ from connector.dsp.shape import Form, check_policy
 from connector.errors import BadMessage
 
 __all__ = [
-    "CatalogView", "DatasetDescription", "DatasetView", "ServiceDescription", "catalog", "catalog_of", "dataset", "describe",
-    "encode", "read_catalog", "read_dataset", "read_foreign_catalog", "read_foreign_dataset",
+    "CatalogView", "DatasetDescription", "DatasetView", "ServiceDescription", "catalog", "dataset", "describe", "encode", "head", "joined",
+    "read_catalog", "read_dataset", "read_foreign_catalog", "read_foreign_dataset",
 ]  # fmt: skip
 
 Tree = dict[str, Any]
@@ -99,21 +99,21 @@ class DatasetDescription:
     """What a data plane of ours can serve it as."""
 
 
-def catalog(service: ServiceDescription, datasets: Iterable[DatasetDescription], left_out: list[str] | None = None) -> Tree:
-    """The Catalog document. A data set that cannot be described is left out and named, with the reason, in `left_out`."""
-    data_service = _service(service)
-    trees: list[Tree] = []
+def catalog(service: ServiceDescription, datasets: Iterable[DatasetDescription]) -> Tree:
+    """The Catalog document. A data set that cannot be described is left out; `describe` says why."""
+    tree, trees = head(service), []
     for description in datasets:
         try:
-            trees.append(_dataset(data_service, description))
-        except BadMessage as fault:
-            if left_out is not None:
-                left_out.append(f"data set {strict.shown(description.id)}: {fault}")
-    return catalog_of(service, trees)
+            trees.append(describe(service, description))
+        except BadMessage:
+            continue
+    if trees:
+        tree["dataset"] = trees
+    return tree
 
 
-def catalog_of(service: ServiceDescription, trees: list[Tree]) -> Tree:
-    """The Catalog document with data sets that `describe` has described before: for whoever keeps them."""
+def head(service: ServiceDescription) -> Tree:
+    """The Catalog document without data sets."""
     tree: Tree = {
         "@context": [DSP_CONTEXT],
         "@id": f"{service.endpoint_url}/catalog",
@@ -124,9 +124,14 @@ def catalog_of(service: ServiceDescription, trees: list[Tree]) -> Tree:
         tree["dct:title"] = service.title
     # the schema does not ask for the service, the text does (one to many)
     tree["service"] = [_service(service)]
-    if trees:
-        tree["dataset"] = trees
     return tree
+
+
+def joined(begin: Tree, datasets: Sequence[bytes]) -> bytes:
+    """The Catalog document as bytes: what `head` gives, and more, then the data sets, each as `encode` writes what `describe` gives."""
+    if not datasets:
+        return encode(begin)
+    return b'%s,"dataset":[%s]}' % (encode(begin)[:-1], b",".join(datasets))
 
 
 def describe(service: ServiceDescription, description: DatasetDescription) -> Tree:

@@ -33,7 +33,7 @@ BENCHES = {
     "participants": "figure 14: memory of a thousand participants in one process",
     "policy": "figures 16 and 17: policy decisions, reports, comparisons",
     "replicas": "figure 15: what a killed replica had not sent, on PostgreSQL",
-    "catalog": "figures 20 to 23: the ledger of data products; --products N --participants N",
+    "catalog": "figures 19 to 23: the ledger of data products; --products N --participants N",
     "soak": "mixed load for --minutes: memory stays, answers stay as fast",
     "startup": "figure 13: start to ready, idle memory",
 }

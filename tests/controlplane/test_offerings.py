@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from connector.controlplane import participants as contexts
-from connector.controlplane.catalog import CatalogPage
 from connector.controlplane.offerings import ASSET, DEFINITION, POLICY
+from connector.controlplane.pages import CatalogPage
 from connector.controlplane.secrets import Secrets
 from connector.dsp import messages as m
 from connector.dsp.tables import State
@@ -219,7 +219,7 @@ async def test_pages_are_kept_and_not_without_end(node: Node) -> None:
     assert first is again
     for number in range(200):
         await seen(node, offset=number)
-    assert len(node.catalogs._pages) <= 64
+    assert len(node.catalogs._pages._pages) <= 64
     await node.offerings.delete("alice", ASSET, "urn:0")
     assert (await seen(node))[0] == ["urn:1", "urn:2"]
 

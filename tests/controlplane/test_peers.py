@@ -95,7 +95,7 @@ async def test_addresses_are_not_remembered_without_end(node: Node, monkeypatch:
 def page(*ids: str) -> bytes:
     offer = {"@id": "urn:o:1", "@type": "Offer", **USE}
     described = [shapes.DatasetDescription(id=id_, title=id_, offers=(offer,), formats=("HttpData-PULL",)) for id_ in ids]
-    return shapes.encode(shapes.catalog(SERVICE, described, []))
+    return shapes.encode(shapes.catalog(SERVICE, described))
 
 
 async def gathered(node: Node, **wanted: Any) -> PeerCatalog:

@@ -1,0 +1,76 @@
+"""What a participant offers, at one revision: datasets with their offers, as immutable values.
+
+What lives here: the values. What does not: the documents that they are made of (`offerings.py`), and who sees which of them
+(`seeing.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from connector.api.offerings import Asset, ContractDefinition
+from connector.odrl.model import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """One offer for one dataset."""
+
+    definition: ContractDefinition
+    dataset: str
+    offer_id: str
+    policy: Policy
+    access: Policy | None
+    """Who sees the offer at all; None: every proven caller."""
+    policy_key: str
+    access_key: str
+    """What tells these policies from all others, for whoever keeps something made of them."""
+    tree: Mapping[str, Any]
+    """The offer as a catalogue carries it: with `@id`, without target."""
+
+    def offer(self) -> dict[str, Any]:
+        """The offer as a message carries it: with its target."""
+        return {**self.tree, "@type": "Offer", "target": self.dataset}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One dataset: the asset and its offers."""
+
+    asset: Asset
+    modified: datetime
+    formats: tuple[str, ...]
+    terms: tuple[Terms, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """Everything that one context offers, at one revision."""
+
+    revision: int
+    items: Mapping[str, Item]
+    """By dataset id, in the order of ids; only those with an offer and a format."""
+    assets: Mapping[str, Asset]
+    offers: Mapping[tuple[str, str], Terms]
+    """By dataset id and offer id."""
+    by_access: Mapping[str, tuple[Terms, ...]]
+    """The same offers by the keys of their access policies: those of one key are seen by the same callers."""
+    definitions: Mapping[str, ContractDefinition]
+    faults: tuple[str, ...] = ()
+    """What could not be used, and why."""
+
+    def terms_of(self, dataset: str, definition: str | None) -> Terms | None:
+        """The terms of `definition` for `dataset`; None when it no longer offers it."""
+        item = self.items.get(dataset)
+        return next((t for t in item.terms if t.definition.id == definition), None) if item else None
+
+
+def by_access(offers: Iterable[Terms]) -> Mapping[str, tuple[Terms, ...]]:
+    """The offers by the keys of their access policies, in their order."""
+    found: dict[str, list[Terms]] = {}
+    for terms in offers:
+        found.setdefault(terms.access_key, []).append(terms)
+    return {key: tuple(group) for key, group in found.items()}
