@@ -328,7 +328,7 @@ class Negotiations:
 
     async def due(self, row: DueRow) -> None:
         """Carry out a delayed act, unless the negotiation has moved on since; end it when it has stood still for too long."""
-        desk = await self._desk_of(row.key)
+        desk = await self._desk_of(row.key, is_judging=True)
 
         def decide(snapshot: Snapshot[Negotiation]) -> Change[Negotiation]:
             return self._course.due(snapshot.process, row.due, desk) if snapshot.process is not None else Change()
@@ -342,10 +342,10 @@ class Negotiations:
             context=await self._participants.context(participant), shelf=await self._offerings.shelf(participant), claims=claims
         )
 
-    async def _desk_of(self, key: Key) -> Desk:
-        """The desk for what no message of the peer set off: a provider's claims about it are looked up."""
+    async def _desk_of(self, key: Key, *, is_judging: bool = False) -> Desk:
+        """The desk for what no message of the peer set off: its claims are looked up, where something may be judged by them."""
         process = await self._store.process(key)
-        if process is None or process.role is Role.CONSUMER:
+        if process is None or (process.role is Role.CONSUMER and not is_judging):
             return await self._desk(key.participant, {})
         return await self._desk(key.participant, await self._tokens.claims_of(key.participant, process.peer))
 

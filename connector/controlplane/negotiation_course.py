@@ -48,8 +48,8 @@ class NegotiationCourse:
             now = self._clock.now()
             if process.role is Role.CONSUMER:
                 if process.state is State.AGREED:
-                    return self._judge.agreement(process, desk.context.id, now)
-                return self._judge.offer(process, desk.context.id, now)
+                    return self._judge.agreement(process, desk.context.id, desk.claims, now)
+                return self._judge.offer(process, desk.context.id, desk.claims, now)
             terms = desk.shelf.terms_of(process.dataset, process.definition)
             return self._judge.request(process, terms, desk.claims, now, desk.context)
 

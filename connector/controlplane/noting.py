@@ -19,7 +19,7 @@ from connector.dsp.negotiation import Agreement, Negotiation, rules_of
 from connector.dsp.transfer import Transfer
 from connector.errors import PolicyError
 from connector.odrl import canonical
-from connector.ports.decisions import Made, Question, Ruled, Subject
+from connector.ports.decisions import Made, Question, Ruled, Subject, grounds_in
 
 _KEPT = 1_000
 Note = Callable[[Made | Ruled], None]
@@ -48,13 +48,15 @@ class Notes:
         process: Negotiation,
         judgement: Judgement,
         *,
+        claims: Mapping[str, Any],
         ours: Mapping[str, Any] | None,
         theirs: Mapping[str, Any],
         now: datetime,
         began: int,
         code: str = "",
     ) -> Judgement:
-        """`judgement` itself, once it is noted what came of comparing two trees; `began` is of `time.perf_counter_ns`."""
+        """`judgement` itself, once it is noted what came of comparing two trees; `claims` are the peer's, `began` is of
+        `time.perf_counter_ns`."""
         if self._note is None:
             return judgement
         micros = (time.perf_counter_ns() - began) // 1000
@@ -74,6 +76,7 @@ class Notes:
                 policy=self._digest(ours) if ours is not None else None,
                 against=self._digest(theirs),
                 inputs={"ours": ours, "theirs": theirs, "purpose": process.purpose, "dataset": process.dataset},
+                grounds=grounds_in(claims),
                 is_permitted=judgement.is_acceptable,
                 code=code or ("near" if judgement.is_near else "outside" if judgement.is_refused else "unknown"),
                 reasons=judgement.for_operator,
@@ -89,6 +92,7 @@ class Notes:
         process: Transfer,
         judgement: Judgement,
         *,
+        claims: Mapping[str, Any],
         now: datetime,
         code: str,
     ) -> Judgement:
@@ -112,6 +116,7 @@ class Notes:
                 policy=self._digest(agreement.policy),
                 against=None,
                 inputs={"agreement": agreement.id, "ended_at": ended, "reason": agreement.end_reason},
+                grounds=grounds_in(claims),
                 is_permitted=False,
                 code=code,
                 reasons=judgement.for_operator,

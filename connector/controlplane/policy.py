@@ -87,7 +87,7 @@ class Judge:
         if terms is None:
             gone = Judgement(is_acceptable=False, is_refused=True, reasons=("this dataset is no longer offered",))
             return self._notes.compared(
-                Question.TERMS, process, gone, ours=None, theirs=process.offer, now=now, began=began, code="gone"
+                Question.TERMS, process, gone, claims=claims, ours=None, theirs=process.offer, now=now, began=began, code="gone"
             )
         decision = self.on_offer(terms, process, claims, now, context)
         if not decision.is_permitted:
@@ -96,7 +96,9 @@ class Judge:
             return Judgement(is_acceptable=True)
         began = time.perf_counter_ns()
         found = self._compared(process, terms, context.disclosure)
-        return self._notes.compared(Question.TERMS, process, found, ours=terms.tree, theirs=process.offer, now=now, began=began)
+        return self._notes.compared(
+            Question.TERMS, process, found, claims=claims, ours=terms.tree, theirs=process.offer, now=now, began=began
+        )
 
     def _compared(self, process: Negotiation, terms: Terms, told: Disclosure) -> Judgement:
         """What a provider makes of terms that are not those it offers."""
@@ -119,15 +121,15 @@ class Judge:
             case _:
                 return _told(told, reasons=verdict.reasons)
 
-    def offer(self, process: Negotiation, own_id: str, now: datetime) -> Judgement:
+    def offer(self, process: Negotiation, own_id: str, claims: Mapping[str, Any], now: datetime) -> Judgement:
         """What a consumer makes of a provider's offer: is it what was asked for, or within it, or worth a concession?"""
         began = time.perf_counter_ns()
         found = judged_offer(process, own_id, self.vocabulary, World(now=now))
         return self._notes.compared(
-            Question.OFFER, process, found, ours=process.wanted, theirs=process.offer, now=now, began=began
+            Question.OFFER, process, found, claims=claims, ours=process.wanted, theirs=process.offer, now=now, began=began
         )
 
-    def agreement(self, process: Negotiation, own_id: str, now: datetime) -> Judgement:
+    def agreement(self, process: Negotiation, own_id: str, claims: Mapping[str, Any], now: datetime) -> Judgement:
         """What a consumer makes of the agreement: is it the terms on the table, between these parties?"""
         began = time.perf_counter_ns()
         tree = process.agreement or {}
@@ -142,7 +144,7 @@ class Judge:
             faults.append(str(fault))
         found = Judgement(is_acceptable=not faults, reasons=tuple(faults))
         return self._notes.compared(
-            Question.AGREE, process, found, ours=process.offer, theirs=tree, now=now, began=began, code="differs"
+            Question.AGREE, process, found, claims=claims, ours=process.offer, theirs=tree, now=now, began=began, code="differs"
         )
 
     def on_offer(
@@ -205,12 +207,14 @@ class Judge:
             )
             shown = why if told is Disclosure.FULL else "the agreement has ended"
             ended = Judgement(is_acceptable=False, is_refused=True, reasons=(shown,), whole=(why,))
-            return Answer(judgement=self._notes.refused(question, agreement, process, ended, now=now, code="ended"))
+            noted = self._notes.refused(question, agreement, process, ended, claims=case.claims, now=now, code="ended")
+            return Answer(judgement=noted)
         try:
             terms = self.terms_of(agreement, enforce.SUPPLIED.union(case.context.environment))
         except PolicyError as fault:
             unread = _told(told, is_refused=True, reasons=(str(fault),))
-            return Answer(judgement=self._notes.refused(question, agreement, process, unread, now=now, code="unreadable"))
+            noted = self._notes.refused(question, agreement, process, unread, claims=case.claims, now=now, code="unreadable")
+            return Answer(judgement=noted)
         decision = self.on_agreement(terms, process, case, now, stage, also=also)
         if not decision.is_permitted:
             return Answer(judgement=_refused(decision, told), valid_until=decision.valid_until)

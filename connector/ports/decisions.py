@@ -15,7 +15,7 @@ The body of an entry is a JSON tree:
                 `odrl.cases.read(entry.body["case"], where, policy=another)` asks another policy the same.
                 Absent where the participant's `decision_inputs` does not keep it; its hash is there anyway
     grounds     what let the peer in: which anchors, which versions of which lists of participants, issuers and status; absent for
-                peers that are known by a text of the settings
+                peers that are known by a text of the settings, and where our own people ask (`collect`)
     because     [{code, where, operand}] of what failed; empty for a permit
     deferred    [{code, operand, until}] of what was left for later, or for the law
     valid_until first instant at which the effect can change by the clock; absent when none
@@ -136,6 +136,14 @@ class Ruled:
     code: str
     reasons: tuple[str, ...]
     micros: int
+    grounds: tuple[str, ...] = ()
+    """What let the peer in."""
+
+
+def grounds_in(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """What let a peer in of whom `claims` are known; empty for who is known by a text of the settings."""
+    found = claims.get(GROUNDS)
+    return tuple(str(one) for one in found) if isinstance(found, list) else ()
 
 
 def body(made: Made | Ruled) -> dict[str, Any]:
@@ -149,6 +157,7 @@ def _ruled(ruled: Ruled) -> dict[str, Any]:
         "policy": ruled.policy,
         "against": ruled.against,
         "inputs": hashlib.sha256(canonical(ruled.inputs)).hexdigest(),
+        "grounds": list(ruled.grounds) or None,
         "because": [] if ruled.is_permitted else [{"code": ruled.code, "text": reason} for reason in ruled.reasons],
         "deferred": [],
         "micros": ruled.micros,
@@ -169,12 +178,12 @@ def _about(subject: Subject) -> dict[str, Any]:
 
 def _made(made: Made) -> dict[str, Any]:
     subject, decision = made.subject, made.decision
-    case, grounds = _case(made), made.world.claims.get(GROUNDS)
+    case = _case(made)
     tree = _about(subject) | {
         "effect": decision.effect.value,
         "policy": made.policy,
         "inputs": hashlib.sha256(canonical({k: v for k, v in case.items() if k != "expect"})).hexdigest(),
-        "grounds": grounds if isinstance(grounds, list) and grounds else None,
+        "grounds": list(grounds_in(made.world.claims)) or None,
         "because": [
             {name: text for name, text in (("code", one.code.value), ("where", one.where), ("operand", one.operand)) if text}
             for one in explain.telling(decision)

@@ -31,7 +31,9 @@ class Proof(Section):
     """How a plane and we prove ourselves to each other: a shared secret, or tokens of a server and the keys that sign them."""
 
     secret: Secret | None = Field(None, repr=False, description="Both planes hold it and send it as a bearer token.")
-    jwks_uri: str | None = Field(None, description="Where the keys are that sign the tokens of the plane's calls.")
+    jwks_uri: str | None = Field(
+        None, description="Where the keys are that sign the tokens of the plane's calls, which name our id in `aud`."
+    )
     token_endpoint: str | None = Field(None, description="Where we get the tokens of our calls to the plane.")
     client_id: str | None = Field(None, description="Who we are to `token_endpoint`.")
     client_secret: Secret | None = Field(None, repr=False, description="What proves us to `token_endpoint`.")

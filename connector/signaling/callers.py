@@ -1,9 +1,9 @@
 """Whose call it is: a plane that is registered and proves itself. Asked before anything of the request is looked at.
 
 What lives here: proving a bearer token against the entries that there are. What does not: what the caller may do then.
-Whoever cannot be proven gets one answer, whether the plane, the secret or the transfer is unknown. A token with `aud` must name us; it
-must end, and not be older than a day; one with `jti` is good once. Entries without keys are never believed, unless the operator
-has allowed that entry to come unverified.
+Whoever cannot be proven gets one answer, whether the plane, the secret or the transfer is unknown. A token must name us in `aud`, as
+the standard has it: what a server issues for another of its services opens nothing here. It must end, and not be older than a day; one
+with `jti` is good once. Entries without keys are never believed, unless the operator has allowed that entry to come unverified.
 Source: Data Plane Signaling v1.0-RC3, profiles "OAuth2 Client Credentials"; RFC 8725.
 """
 
@@ -24,7 +24,7 @@ SIGNALING: Final = TokenVerifier(
     profile=Profile(
         name="signaling token",
         types=frozenset({None, "jwt", "at+jwt"}),
-        required=("sub", "exp", "iat"),
+        required=("sub", "aud", "exp", "iat"),
         forbidden=("vp", "vc", "token"),
         max_life=timedelta(hours=24),
         is_audience_shared=True,
@@ -78,9 +78,7 @@ class Callers:
 
     async def _by_token(self, raw: str, entries: Sequence[Entry], audience: str) -> Entry:
         now = self._clock.now()
-        token = SIGNALING.open(raw, now=now)
-        if "aud" in token.claims:
-            SIGNALING.open(token, now=now, audience=audience)
+        token = SIGNALING.open(raw, now=now, audience=audience)
         entry = next((one for one in entries if one.id == token.claims["sub"] and _has_keys(one)), None)
         if entry is None:
             raise Unproven("no plane of this name is registered", check="subject")

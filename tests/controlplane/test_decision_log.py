@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from connector.errors import NotFound, StoreUnavailable
 from connector.odrl import cases, jsonld
 from connector.odrl.truth import Effect, Stage
 from connector.ports.decisions import STREAM, KeptInputs
+from connector.ports.identity import GROUNDS
 from connector.ports.journal import Entry, verify
 from tests.controlplane.conftest import NewNode
 from tests.controlplane.scene import (
@@ -27,11 +29,16 @@ from tests.controlplane.scene import (
     imported,
     members_only,
     pids,
+    request,
     transfer_request,
 )
 from tests.controlplane.test_usage import pull, pulled, pulling, use_when
 
 COUNT_1 = use_when("count", "lteq", "1")
+LISTED = replace(
+    BOB, claims={**BOB.claims, GROUNDS: ["anchor joined urn:space:x", "participants of urn:space:x number 7 sha256 0"]}
+)
+"""Bob, and what let him in."""
 
 
 async def logged(node: Node, **wanted: str) -> list[Entry]:
@@ -124,7 +131,7 @@ async def test_one_request_for_the_catalogue_is_one_entry_for_each_policy_and_ef
 async def test_what_a_provider_makes_of_other_terms_is_an_entry(node: Node) -> None:
     await node.publish(use_when("count", "lteq", "10"))
     for number, limit in enumerate(("5", "20")):
-        await node.requested(f"urn:c:{number}", terms=use_when("count", "lteq", limit))
+        await node.tell(request(f"urn:c:{number}", terms=use_when("count", "lteq", limit)), caller=LISTED)
     within, near = [entry.body for entry in await logged(node, question="terms")]
     assert (within["effect"], near["effect"]) == ("permit", "deny")
     assert within["because"] == []
@@ -132,19 +139,21 @@ async def test_what_a_provider_makes_of_other_terms_is_an_entry(node: Node) -> N
     assert near["because"][0]["text"]
     assert within["policy"] == near["policy"] != near["against"]
     assert within["inputs"] != near["inputs"]
+    assert within["grounds"] == near["grounds"] == LISTED.claims[GROUNDS]
 
 
 async def test_a_consumer_logs_what_it_makes_of_offers_and_agreements(node: Node) -> None:
     for number, (terms, effect) in enumerate(((USE, "permit"), (COUNT_1, "deny"))):
         ours = await node.begin(offer_id=f"urn:o:{number}", offer={"@id": "urn:o:1", **USE})
         offer = {"@id": "urn:o:1", "@type": "Offer", "target": ours.dataset, **USE}
-        await node.tell(m.ContractOfferMessage(**pids(ours), offer=offer), ours.pid)
+        await node.tell(m.ContractOfferMessage(**pids(ours), offer=offer), ours.pid, caller=LISTED)
         agreement = agreement_tree(ours, terms, id_=f"urn:a:{number}")
-        await node.tell(m.ContractAgreementMessage(**pids(ours), agreement=agreement), ours.pid)
+        await node.tell(m.ContractAgreementMessage(**pids(ours), agreement=agreement), ours.pid, caller=LISTED)
         offered, entry = [e.body for e in await logged(node, process=ours.pid)]
         assert (offered["question"], offered["effect"], entry["question"]) == ("offer", "permit", "agree")
         assert (entry["effect"], entry["role"], entry["process"]) == (effect, "consumer", ours.pid)
         assert (entry["policy"] == entry["against"]) == (effect == "permit")
+        assert offered["grounds"] == entry["grounds"] == LISTED.claims[GROUNDS]
         assert entry["because"] == [
             {"code": "differs", "text": "the rules of the agreement are not those of the offer"} for _ in range(number)
         ]
@@ -153,10 +162,11 @@ async def test_a_consumer_logs_what_it_makes_of_offers_and_agreements(node: Node
 async def test_what_is_refused_for_the_end_of_its_agreement_is_an_entry(node: Node) -> None:
     transfer = await pulling(node, USE)
     agreement = await node.agreements.end("alice", transfer.agreement_id, "breach of contract")
-    case = Case(context=await node.participants.context("alice"), agreement=agreement, claims={})
+    case = Case(context=await node.participants.context("alice"), agreement=agreement, claims=LISTED.claims)
     answer = node.judge.transfer(transfer, case, node.clock.now(), Stage.REQUEST)
     assert not answer.judgement.is_acceptable
     last = (await logged(node, question="request"))[-1].body
+    assert last["grounds"] == LISTED.claims[GROUNDS]
     assert last["because"][0]["code"] == "ended"
     assert "breach of contract" in last["because"][0]["text"]
 
