@@ -26,6 +26,8 @@ _KEEP_ALIVE_S: Final = 65
 """Longer than what clients and proxies keep idle connections for, so that it is seldom us who close one in use."""
 _FINISH_WITHIN_S: Final = 10
 """How long answers under way may take after the signal to stop."""
+_LOOK_AGAIN_S: Final = 0.05
+"""The longest pause between looks whether they are finished."""
 _SPARE_PORTS: Final = range(15_000, 32_000)
 """Below those that systems give to connections and to listeners that name none."""
 
@@ -179,7 +181,28 @@ async def listening(*doors: Door) -> AsyncIterator[None]:
         stop.set()
         await asyncio.gather(*ticks)
         pairs = zip(servers, doors, strict=True)
-        await asyncio.gather(*(server.shutdown(sockets=[door.at]) for server, door in pairs))
+        await asyncio.gather(*(_finished(server, door.at) for server, door in pairs))
+
+
+async def _finished(server: uvicorn.Server, at: socket.socket) -> None:
+    """As `uvicorn.Server.shutdown`, whose pauses are a tenth of a second each, also where nothing is under way.
+
+    1. No new connection.   2. Idle ones are closed, busy ones after their answer.   3. Who takes longer than allowed is cut off.
+    """
+    state = server.server_state
+    for listener in server.servers:
+        listener.close()
+    at.close()
+    for connection in list(state.connections):
+        connection.shutdown()
+    pause_s = 0.0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_FINISH_WITHIN_S):
+            while state.connections or state.tasks:
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s + 0.001, _LOOK_AGAIN_S)
+    for task in list(state.tasks):
+        task.cancel()
 
 
 async def _tick(server: uvicorn.Server, stop: asyncio.Event) -> None:
@@ -225,7 +248,6 @@ class Door:
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_FINISH_WITHIN_S,
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
         )

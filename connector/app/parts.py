@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import functools
 import os
 import secrets
 import stat
@@ -71,8 +72,9 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
 
 def outbound_client(settings: Settings, *, is_for_upstreams: bool = False) -> OutboundClient:
     """A way out: to peers, or to the upstreams that our own operators name, which may stand on our private network."""
-    from connector.outbound.client import OutboundClient, Tls
+    from connector.outbound.client import OutboundClient
     from connector.outbound.rules import OutboundRules
+    from connector.outbound.tls import Tls
 
     found = settings.outbound
     rules = OutboundRules(
@@ -132,6 +134,16 @@ def known_vocabulary(profiles: tuple[Path, ...] = (), names: tuple[str, ...] = (
 
     Raises: ConfigurationError when a profile or an entry point is not there, or means nothing.
     """
+    return _vocabulary(profiles, names) if profiles or names else _shipped_vocabulary()
+
+
+@functools.cache
+def _shipped_vocabulary() -> Vocabulary:
+    """Without anything of the operator's: understood once for all roles of this process."""
+    return _vocabulary((), ())
+
+
+def _vocabulary(profiles: tuple[Path, ...], names: tuple[str, ...]) -> Vocabulary:
     import orjson
 
     from connector import plugins

@@ -10,22 +10,20 @@ What does not: connections (`connection.py`, `pool.py`), which addresses are law
 from __future__ import annotations
 
 import asyncio
-import os
-import pathlib
 import re
 import ssl
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from connector.errors import ConfigurationError, PeerMessage, Unreachable
+from connector.errors import PeerMessage, Unreachable
 from connector.outbound.connection import Body, Broken, Connection, headed
 from connector.outbound.names import by_system
 from connector.outbound.pool import Opener, Pool, Resolve
 from connector.outbound.rules import DEFAULT_PORTS, Judge, OutboundRules, Target, shown
+from connector.outbound.tls import Tls
 
 _MOST_OF_A_FAILURE = 64 << 10
 _ORIGIN: Final = re.compile(r"[^/]*//[^/?#]*")
@@ -79,49 +77,6 @@ class StreamedAnswer:
         """At most `max_bytes` of the body: for error texts."""
         with _translated(self.where):
             return (await _gathered(self.connection, max_bytes))[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """Whom we believe and who we are, over TLS."""
-
-    ca_file: pathlib.Path | None = None
-    """Further certificate authorities, PEM."""
-    certificate: pathlib.Path | None = None
-    """Our chain, shown to peers that ask for one, PEM."""
-    key: pathlib.Path | None = None
-    pem: str | None = field(default=None, repr=False)
-    """In place of `certificate` and `key`: our chain and its key, as they stand in a file."""
-
-    def context(self) -> ssl.SSLContext:
-        """Raises: ConfigurationError when a file cannot be read."""
-        context = ssl.create_default_context()
-        try:
-            if self.ca_file is not None:
-                context.load_verify_locations(cafile=self.ca_file)
-            if self.certificate is not None:
-                context.load_cert_chain(self.certificate, self.key)
-            if self.pem is not None:
-                _show(context, self.pem)
-        except (OSError, ssl.SSLError) as fault:
-            raise ConfigurationError(
-                f"a certificate or key cannot be read: {fault}",
-                where="outbound.ca_file, outbound.client_certificate, outbound.client_key",
-                mend="name PEM files that this process may read",
-            ) from fault
-        return context
-
-
-def _show(context: ssl.SSLContext, pem: str) -> None:
-    """Have `context` show the certificate in `pem`: the library reads it from a file alone, which is gone again at once."""
-    fd, name = tempfile.mkstemp(prefix="kontor-", suffix=".pem")
-    path = pathlib.Path(name)
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(pem)
-        context.load_cert_chain(path)
-    finally:
-        path.unlink()
 
 
 class OutboundClient:

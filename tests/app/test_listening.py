@@ -126,6 +126,25 @@ async def test_an_answer_under_way_is_finished_before_the_end(settings: Make, mo
             await closing
 
 
+async def test_an_answer_without_end_is_cut_off(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from connector.app import listening
+    from connector.storage.memory import MemoryStore
+
+    asked = asyncio.Event()
+
+    async def endless(self: MemoryStore, now: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(listening, "_FINISH_WITHIN_S", 0.05)
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(10):
+        async with App(settings()) as app:
+            monkeypatch.setattr(MemoryStore, "pulse", endless)
+            answer = asyncio.create_task(http.get(f"{app.operator_url}/ready"))
+            await asked.wait()
+        assert (await answer).status_code == 500
+
+
 async def _is_closed(url: str) -> bool:
     async with httpx.AsyncClient(trust_env=False) as late:
         try:

@@ -23,8 +23,9 @@ from starlette.routing import Route
 from connector.dataplane.logins import Logins
 from connector.dataplane.upstream import ask
 from connector.errors import ConfigurationError, SourceError
-from connector.outbound.client import OutboundClient, Tls
+from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
+from connector.outbound.tls import Tls
 from connector.ports.dataplane import ClientCredentials, Passing, Source
 from tests.dataplane.conftest import NOW, LeapingClock, Node, Start, listening, raw_server
 

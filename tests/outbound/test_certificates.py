@@ -14,8 +14,9 @@ import trustme
 
 from connector.errors import AddressRefused, Unreachable
 from connector.outbound.certificates import ends
-from connector.outbound.client import OutboundClient, Tls
+from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
+from connector.outbound.tls import Tls
 
 END = datetime.now(UTC).replace(microsecond=0) + timedelta(days=9)
 LOCAL = OutboundRules(allow_loopback=True, allow_http=True, connect_s=2)

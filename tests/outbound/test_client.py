@@ -12,8 +12,9 @@ import pytest
 import trustme
 
 from connector.errors import AddressRefused, ConfigurationError, PeerMessage, SourceError, Unreachable
-from connector.outbound.client import OutboundClient, Tls
+from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
+from connector.outbound.tls import Tls
 
 Handle = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

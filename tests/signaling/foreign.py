@@ -155,14 +155,17 @@ async def listening(plane: Plane) -> AsyncIterator[Plane]:
         at.bind(("127.0.0.1", 0))
         at.listen()
         plane.url = f"http://127.0.0.1:{at.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(plane, log_config=None, lifespan="off", ws="none"))
-        server.lifespan = (
-            server.config.lifespan_class(server.config)
-            if server.config.loaded
-            else server.config.load() or server.config.lifespan_class(server.config)
-        )
+        config = uvicorn.Config(plane, log_config=None, lifespan="off", ws="none")
+        config.load()
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[at])
         try:
             yield plane
         finally:
-            await server.shutdown(sockets=[at])
+            # not `shutdown`, which sleeps: a test must not wait for nothing
+            for listener in server.servers:
+                listener.close()
+            for connection in tuple(server.server_state.connections):
+                connection.transport.abort()
+            await asyncio.gather(*server.server_state.tasks, return_exceptions=True)

@@ -11,8 +11,9 @@ from connector.app.assembly.ground import Ground, Role
 from connector.dps.messages import Dialect
 from connector.errors import ConfigurationError
 from connector.identity.keysets import KeySet
-from connector.outbound.client import OutboundClient, Tls
+from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
+from connector.outbound.tls import Tls
 from connector.settings import Proof, Signaling, proof_tree
 from connector.signaling.admission import Admission
 from connector.signaling.book import DATA_PLANE, Book
