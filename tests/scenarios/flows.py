@@ -7,6 +7,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
+
 from tests.scenarios.replicas import Buyer, Replica, until
 from tests.scenarios.wire import message
 
@@ -94,17 +96,16 @@ def agreed(replica: Replica, buyer: Buyer, consumer_pid: str = "urn:c:1") -> str
     return found[0]
 
 
-def started(
-    replica: Replica, buyer: Buyer, agreement: str, format_: str, sink: Sink | None = None
-) -> tuple[str, dict[str, Any]]:
-    """Our providerPid of a transfer, and the message that started it."""
-    consumer_pid = f"urn:t:{format_}"
+def requested(
+    replica: Replica, buyer: Buyer, agreement: str, format_: str, sink: Sink | None = None, *, consumer_pid: str = ""
+) -> str:
+    """Our providerPid of a transfer that the buyer asks for."""
     address = (
         {"@type": "DataAddress", "endpointType": "https://w3id.org/idsa/v4.1/HTTP", "endpoint": sink.url} if sink else None
     )
     tree = message(
         "TransferRequestMessage",
-        consumerPid=consumer_pid,
+        consumerPid=consumer_pid or f"urn:t:{format_}",
         agreementId=agreement,
         format=format_,
         callbackAddress=buyer.url,
@@ -112,9 +113,30 @@ def started(
     )
     answer = replica.post("transfers/request", tree)
     assert answer.status_code == 201, answer.text
-    until(lambda: consumer_pid in buyer.got("TransferStartMessage"), "it is started")
+    return str(answer.json()["providerPid"])
+
+
+def start_of(buyer: Buyer, consumer_pid: str, within_s: float = 10.0) -> dict[str, Any]:
+    """The message that starts a transfer, once it has come."""
+    until(lambda: consumer_pid in buyer.got("TransferStartMessage"), "it is started", within_s)
     (start,) = [t for _, t in list(buyer.received) if t["@type"] == "TransferStartMessage" and t["consumerPid"] == consumer_pid]
-    return answer.json()["providerPid"], start
+    return start
+
+
+def started(
+    replica: Replica, buyer: Buyer, agreement: str, format_: str, sink: Sink | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Our providerPid of a transfer, and the message that started it."""
+    pid = requested(replica, buyer, agreement, format_, sink)
+    return pid, start_of(buyer, f"urn:t:{format_}")
+
+
+def opened(start: dict[str, Any], port: int | None = None) -> tuple[str, dict[str, str]]:
+    """The URL, at another port when one is given, and the headers that a start message opens."""
+    properties = {p["name"]: p["value"] for p in start["dataAddress"]["endpointProperties"]}
+    url = httpx.URL(start["dataAddress"]["endpoint"])
+    headers = {"authorization": f"{properties.get('authType', 'Bearer')} {properties['authorization']}"}
+    return str(url.copy_with(port=port) if port else url), headers
 
 
 def state(replica: Replica, pid: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -102,11 +103,12 @@ class Replica:
         tree = request(DATASET, OFFER, callback=buyer.url, consumer_pid=pid)
         return self.post("negotiations/request", tree | ({"@id": message_id} if message_id else {}))
 
-    def publish(self) -> None:
-        """Offer the one dataset."""
-        file = self.node.folder / "weather.txt"
-        file.write_text("rain")
-        source = AssetSource(type="file", path=str(file))
+    def publish(self, source: AssetSource | None = None) -> None:
+        """Offer the one dataset, a file of ours when no source is given."""
+        if source is None:
+            file = self.node.folder / "weather.txt"
+            file.write_text("rain")
+            source = AssetSource(type="file", path=str(file))
         self.node.client.send(CALLS.put_asset(Asset(id=DATASET, title="weather", source=source)))
         self.node.client.send(CALLS.put_policy(Policy(id="terms", policy=dict(USE))))
         wanted = {"id": "weather", "assets": [DATASET], "policy": "terms", "offer_id": OFFER}
@@ -117,19 +119,31 @@ class Replica:
         answer = self.post("catalog/request", message("CatalogRequestMessage"))
         return DATASET in answer.text
 
+    def talks_to(self, url: str) -> bool:
+        """True when its process has a connection to the host and port of `url`."""
+        port, process = f":{httpx.URL(url).port:04X}", Path(f"/proc/{self.node.process.pid}")
+        held = set()
+        for link in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                held.add(link.readlink().name)
+        rows = [row.split() for row in (process / "net" / "tcp").read_text().splitlines()[1:]]
+        return any(row[2].endswith(port) and f"socket:[{row[9]}]" in held for row in rows)
+
     def is_ready(self) -> bool:
         return self.operator.get("/ready").status_code == 200
 
 
 @contextmanager
-def replicas(folder: Path, database: str, names: Sequence[str], *, lease_s: float = LEASE_S) -> Iterator[list[Replica]]:
-    """Nodes with these ids on one database, all ready."""
+def replicas(
+    folder: Path, database: str, names: Sequence[str], *, lease_s: float = LEASE_S, more: Mapping[str, str] | None = None
+) -> Iterator[list[Replica]]:
+    """Nodes with these ids on one database, all ready; `more` are further settings of each."""
     nodes, addresses = [], []
     for name in names:
         public, operator = free_ports(2)
         place = folder / name
         place.mkdir()
-        (place / CONFIG_FILE).write_text(_settings(name, database, public, operator, lease_s))
+        (place / CONFIG_FILE).write_text(_settings(name, database, public, operator, lease_s) + (more or {}).get(name, ""))
         nodes.append((place, operator, _KEY))
         addresses.append((f"http://127.0.0.1:{public}/shop/dsp/2025-1/", f"http://127.0.0.1:{operator}"))
     with running(nodes) as started:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from connector.api.transfers import TransferStep
-from tests.scenarios.flows import DATA_BYTES, PULL, PUSH, Sink, agreed, started, state
+from tests.scenarios.flows import DATA_BYTES, PULL, PUSH, Sink, agreed, opened, started, state
 from tests.scenarios.replicas import CALLS, LEASE_S, Buyer, Replica, replicas, until
 
 CUT_WITHIN_S = 1.0
@@ -59,7 +59,7 @@ def test_the_push_of_a_killed_replica_is_gone_on_with_by_another(
         pid, _ = started(one, buyer, agreement, PUSH, sink)
         until(lambda: sink.running == 1, "it is pushed")
         # whichever pushes has the data on its way: find it by its open connection
-        pusher, other = (one, two) if _talks_to(one, sink) else (two, one)
+        pusher, other = (one, two) if one.talks_to(sink.url) else (two, one)
         (one.node.folder / "weather.txt").write_bytes(b"rain")
         pusher.kill()
         took = until(lambda: sink.begun == 2, "another goes on", LEASE_S + 2)
@@ -73,12 +73,9 @@ def test_a_stop_at_one_replica_cuts_what_is_read_from_another(tmp_path: Path, bu
         _published(one, two)
         agreement = agreed(one, buyer)
         pid, start = started(one, buyer, agreement, PULL)
-        properties = {p["name"]: p["value"] for p in start["dataAddress"]["endpointProperties"]}
-        url = httpx.URL(start["dataAddress"]["endpoint"]).copy_with(port=two.http.base_url.port)
+        url, headers = opened(start, two.http.base_url.port)
         begun = threading.Event()
-        reading = threads.submit(
-            _read, str(url), f"{properties.get('authType', 'Bearer')} {properties['authorization']}", begun
-        )
+        reading = threads.submit(_read, url, headers, begun)
         until(begun.is_set, "the data flows")
         one.node.client.send(CALLS.act_in_transfer(pid, "terminate", TransferStep()))
         stopped_at = time.monotonic()
@@ -88,11 +85,11 @@ def test_a_stop_at_one_replica_cuts_what_is_read_from_another(tmp_path: Path, bu
         assert cut_at - stopped_at < CUT_WITHIN_S
 
 
-def _read(url: str, authorization: str, begun: threading.Event) -> tuple[float, bool]:
+def _read(url: str, headers: dict[str, str], begun: threading.Event) -> tuple[float, bool]:
     """When a slow reader's flow ended, and whether it was whole."""
     got = 0
     try:
-        with httpx.stream("GET", url, headers={"authorization": authorization}, trust_env=False, timeout=20) as answer:
+        with httpx.stream("GET", url, headers=headers, trust_env=False, timeout=20) as answer:
             assert answer.status_code == 200, answer.read()
             for piece in answer.iter_raw(64 << 10):
                 got += len(piece)
@@ -100,16 +97,3 @@ def _read(url: str, authorization: str, begun: threading.Event) -> tuple[float, 
     except httpx.HTTPError:
         return time.monotonic(), False
     return time.monotonic(), got == DATA_BYTES
-
-
-def _talks_to(replica: Replica, sink: Sink) -> bool:
-    """Whether the process has a connection to the sink."""
-    port = f":{int(sink.url.rpartition(':')[2].partition('/')[0]):04X}"
-    inodes = set()
-    for link in Path(f"/proc/{replica.node.process.pid}/fd").iterdir():
-        try:
-            inodes.add(link.readlink().name)
-        except OSError:
-            continue
-    rows = [row.split() for row in Path(f"/proc/{replica.node.process.pid}/net/tcp").read_text().splitlines()[1:]]
-    return any(row[2].endswith(port) and f"socket:[{row[9]}]" in inodes for row in rows)
