@@ -112,7 +112,7 @@ class Offerings:
         """
         if asset.source.type == "none" or (asset.digest is not None and asset.byte_size is not None):
             return asset
-        source = await self._opened(participant, asset)
+        source = await self._opened(participant, asset, source_of(asset))
         found = await self._data_plane.describe(source, with_digest=asset.source.type != "http" and asset.digest is None)
         return asset.model_copy(
             update={
@@ -221,14 +221,17 @@ class Offerings:
 
         Raises: NotFound when the asset is gone.
         """
-        asset = (await self.shelf(participant)).assets.get(dataset)
+        shelf = await self.shelf(participant)
+        asset = shelf.assets.get(dataset)
         if asset is None:
             raise NotFound(f"there is no asset `{dataset}`", where=dataset, mend="publish it again under the same id")
-        return await self._opened(participant, asset)
+        source = shelf.sources.get(dataset)
+        if source is None:
+            source = shelf.sources[dataset] = source_of(asset)
+        return await self._opened(participant, asset, source)
 
-    async def _opened(self, participant: str, asset: Asset) -> Source:
+    async def _opened(self, participant: str, asset: Asset, source: Source) -> Source:
         """Where the data of `asset` lies, with the credentials that open it."""
-        source = source_of(asset)
         if asset.source.secret is None:
             return source
         value = await self._secrets.opened(participant, asset.source.secret)

@@ -1,4 +1,4 @@
-"""What a participant offers, at one revision: datasets with their offers, as immutable values.
+"""What a participant offers, at one revision: datasets with their offers, as values.
 
 What lives here: the values. What does not: the documents that they are made of (`offerings.py`), and who sees which of them
 (`seeing.py`).
@@ -7,12 +7,13 @@ What lives here: the values. What does not: the documents that they are made of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from connector.api.offerings import Asset, ContractDefinition
 from connector.odrl.model import Policy
+from connector.ports.dataplane import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ class Shelf:
     definitions: Mapping[str, ContractDefinition]
     faults: tuple[str, ...] = ()
     """What could not be used, and why."""
+    sources: dict[str, Source] = field(default_factory=dict, repr=False)
+    """Where the data of those assets lies that were read, without credentials."""
 
     def terms_of(self, dataset: str, definition: str | None) -> Terms | None:
         """The terms of `definition` for `dataset`; None when it no longer offers it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -29,6 +29,8 @@ from connector.ports.dataplane import Authorizer, DataRequest, Grant, Served, So
 
 _SHORT: Final = timedelta(seconds=1)
 """An address that is signed for less is of no use to anybody."""
+_SMALL_BYTES: Final = 16 << 10
+"""A body below this is taken from the upstream before its answer begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,35 +58,34 @@ class Pulls:
         async with self.streams.running(participant, pid, self.silence_s) as stream:
             token = token_of(request.headers.get("authorization"))
             grant = await self.authorizer.may_pull(participant, pid, token, is_look=request.method == "HEAD")
-            async with counted(grant.use, self._bounded(grant, request, stream)) as served:
-                yield served
+            try:
+                with self.lanes.taken(grant.transfer.participant, grant.transfer.peer) as stream.lane:
+                    async with counted(grant.use, self._answer(grant, request, stream)) as served:
+                        yield served
+                        if served.body is not None:
+                            await stream.went(len(served.body))
+            finally:
+                # what was refused before it was opened was no use; to end one again does nothing
+                if grant.use is not None:
+                    grant.use.end(0)
 
-    @asynccontextmanager
-    async def _bounded(self, grant: Grant, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
-        with self.lanes.taken(grant.transfer.participant, grant.transfer.peer) as stream.lane:
-            async with self._answer(grant, request, stream) as served:
-                yield served
-
-    @asynccontextmanager
-    async def _answer(self, grant: Grant, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
+    def _answer(self, grant: Grant, request: DataRequest, stream: Stream) -> AbstractAsyncContextManager[Served]:
+        """What is served, from wherever it comes; raises as `pull`."""
         source = grant.source
         # only an upstream is ever told to let more pass
         asking.check_method(source.passing, request)
         if request.query and source.type != "http":
             raise BadMessage("this data takes no query", where="query", mend="leave it out")
         if source.events is not None and not request.path:
-            opened = self._events(grant, request, stream)
-        elif source.is_folder:
-            opened = self._below(source, request, stream) if request.path else self._manifest(source, request, stream)
-        elif source.type == "http":
-            opened = self._upstream(source, request, stream)
-        elif source.is_file and not request.path:
+            return self._events(grant, request, stream)
+        if source.is_folder:
+            return self._below(source, request, stream) if request.path else self._manifest(source, request, stream)
+        if source.type == "http":
+            return self._upstream(source, request, stream)
+        if source.is_file and not request.path:
             is_sent = self._is_sent_there(grant, request)
-            opened = self._presigned(grant, stream) if is_sent else self._file(source, request, stream)
-        else:
-            raise NotFound("there is no such data", mend="ask for the address of the data itself")
-        async with opened as served:
-            yield served
+            return self._presigned(grant, stream) if is_sent else self._file(source, request, stream)
+        raise NotFound("there is no such data", mend="ask for the address of the data itself")
 
     @asynccontextmanager
     async def _file(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
@@ -139,13 +140,21 @@ class Pulls:
             has_body = upstream.has_body(source.passing, request, answer.status)
             if not has_body and request.method != "HEAD" and answer.status not in (204, 304):
                 headers["content-length"] = "0"
-            chunks = stream.paced(upstream.chunks(source, answer)) if has_body else None
-            direct = (
-                stream.filling(partial(upstream.direct, answer, self.places.disk.move))
-                if has_body and upstream.is_direct(answer)
-                else None
+            if not has_body:
+                yield Served(status=answer.status, headers=headers, chunks=None, cut=stream.cut)
+                return
+            if (answer.length or _SMALL_BYTES) < _SMALL_BYTES:
+                body = await upstream.whole(source, answer)
+                yield Served(status=answer.status, headers=headers, chunks=None, body=body, cut=stream.cut)
+                return
+            direct = upstream.is_direct(answer)
+            yield Served(
+                status=answer.status,
+                headers=headers,
+                chunks=stream.paced(upstream.chunks(source, answer)),
+                direct=stream.filling(partial(upstream.direct, answer, self.places.disk.move)) if direct else None,
+                cut=stream.cut,
             )
-            yield Served(status=answer.status, headers=headers, chunks=chunks, direct=direct, cut=stream.cut)
 
 
 def serve_manifest(manifest: Manifest, request: DataRequest, stream: Stream) -> Served:

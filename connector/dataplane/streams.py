@@ -22,7 +22,10 @@ class Stream:
         self.is_upload = is_upload
         self._scope = scope
         self._silence_s = silence_s
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
+        self._due_at = loop.time() + silence_s
+        # one timer for a stream: what moves says when it did, and nothing is set anew with each piece
+        self._timer = loop.call_at(self._due_at, self._look)
         self.is_cut = False
         self.lane: Lane | None = None
         """Bounds its pace, once it is known whose stream it is."""
@@ -36,8 +39,23 @@ class Stream:
 
     def moved(self, silence_s: float | None = None) -> None:
         """Something moved: the silence begins anew; `silence_s` when the next may take longer than usual."""
-        if not self.is_cut and not self._scope.expired():
-            self._scope.reschedule(self._loop.time() + (silence_s or self._silence_s))
+        self._due_at = due_at = self._loop.time() + (silence_s or self._silence_s)
+        if self._timer.when() > due_at:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(due_at, self._look)
+
+    def _look(self) -> None:
+        """End it when it was silent for too long; else look again when it would have been."""
+        now = self._loop.time()
+        if now < self._due_at:
+            self._timer = self._loop.call_at(self._due_at, self._look)
+        elif not self.is_cut and not self.over.is_set() and not self._scope.expired():
+            self._scope.reschedule(now)
+
+    def end(self) -> None:
+        """It is over."""
+        self._timer.cancel()
+        self.over.set()
 
     async def went(self, count: int) -> None:
         """Return when the next bytes may go, after `count` that went."""
@@ -87,7 +105,6 @@ class Streams:
             async with asyncio.timeout(None) as scope:
                 stream = Stream(scope, silence_s, is_upload=is_upload)
                 flows.add(stream)
-                stream.moved()
                 yield stream
         except TimeoutError as fault:
             if stream is None or not scope.expired():
@@ -97,7 +114,7 @@ class Streams:
             raise Conflict(f"nothing moved for {silence_s:g} s", mend="take up the transfer again") from fault
         finally:
             if stream is not None:
-                stream.over.set()
+                stream.end()
                 flows.discard(stream)
             if not flows and self._running.get((participant, pid)) is flows:
                 del self._running[participant, pid]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from connector import observe
@@ -54,21 +54,24 @@ async def ask(
     url, headers = asking.address_of(source, request), asking.headers_of(request, max_body_bytes)
     body = _bounded(request.body, max_body_bytes) if request.method == "POST" and request.body is not None else None
     client = await logins.client(source)
-    async with AsyncExitStack() as stack:
-        try:
-            answer = await stack.enter_async_context(
-                client.stream(request.method, url, {**headers, **await logins.headers(source)}, body)
-            )
-            if answer.status == 401 and logins.refused(source) and body is None:
-                await stack.aclose()
-                answer = await stack.enter_async_context(
-                    client.stream(request.method, url, {**headers, **await logins.headers(source)})
-                )
-        except PeerError as fault:
-            raise SourceError(f"the upstream failed: {fault}", where=shown(source.url or "")) from fault
+
+    async def asked() -> tuple[AbstractAsyncContextManager[StreamedAnswer], StreamedAnswer]:
+        opened = client.stream(request.method, url, {**headers, **await logins.headers(source)}, body)
+        return opened, await opened.__aenter__()
+
+    try:
+        opened, answer = await asked()
+        if answer.status == 401 and logins.refused(source) and body is None:
+            await opened.__aexit__(None, None, None)
+            opened, answer = await asked()
+    except PeerError as fault:
+        raise SourceError(f"the upstream failed: {fault}", where=shown(source.url or "")) from fault
+    try:
         if not is_passed(source.passing, request, answer.status):
             raise _failure(answer.status, source.url or "")
         yield answer
+    finally:
+        await opened.__aexit__(None, None, None)
 
 
 def is_passed(passing: Passing, request: DataRequest, status: int) -> bool:
@@ -122,6 +125,11 @@ async def chunks(source: Source, answer: StreamedAnswer) -> AsyncIterator[bytes]
             yield chunk
     except PeerError as fault:
         raise SourceError(f"the upstream broke off: {fault}", where=shown(source.url or "")) from fault
+
+
+async def whole(source: Source, answer: StreamedAnswer) -> bytes:
+    """The body of an upstream's answer that is small; raises as `chunks`."""
+    return b"".join([chunk async for chunk in chunks(source, answer)])
 
 
 def is_direct(answer: StreamedAnswer) -> bool:

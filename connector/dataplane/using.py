@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from functools import partial
+from types import TracebackType
 
 from connector.dataplane.kernel import Flow
 from connector.ports.dataplane import Served, Use
@@ -13,37 +14,59 @@ from connector.ports.dataplane import Served, Use
 _NOT_MODIFIED = 304
 
 
-@asynccontextmanager
-async def counted(use: Use | None, opened: AbstractAsyncContextManager[Served]) -> AsyncIterator[Served]:
+class counted:
     """What `opened` serves, as the use that it was allowed as; None: nothing is handed out, or nobody counts.
 
     Raises, on entering: Conflict when the use may not begin any more.
     """
-    if use is None:
-        async with opened as served:
-            yield served
-        return
-    moved = 0
 
-    async def counting(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        nonlocal moved
+    __slots__ = ("_moved", "_opened", "_served", "_use")
+
+    def __init__(self, use: Use | None, opened: AbstractAsyncContextManager[Served]) -> None:
+        self._use = use
+        self._opened = opened
+        self._moved = 0
+
+    async def __aenter__(self) -> Served:
+        use = self._use
+        try:
+            served = await self._opened.__aenter__()
+            if use is not None and served.status < 400 and served.status != _NOT_MODIFIED:
+                try:
+                    await use.begin()
+                except BaseException:
+                    await self._opened.__aexit__(*sys.exc_info())
+                    raise
+                if served.body is None and served.chunks is not None:
+                    direct = self._filling(served.direct) if served.direct is not None else None
+                    served = replace(served, chunks=self._counting(served.chunks), direct=direct)
+        except BaseException:
+            if use is not None:
+                use.end(0)
+            raise
+        self._served = served
+        return served
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await self._opened.__aexit__(kind, fault, trace)
+        finally:
+            if self._use is not None:
+                if self._served.body is not None and fault is None:
+                    self._moved = len(self._served.body)
+                self._use.end(self._moved)
+
+    async def _counting(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
-            moved += len(chunk)
+            self._moved += len(chunk)
             yield chunk
 
-    async def filling(direct: Flow, receiver: int) -> AsyncIterator[int]:
-        nonlocal moved
-        async for count in direct(receiver):
-            moved += count
-            yield count
+    def _filling(self, direct: Flow) -> Flow:
+        async def filling(receiver: int) -> AsyncIterator[int]:
+            async for count in direct(receiver):
+                self._moved += count
+                yield count
 
-    try:
-        async with opened as served:
-            if served.status < 400 and served.status != _NOT_MODIFIED:
-                await use.begin()
-                if served.chunks is not None:
-                    direct = partial(filling, served.direct) if served.direct is not None else None
-                    served = replace(served, chunks=counting(served.chunks), direct=direct)
-            yield served
-    finally:
-        use.end(moved)
+        return filling

@@ -188,6 +188,9 @@ class Served:
     direct: Callable[[int], AsyncIterator[int]] | None = None
     """The same body for a receiver whose socket may be filled by the kernel: takes the socket's descriptor, gives the size of each
     piece that went, and raises as `chunks`. Only one of the two is used. None: there is no such way."""
+    body: bytes | None = None
+    """The same body where it is small and here already: in place of `chunks`, so that an answer which fits into one packet costs no
+    more than that."""
     cut: Callable[[], None]
     """Ends the flow from outside, at once: to be called when the receiver is gone."""
 

@@ -151,6 +151,11 @@ async def relay(
         async with opened as served:
             await _head(send, served.status, served.headers)
             has_begun = True
+            if served.body is not None:
+                with _Stream() as stream:
+                    await send({"type": "http.response.body", "body": served.body})
+                    stream.sent_bytes = len(served.body)
+                return
             if served.chunks is None:
                 await send({"type": "http.response.body", "body": b""})
                 return

@@ -229,3 +229,12 @@ async def test_an_upstream_is_shown_our_certificate(tmp_path: Path) -> None:
                 await read(other)
         with pytest.raises(ConfigurationError, match="certificate or key cannot be read"):
             await read("-----BEGIN CERTIFICATE-----\nnonsense")
+
+
+async def test_a_small_body_is_whole_before_its_answer_begins(node: Node) -> None:
+    async def handle(_: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+
+    async with raw_server(handle) as base:
+        url, token = node.offer(Source(type="http", url=base))
+        assert (await call(url, token))[0] == 502

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, TypeVarTuple
 
 from connector.errors import StoreUnavailable
 from connector.storage.sqlite import faults, schema
@@ -16,6 +16,8 @@ from connector.storage.sqlite.writer import Writer
 
 T = TypeVar("T")
 A = ParamSpec("A")
+K = TypeVarTuple("K")
+_MOST_KNOWN: Final = 1000
 _ROW_WAIT_MS, _LIST_WAIT_MS = 100, 1000
 """How long readers wait where the file is being recovered, the only time when they are kept out."""
 
@@ -71,6 +73,26 @@ class Access:
         except sqlite3.Error as fault:
             raise faults.unavailable(fault, self.path) from fault
 
+    def look_up(self, function: Callable[[sqlite3.Connection, *K], T], *key: *K) -> T:
+        """As `read`, for rows that are asked for again and again; `function` gives what nobody can change, such as bytes.
+
+        INVARIANT: what was read before is given again only while nobody has committed anything to the file since, here or in
+        another process: the engine tells, in 3 µs.
+        """
+        parts = self._parts
+        try:
+            version = parts.rows.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as fault:
+            raise faults.unavailable(fault, self.path) from fault
+        if version != parts.version or len(parts.known) >= _MOST_KNOWN:
+            parts.known.clear()
+            parts.version = version
+        place = function, key
+        found: T | None = parts.known.get(place)
+        if found is None:
+            found = parts.known[place] = self.read(function, *key)
+        return found
+
     async def list(self, function: Callable[Concatenate[sqlite3.Connection, A], T], *args: A.args, **kwargs: A.kwargs) -> T:
         """Many rows, read on the thread for that."""
         parts = self._parts
@@ -116,6 +138,9 @@ class _Open:
 
     def __init__(self, connections: tuple[sqlite3.Connection, ...], path: pathlib.Path) -> None:
         writing, self.rows, self.lists = connections
+        self.version = 0
+        self.known: dict[Any, Any] = {}
+        """Rows that were read since the file was last committed to."""
         self.writer = Writer(writing, path)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="kontor-store-lists")
 

@@ -28,9 +28,14 @@ _decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 # --- one row by its key
 
 
+def process_row(connection: sqlite3.Connection, participant: str, pid: str, kind: Kind) -> bytes | None:
+    row = connection.execute(SQL["process_by_pid"], (participant, pid, kind, None)).fetchone()
+    return row[1] if row is not None else None
+
+
 def process(connection: sqlite3.Connection, key: Key) -> Process | None:
-    row = connection.execute(SQL["process_by_pid"], (key.participant, key.pid, key.kind, None)).fetchone()
-    return codec.decode_process(key.kind, row[1]) if row is not None else None
+    row = process_row(connection, key.participant, key.pid, key.kind)
+    return codec.decode_process(key.kind, row) if row is not None else None
 
 
 def find(connection: sqlite3.Connection, participant: str, pid: str) -> Key | None:
@@ -38,9 +43,9 @@ def find(connection: sqlite3.Connection, participant: str, pid: str) -> Key | No
     return Key(kind=Kind(row[0]), participant=participant, pid=pid) if row is not None else None
 
 
-def agreement(connection: sqlite3.Connection, participant: str, id_: str) -> Agreement | None:
+def agreement_row(connection: sqlite3.Connection, participant: str, id_: str) -> bytes | None:
     row = connection.execute(SQL["agreement"], (participant, id_)).fetchone()
-    return codec.decode_agreement(row[0]) if row is not None else None
+    return row[0] if row is not None else None
 
 
 def document(connection: sqlite3.Connection, participant: str, kind: str, id_: str) -> Document | None:

@@ -86,7 +86,8 @@ class SqliteStore:
         return change
 
     async def process(self, key: Key) -> Process | None:
-        return self._access.read(reads.process, key)
+        row = self._access.look_up(reads.process_row, key.participant, key.pid, key.kind)
+        return codec.decode_process(key.kind, row) if row is not None else None
 
     async def processes(
         self, kind: Kind, participant: str, filter_: Filter, *, cursor: str | None = None, limit: int = 100
@@ -151,7 +152,8 @@ class SqliteStore:
     # --- agreements
 
     async def agreement(self, participant: str, id_: str) -> Agreement | None:
-        return self._access.read(reads.agreement, participant, id_)
+        row = self._access.look_up(reads.agreement_row, participant, id_)
+        return codec.decode_agreement(row) if row is not None else None
 
     async def agreements(
         self, participant: str, filter_: Filter, *, cursor: str | None = None, limit: int = 100
