@@ -29,7 +29,10 @@ def listens(port: int) -> bool:
 
 def test_kept_running_its_hints_work_and_ctrl_c_ends_it_all(tmp_path: Path) -> None:
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); from connector.cli import main; main()"]
+    # a shell that starts the tests in the background has them ignore Ctrl-C, and what they start would inherit it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen([*command, "demo", "--keep"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, before)
         assert process.stdout is not None
         try:
             told = list(_until(process.stdout, "Ctrl-C stops everything"))
@@ -44,7 +47,10 @@ def test_kept_running_its_hints_work_and_ctrl_c_ends_it_all(tmp_path: Path) -> N
             assert (tmp_path / "again.csv").stat().st_size == 2_294_215
         finally:
             process.send_signal(signal.SIGINT)
-            code = process.wait(20)
+            try:
+                code = process.wait(20)
+            finally:
+                process.kill()
     assert code == 0
     assert [listens(port) for port in ports] == [False] * 4
     assert [line for line in told if "FAILED" in line] == []
