@@ -11,17 +11,22 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from connector import observe
+from connector.controlplane.inheriting import NONE, Known, read, spelled_out
+from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.dsp.negotiation import Agreement, Negotiation, rules_of
 from connector.dsp.tables import Event, Kind, Role, State
-from connector.errors import CallerError, Conflict, NotFound
-from connector.odrl import jsonld
+from connector.errors import CallerError, Conflict, NotFound, PolicyError
+from connector.odrl.wire import Shape
 from connector.ports.clock import Clock
 from connector.ports.store import Filter, Store
 
 
-def agreed_tree(negotiation: Negotiation, id_: str, *, provider: str, now: datetime) -> dict[str, Any]:
-    """The agreement on the terms of the table: the same rules, with parties, target and time."""
+def agreed_tree(negotiation: Negotiation, id_: str, *, provider: str, now: datetime, known: Known = NONE) -> dict[str, Any]:
+    """The agreement on the terms of the table: the same rules, those of parents included, with parties, target and time.
+
+    Raises: PolicyError when they inherit from what is not `known`.
+    """
     return {
         "@id": id_,
         "@type": "Agreement",
@@ -29,15 +34,18 @@ def agreed_tree(negotiation: Negotiation, id_: str, *, provider: str, now: datet
         "assigner": provider,
         "assignee": negotiation.peer,
         "timestamp": now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        **rules_of(negotiation.offer),
+        **rules_of(spelled_out(negotiation.offer, known)),
     }
 
 
 def agreement_of(
-    negotiation: Negotiation, legal_only: tuple[str, ...] = (), consumer_operands: tuple[str, ...] = ()
+    negotiation: Negotiation,
+    legal_only: tuple[str, ...] = (),
+    consumer_operands: tuple[str, ...] = (),
+    known: Known = NONE,
 ) -> Agreement:
     """What is kept of the agreement that `negotiation` has reached; the operands `legal_only` are judged by nobody, and
-    `consumer_operands` at the consumer."""
+    `consumer_operands` at the consumer. What it inherits from policies that are `known` stands in it from now on."""
     tree = negotiation.agreement or (negotiation.in_flight.cargo.agreement if negotiation.in_flight else None)
     assert tree is not None
     return Agreement(
@@ -49,13 +57,21 @@ def agreement_of(
         provider=str(tree["assigner"]),
         consumer=str(tree["assignee"]),
         dataset=negotiation.dataset,
-        policy=tree,
+        policy=_kept(tree, known),
         purpose=negotiation.purpose,
         negotiation=negotiation.pid,
         signed_at=moment(tree.get("timestamp")) or negotiation.updated_at,
         legal_only=legal_only,
         consumer_operands=consumer_operands,
     )
+
+
+def _kept(tree: Mapping[str, Any], known: Known) -> Mapping[str, Any]:
+    """The text that is judged by from now on. Where a parent is not known any more it permits nothing, and says why."""
+    try:
+        return spelled_out(tree, known, Shape.ODRL)
+    except PolicyError:
+        return tree
 
 
 def lost_agreement(before: Negotiation, after: Negotiation, reason: str, now: datetime) -> Agreement | None:
@@ -93,9 +109,10 @@ class Ender(Protocol):
 class Agreements:
     """The agreements of all contexts."""
 
-    def __init__(self, store: Store, participants: Participants, clock: Clock) -> None:
+    def __init__(self, store: Store, participants: Participants, offerings: Offerings, clock: Clock) -> None:
         self._store = store
         self._participants = participants
+        self._offerings = offerings
         self._clock = clock
         self._ender: Ender | None = None
         self._begun: Callable[[Agreement], Awaitable[None]] | None = None
@@ -128,11 +145,13 @@ class Agreements:
     ) -> Agreement:
         """An agreement that was reached elsewhere, kept from now on.
 
-        Raises: PolicyError for terms that cannot be read; CallerError when a member is missing or the parties are others;
+        Raises: PolicyError for terms that cannot be read, or inherit from what is not known; CallerError when a member is missing or the
+        parties are others;
         Conflict when there is one with that id.
         """
         context = await self._participants.context(participant)
-        jsonld.read(tree, "agreement")
+        known = (await self._offerings.shelf(participant)).known
+        read(tree, "agreement", known)
         missing = [name for name in ("@id", "target", "assigner", "assignee") if not isinstance(tree.get(name), str)]
         if missing:
             raise CallerError(f"the agreement lacks `{missing[0]}`", where=f"agreement.{missing[0]}", mend="give it as a text")
@@ -151,7 +170,7 @@ class Agreements:
             provider=provider,
             consumer=consumer,
             dataset=str(tree["target"]),
-            policy=tree,
+            policy=spelled_out(tree, known, Shape.ODRL),
             purpose=purpose,
             signed_at=moment(tree.get("timestamp")) or self._clock.now(),
         )

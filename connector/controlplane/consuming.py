@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from connector.controlplane.decisions import Judgement
+from connector.controlplane.inheriting import NONE, Known, read
 from connector.controlplane.kept import kept
 from connector.dsp.negotiation import Negotiation, rules_of
 from connector.errors import PolicyError
@@ -27,14 +28,14 @@ from connector.odrl.vocabulary import SourceKind, Vocabulary
 _NO_WISH = Judgement(is_acceptable=False, reasons=("the provider began this negotiation",))
 
 
-def judged_offer(process: Negotiation, own_id: str, vocabulary: Vocabulary, world: World) -> Judgement:
-    """What a consumer makes of the offer on the table."""
+def judged_offer(process: Negotiation, own_id: str, vocabulary: Vocabulary, world: World, known: Known = NONE) -> Judgement:
+    """What a consumer makes of the offer on the table; it may inherit from policies that are `known`."""
     if process.wanted is None:
         return _NO_WISH
     try:
         # what we asked for was asked of this peer and for us, whether or not the request said so
         parties = {"assigner": process.peer, "assignee": own_id}
-        offered, wanted = jsonld.read(process.offer, "offer"), jsonld.read({**process.wanted, **parties}, "offer")
+        offered, wanted = read(process.offer, "offer", known), read({**process.wanted, **parties}, "offer", known)
     except PolicyError as fault:
         return Judgement(is_acceptable=False, reasons=(str(fault),))
     # loaded when an offer first comes that was not simply agreed to
@@ -46,7 +47,7 @@ def judged_offer(process: Negotiation, own_id: str, vocabulary: Vocabulary, worl
     if verdict.kind is compare.VerdictKind.WITHIN:
         return Judgement(is_acceptable=True)
     # 2
-    for_us = jsonld.read({**process.offer, **parties}, "offer")
+    for_us = read({**process.offer, **parties}, "offer", known)
     if compare.within(wanted, for_us, vocabulary).kind is compare.VerdictKind.WITHIN:
         news = tuple(_news(offered, wanted, vocabulary))
         if not news and _serves(process, for_us, own_id, vocabulary, world):

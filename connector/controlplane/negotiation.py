@@ -263,7 +263,7 @@ class Negotiations:
             if act == "hold":
                 return held(process, reason or "held by an operator", self._clock.now())
             event = self._approved(process) if act == "approve" else act_named(act, process.role)
-            terms = named_terms(offer, process)
+            terms = named_terms(offer, process, desk.shelf.known)
             choice = Choice(act=event, cause=cause, offer=terms)
             return self._course.change(self._course.do(process, choice, desk), desk)
 

@@ -48,10 +48,10 @@ class NegotiationCourse:
             now = self._clock.now()
             if process.role is Role.CONSUMER:
                 if process.state is State.AGREED:
-                    return self._judge.agreement(process, desk.context.id, desk.claims, now)
-                return self._judge.offer(process, desk.context.id, desk.claims, now)
+                    return self._judge.agreement(process, desk.context.id, desk.claims, now, desk.shelf.known)
+                return self._judge.offer(process, desk.context.id, desk.claims, now, desk.shelf.known)
             terms = desk.shelf.terms_of(process.dataset, process.definition)
-            return self._judge.request(process, terms, desk.claims, now, desk.context)
+            return self._judge.request(process, terms, desk.claims, now, desk.context, desk.shelf.known)
 
         return judge
 
@@ -88,7 +88,7 @@ class NegotiationCourse:
             records=step.records,
             due=due,
             # the provider keeps it as the finalisation leaves: a quick consumer's transfer request may overtake the ack
-            agreement=agreement_of(process, *_left(process, desk)) if is_final or sends_finalize else None,
+            agreement=agreement_of(process, *_left(process, desk), desk.shelf.known) if is_final or sends_finalize else None,
         )
 
     def _followed(self, step: Step[Negotiation], choice: Choice, desk: Desk) -> Step[Negotiation]:
@@ -155,7 +155,7 @@ class NegotiationCourse:
                 )
             offer = terms.offer()
         if choice.act is Event.AGREE:
-            agreement = agreed_tree(process, new_urn(), provider=desk.context.id, now=now)
+            agreement = agreed_tree(process, new_urn(), provider=desk.context.id, now=now, known=desk.shelf.known)
         return steps.act(
             process, choice.act, message_id=new_urn(), now=now, cause=choice.cause, offer=offer, agreement=agreement
         )

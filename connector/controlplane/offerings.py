@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from connector import observe
 from connector.api.offerings import Asset, ContractDefinition
 from connector.api.offerings import Policy as PolicyDocument
-from connector.controlplane import publishing
+from connector.controlplane import inheriting, publishing
 from connector.controlplane.participants import Participants, Revisions
 from connector.controlplane.secrets import Secrets
 from connector.controlplane.shelf import Item, Shelf, Terms, by_access
@@ -78,10 +78,15 @@ class Offerings:
             raise CallerError("the id in the body is not the one in the address", where="id", mend="send the same id twice")
         model = _checked(kind, body)
         if isinstance(model, PolicyDocument):
-            read = jsonld.read(model.policy, "policy")
-            for definition in (await self.shelf(participant)).definitions.values():
-                if id_ == definition.policy:
-                    publishing.check(read, self._vocabulary, context, definition.legal_only)
+            shelf = await self.shelf(participant)
+            policies = {**shelf.policies, id_: jsonld.read(model.policy, "policy")}
+            known = inheriting.family(policies)
+            for definition in shelf.definitions.values():
+                own = policies.get(definition.policy)
+                # others may inherit from the one that changes
+                if own is not None and (id_ == definition.policy or own.inherit_from or own.replaced_by):
+                    whole = inheriting.whole(own, known)
+                    publishing.check(whole, self._vocabulary, context, definition.legal_only)
         if isinstance(model, ContractDefinition):
             await self._require(participant, model)
             publishing.check(await self.policy(participant, model.policy), self._vocabulary, context, model.legal_only)
@@ -123,13 +128,13 @@ class Offerings:
         )
 
     async def policy(self, participant: str, id_: str) -> Policy:
-        """The policy that is kept under a name.
+        """The policy that is kept under a name, with what it inherits from others of the participant.
 
         Raises: NotFound, PolicyError.
         """
         kept = _checked(POLICY, (await self.get(participant, POLICY, id_)).body)
         assert isinstance(kept, PolicyDocument)
-        return jsonld.read(kept.policy, "policy")
+        return inheriting.read(kept.policy, "policy", (await self.shelf(participant)).known)
 
     async def clauses(self, participant: str, id_: str, legal_only: tuple[str, ...] | None = None) -> tuple[Clause, ...]:
         """Who sees to each clause of the policy `id_`; with `legal_only` None, of the policy of the contract definition `id_`.
@@ -161,11 +166,14 @@ class Offerings:
     async def delete(self, participant: str, kind: str, id_: str) -> None:
         """Forget a document. Agreements about it stay; they have their own copy of the terms.
 
-        Raises: NotFound; Conflict when a contract definition uses it.
+        Raises: NotFound; Conflict when a contract definition uses it, or a policy inherits from it.
         """
         await self.get(participant, kind, id_)
         if kind in (ASSET, POLICY):
-            for definition in (await self.shelf(participant)).definitions.values():
+            shelf = await self.shelf(participant)
+            if kind == POLICY and (child := inheriting.child_of(id_, shelf.policies)) is not None:
+                raise Conflict(f"policy `{child}` inherits from it", where=id_, mend="change or delete that policy first")
+            for definition in shelf.definitions.values():
                 used = (definition.policy, definition.access_policy) if kind == POLICY else definition.assets
                 if id_ in used:
                     raise Conflict(
@@ -257,6 +265,7 @@ def _shelf(
 ) -> Shelf:
     """The offering that the documents amount to; each document on its own, so that a bad one leaves only itself out."""
     faults: list[str] = []
+    written: dict[str, Policy] = {}
     read: dict[str, Policy] = {}
     digests: dict[str, str] = {}
     trees: dict[str, dict[str, Any]] = {}
@@ -264,11 +273,17 @@ def _shelf(
         try:
             policy_document = _checked(POLICY, document.body)
             assert isinstance(policy_document, PolicyDocument)
-            policy = jsonld.read(policy_document.policy, "policy")
-            digests[document.id], trees[document.id] = canonical.digest(policy), _offer_tree(policy)
-            read[document.id] = policy
+            written[document.id] = jsonld.read(policy_document.policy, "policy")
         except CallerError as fault:
             faults.append(f"policy `{document.id}`: {fault}")
+    parents = inheriting.family(written)
+    for id_, own in written.items():
+        try:
+            policy = inheriting.whole(own, parents)
+            digests[id_], trees[id_] = canonical.digest(policy), _offer_tree(policy)
+            read[id_] = policy
+        except CallerError as fault:
+            faults.append(f"policy `{id_}`: {fault}")
     known: dict[str, tuple[Asset, datetime]] = {}
     kept: dict[str, ContractDefinition] = {}
     for document in (*assets, *definitions):
@@ -329,6 +344,8 @@ def _shelf(
         offers=offers,
         by_access=by_access(offers.values()),
         definitions=kept,
+        policies=written,
+        known=parents,
         faults=tuple(faults),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,7 @@ from connector import tracing
 from connector.controlplane import books
 from connector.controlplane.consuming import judged_offer
 from connector.controlplane.decisions import Judgement
+from connector.controlplane.inheriting import NONE, Known, is_same, read
 from connector.controlplane.kept import Kept, ReadPolicies
 from connector.controlplane.noting import Note, Notes
 from connector.controlplane.participants import Context
@@ -27,10 +28,10 @@ from connector.dsp.negotiation import Agreement, Negotiation, rules_of
 from connector.dsp.tables import Role
 from connector.dsp.transfer import Transfer
 from connector.errors import PolicyError
-from connector.odrl import canonical, enforce, explain, jsonld, wire
+from connector.odrl import enforce, explain, jsonld, wire
 from connector.odrl.evaluate import decide
 from connector.odrl.explain import Disclosure
-from connector.odrl.model import Policy, Severity
+from connector.odrl.model import AssetRef, PartyRef, Policy, Severity
 from connector.odrl.truth import Decision, DutyMode, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
 from connector.ports.decisions import Made, Question, Subject
@@ -80,9 +81,15 @@ class Judge:
     # --- negotiations
 
     def request(
-        self, process: Negotiation, terms: Terms | None, claims: Mapping[str, Any], now: datetime, context: Context
+        self,
+        process: Negotiation,
+        terms: Terms | None,
+        claims: Mapping[str, Any],
+        now: datetime,
+        context: Context,
+        known: Known = NONE,
     ) -> Judgement:
-        """What a provider makes of the terms that a consumer asks for."""
+        """What a provider makes of the terms that a consumer asks for; they may inherit from policies that are `known`."""
         began = time.perf_counter_ns()
         if terms is None:
             gone = Judgement(is_acceptable=False, is_refused=True, reasons=("this dataset is no longer offered",))
@@ -95,21 +102,26 @@ class Judge:
         if rules_of(process.offer) == rules_of(terms.tree):
             return Judgement(is_acceptable=True)
         began = time.perf_counter_ns()
-        found = self._compared(process, terms, context.disclosure)
+        found = self._compared(process, terms, context.disclosure, known)
         return self._notes.compared(
             Question.TERMS, process, found, claims=claims, ours=terms.tree, theirs=process.offer, now=now, began=began
         )
 
-    def _compared(self, process: Negotiation, terms: Terms, told: Disclosure) -> Judgement:
+    def _compared(self, process: Negotiation, terms: Terms, told: Disclosure, known: Known) -> Judgement:
         """What a provider makes of terms that are not those it offers."""
         try:
-            wanted = jsonld.read(process.offer, "offer")
+            wanted = read(process.offer, "offer", known)
         except PolicyError as fault:
             return _told(told, is_refused=True, reasons=(str(fault),))
         # loaded when terms first differ: a node that never meets other terms starts sooner and smaller without it
         from connector.odrl import compare
 
-        verdict = compare.within(terms.policy, wanted, self.vocabulary)
+        # what comes of it is for this dataset and this peer: both name them, for what is narrower says less of prohibitions
+        targets, assignees = (AssetRef(uid=terms.dataset),), (PartyRef(uid=process.peer),)
+        own = terms.policy
+        ours = replace(own, targets=own.targets or targets, assignees=own.assignees or assignees)
+        asked = replace(wanted, targets=targets, assignees=assignees)
+        verdict = compare.within(ours, asked, self.vocabulary)
         match verdict.kind:
             case compare.VerdictKind.WITHIN:
                 return Judgement(is_acceptable=True)
@@ -121,15 +133,19 @@ class Judge:
             case _:
                 return _told(told, reasons=verdict.reasons)
 
-    def offer(self, process: Negotiation, own_id: str, claims: Mapping[str, Any], now: datetime) -> Judgement:
+    def offer(
+        self, process: Negotiation, own_id: str, claims: Mapping[str, Any], now: datetime, known: Known = NONE
+    ) -> Judgement:
         """What a consumer makes of a provider's offer: is it what was asked for, or within it, or worth a concession?"""
         began = time.perf_counter_ns()
-        found = judged_offer(process, own_id, self.vocabulary, World(now=now))
+        found = judged_offer(process, own_id, self.vocabulary, World(now=now), known)
         return self._notes.compared(
             Question.OFFER, process, found, claims=claims, ours=process.wanted, theirs=process.offer, now=now, began=began
         )
 
-    def agreement(self, process: Negotiation, own_id: str, claims: Mapping[str, Any], now: datetime) -> Judgement:
+    def agreement(
+        self, process: Negotiation, own_id: str, claims: Mapping[str, Any], now: datetime, known: Known = NONE
+    ) -> Judgement:
         """What a consumer makes of the agreement: is it the terms on the table, between these parties?"""
         began = time.perf_counter_ns()
         tree = process.agreement or {}
@@ -138,7 +154,7 @@ class Judge:
             if tree.get(name) != expected:
                 faults.append(f"`{name}` of the agreement is `{tree.get(name)}`, expected `{expected}`")
         try:
-            if rules_of(process.offer) != rules_of(tree) and not canonical.same(process.offer, tree):
+            if not is_same(process.offer, tree, known):
                 faults.append("the rules of the agreement are not those of the offer")
         except PolicyError as fault:
             faults.append(str(fault))

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from connector.api.offerings import Asset, ContractDefinition
+from connector.controlplane.inheriting import Known
 from connector.odrl.model import Policy
 from connector.ports.dataplane import Source
 
@@ -60,6 +61,10 @@ class Shelf:
     by_access: Mapping[str, tuple[Terms, ...]]
     """The same offers by the keys of their access policies: those of one key are seen by the same callers."""
     definitions: Mapping[str, ContractDefinition]
+    policies: Mapping[str, Policy]
+    """As they were written, by the names under which they are kept."""
+    known: Known
+    """The same as parents of others."""
     faults: tuple[str, ...] = ()
     """What could not be used, and why."""
     sources: dict[str, Source] = field(default_factory=dict, repr=False)

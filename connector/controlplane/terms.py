@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from connector.controlplane.inheriting import Known, spelled_out
 from connector.controlplane.process import new_urn
 from connector.controlplane.shelf import Item, Shelf
 from connector.dsp import messages as m
@@ -74,8 +75,10 @@ def destination_of(message: m.TransferRequestMessage, item: Item | None) -> str 
 def opening_terms(shelf: Shelf, wish: NegotiationWish) -> tuple[dict[str, Any], str | None]:
     """The terms of our first message, and the contract definition they come from (provider).
 
-    Raises: NotFound for a dataset that we do not offer; CallerError when neither terms nor an offer id are given.
+    Raises: NotFound for a dataset that we do not offer; CallerError when neither terms nor an offer id are given; PolicyError for
+    terms that inherit from a policy which is not known here.
     """
+    given = spelled_out(wish.offer, shelf.known) if wish.offer is not None else None
     if wish.role is Role.PROVIDER:
         item = shelf.items.get(wish.dataset)
         terms = [t for t in item.terms if wish.offer_id in (None, t.offer_id)] if item else []
@@ -83,30 +86,33 @@ def opening_terms(shelf: Shelf, wish: NegotiationWish) -> tuple[dict[str, Any], 
             raise NotFound(
                 f"`{wish.dataset}` is not offered here", where="dataset", mend="publish it with a contract definition"
             )
-        if wish.offer is not None:
+        if given is not None:
             return {
-                **wish.offer,
-                "@id": wish.offer.get("@id", terms[0].offer_id),
+                **given,
+                "@id": given.get("@id", terms[0].offer_id),
                 "@type": "Offer",
                 "target": wish.dataset,
             }, terms[0].definition.id
         return terms[0].offer(), terms[0].definition.id
-    if wish.offer is not None:
-        offer_id = wish.offer.get("@id") or wish.offer_id
+    if given is not None:
+        offer_id = given.get("@id") or wish.offer_id
         if not offer_id:
             raise CallerError("the offer has no id", where="offer_id", mend="give the id of the catalogue's offer")
-        return {**wish.offer, "@id": offer_id, "@type": "Offer", "target": wish.dataset}, None
+        return {**given, "@id": offer_id, "@type": "Offer", "target": wish.dataset}, None
     if wish.offer_id is None:
         raise CallerError("neither terms nor an offer id", where="offer", mend="give `offer`, or the `offer_id` of a catalogue")
     return {"@id": wish.offer_id, "@type": "Offer", "target": wish.dataset, "permission": [{"action": "use"}]}, None
 
 
-def named_terms(offer: Mapping[str, Any] | None, process: Negotiation) -> Mapping[str, Any] | None:
-    """An operator's terms as a message needs them: with an id, a type and the negotiation's target."""
+def named_terms(offer: Mapping[str, Any] | None, process: Negotiation, known: Known) -> Mapping[str, Any] | None:
+    """An operator's terms as a message needs them: whole, with an id, a type and the negotiation's target.
+
+    Raises: PolicyError for terms that inherit from a policy which is not `known`.
+    """
     if offer is None:
         return None
     return {
-        **offer,
+        **spelled_out(offer, known),
         "@id": offer.get("@id") or process.offer.get("@id") or new_urn(),
         "@type": "Offer",
         "target": process.dataset,

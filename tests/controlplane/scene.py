@@ -393,7 +393,7 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
     given: Any = plane
     describing = Describing(store, participants, revisions, without_wallets(clock), given, VOCABULARY, clock)
     offerings = Offerings(store, participants, revisions, given, secrets, VOCABULARY, clock)
-    agreements = Agreements(store, participants, clock)
+    agreements = Agreements(store, participants, offerings, clock)
     records = Records(store, participants, agreements, judge, reviews, clock)
     negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
     transfers = Transfers(

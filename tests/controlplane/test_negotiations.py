@@ -43,6 +43,16 @@ async def offered(node: Node) -> str:
     return pid
 
 
+async def test_less_than_we_permit_with_our_prohibitions_in_it_is_agreed(node: Node) -> None:
+    forbidden = {"prohibition": [{"action": "distribute"}]}
+    await node.publish({**USE, **forbidden})
+    for number, members in enumerate(({}, {"assignee": "did:web:bob-by-another-name.example"})):
+        pid = await node.requested(
+            f"urn:c:{number}", terms={**only_for("research"), **forbidden, **members}, purpose="research"
+        )
+        assert (await node.negotiation(pid)).state is State.AGREED
+
+
 # --- committed before it is answered, and answered alike when repeated
 
 

@@ -78,7 +78,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     data_side = opened_data_side(ground, stack)
     plane = data_side.plane
     offerings = Offerings(store, participants, revisions, plane, secrets_, vocabulary, clock)
-    agreements = Agreements(store, participants, clock)
+    agreements = Agreements(store, participants, offerings, clock)
     records = Records(store, participants, agreements, judge, reviews, clock)
     negotiations = Negotiations(store, participants, offerings, agreements, judge, delivery, outbound, peers, tokens, clock)
     planes = None
