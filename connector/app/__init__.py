@@ -94,6 +94,8 @@ def check(settings: Settings) -> None:
     vet_certificate(settings.public, "public")
     vet_certificate(settings.operator, "operator")
     vet_certificate(settings.data.listener, "data.listener")
+    if settings.signaling is not None:
+        vet_certificate(settings.signaling, "signaling")
     vet_providers(settings)
     StaticTokens(settings.participants)
     named_store(settings)

@@ -89,14 +89,24 @@ def _disk(settings: Settings) -> Finding:
 def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     """The files of certificates that the settings name, each read as it is now: a renewed one counts from the next start on."""
     public, operator, reach = settings.public, settings.operator, settings.outbound
+    data, planes = settings.data.listener, settings.signaling
     host = urlsplit(settings.node.public_url).hostname or ""
     for where, chain, key, name in (
         ("public.tls_certificate", public.tls_certificate, public.tls_key, host),
         ("operator.tls_certificate", operator.tls_certificate, operator.tls_key, ""),
+        (
+            "data.listener.tls_certificate",
+            data.tls_certificate,
+            data.tls_key,
+            urlsplit(settings.data.public_url or "").hostname or "",
+        ),
         ("outbound.client_certificate", reach.client_certificate, reach.client_key, ""),
     ):
         if chain is not None and key is not None:
             yield _certificate(where, chain, key, name, now)
+    if planes is not None and planes.tls_certificate is not None and planes.tls_key is not None:
+        name = urlsplit(planes.url or "").hostname or ""
+        yield _certificate("signaling.tls_certificate", planes.tls_certificate, planes.tls_key, name, now)
 
 
 def _certificate(where: str, chain: Path, key: Path, host: str, now: datetime) -> Finding:
@@ -114,7 +124,9 @@ def _certificate(where: str, chain: Path, key: Path, host: str, now: datetime) -
     if host and not certificates.is_for(one, host):
         names = ", ".join(f"`{name}`" for name in one.names[:8]) or "nobody"
         return found(
-            "error", f"it is for {names}, and peers ask for `{host}`", f"get one for `{host}`, or mend `node.public_url`"
+            "error",
+            f"it is for {names}, and peers ask for `{host}`",
+            f"get one for `{host}`, or mend the address that the settings name",
         )
     if one.ends <= now:
         return found("error", f"it ended on {one.ends:%Y-%m-%d %H:%M}", "renew it, and start the node again")

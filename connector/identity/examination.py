@@ -7,7 +7,7 @@ Source: did:web; DCP 1.0, section 4.3; Dataspace Protocol 2025-1, "Exposure of V
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -28,6 +28,8 @@ _LEEWAY: Final = timedelta(seconds=5)
 """What tokens are forgiven."""
 _SOON: Final = timedelta(days=14)
 _JSON: Final = {"Accept": "application/json"}
+_NOT_THERE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
+"""What says that nothing of the kind is at an address; redirects are not followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Examiner:
             if document is not None:
                 found += _judged(document)
                 for service in document.services:
-                    found.append(await self._endpoint(service.endpoint, ", ".join(service.types)))
+                    found.append(await self._endpoint(service.endpoint.rstrip("/"), service.types))
                 if address is None:
                     address = next((one.endpoint for one in document.services if "DataService" in one.types), None)
         if address is not None:
@@ -76,16 +78,25 @@ class Examiner:
         found.append(_good("did", "the DID document is there and is its own", url))
         return document
 
-    async def _endpoint(self, url: str, types: str) -> Finding:
-        """Whether anybody answers at a service; what it answers to a stranger does not matter."""
+    async def _endpoint(self, url: str, types: Collection[str]) -> Finding:
+        """Whether a service is there: what it answers to a stranger does not matter, as long as it takes what others send it."""
+        said, where = ", ".join(types), url
         try:
-            answer = await self.outbound.get(url, _JSON)
+            if "CredentialService" in types:
+                where = f"{url}/presentations/query"
+                answer = await self.outbound.post(where, b"{}", {"Content-Type": "application/json"})
+            else:
+                where = f"{url}/metadata" if "IssuerService" in types else url
+                answer = await self.outbound.get(where, _JSON)
         except KontorError as fault:
             mend = fault.mend or "serve it there, or take the service out of the document"
-            return _bad("endpoint", f"the service `{types}` does not answer: {fault.what}", url, mend)
+            return _bad("endpoint", f"the service `{said}` does not answer: {fault.what}", where, mend)
         if answer.status >= 500:
-            return _bad("endpoint", f"the service `{types}` answers {answer.status}", url, "see the log of whoever serves it")
-        return _good("endpoint", f"the service `{types}` answers", url)
+            return _bad("endpoint", f"the service `{said}` answers {answer.status}", where, "see the log of whoever serves it")
+        if where != url and answer.status in _NOT_THERE:
+            mend = "serve it there, or name its base address in the document"
+            return _bad("endpoint", f"the service `{said}` is not there: {answer.status}", where, mend)
+        return _good("endpoint", f"the service `{said}` answers", where)
 
     async def _protocol(self, address: str, found: list[Finding], hosts: dict[str, str]) -> None:
         """The version document that leads to the protocol's base, and the base: where callbacks arrive."""
@@ -128,7 +139,7 @@ class Examiner:
         try:
             end = await certificates.ends(self.outbound, url)
         except KontorError as fault:
-            return [_bad("certificate", fault.what, url, fault.mend)]
+            return [_bad("certificate", fault.what, url, fault.mend or "see what answers there, and with which certificate")]
         if end is None:
             mend = "use https before peers elsewhere join"
             return [Finding(check="certificate", state="warning", what="it is plain http", where=url, mend=mend)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -27,12 +28,13 @@ def files(folder: Path, *names: str, ends: timedelta = timedelta(days=90)) -> di
     return {"tls_certificate": str(chain), "tls_key": str(key)}
 
 
-async def found(folder: Path, public: dict[str, str], host: str = "data.acme.example") -> list[Finding]:
+async def found(folder: Path, public: dict[str, str], host: str = "data.acme.example", **more: Any) -> list[Finding]:
     settings = Settings.model_validate(
         {
             "node": {"public_url": f"https://{host}", "data_dir": folder},
             "participants": {"acme": {"id": "urn:acme"}},
             "public": public,
+            **more,
         }
     )
     store = MemoryStore(node="n", lease_s=30, memory=Memory())
@@ -68,6 +70,14 @@ async def test_a_key_of_another_or_a_file_of_something_else_is_said(tmp_path: Pa
     assert (one.state, one.what) == ("error", "the private key is not the certificate's")
     (one,) = await found(tmp_path, {**said, "tls_certificate": key})
     assert (one.state, "cannot be read" in one.what) == ("error", True)
+
+
+async def test_the_other_listeners_have_certificates_too(tmp_path: Path) -> None:
+    said = files(tmp_path, "acme.example", ends=timedelta(days=-1))
+    more = {"data": {"workers": 1, "public_url": "https://acme.example:8443", "listener": said}, "signaling": said}
+    ended = await found(tmp_path, {}, **more)
+    assert [one.where for one in ended] == ["data.listener.tls_certificate", "signaling.tls_certificate"]
+    assert [one.what for one in ended] == ["it ended on 2026-11-27 12:00"] * 2
 
 
 async def test_where_no_file_is_named_none_is_looked_for(tmp_path: Path) -> None:

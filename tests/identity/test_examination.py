@@ -45,9 +45,10 @@ class Scene:
             "/acme/did.json": json.dumps(tree).encode(),
             "/acme/.well-known/dspace-version": version.encode(version.ours("/dsp/2025-1")),
             "/acme/dsp/2025-1/catalog/request": b"{}",
-            "/acme/dcp": b"{}",
+            "/acme/dcp/presentations/query": b"{}",
+            "/acme/dcp/metadata": b"{}",
         }
-        self.at.statuses["/acme/dsp/2025-1/catalog/request"] = 401
+        self.at.statuses |= {"/acme/dsp/2025-1/catalog/request": 401, "/acme/dcp/presentations/query": 401}
 
     async def look(self, did: str | None = None, address: str | None = None) -> list[Finding]:
         return list(await self.examiner.examine(did or f"{self.at.did}:acme", address))
@@ -101,11 +102,21 @@ async def test_keys_that_may_not_sign_what_they_must_are_said(scene: Scene) -> N
     assert "show credentials" in (await scene.errors())["keys"]
 
 
-async def test_services_that_do_not_answer_are_said(scene: Scene) -> None:
-    scene.at.statuses["/acme/dcp"] = 500
-    assert "CredentialService" in (await scene.errors())["endpoint"]
-    scene.publish(*ALL, service=[{"id": "x", "type": "CredentialService", "serviceEndpoint": "http://localhost:1/"}])
+@pytest.mark.parametrize(("type_", "path"), [("CredentialService", "presentations/query"), ("IssuerService", "metadata")])
+async def test_services_that_do_not_answer_are_said(scene: Scene, type_: str, path: str) -> None:
+    def of(url: str) -> None:
+        scene.publish(*ALL, service=[{"id": "x", "type": type_, "serviceEndpoint": url}])
+
+    of(f"{scene.at.url}/acme/dcp")
+    scene.at.statuses[f"/acme/dcp/{path}"] = 500
+    assert f"`{type_}` answers 500" in (await scene.errors())["endpoint"]
+    # an address that leads to something else is no service
+    of(f"{scene.at.url}/acme/other")
+    assert f"`{type_}` is not there: 404" in (await scene.errors())["endpoint"]
+    of("http://localhost:1/")
     assert "does not answer" in (await scene.errors())["endpoint"]
+    # whatever is wrong, it is said how to mend it
+    assert all(one.mend for one in await scene.look() if one.state != "ok")
 
 
 async def test_a_protocol_that_cannot_be_reached_is_said(scene: Scene) -> None:
