@@ -33,7 +33,7 @@ BENCHES = {
     "participants": "figure 14: memory of a thousand participants in one process",
     "policy": "figures 16 and 17: policy decisions, reports, comparisons",
     "replicas": "figure 15: what a killed replica had not sent, on PostgreSQL",
-    "catalog": "figures 19 to 23: the ledger of data products; --products N --participants N",
+    "catalog": "figures 19 to 23: the ledger of data products; --products N --participants N --search-only",
     "soak": "mixed load for --minutes: memory stays, answers stay as fast",
     "startup": "figure 13: start to ready, idle memory",
 }
@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--products", type=int, help="of `catalog` (38,000)")
     parser.add_argument("--participants", type=int, help="of `catalog` (19,000)")
+    parser.add_argument("--search-only", action="store_true", help="of `catalog` the queries alone, without a crawl")
     asked = parser.parse_args(arguments)
     if asked.name is None:
         print("\n".join(f"{name:12} {what}" for name, what in BENCHES.items()))
@@ -86,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 figures=frozenset(int(number) for number in asked.figures.split(",") if number),
                 products=asked.products,
                 participants=asked.participants,
+                is_search_only=asked.search_only,
             )
         )
     if asked.json:

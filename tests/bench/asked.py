@@ -25,6 +25,8 @@ class Asked:
     products: int | None = None
     participants: int | None = None
     """Of the catalogue's benchmark; None: as many as its figures say."""
+    is_search_only: bool = False
+    """Of the catalogue's benchmark the queries alone, over an index filled without a crawl."""
 
     figures: frozenset[int] = frozenset()
     """Those that are wanted; empty: all."""

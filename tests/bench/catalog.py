@@ -2,8 +2,10 @@
 
     python -m tests.bench catalog --products 38000 --participants 19000 --json
 
-Both sides of a ratio run in the same process on the same machine: the baseline of queries is plain SQLite FTS5 over the same texts,
-that of ingesting is a bare load of the same rows into SQLite and the same documents into tantivy.
+    python -m tests.bench catalog --products 1000000 --search-only      figure 21 by itself, in minutes
+
+Both sides of a ratio run on the same machine by turns: the baseline of queries is plain SQLite FTS5 over the same texts
+(`searching.py`), that of ingesting is a bare load of the same rows into SQLite and the same documents into tantivy.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import sqlite3
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,24 +31,12 @@ from connector.federation.reading import document_of, entry_of
 from connector.federation.tantivy_index import TantivyIndex
 from connector.ports.catalog import Product
 from connector.ports.index import Document
-from tests.bench import crowd, figures, listing
+from tests.bench import crowd, figures, listing, searching
 from tests.bench.asked import Asked
 from tests.bench.nodes import command
 from tests.bench.processes import Server, free_port
 
 _CRAWL_WITHIN_S: Final = 3_600.0
-QUERIES: Final[dict[str, str]] = {
-    "one word": "q=electricity",
-    "two words": "q=air+quality",
-    "German": "q=Stromverbrauch+Haushalt",
-    "French": "q=consommation+%C3%A9lectrique",
-    "Chinese": "q=%E7%A9%BA%E6%B0%94%E8%B4%A8%E9%87%8F",
-    "text and facets": "q=traffic&facets=theme,publisher,region,format,license",
-    "text, filter and facets": "q=measurements&theme=energy&region=DEU&facets=theme,publisher,format",
-    "for a purpose": "q=data&purpose=research&facets=theme",
-    "latest, filtered": "sort=modified&license=https%3A%2F%2Fcreativecommons.org%2Flicenses%2Fby%2F4.0%2F",
-    "rare word": "q=spindles+hotels",
-}
 
 
 class Ledger(Server):
@@ -105,17 +96,24 @@ unsafe_static_tokens = [
 ]
 """
 
+    @property
+    def data(self) -> Path:
+        """Where record and index are."""
+        return self.folder / "data"
+
     def get(self, path: str) -> Any:
         return httpx.get(f"http://127.0.0.1:{self.public_port}/catalog{path}", timeout=120, trust_env=False).json()
 
     def size_mb(self) -> float:
         """Of the index on disk."""
-        return sum(p.stat().st_size for p in (self.folder / "data" / "catalog-index").rglob("*") if p.is_file()) / 1e6
+        return sum(p.stat().st_size for p in (self.data / "catalog-index").rglob("*") if p.is_file()) / 1e6
 
 
 def run(asked: Asked) -> list[figures.Figure]:
-    """All figures of the catalogue."""
+    """All figures of the catalogue; or those of queries alone, over an index that was filled without a crawl."""
     products, participants = asked.products or asked.of(38_000), asked.participants or asked.of(19_000)
+    if asked.is_search_only:
+        return _searched(asked, products, participants)
     found = [*listing.run(asked), *_ingest(asked, products), *_offers(asked, min(products, asked.of(38_000)))]
     port = free_port()
     people = Server(
@@ -139,20 +137,31 @@ def run(asked: Asked) -> list[figures.Figure]:
             found.append(_told(23, "the same, CPU of the ledger", node.cpu_s(), "s"))
             found += _deltas(asked, node, port)
             node.settle()
+            most_mb = 500 if products <= 38_000 else None
             found.append(_told(23, "index on disk", node.size_mb(), "MB"))
-            found.append(
-                _told(23, "resident memory after the crawl", node.memory_mb(), "MB", must=500 if products <= 38_000 else None)
-            )
-            found += _queries(asked, node, products)
-            found.append(
-                _told(20, "resident memory after the queries", node.memory_mb(), "MB", must=500 if products <= 38_000 else None)
-            )
+            found.append(_told(23, "resident memory after the crawl", node.memory_mb(), "MB", must=most_mb))
+            found += searching.measured(asked, node.public_port, node.data, products)
+            found.append(_told(20, "resident memory after the queries", node.memory_mb(), "MB", must=most_mb))
         with node:
             begun = time.perf_counter()
             while _searchable(node) < products:
                 time.sleep(0.05)
             found.append(_told(23, "restart until everything is found", node.ready_after_s + time.perf_counter() - begun, "s"))
     return found
+
+
+def _searched(asked: Asked, products: int, participants: int) -> list[figures.Figure]:
+    """Figures 20 or 21 by themselves: same rows, same documents, written by the product's own writers and not crawled."""
+    node = Ledger(asked, free_port(), participants)
+    asyncio.run(searching.fill(asked, node.data, participants, products, node.port))
+    with node:
+        seen = _searchable(node)
+        assert seen == products, f"only {seen} of {products} products are searchable"
+        node.settle()
+        found = searching.measured(asked, node.public_port, node.data, products)
+        found.append(_told(20 if products <= 38_000 else 21, "resident memory after the queries", node.memory_mb(), "MB"))
+        found.append(_told(found[0].number, "index on disk", node.size_mb(), "MB"))
+    return [replace(one, what=f"{one.what} (filled without a crawl)") for one in found]
 
 
 def _told(number: int, what: str, value: float, unit: str, **bounds: Any) -> figures.Figure:
@@ -186,50 +195,6 @@ def _deltas(asked: Asked, node: Ledger, port: int) -> list[figures.Figure]:
     return [figures.plain(23, "announced change to found: p50 of ten", seconds, unit="s", must=2.0, ambition=0.5)]
 
 
-def _queries(asked: Asked, node: Ledger, products: int) -> list[figures.Figure]:
-    """Ten kinds of query, end to end over HTTP; the first with facets beside the same on plain FTS5."""
-    found: list[figures.Figure] = []
-    rounds = 30 if asked.is_small else 60
-    times: dict[str, list[float]] = {}
-    with httpx.Client(timeout=60, trust_env=False) as client:
-        for name, query in QUERIES.items():
-            url = f"http://127.0.0.1:{node.public_port}/catalog/api/search?{query}"
-            client.get(url)
-            times[name] = []
-            for _ in range(rounds):
-                begun = time.perf_counter()
-                client.get(url).raise_for_status()
-                times[name].append((time.perf_counter() - begun) * 1000)
-    is_large = products > 100_000
-    # at a million one round of the baseline takes seconds
-    baseline = _fts5(products, 8 if is_large else rounds)
-    ours = times["text and facets"]
-    p50 = figures.ratio(
-        21 if is_large else 20,
-        "text and facets: p50, end to end, beside plain FTS5",
-        [statistics.median(ours)],
-        [statistics.median(baseline)],
-        unit="ms",
-        must=None if is_large else 1.0,
-        ambition=None if is_large else 0.4,
-    )
-    found.append(p50)
-    if is_large:
-        ratio = figures.ratio(
-            21, "text and facets: p95 beside plain FTS5", [figures.percentile(ours, 95)], [figures.percentile(baseline, 95)],
-            unit="ms", must=0.3, ambition=0.1,
-        )  # fmt: skip
-        found.append(ratio)
-    else:
-        found.append(_told(20, "text and facets: p95", figures.percentile(ours, 95), "ms", must=20, ambition=5))
-    for name, one in times.items():
-        p50, p95, p99 = (figures.percentile(one, percent) for percent in (50, 95, 99))
-        asked.tell(f"{name}: p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f} ms")
-        for label, value in (("p50", p50), ("p95", p95), ("p99", p99)):
-            found.append(_told(21 if is_large else 20, f"query `{name}`: {label}", value, "ms"))
-    return found
-
-
 def _documents(products: int) -> tuple[list[bytes], Callable[[bytes, int], Document]]:
     """Descriptions of so many products, and how the ledger makes a document of one."""
     at = SystemClock().now()
@@ -241,42 +206,6 @@ def _documents(products: int) -> tuple[list[bytes], Callable[[bytes, int], Docum
         return document_of(product, space="bench")
 
     return bodies, document
-
-
-_FACETED: Final = ("theme", "publisher", "region", "format", "license")
-
-
-def _fts5(products: int, rounds: int) -> list[float]:
-    """Milliseconds of the query with facets on plain FTS5 with a table of facets, in memory."""
-    connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE VIRTUAL TABLE text USING fts5(title, body, tokenize = 'porter unicode61')")
-    connection.execute(f"CREATE TABLE facet (number INTEGER PRIMARY KEY, {', '.join(_FACETED)})")
-    for number in range(products):
-        tree = crowd.product(number, 0, 0)
-        titles = tree["dct:title"] if isinstance(tree["dct:title"], list) else [tree["dct:title"]]
-        connection.execute(
-            "INSERT INTO text (rowid, title, body) VALUES (?, ?, ?)",
-            (number, " ".join(one["@value"] for one in titles), tree["dct:description"]["@value"]),
-        )
-        values = (
-            tree["dcat:theme"]["@id"], tree["dct:publisher"]["@id"], tree["dct:spatial"]["@id"],
-            tree["distribution"][0]["dcat:mediaType"]["@id"], tree["dct:license"]["@id"],
-        )  # fmt: skip
-        connection.execute("INSERT INTO facet VALUES (?, ?, ?, ?, ?, ?)", (number, *values))
-    connection.commit()
-    seconds: list[float] = []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        connection.execute(
-            "SELECT rowid FROM text WHERE text MATCH 'traffic' ORDER BY bm25(text, 3.0, 1.0) LIMIT 20"
-        ).fetchall()
-        for name in _FACETED:
-            connection.execute(
-                f"SELECT f.{name}, count(*) FROM text JOIN facet AS f ON f.number = text.rowid WHERE text MATCH 'traffic'"
-                " GROUP BY 1 ORDER BY 2 DESC LIMIT 50"
-            ).fetchall()
-        seconds.append((time.perf_counter() - begun) * 1000)
-    return seconds
 
 
 def _ingest(asked: Asked, products: int) -> list[figures.Figure]:
