@@ -17,7 +17,7 @@ demo: $(READY)  ## a provider and a consumer exchange real data under a contract
 	@$(VENV)/bin/kontor demo $(ARGS)
 
 test: $(READY)  ## the whole test suite; KONTOR_OFFICIAL names the folder of the standards' own files, ARGS go to pytest
-	@$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY)  ## lint, formatting, types
 	@$(VENV)/bin/ruff check .

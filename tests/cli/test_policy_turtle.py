@@ -19,6 +19,7 @@ from connector.errors import PolicyError
 from connector.odrl import canonical, jsonld
 from connector.odrl.jsonld import Shape
 from connector.odrl.model import ODRL, XSD, Policy, PolicyType, Value
+from tests.examples import examples
 from tests.odrl import whole
 
 _EXTRA = (
@@ -62,7 +63,7 @@ def is_found_in_a_graph(policy: Policy) -> bool:
     return policy.type != PolicyType.REQUEST and (policy.has_rules or policy.type in list(PolicyType))
 
 
-@settings(max_examples=6, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=examples(3), phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(policy=whole.policies().filter(is_found_in_a_graph))
 def test_what_is_written_as_turtle_is_read_as_it_was(policy: Policy) -> None:
     told = apart(policy, itertools.count())

@@ -28,6 +28,7 @@ from tests.controlplane.scene import (
     only_for,
     running,
 )
+from tests.examples import examples
 
 OPERANDS = ("purpose", "dateTime", "spatial", "count", "elapsedTime", "claim:membership", "acme:region")
 OPERATORS = ("eq", "lt", "gteq", "isAnyOf", "isNoneOf", "neq", "hasPart", "odrl:eq")
@@ -93,7 +94,7 @@ async def asked(node: Node, offer: dict[str, Any], number: int) -> None:
     await node.rest()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(offers(), min_size=1, max_size=5), st.sampled_from([only_for("research"), members_only()]))
 def test_no_terms_of_a_peer_are_an_error_of_ours(found: list[dict[str, Any]], policy: dict[str, Any]) -> None:
     async def story() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from connector import packaged
 from connector.describe import detect, draft, reading, table
 from connector.errors import ConfigurationError
+from tests.examples import examples
 
 
 def _file(folder: Path, name: str, body: bytes | str) -> Path:
@@ -99,7 +100,7 @@ _TREES = st.recursive(_SCALARS, lambda part: st.lists(part) | st.dictionaries(st
 
 
 @given(st.lists(_TREES))
-@settings(max_examples=40)
+@settings(max_examples=examples(15))
 def test_the_elements_of_any_array_are_found_wherever_it_is_cut(items: list[object]) -> None:
     body = json.dumps(items, ensure_ascii=False).encode("utf-8", "surrogatepass")
     for size in (1, 3, 1000):

@@ -24,6 +24,7 @@ from connector.dsp.tables import TABLES, Event, Kind, Role, lawful
 from connector.dsp.transfer import Transfer
 from connector.dsp.transfer_opening import TransferOpening
 from connector.errors import Conflict, IllegalTransition, NotFound
+from tests.examples import examples
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OFFER = {"@id": "urn:offer:1", "@type": "Offer", "target": "urn:data:1", "permission": [{"action": "use"}]}
@@ -387,5 +388,5 @@ class TransferNetwork(Network):
 TestNegotiationsConverge = NegotiationNetwork.TestCase
 TestTransfersConverge = TransferNetwork.TestCase
 TestNegotiationsConverge.settings = TestTransfersConverge.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None
+    max_examples=examples(40), stateful_step_count=50, deadline=None
 )

@@ -19,9 +19,10 @@ from connector.odrl.export.sql import row_filter
 from connector.odrl.model import Policy
 from connector.odrl.truth import DutyState, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
+from tests.examples import examples
 from tests.odrl import strategies
 
-_LAW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+_LAW = settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def permitted_by_cedar(found: Logic, request: Request, world: World, vocabulary: Vocabulary) -> bool:
@@ -60,7 +61,7 @@ def test_cedar_answers_what_we_answer_and_never_more(
 
 
 @given(tree=strategies.policies(), request=strategies.requests(), world=strategies.worlds())
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=list(HealthCheck))
 def test_rego_says_the_same_logic_twice(tree: dict[str, Any], request: Request, world: World, everything: Vocabulary) -> None:
     """That engines of Rego answer as Cedar does is tried by `python -m tests.rego`, which fetches one."""
     found = logic(jsonld.read(tree), everything)
@@ -146,7 +147,7 @@ def _rule() -> st.SearchStrategy[dict[str, Any]]:
     claims=st.sampled_from([{}, {"membership": "active"}]),
     params=st.sampled_from([{}, {"purpose": "research"}]),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_row_filter_picks_the_rows_that_we_permit(
     permit: Any, forbid: Any, rows: Any, claims: Any, params: Any, everything: Vocabulary
 ) -> None:

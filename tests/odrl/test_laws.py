@@ -17,6 +17,7 @@ from connector.odrl.evaluate import decide
 from connector.odrl.jsonld import Shape
 from connector.odrl.truth import Effect, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
+from tests.examples import examples
 from tests.odrl import strategies as some
 
 
@@ -114,7 +115,7 @@ def test_nothing_flips_before_it_said(
         )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(15))
 @given(
     terms=some.policies(),
     data=st.data(),
@@ -128,7 +129,7 @@ def test_within_is_a_promise(
         _keeps_promise(terms, asked, asks, vocabulary)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(20))
 @given(
     known=st.lists(some.constraints(), min_size=1, max_size=3),
     asked=some.atoms(),
@@ -146,7 +147,7 @@ def test_implication_is_a_promise(
         _keeps_promise(terms, narrower, asks, vocabulary)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(20))
 @given(
     terms=st.lists(some.atoms(unknown=False), min_size=1, max_size=3),
     asked=st.lists(some.atoms(unknown=False), max_size=3),
@@ -211,7 +212,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(20))
 @given(tree=_JSON)
 def test_what_is_read_at_all_is_decided_without_a_crash(tree: Any, vocabulary: Vocabulary) -> None:
     try:
@@ -229,7 +230,7 @@ def test_what_is_read_at_all_is_decided_without_a_crash(tree: Any, vocabulary: V
     compare.within(policy, policy, vocabulary)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(20))
 @given(tree=some.policies(), data=st.data())
 def test_a_damaged_policy_never_permits_by_accident(tree: dict[str, Any], data: st.DataObject, vocabulary: Vocabulary) -> None:
     guard = {"leftOperand": "membership", "operator": "eq", "rightOperand": "active"}

@@ -20,6 +20,7 @@ from connector.odrl.profile import Profile
 from connector.odrl.truth import Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
 from connector.packaged import folder, vocab_file
+from tests.examples import examples
 from tests.odrl import whole
 
 NAMES = ("base", "dsp", "catena-x", "tds")
@@ -179,7 +180,7 @@ def test_a_counter_offer_is_in_the_words_that_were_used(words: Vocabulary) -> No
 
 
 @given(policy=whole.policies())
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_profile_dsp_says_what_the_writer_of_the_wire_says(policy: Policy, words: Vocabulary) -> None:
     own = {"operand-unknown", "action-unknown", "operator-not-allowed", "value-type", "unit-mismatch"}
     found = profile.check(policy, profile.load(tree("dsp"), words), words)

@@ -22,6 +22,7 @@ from connector.odrl.tds.decisions import DecisionCode
 from connector.odrl.truth import DutyState, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
 from connector.packaged import vocab_file
+from tests.examples import examples
 
 CONTRACT = {
     "contractId": "C1234567890123456",
@@ -175,7 +176,7 @@ _CONTRACTS = st.fixed_dictionaries(
 
 
 @given(contract=_CONTRACTS)
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_contract_to_odrl_and_back_is_the_same_contract(contract: dict[str, Any], dictionary: Dictionary) -> None:
     policy = tds.read(contract, dictionary)
     assert tds.write(policy, dictionary) == contract

@@ -10,9 +10,10 @@ from connector.odrl import jsonld, yamlfmt, yamlwrite
 from connector.odrl.jsonld import Shape
 from connector.odrl.model import Constraint, Operator, Policy, Value
 from connector.odrl.vocabulary import Vocabulary
+from tests.examples import examples
 from tests.odrl import whole
 
-_LAW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+_LAW = settings(max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @given(policy=whole.policies())

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from connector import jsonld, packaged
 from connector.dsp import wire
 from tests.dsp import strategies
+from tests.examples import examples
 from tests.official import jsonld_with
 
 DID = "https://www.w3.org/ns/did/v1"
@@ -57,7 +58,7 @@ def test_every_recorded_edc_message_gives_the_same_triples(
         assert jsonld_with.triples(body, ours) == jsonld_with.triples(body, theirs) != ""
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=examples(8))
 @given(strategies.messages)
 def test_every_message_we_emit_gives_the_same_triples(
     official_contexts: jsonld_with.Contexts, ours: jsonld_with.Contexts, message: Any

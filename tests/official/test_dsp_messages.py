@@ -17,6 +17,7 @@ from connector.dsp.shape import OPERATORS, Form, check_policy, is_simple
 from connector.errors import BadMessage
 from tests.dsp import strategies
 from tests.dsp.strategies import MESSAGES
+from tests.examples import examples
 from tests.official import jsonld_with
 
 SERVICE = catalog.ServiceDescription(
@@ -25,8 +26,10 @@ SERVICE = catalog.ServiceDescription(
 SchemaErrors = Callable[[str, Any], list[str]]
 SCHEMAS = {kind: "".join(f"-{c.lower()}" if c.isupper() else c for c in kind.__name__)[1:] for kind in MESSAGES}
 
-with_fixtures = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
-few = settings(with_fixtures, max_examples=25)
+with_fixtures = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=examples(15)
+)
+few = settings(with_fixtures, max_examples=examples(8))
 
 
 @with_fixtures

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from connector.ports.store import Store
 from connector.testing.store_contract import LEASE_S, NewStore, StoreContract
+from tests.examples import examples
 from tests.servers.postgres import emptied
 from tests.storage.machine import SameBehaviour
 
@@ -35,7 +36,9 @@ class OnPostgres(SameBehaviour):
 
 
 class TestSameOnPostgres(OnPostgres.TestCase):  # type: ignore[name-defined,misc]
-    settings = settings(max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+    settings = settings(
+        max_examples=examples(12), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    )
 
     @pytest.fixture(autouse=True)
     def _server(self, postgres: str) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from connector.ports.store import Store
 from connector.storage.sqlite.store import SqliteStore
 from connector.testing.store_contract.values import LEASE_S
+from tests.examples import examples
 from tests.storage.machine import SameBehaviour
 
 
@@ -30,5 +31,5 @@ class OnSqlite(SameBehaviour):
 
 TestSameBehaviour = OnSqlite.TestCase
 TestSameBehaviour.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(12), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -19,11 +19,12 @@ from connector.odrl.compile import compile
 from connector.odrl.evaluate import decide
 from connector.odrl.truth import Stage
 from connector.odrl.vocabulary import Vocabulary
+from tests.examples import examples
 from tests.odrl import laws
 from tests.odrl.analyse import strategies as some
 
 # a failing pair of policies is shown as it was found: making it smaller takes minutes
-FEW = settings(max_examples=20, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+FEW = settings(max_examples=examples(6), phases=(Phase.explicit, Phase.reuse, Phase.generate))
 ASKS = st.lists(some.asks(), min_size=10, max_size=25)
 
 
@@ -137,7 +138,7 @@ def test_what_is_gained_and_lost_agrees_with_sampled_requests(
                 assert not has_changed
 
 
-@settings(max_examples=5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=examples(3), phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(pair=some.pairs())
 def test_the_laws_hold_of_hundreds_of_requests_at_once(
     pair: tuple[dict[str, Any], dict[str, Any]], vocabulary: Vocabulary
