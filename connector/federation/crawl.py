@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -27,7 +27,8 @@ from connector.ports.clock import Clock
 from connector.ports.members import Members
 
 _TAKEN_AT_ONCE: Final = 256
-_QUEUED: Final = 512
+_QUEUED: Final = 128
+"""Good looks that wait to be taken over: the members' descriptions are in memory until then."""
 _FIRST_DELAY: Final = timedelta(seconds=30)
 _JUDGE_AGAIN: Final = timedelta(seconds=60)
 """After a look at which a signature could not be judged: its signer's key was not at hand."""
@@ -74,6 +75,8 @@ class Crawler:
         self._done: asyncio.Queue[Snapshot] = asyncio.Queue(_QUEUED)
         self.changed: Callable[[], None] = lambda: None
         """Called when the record has changed."""
+        self.room: Callable[[], Awaitable[None]] | None = None
+        """Waited for before more is recorded: whoever follows the record may be behind."""
 
     # --- what wakes it
 
@@ -129,9 +132,11 @@ class Crawler:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._take_over())
             while True:
+                # as many at once as are looked at at once: those that wait for a slot would wait all the same
                 free = self._pace.parallel * 4 - self._under_way
+                has_room = free >= self._pace.parallel
                 now = self._clock.now()
-                rows = await self._records.claim_due(now, now + 2 * self._pace.within, free) if free > 0 else ()
+                rows = await self._records.claim_due(now, now + 2 * self._pace.within, free) if has_room else ()
                 for row in rows:
                     # one look at a time, or an older one could end last; the record makes due at its end what was announced meanwhile
                     if row.id in self._busy:
@@ -140,7 +145,7 @@ class Crawler:
                     self._under_way += 1
                     tasks.create_task(self._see_to(row))
                 if not rows:
-                    until = await self._records.next_due() if free > 0 else None
+                    until = await self._records.next_due() if has_room else None
                     soon = now + _LOOK_AGAIN
                     await self._clock.wait_until(min(until, soon) if until else soon, self._woken)
 
@@ -221,6 +226,8 @@ class Crawler:
         """Take good looks over into the record, as many as there are in one transaction."""
         while True:
             batch = [await self._done.get()]
+            if self.room is not None:
+                await self.room()
             while len(batch) < _TAKEN_AT_ONCE and not self._done.empty():
                 batch.append(self._done.get_nowait())
             # of two looks at one member in a batch the later one follows in a transaction of its own

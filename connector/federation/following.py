@@ -20,18 +20,24 @@ _AT_ONCE: Final = 4_000
 _LOOK_AGAIN: Final = timedelta(seconds=0.5)
 """Another replica may have changed the record."""
 _NAMES: Final = 50_000
+_MOST_BEHIND: Final = 2 * _AT_ONCE
+"""So many changes may wait to be found before whoever records more is asked to wait."""
+_PATIENCE: Final = timedelta(seconds=10)
+"""An index that cannot follow does not stop the record."""
 
 
 class Indexer:
     """Keeps an index as the record is."""
 
-    def __init__(self, records: Records, index: Index, clock: Clock, *, space: str) -> None:
+    def __init__(self, records: Records, index: Index, clock: Clock, *, space: str, most_behind: int = _MOST_BEHIND) -> None:
         self._records = records
         self._index = index
         self._clock = clock
         self._space = space
+        self._most_behind = most_behind
         self._names: dict[str, str] = {}
         self._applied = 0
+        self._moved = asyncio.Event()
         self.woken = asyncio.Event()
         self.generation = 0
         """Grows with each change just before it is found: what was asked before may have another answer."""
@@ -57,6 +63,13 @@ class Indexer:
             if not await self.catch_up():
                 await self._clock.wait_until(self._clock.now() + _LOOK_AGAIN, self.woken)
 
+    async def near(self) -> None:
+        """Return when what is found is not far behind the record, or after some seconds: both share a processor, and a record that runs
+        ahead would only have everything found later."""
+        until = self._clock.now() + _PATIENCE
+        while await self._records.sequence() - self._applied > self._most_behind and self._clock.now() < until:
+            await self._clock.wait_until(until, self._moved)
+
     async def catch_up(self) -> bool:
         """Take over what has changed, as much as one commit takes; whether there may be more."""
         try:
@@ -81,6 +94,7 @@ class Indexer:
         self.generation += 1
         await asyncio.to_thread(applied)
         self._applied = last
+        self._moved.set()
         return len(changes) == _AT_ONCE
 
     async def _anew(self) -> None:

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from connector.controlplane.clock import SystemClock
 from connector.errors import Unproven
+from connector.federation.following import Indexer
 from connector.federation.looking import Bounds
+from connector.ports.index import Wanted
+from connector.storage.catalog.fulltext import FullText
 from tests.federation.foreign import CONTEXT, Scene, answer, catalog, dataset, scene
 
 REQUEST = "dsp/catalog/request"
@@ -267,3 +271,24 @@ async def test_a_list_that_cannot_be_believed_takes_nobody_out_and_lets_nobody_i
         return await here.shown() == {}
 
     await here.until(is_empty)
+
+
+async def test_the_record_waits_for_an_index_that_is_behind(here: Scene, tmp_path: Path) -> None:
+    index = FullText(tmp_path / "index")
+    indexer = Indexer(here.records, index, SystemClock(), space="x", most_behind=1)
+    await indexer.open()
+    here.crawler.room = indexer.near
+    speaks(here, "first", answer(catalog("first", *(dataset(f"urn:first:{n}") for n in range(3)))))
+    await here.list("first")
+    await here.report("first")
+    # three are recorded and none is found: the next member has to wait
+    speaks(here, "second", answer(catalog("second", dataset("urn:second"))))
+    await here.list("first", "second")
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(here.report("second"))
+        await here.until(lambda: asyncio.sleep(0, any("/second/dsp" in one for one in here.foreign.asked)))
+        assert (len(await here.shown()), waiting.done()) == (3, False)
+        while await indexer.catch_up():
+            pass
+    assert (index.search(Wanted(text="")).total, len(await here.shown())) == (3, 4)
+    await indexer.close()

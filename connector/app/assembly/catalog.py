@@ -80,7 +80,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
             within=timedelta(seconds=settings.look_within_s),
         ),
     )
-    crawler.changed = indexer.woken.set
+    crawler.changed, crawler.room = indexer.woken.set, indexer.near
     # the authority tells our participant when somebody joins, leaves or is suspended: nobody waits for the next look at its list
     members.changed = crawler.list_anew
     permitted = Permitted(known_vocabulary(whole.profiles, whole.plugins))
