@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from connector.controlplane.clock import SystemClock
 from connector.controlplane.peers import Peers
@@ -68,7 +69,7 @@ class Foreign:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             method, path, _ = head.split(" ", 2)
             self.asked.append(f"{method} {path}")
-            found = self.replies.get(path, b"")
+            found = self.replies.get(unquote(path), b"")
             if isinstance(found, list):
                 found = found.pop(0) if len(found) > 1 else found[0]
             if callable(found):
