@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
+from connector.app.listening import free_ports
 from connector.testing.dataspace import DataSpace, Member
 
 
@@ -25,9 +24,7 @@ class LedgerSpace(DataSpace):
     async def begin(self) -> None:
         if not self._ports:
             names = [member.name for member in self._members.values() if member.on is None]
-            with ExitStack() as stack:
-                probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
-                self._ports |= {name: int(probe.getsockname()[1]) for name, probe in zip(names, probes, strict=True)}
+            self._ports |= dict(zip(names, free_ports(len(names)), strict=True))
         await super().begin()
 
     def _settings_of(self, host: Member) -> dict[str, Any]:
