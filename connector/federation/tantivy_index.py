@@ -91,7 +91,7 @@ class TantivyIndex:
         import tantivy
 
         with self._one:
-            self.close()
+            self._closed()
             self._clear()
             self._opened(tantivy)
 
@@ -100,6 +100,11 @@ class TantivyIndex:
         (self._folder / "applied.json").unlink(missing_ok=True)
 
     def close(self) -> None:
+        # whoever was told to stop may still be taking changes over in a thread
+        with self._one:
+            self._closed()
+
+    def _closed(self) -> None:
         if self._writer is not None:
             self._writer.wait_merging_threads()
             self._writer = self._index = None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from connector.federation.tantivy_index import TantivyIndex
-from connector.ports.index import LANGUAGES, Hit, Index, Sort, Wanted
+from connector.ports.index import LANGUAGES, Document, Hit, Index, Sort, Wanted
 from connector.storage.catalog.fulltext import FullText
 from tests.federation.corpus import document, labelled, recall
 
@@ -136,6 +138,26 @@ def test_what_was_taken_over_is_there_after_a_restart(tmp_path: Path) -> None:
         assert [hit.number for hit in again.search(Wanted(text="weather")).hits] == [1]
         assert again.search(Wanted(text="wind")).total == 0
         again.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_index_that_is_closed_while_it_takes_something_over_ends_that_first(kind: str, tmp_path: Path) -> None:
+    index, is_begun = KINDS[kind](tmp_path), Event()
+
+    class Told(list[Document]):
+        def __iter__(self) -> Iterator[Document]:
+            is_begun.set()
+            return super().__iter__()
+
+    index.open()
+    with ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(index.apply, Told(document(n, "en", "Weather", "of today") for n in range(1, 301)), (), 7)
+        assert is_begun.wait(10)
+        index.close()
+        taken.result(10)
+    again = KINDS[kind](tmp_path)
+    assert (again.open(), again.search(Wanted(text="weather")).total) == (7, 300)
+    again.close()
 
 
 def test_an_index_that_is_damaged_begins_anew(tmp_path: Path) -> None:

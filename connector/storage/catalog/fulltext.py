@@ -49,6 +49,7 @@ class FullText:
         self._path = folder / "fulltext.db"
         self._local = threading.local()
         self._every: list[sqlite3.Connection] = []
+        self._one = threading.Lock()
 
     def open(self) -> int:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -70,10 +71,12 @@ class FullText:
             return int(connection.execute("SELECT sequence FROM applied").fetchone()[0])
 
     def close(self) -> None:
-        for connection in self._every:
-            connection.close()
-        self._every.clear()
-        self._local = threading.local()
+        # whoever was told to stop may still be taking changes over in a thread
+        with self._one:
+            for connection in self._every:
+                connection.close()
+            self._every.clear()
+            self._local = threading.local()
 
     def clear(self) -> None:
         connection = self._connection()
@@ -97,31 +100,32 @@ class FullText:
     # --- what goes in
 
     def apply(self, documents: Sequence[Document], gone: Sequence[int], sequence: int) -> None:
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            numbers = [(number,) for number in (*gone, *(document.number for document in documents))]
-            for table, column in (("text", "rowid"), ("facet", "number"), ("word", "number"), ("doc", "number")):
-                connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", numbers)
-            connection.executemany(
-                "INSERT INTO doc VALUES (?, ?, ?, ?, ?)",
-                [(it.number, it.terms, it.modified_s, it.added_s, it.price_cents) for it in documents],
-            )
-            connection.executemany(
-                "INSERT INTO text (rowid, title, body) VALUES (?, ?, ?)",
-                [(it.number, _joined(it.titles), _joined((*it.keywords, *it.texts))) for it in documents],
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO facet VALUES (?, ?, ?)",
-                [(it.number, name, value) for it in documents for name in FACETS for value in it.facets.get(name, ())],
-            )
-            suggested = [(word, it.number) for it in documents for word in _suggested(it)]
-            connection.executemany("INSERT OR IGNORE INTO word VALUES (?, ?)", suggested)
-            connection.execute("UPDATE applied SET sequence = ?", (sequence,))
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        with self._one:
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                numbers = [(number,) for number in (*gone, *(document.number for document in documents))]
+                for table, column in (("text", "rowid"), ("facet", "number"), ("word", "number"), ("doc", "number")):
+                    connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", numbers)
+                connection.executemany(
+                    "INSERT INTO doc VALUES (?, ?, ?, ?, ?)",
+                    [(it.number, it.terms, it.modified_s, it.added_s, it.price_cents) for it in documents],
+                )
+                connection.executemany(
+                    "INSERT INTO text (rowid, title, body) VALUES (?, ?, ?)",
+                    [(it.number, _joined(it.titles), _joined((*it.keywords, *it.texts))) for it in documents],
+                )
+                connection.executemany(
+                    "INSERT OR IGNORE INTO facet VALUES (?, ?, ?)",
+                    [(it.number, name, value) for it in documents for name in FACETS for value in it.facets.get(name, ())],
+                )
+                suggested = [(word, it.number) for it in documents for word in _suggested(it)]
+                connection.executemany("INSERT OR IGNORE INTO word VALUES (?, ?)", suggested)
+                connection.execute("UPDATE applied SET sequence = ?", (sequence,))
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
 
     # --- what comes out
 
