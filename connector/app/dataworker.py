@@ -19,7 +19,7 @@ from typing import Final
 
 from connector import observe
 from connector.app import loop_factory
-from connector.app.assembly.data import plane_config
+from connector.app.assembly.data import home_of_workers, plane_config
 from connector.app.listening import Door, Listening, inherited, listening
 from connector.app.parts import outbound_client
 from connector.dataplane import channel as channels
@@ -69,9 +69,12 @@ async def _work(ours: End, at: Listening) -> None:
     async def over(participant: str, pid: str) -> None:
         await planes[0].over(participant, pid)
 
+    async def fetch(transfer: Transfer) -> tuple[int, str]:
+        return await planes[0].fetch(transfer)
+
     channel = Channel(
         ours,
-        answers={"stop": stop, "cut_uploads": cut_uploads, "start": start, "over": over},
+        answers={"stop": stop, "cut_uploads": cut_uploads, "start": start, "over": over, "fetch": fetch},
         hears={"begin": lambda *orders: told.set_result(orders), "leave": leaving.set},
     )
     serving = asyncio.create_task(channel.serve())
@@ -85,13 +88,16 @@ async def _work(ours: End, at: Listening) -> None:
                 await stack.enter_async_context(outbound_client(settings, is_for_upstreams=is_for)) for is_for in (False, True)
             ]
             # addresses are made by the node alone
-            config = plane_config(settings, "", shared_by=settings.data.workers)
+            home = home_of_workers(settings)
+            config = plane_config(settings, "", home=home, shared_by=settings.data.workers)
             plane = BuiltInDataPlane(config, peers=clients[0], upstreams=clients[1], clock=SystemClock())
             plane.connect(RemoteAuthorizer(channel), RemoteEvents(channel))
             plane.tell_over(lambda participant, pid: channel.tell("over", participant, pid))
             await stack.enter_async_context(plane)
             planes.append(plane)
-            door = Door(app=public_app(data.routes(plane)), settings=settings.data.listener, at=at, section="data.listener")
+            door = Door(
+                app=public_app(data.routes(plane, home)), settings=settings.data.listener, at=at, section="data.listener"
+            )
             await stack.enter_async_context(listening(door))
             channel.tell("ready")
             while not leaving.is_set():

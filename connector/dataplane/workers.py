@@ -171,6 +171,20 @@ class Crew:
                 return True
         return False
 
+    async def fetch(self, transfer: Transfer) -> tuple[int, str] | None:
+        """Bytes and digest of a pull that a worker has fetched into the inbox; None: there is none that could.
+
+        Raises: as `Fetcher.fetch`.
+        """
+        place = transfer.participant, transfer.pid
+        for worker in sorted((one for one in self._attached if one.is_ready), key=lambda one: len(one.places)):
+            # it says by itself when nothing flows there any more
+            worker.places.add(place)
+            with contextlib.suppress(Gone):
+                found: tuple[int, str] = await worker.channel.call("fetch", transfer)
+                return found
+        return None
+
     async def over(self, participant: str, pid: str) -> None:
         """Returns when no worker pushes for a transfer any more, its telling included."""
         place = participant, pid

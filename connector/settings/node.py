@@ -133,7 +133,8 @@ class Data(Section):
         0,
         ge=0,
         le=64,
-        description="Processes of their own that serve and receive data; one for each processor that streams may take, 0 for none.",
+        description="Processes of their own that serve and receive data of the role `connector`, or of `dataplane` where that is all; one"
+        " for each processor that streams may take, 0 for none.",
     )
     listener: DataListener = Field(
         DataListener(), description="Where the workers listen; their addresses are announced to peers."

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from connector.settings.fields import Secret, Section
+from connector.settings.fields import ParticipantId, Secret, Section, untouched
+from connector.settings.limits import Bounds
 from connector.settings.node import Listener
 
 _ID: Final = re.compile(r"[^\x00-\x20/?#\x7f]{1,200}")
@@ -130,6 +131,11 @@ class ServedPlane(Section):
     labels: tuple[str, ...] = Field((), description="What control planes may choose it by.")
     source_hosts: tuple[str, ...] = Field(
         (), description="`edc-legacy`: hosts of sources that a control plane may name; none by default."
+    )
+    limits: Bounds = untouched("Bounds of its streams, and of calls to it, where they differ from `limits.participant`.")
+    peer_limits: dict[ParticipantId, Bounds] = Field(
+        default_factory=dict,
+        description="Streams of single participants of others, where their bounds differ from `limits.peer`.",
     )
     answer_within_s: float = Field(
         2, gt=0, le=25, description="Longest time to answer a start; what takes longer is reported when it is done."

@@ -66,8 +66,8 @@ class Settings(Section):
         return value
 
     def bounds(self, participant: str, peer: str | None = None) -> Bounds:
-        """The bounds of a participant, or of a peer of it."""
-        own = self.participants.get(participant)
+        """The bounds of a participant, or of a peer of it; of what our data plane serves for others under the name `dataplane`."""
+        own = self.participants.get(participant) if participant != "dataplane" else self.dataplane
         if peer is None:
             return own.limits.over(self.limits.participant) if own is not None else self.limits.participant
         said = own.peer_limits.get(peer) if own is not None else None

@@ -139,7 +139,7 @@ class FlowTable:
         address, refresh = endpoint.address, None
         if flow.profile == HTTP_PULL:
             refresh = secrets.token_urlsafe(32)
-            address = _renewable(address, refresh, below(self._public_url, HOME, "data", "refresh", flow.id))
+            address = _renewable(address, refresh, below(self._public_url, HOME, "refresh", flow.id))
         digest = hashlib.sha256(refresh.encode()).hexdigest() if refresh is not None else None
         if flow.access is not None and flow.is_push:
             # what the provider holds opens the inbox until it uses the new one: it may never hear of it

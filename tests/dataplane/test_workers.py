@@ -70,15 +70,23 @@ class _Worker:
                 "cut_uploads": self.streams.cut_uploads,
                 "start": self.start,
                 "over": self.over,
+                "fetch": self.fetch,
             },
             hears={"begin": lambda *orders: self.orders.append(orders), "leave": lambda: self.orders.append("leave")},
         )
         self.authorizer = RemoteAuthorizer(self.channel)
         self.pushes: dict[tuple[str, str], asyncio.Event] = {}
         """What it pushes, and what is set when that is over."""
+        self.content = asyncio.Event()
+        """There is something to fetch."""
 
     async def start(self, transfer: Transfer, source: Source) -> None:
         self.pushes[transfer.participant, transfer.pid] = asyncio.Event()
+
+    async def fetch(self, transfer: Transfer) -> tuple[int, str]:
+        async with self.streams.running(transfer.participant, transfer.pid, 60):
+            await self.content.wait()
+        return 7, "digest"
 
     async def over(self, participant: str, pid: str) -> None:
         await self.pushes[participant, pid].wait()
@@ -249,3 +257,30 @@ async def test_pushes_are_spread_over_those_who_listen_and_stopped_where_they_ru
         assert crew.places() == (("acme", "urn:uuid:2"),)
     assert crew.places() == ()
     await crew.over("acme", "urn:uuid:2")
+
+
+async def test_a_pull_is_fetched_by_one_who_listens_stopped_where_it_runs_and_by_the_node_when_there_is_none() -> None:
+    judge = _Judge()
+    crew = Crew(judge, judge)
+    wanted = transfer(PLACE[1], PULL, Role.CONSUMER)
+    async with _employed(crew) as (one, _):
+        assert await crew.fetch(wanted) is None, "nobody listens yet"
+        one.channel.tell("ready")
+        while not crew.ready:  # noqa: ASYNC110 - it tells
+            await asyncio.sleep(0)
+        one.content.set()
+        assert await crew.fetch(wanted) == (7, "digest")
+        one.content.clear()
+        fetching = asyncio.create_task(crew.fetch(wanted))
+        while not one.streams.count(*PLACE):  # noqa: ASYNC110 - it is asked
+            await asyncio.sleep(0)
+        assert crew.places() == (PLACE,)
+        await crew.stop(*PLACE)
+        with pytest.raises(Conflict, match="stopped"):
+            await fetching
+        assert crew.places() == ()
+        # it dies with a fetch under way: the node takes it itself
+        fetching = asyncio.create_task(crew.fetch(wanted))
+        while not one.streams.count(*PLACE):  # noqa: ASYNC110 - it is asked
+            await asyncio.sleep(0)
+    assert await fetching is None

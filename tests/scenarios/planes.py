@@ -1,8 +1,9 @@
 """A control plane, a data plane and a consumer as three processes: `python -m tests.scenarios.planes`.
 
-The demo's CSV lies with the data plane alone. The consumer gets it by pull and by push; then the data plane is killed with a transfer on
-its way, and after it the control plane: both come back, and the data arrives. A command of its own, because processes take seconds to
-start. Exit code 1 as soon as something is not as it should be.
+The demo's CSV lies with the data plane alone, whose bytes a worker of its own moves. The consumer gets it by pull and by push, and a data
+plane on the consumer's side fetches it; then the data plane is killed with a transfer on its way, and after it the control plane: both
+come back, and the data arrives. A command of its own, because processes take seconds to start. Exit code 1 as soon as something is not
+as it should be.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import httpx
 
 from connector.api.catalog import DatasetRequest
 from connector.api.negotiations import NewNegotiation
@@ -42,7 +45,11 @@ def main() -> int:
     data = sample_file("weather.csv").read_bytes()
     with tempfile.TemporaryDirectory(prefix="kontor-planes-") as folder:
         ports = dict(
-            zip(("acme", "acme-op", "acme-sig", "dp", "dp-op", "dp-sig", "buyer", "buyer-op"), free_ports(8), strict=True)
+            zip(
+                ("acme", "acme-op", "acme-sig", "dp", "dp-op", "dp-sig", "dp-data", "buyer", "buyer-op"),
+                free_ports(9),
+                strict=True,
+            )
         )
         root = Path(folder)
         for name, text in _settings(ports).items():
@@ -51,7 +58,7 @@ def main() -> int:
         nodes = [(root / name, ports[f"{name}-op"], KEY) for name in ("acme", "dp", "buyer")]
         try:
             with running(nodes[1:2]) as (plane,), running([nodes[0], nodes[2]]) as (acme, buyer):
-                _story(acme, plane, buyer, nodes, data, f"http://127.0.0.1:{ports['acme']}/acme/dsp/2025-1")
+                _story(acme, plane, buyer, nodes, data, {name: f"http://127.0.0.1:{port}" for name, port in ports.items()})
         except AssertionError as fault:
             print(f"not so: {fault}", file=sys.stderr)
             for name in ("acme", "dp", "buyer"):
@@ -62,8 +69,10 @@ def main() -> int:
 
 
 def _story(
-    acme: Running, plane: Running, buyer: Running, nodes: list[tuple[Path, int, str]], data: bytes, address: str
+    acme: Running, plane: Running, buyer: Running, nodes: list[tuple[Path, int, str]], data: bytes, urls: dict[str, str]
 ) -> None:
+    address = f"{urls['acme']}/acme/dsp/2025-1"
+
     def told(what: str) -> None:
         print(f"{time.monotonic() - begun:6.1f} s  {what}", flush=True)
 
@@ -91,7 +100,28 @@ def _story(
 
     pull = reached(begin(PULL).pid, "STARTED")
     assert buyer.client.send(BUYER.data(pull.pid)) == data
-    told(f"pulled {len(data)} bytes from the data plane, each as it should be")
+    opened = buyer.client.send(BUYER.data_address(pull.pid))
+    assert str(opened.endpoint).startswith(urls["dp-data"])
+    told(f"pulled {len(data)} bytes from a worker of the data plane, each as it should be")
+
+    # the same data plane on a consumer's side: its worker fetches what that address gives, and keeps it
+    properties = [{"@type": "EndpointProperty", "name": name, "value": value} for name, value in opened.properties.items()]
+    kept = {"@type": "DataAddress", "endpointType": "HttpData", "endpoint": opened.endpoint, "endpointProperties": properties}
+    with httpx.Client(headers={"Authorization": f"Bearer {SECRET}"}, trust_env=False, base_url=urls["dp-sig"]) as control:
+
+        def call(path: str, tree: dict[str, Any]) -> None:
+            assert control.post(f"/v1/dataflows/{path}", json={"messageId": path, **tree}).status_code == 200
+
+        who = {"participantId": "urn:buyer", "counterPartyId": "urn:acme", "dataspaceContext": "x", "claims": {}}
+        call("prepare", {**who, "processId": "fetched", "agreementId": "a", "datasetId": DATASET, "profile": PULL})
+        call("fetched/started", {"dataAddress": kept})
+        end = time.monotonic() + _WITHIN_S
+        while (state := control.get("/v1/dataflows/fetched/status").json()["state"]) != "COMPLETED":
+            assert time.monotonic() < end, f"the fetched flow is {state}"
+            time.sleep(0.05)
+    fetched = [path for path in (nodes[1][0] / "data" / "dataplane" / "inbox").rglob("*") if path.is_file()]
+    assert any(path.read_bytes() == data for path in fetched), fetched
+    told("fetched by it for a consumer, and kept")
     buyer.client.send(BUYER.act_in_transfer(pull.pid, "complete"))
 
     push = reached(begin(PUSH).pid, "COMPLETED")
@@ -167,6 +197,10 @@ secret = "{SECRET}"
 [signaling]
 port = {ports["dp-sig"]}
 unsafe_allow_http = true
+[data]
+workers = 1
+public_url = "{url["dp-data"]}"
+listener = {{ port = {ports["dp-data"]} }}
 [dataplane]
 register_at = [{{ control_plane = "acme", url = "{url["acme-sig"]}/acme/dataplanes" }}]
 control_planes = [{{ id = "acme", endpoint = "{url["acme-sig"]}/acme", secret = "{SECRET}" }}]

@@ -55,28 +55,42 @@ class DataSide:
         }
 
 
-def opened_data_side(ground: Ground, stack: AsyncExitStack) -> DataSide:
-    """The data plane of the settings; the workers' port is bound for as long as `stack` is open.
+def opened_data_side(ground: Ground, stack: AsyncExitStack, *, home: str | None = None) -> DataSide:
+    """The data plane of the settings, of one context alone when `home` names it; the workers' port is bound while `stack` is open.
 
     Raises: ConfigurationError.
     """
     from connector.dataplane.plane import BuiltInDataPlane
 
     settings, at, url = ground.settings, None, ground.public_url
-    if settings.data.workers and settings.data.public_url is not None:
+    if settings.data.workers and settings.data.public_url is not None and home == home_of_workers(settings):
         at = stack.enter_context(bound(settings.data.listener, "data.listener"))
         url = with_port(settings.data.public_url, at)
-    plane = BuiltInDataPlane(plane_config(settings, url), peers=ground.outbound, upstreams=ground.upstreams, clock=ground.clock)
+    config = plane_config(settings, url, home=home)
+    plane = BuiltInDataPlane(config, peers=ground.outbound, upstreams=ground.upstreams, clock=ground.clock)
     return DataSide(settings=settings, plane=plane, at=at)
 
 
-def plane_config(settings: Settings, url: str, *, shared_by: int = 1) -> DataPlaneConfig:
+def home_of_workers(settings: Settings) -> str | None:
+    """The one context whose data the workers move: that of the role `dataplane`; None: of all participants of a connector.
+
+    A node with both roles has them move its participants' data, and what it serves for control planes of others by itself.
+    """
+    if "connector" in settings.node.roles:
+        return None
+    from connector.signaling.flows import HOME
+
+    return HOME
+
+
+def plane_config(settings: Settings, url: str, *, home: str | None = None, shared_by: int = 1) -> DataPlaneConfig:
     """How the data plane works whose addresses begin with `url`; bounds of streams are `shared_by` so many processes."""
     from connector.dataplane.plane import DataPlaneConfig
 
     return DataPlaneConfig(
         public_url=url,
-        data_dir=settings.node.data_dir,
+        # a folder of its own, should the same node be a connector, too: each looks after all that lies in its folder
+        data_dir=settings.node.data_dir / home if home is not None else settings.node.data_dir,
         pull_token_ttl_s=settings.data.pull_token_ttl_s,
         max_push_bytes=settings.data.max_push_bytes,
         max_request_bytes=settings.data.max_request_bytes,

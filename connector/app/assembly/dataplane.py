@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from connector.app.assembly.data import opened_data_side
 from connector.app.assembly.ground import Ground, Role
 from connector.app.assembly.signaling import Shared, expected
 from connector.controlplane.jobs import Pace, Workers
-from connector.dataplane.plane import BuiltInDataPlane, DataPlaneConfig
 from connector.dps import legacy, standard
 from connector.dps.messages import Dialect, PlaneRegistration
 from connector.errors import PeerAnswer
@@ -49,22 +49,8 @@ async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack
     Raises: ConfigurationError, StoreUnavailable.
     """
     settings, clock, store = ground.settings.dataplane, ground.clock, ground.store
-    node, said = ground.settings.node, ground.settings.data
-    plane = BuiltInDataPlane(
-        DataPlaneConfig(
-            public_url=ground.public_url,
-            # a folder of its own, should the same node be a connector, too
-            data_dir=node.data_dir / HOME,
-            pull_token_ttl_s=said.pull_token_ttl_s,
-            max_push_bytes=said.max_push_bytes,
-            max_request_bytes=said.max_request_bytes,
-            push_attempts=said.push_attempts,
-            push_first_delay_s=said.push_first_delay_s,
-        ),
-        peers=ground.outbound,
-        upstreams=ground.upstreams,
-        clock=clock,
-    )
+    side = opened_data_side(ground, stack, home=HOME)
+    plane = side.plane
     named = [
         expected(
             one,
@@ -102,7 +88,7 @@ async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack
         ready=ready,
     )
     serving = Serving(table, store, plane, shared.outbound, drivers, shared.logins, clock, sources=sources)
-    plane.connect(serving, serving)
+    data_workers = side.connected(serving, serving)
     await stack.enter_async_context(plane)
 
     workers = Workers(store.jobs, clock, lease_s=ground.settings.store.lease_s, parallel=64)
@@ -133,7 +119,7 @@ async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack
     async def key_of(did: str, key_id: str | None) -> PublicKey:
         return (await resolver.resolve(did)).key(key_id, Relationship.AUTHENTICATION)
 
-    renewal = Renewal(flows, store.replay, key_of, clock, ttl_s=said.pull_token_ttl_s)
+    renewal = Renewal(flows, store.replay, key_of, clock, ttl_s=ground.settings.data.pull_token_ttl_s)
 
     def rooms() -> Iterable[APIRouter]:
         from connector.web.operator.dataflows import routes
@@ -141,10 +127,12 @@ async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack
         return [routes(flows, plane)]
 
     return Role(
-        routes=[*addresses.renewal(renewal), *data.routes(plane, HOME)],
+        routes=[*addresses.renewal(renewal, ground.limiter), *data.routes(plane, HOME)],
         signaling=addresses.routes(drivers, table),
         rooms=[rooms],
-        workers={"flows": run, "flows-watch": serving.watch},
+        faults=side.faults,
+        leaving=side.leave,
+        workers={"flows": run, "flows-watch": serving.watch, **data_workers},
     )
 
 

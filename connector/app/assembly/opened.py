@@ -91,7 +91,7 @@ async def opened(settings: Settings, clock: Clock | None, urls: tuple[str, str],
             signs.hung,
             [room for role in roles for room in role.rooms],
         ),
-        signaling=_signaling(routes["signaling"], shared.settings.max_body_bytes) if shared is not None else None,
+        signaling=_signaling(routes["signaling"], ground, shared.settings.max_body_bytes) if shared is not None else None,
         routes=routes,
         workers={name: work for role in roles for name, work in role.workers.items()},
         sweeps=frozenset().union(*(role.sweeps for role in roles)),
@@ -99,7 +99,9 @@ async def opened(settings: Settings, clock: Clock | None, urls: tuple[str, str],
     )
 
 
-def _signaling(routes: Iterable[BaseRoute], max_body_bytes: int) -> ASGIApp:
+def _signaling(routes: Iterable[BaseRoute], ground: Ground, max_body_bytes: int) -> ASGIApp:
+    from connector.signaling.flows import HOME
     from connector.web.signaling.door import signaling_app
 
-    return signaling_app([*routes], max_body_bytes=max_body_bytes)
+    # planes have bounds of their own: what peers ask for does not stand in their way
+    return signaling_app([*routes], max_body_bytes=max_body_bytes, counted=lambda: ground.limiter.request(HOME))

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, quote
 import orjson
 from starlette.routing import BaseRoute
 
+from connector.controlplane.limits import Limiter
 from connector.dps import legacy, standard
 from connector.dps.flow import Call
 from connector.dps.messages import Dialect, Status
@@ -122,10 +123,14 @@ def routes(drivers: Drivers, table: FlowTable) -> list[BaseRoute]:
     ]
 
 
-def renewal(renewing: Renewal) -> list[BaseRoute]:
-    """The public address where consumers get a new token."""
+def renewal(renewing: Renewal, limiter: Limiter) -> list[BaseRoute]:
+    """The public address where consumers get a new token; it does not lie below `/data/`, where workers of their own may answer."""
 
     async def refresh(called: Called) -> Reply:
+        with limiter.request(HOME):
+            return await _refreshed(called)
+
+    async def _refreshed(called: Called) -> Reply:
         form = parse_qs((called.body or called.query).decode("ascii", "replace"), max_num_fields=10)
         if form.get("grant_type") != ["refresh_token"] or len(form.get("refresh_token", ())) != 1:
             raise BadMessage("a token is renewed by `grant_type=refresh_token` and one `refresh_token`", where="grant_type")
@@ -137,4 +142,4 @@ def renewal(renewing: Renewal) -> list[BaseRoute]:
         }
         return Reply(body=orjson.dumps(tree), headers=((b"cache-control", b"no-store"),))
 
-    return [at(f"/{HOME}/data/refresh/{{id}}", POST=refresh)]
+    return [at(f"/{HOME}/refresh/{{id}}", POST=refresh)]

@@ -6,6 +6,7 @@ What lives here: `Door`, which routes are made of. What does not: who may call (
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,13 +77,19 @@ def at(path: str, **handlers: Handler) -> Route:
     return Route(path, Door(**handlers))
 
 
-def signaling_app(routes: list[BaseRoute], *, max_body_bytes: int = _MOST_BYTES) -> ASGIApp:
-    """The application of the signaling listener."""
+def signaling_app(
+    routes: list[BaseRoute],
+    *,
+    max_body_bytes: int = _MOST_BYTES,
+    counted: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> ASGIApp:
+    """The application of the signaling listener; each request is `counted` while it is answered, which may refuse it."""
     router = Router(routes=routes, redirect_slashes=False, default=_nowhere)
 
     async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
         scope[_BOUND] = max_body_bytes
-        await router(scope, receive, send)
+        with counted():
+            await router(scope, receive, send)
 
     return edge.Observed(bounded, "signaling")
 
