@@ -87,10 +87,22 @@ class Crawler:
             self._named[member] = None
         else:
             self._named[member] = known | set(ids)
-        if not await self._records.hasten(member, self._clock.now()):
+        if not await self._records.hasten(member, self._clock.now()) and not await self._has_joined(member):
             self._named.pop(member, None)
             return False
         self._woken.set()
+        return True
+
+    async def _has_joined(self, member: str) -> bool:
+        """Whether one that we do not know is on the list by now: nobody is told of members that have just come, but they tell us."""
+        try:
+            listed = await self._members.listed(newcomer=member)
+        except KontorError as fault:
+            observe.warning("catalog.list_refused", cause=str(fault), mend="nothing changes until there is a good list")
+            return False
+        if not any(one.id == member and not one.is_suspended for one in listed):
+            return False
+        await self._records.list_members(listed, self._clock.now())
         return True
 
     def list_anew(self) -> None:

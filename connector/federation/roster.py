@@ -16,7 +16,7 @@ class MembersOfSettings:
         self.changed: Callable[[], None] = lambda: None
         """Never called: settings do not change."""
 
-    async def listed(self, *, anew: bool = False) -> Sequence[Listed]:
+    async def listed(self, *, anew: bool = False, newcomer: str | None = None) -> Sequence[Listed]:
         return self._listed
 
 

@@ -26,7 +26,7 @@ class SignedMembers:
     def _changed(self) -> None:
         self.changed()
 
-    async def listed(self, *, anew: bool = False) -> Sequence[Listed]:
+    async def listed(self, *, anew: bool = False, newcomer: str | None = None) -> Sequence[Listed]:
         """Every participant that is active or suspended and says where its connector answers.
 
         Raises: KontorError when there is no list that counts.
@@ -34,6 +34,8 @@ class SignedMembers:
         source = await self._lists()
         source.told.add(self._changed)
         found = await source.get(self._address, anew=anew)
+        if newcomer is not None and found.participant(newcomer) is None:
+            found = await source.newer(self._address, newcomer)
         members = {
             one.id: Listed(id=one.id, address=one.address, title=one.name, is_suspended=one.state is Standing.SUSPENDED)
             for one in found.participants

@@ -14,8 +14,9 @@ class Members(Protocol):
     changed: Callable[[], None]
     """Called when it is heard that the list is another now."""
 
-    async def listed(self, *, anew: bool = False) -> Sequence[Listed]:
-        """All members; with `anew` as the list is at this moment.
+    async def listed(self, *, anew: bool = False, newcomer: str | None = None) -> Sequence[Listed]:
+        """All members; with `anew` as the list is at this moment, and with `newcomer` as well when that one is not on it yet, though
+        not again and again for the same one.
 
         Raises: KontorError when there is no list that can be believed (stale, rolled back, forged, not to be had): whoever asks goes
         on with the members it knows.

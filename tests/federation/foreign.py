@@ -99,11 +99,14 @@ class Roster:
     def __init__(self) -> None:
         self.now: tuple[Listed, ...] = ()
         self.changed: Callable[[], None] = lambda: None
+        self.joining: tuple[Listed, ...] = ()
+        """Who is on the list that whoever looks for their sake gets."""
         self.fault: KontorError | None = None
 
-    async def listed(self, *, anew: bool = False) -> tuple[Listed, ...]:
+    async def listed(self, *, anew: bool = False, newcomer: str | None = None) -> tuple[Listed, ...]:
         if self.fault is not None:
             raise self.fault
+        self.now += tuple(one for one in self.joining if one.id == newcomer)
         return self.now
 
 

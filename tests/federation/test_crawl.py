@@ -13,6 +13,7 @@ from connector.controlplane.clock import SystemClock
 from connector.errors import Unproven
 from connector.federation.following import Indexer
 from connector.federation.looking import Bounds
+from connector.ports.catalog import Listed
 from connector.ports.index import Wanted
 from connector.storage.catalog.fulltext import FullText
 from tests.federation.foreign import CONTEXT, Scene, answer, catalog, dataset, scene
@@ -166,6 +167,16 @@ async def test_what_a_member_names_as_changed_is_asked_for_alone(here: Scene) ->
     await here.report("a", after=1)
     assert sorted(await here.shown()) == ["urn:1", "urn:3"]
     assert not await here.crawler.announced("nobody", ())
+
+
+async def test_who_has_just_joined_is_looked_at_when_it_announces_itself(here: Scene) -> None:
+    speaks(here, "new", answer(catalog("new", dataset("urn:new"))))
+    await here.list("old")
+    here.roster.joining = (Listed(id="new", address=here.foreign.address("new")),)
+    assert not await here.crawler.announced("nobody", ())
+    assert await here.crawler.announced("new", ())
+    assert (await here.report("new")).entries == 1
+    assert await here.shown() == {"urn:new": "new"}
 
 
 async def test_a_connector_speaks_for_itself_and_a_catalogue_for_others(here: Scene) -> None:

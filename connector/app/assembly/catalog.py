@@ -81,7 +81,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
         ),
     )
     crawler.changed, crawler.room = indexer.woken.set, indexer.near
-    # the authority tells our participant when somebody joins, leaves or is suspended: nobody waits for the next look at its list
+    # the authority tells our participant when somebody leaves, is suspended or is back: nobody waits for the next look at its list
     members.changed = crawler.list_anew
     permitted = Permitted(known_vocabulary(whole.profiles, whole.plugins))
     ledger = Ledger(records, index, indexer, permitted, clock, audience=Audience(settings.viewers), own_id=own.id)
