@@ -138,7 +138,7 @@ class Ledger:
             terms = terms & await self._digests(question, viewer, now)
         wanted = _wanted(query, now, None if len(terms) == self._permitted.count else terms)
         found = await asyncio.to_thread(self._index.search, wanted)
-        shown = await self._records.products([hit.number for hit in found.hits])
+        shown = await self._shown([hit.number for hit in found.hits], viewer)
         counts = dict(found.counts)
         by_terms = counts.pop("terms", ())
         facets = {name: counts[name] for name in query.facets if name in counts}
@@ -166,6 +166,13 @@ class Ledger:
         """
         self.admit(viewer)
         return await asyncio.to_thread(self._index.suggest, beginning[:100], max(1, min(limit, 20)))
+
+    async def _shown(self, numbers: Sequence[int], viewer: Caller | None) -> Mapping[int, Product]:
+        """Products as the record has them, which may be newer than the index: by the terms that they have now."""
+        found = await self._records.products(numbers)
+        await self._know_terms(found.values())
+        seen = self._visible(viewer)
+        return {number: product for number, product in found.items() if product.entry.terms in seen}
 
     async def _know_terms(self, products: Iterable[Product] = ()) -> None:
         """Have the engine know the terms that the index may name, and those of `products`, which may be newer than the index."""

@@ -72,6 +72,10 @@ class Permitted:
         self._kept = 0
         self._named: dict[str, frozenset[str]] = {}
         """Of terms without an offer for everybody: whom their offers name."""
+        self._open: frozenset[str] = frozenset()
+        """The terms with an offer for everybody."""
+        self.count = 0
+        """How many different terms there are."""
         self._actions: dict[str, None] = {}
         self._purposes: dict[str, None] = {}
 
@@ -95,17 +99,13 @@ class Permitted:
             if named and all(named):
                 self._named[digest] = frozenset().union(*named)
         if fresh or gone:
+            self._open, self.count = frozenset(self._terms.keys() - self._named.keys()), len(self._terms)
             self._answers.clear()
             self._kept = 0
 
     def knows(self, digest: str) -> bool:
         """Whether these terms were taken in."""
         return digest in self._terms
-
-    @property
-    def count(self) -> int:
-        """How many different terms there are."""
-        return len(self._terms)
 
     def offers(self, digest: str) -> tuple[Policy, ...]:
         """The offers behind terms, whole."""
@@ -114,9 +114,8 @@ class Permitted:
 
     def addressed_to(self, viewer: str | None) -> frozenset[str]:
         """The terms that have an offer for everybody or for `viewer`; those whose offers all name somebody else are left out."""
-        if not self._named:
-            return frozenset(self._terms)
-        return frozenset(d for d in self._terms if d not in self._named or viewer in self._named[d])
+        named = [digest for digest, who in self._named.items() if viewer in who]
+        return self._open.union(named) if named else self._open
 
     def words(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The actions and the purposes that any of the offers names."""

@@ -104,11 +104,10 @@ def _untargeted(rules: Any, id_: Any) -> Any:
 
 def document_of(product: Product, *, space: str, publisher: str = "") -> Document:
     """What is searched of a product; `space` names the data space it is in, `publisher` stands in for one that names none."""
-    tree = tree_of(product)
-    members = by_name(tree)
-    described = tuple((lang, text[:MAX_TEXT]) for lang, text in texts(tree, "description"))
-    titles = texts(tree, "title") or (("", product.entry.id),)
-    keywords = tuple((lang, text[:200]) for lang, text in texts(tree, "keyword")[:200])
+    members = by_name(tree_of(product))
+    described = tuple((lang, text[:MAX_TEXT]) for lang, text in texts(members, "description"))
+    titles = texts(members, "title") or (("", product.entry.id),)
+    keywords = tuple((lang, text[:200]) for lang, text in texts(members, "keyword")[:200])
     price = price_cents(members)
     modified = moment(members.get("modified"))
     shown = publisher_of(members) or publisher or product.entry.origin
@@ -117,7 +116,7 @@ def document_of(product: Product, *, space: str, publisher: str = "") -> Documen
         "publisher": (shown,),
         "space": (product.entry.via[0] if product.entry.via else space,) if (product.entry.via or space) else (),
         "region": tuple(last_part(value) for value in named(members.get("spatial"))),
-        "format": tuple(dict.fromkeys(media_types(tree))),
+        "format": tuple(dict.fromkeys(media_types(members))),
         "license": tuple(named(members.get("license"))),
         "grade": tuple(plain_texts(members.get("grade"))),
         "price": (price_word(price),),
@@ -166,9 +165,15 @@ def last_part(name: str) -> str:
     return re.split("[/#:]", name.rstrip("/#"))[-1] or name
 
 
-def by_name(tree: Tree) -> dict[str, Any]:
+class Members(dict[str, Any]):
+    """Members by the last part of their names. Whatever reads a description reads these as well, and looks the names up once."""
+
+
+def by_name(tree: Tree) -> Members:
     """The members by the last part of their names; the first of equal ones."""
-    found: dict[str, Any] = {}
+    if isinstance(tree, Members):
+        return tree
+    found = Members()
     for name, value in tree.items():
         found.setdefault(last_part(name), value)
     return found

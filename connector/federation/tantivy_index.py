@@ -189,16 +189,16 @@ class TantivyIndex:
         most = min(wanted.skip + wanted.size + _SPARE, MAX_DEPTH)
         while True:
             found = searcher.search(query, limit=most, count=True)
-            numbers = searcher.fast_field_values("number", [address for _, address in found.hits])
-            rank = sorted((-score, number) for (score, _), number in zip(found.hits, numbers, strict=True))
+            scored = found.hits
+            rank = _rank(scored, searcher.fast_field_values("number", [address for _, address in scored]))
             begin = start_of([number for _, number in rank], wanted)
             # all that are equal to the page's last one have to be known, for their order is ours and not the engine's
-            is_cut = len(found.hits) == most < MAX_DEPTH
+            is_cut = len(scored) == most < MAX_DEPTH
             end = begin + wanted.size
-            if not is_cut or (len(rank) > end and rank[end - 1][0] < -found.hits[-1][0]):
+            if not is_cut or (len(rank) > end and rank[end - 1][0] > scored[-1][0]):
                 break
-            most = min(most * 4, MAX_DEPTH)
-        hits = tuple(Hit(number=number, value=-score) for score, number in rank[begin:end])
+            most = min(most * 16, MAX_DEPTH)
+        hits = tuple(Hit(number=number, value=score) for score, number in rank[begin:end])
         return found.count, hits, len(rank) > end and end < MAX_DEPTH
 
     def _ordered(self, searcher: Any, query: Any, key: str, wanted: Wanted) -> tuple[int, tuple[Hit, ...], bool]:
@@ -285,6 +285,19 @@ class TantivyIndex:
         if not folded:
             return ()
         return tuple(term for term, _ in self._index.searcher().terms_with_prefix("word", folded, limit=limit))
+
+
+def _rank(scored: Sequence[tuple[float, Any]], numbers: Sequence[int]) -> list[tuple[float, int]]:
+    """Scores, which come in their order, and numbers: equal scores by number."""
+    rank = list(zip((score for score, _ in scored), numbers, strict=True))
+    begin = 0
+    while begin < len(rank):
+        score, end = rank[begin][0], begin + 1
+        while end < len(rank) and rank[end][0] == score:
+            end += 1
+        rank[begin:end] = sorted(rank[begin:end])
+        begin = end
+    return rank
 
 
 def _suggested(it: Document) -> set[str]:

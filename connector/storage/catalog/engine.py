@@ -32,6 +32,10 @@ class Engine(Protocol):
         """One transaction that changes something; all or nothing."""
         ...
 
+    async def one(self, name: str, *values: object) -> list[Row]:
+        """What one statement gives that changes nothing."""
+        ...
+
     def reading(self) -> AbstractAsyncContextManager[Work]:
         """Statements that change nothing and see one state, without waiting for those that do."""
         ...

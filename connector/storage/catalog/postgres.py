@@ -55,6 +55,10 @@ class PostgresEngine:
         async with self._link.connection() as connection, connection.transaction():
             yield _Session(connection)
 
+    async def one(self, name: str, *values: object) -> list[Row]:
+        async with self._link.connection() as connection:
+            return await _Session(connection).rows(name, *values)
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Work]:
         async with (

@@ -199,8 +199,7 @@ class CatalogRecords:
     # --- products
 
     async def products(self, numbers: Sequence[int]) -> Mapping[int, Product]:
-        async with self._engine.reading() as work:
-            rows = await work.rows("products", list(numbers))
+        rows = await self._engine.one("products", list(numbers))
         return {row[0]: found for row in rows if (found := _product(row)) is not None}
 
     async def product(self, origin: str, id_: str) -> Product | None:
@@ -265,8 +264,7 @@ class CatalogRecords:
         )  # fmt: skip
 
     async def _row(self, name: str, *values: object) -> Row | None:
-        async with self._engine.reading() as work:
-            found = await work.rows(name, *values)
+        found = await self._engine.one(name, *values)
         return found[0] if found else None
 
 

@@ -85,6 +85,12 @@ class SqliteEngine:
                 await asyncio.shield(self._writer.run(_undo))
                 raise
 
+    async def one(self, name: str, *values: object) -> list[Row]:
+        # by itself a statement sees one state: no way to the thread and back for a transaction around it
+        assert self._reader is not None, "the record is not open"
+        async with self._one_reader:
+            return await self._reader.rows(name, *values)
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Work]:
         assert self._reader is not None, "the record is not open"

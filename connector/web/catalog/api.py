@@ -12,18 +12,18 @@ from starlette.types import Receive, Scope, Send
 
 from connector import strict
 from connector.errors import BadMessage, Forbidden, MethodNotAllowed
-from connector.federation import asking, judging, reading
+from connector.federation import asking, reading
 from connector.federation.crawl import Crawler
 from connector.federation.feed import PAGE
 from connector.federation.ledger import MOST_PER_PAGE, Ledger
-from connector.ports.catalog import MemberRow, Product
+from connector.ports.catalog import MemberRow
 from connector.web import edge
 from connector.web.catalog import asked
+from connector.web.catalog.cards import Cards, short
 from connector.web.catalog.viewers import Viewers
 
 Tree = dict[str, Any]
 _MAX_BODY: Final = 64 << 10
-_MOST_SAID: Final = 400
 _MOST_AGREEMENTS: Final = 1_000_000_000
 _FILL_NUMBER: Final = 1 << 62
 
@@ -64,11 +64,22 @@ class Api:
         self._viewers = viewers
         self._crawler = crawler
         self._address = address
+        self._cards = Cards(address)
 
     async def search(self, scope: Scope) -> bytes:
         found = asked.fields(scope)
         viewer = await self._viewers.viewer(scope)
-        return orjson.dumps(await search(self._ledger, found, viewer, self._address))
+        answer = await self._ledger.search(asking.query(found), viewer)
+        language = asking.first(found, "language")[:2].lower()
+        return orjson.dumps(
+            {
+                "total": answer.total,
+                "isRelaxed": answer.is_relaxed,
+                "items": [self._cards.card(product, language) for product in answer.products],
+                "facets": facet_tree(answer.facets),
+                "next": answer.cursor,
+            }
+        )
 
     async def suggest(self, scope: Scope) -> bytes:
         found = asked.fields(scope)
@@ -127,63 +138,8 @@ class Api:
         return await self._ledger.feed(after, limit, viewer)
 
 
-async def search(ledger: Ledger, found: asking.Fields, viewer: Any, address: str) -> Tree:
-    """A page of the ledger as a JSON tree.
-
-    Raises: Unauthenticated, BadMessage.
-    """
-    query = asking.query(found)
-    answer = await ledger.search(query, viewer)
-    language = asking.first(found, "language")[:2].lower()
-    return {
-        "total": answer.total,
-        "isRelaxed": answer.is_relaxed,
-        "items": [short(product, address, language) for product in answer.products],
-        "facets": facet_tree(answer.facets),
-        "next": answer.cursor,
-    }
-
-
 def facet_tree(facets: Any) -> Tree:
     return {name: [{"value": value, "count": count} for value, count in rows] for name, rows in facets.items()}
-
-
-def short(product: Product, address: str, language: str) -> Tree:
-    """A product in a list, its provenance and age among it."""
-    tree = reading.tree_of(product)
-    members = reading.by_name(tree)
-    entry = product.entry
-    modified = reading.moment(members.get("modified"))
-    cents = reading.price_cents(members)
-    return {
-        "number": product.number,
-        "address": f"{address}/products/{product.number}",
-        "id": entry.id,
-        "origin": entry.origin,
-        "title": reading.best_text(reading.texts(tree, "title"), language) or entry.id,
-        "description": reading.best_text(reading.texts(tree, "description"), language)[:_MOST_SAID],
-        "keywords": [text for _, text in reading.texts(tree, "keyword")[:20]],
-        "themes": list(reading.themes(members)),
-        "publisher": reading.publisher_of(members) or None,
-        "formats": reading.formats(tree),
-        "mediaTypes": list(dict.fromkeys(reading.media_types(tree))),
-        "price": cents / 100 if cents is not None else None,
-        "modified": modified.isoformat() if modified else None,
-        "endpoint": entry.endpoint,
-        "via": entry.via,
-        "signature": signature(entry.signed),
-        "member": product.member,
-        "addedAt": product.added_at.isoformat(),
-        "changedAt": product.changed_at.isoformat(),
-        "seenAt": (entry.origin_seen_at or product.seen_at).isoformat(),
-    }
-
-
-def signature(signed: str) -> Tree:
-    """How the signature on a description stands: `verified` with its signer, `none`, or `unjudged` for the moment."""
-    if not signed:
-        return {"state": "none"}
-    return {"state": "unjudged"} if signed == judging.UNJUDGED else {"state": "verified", "by": signed}
 
 
 def member_tree(row: MemberRow) -> Tree:

@@ -19,7 +19,8 @@ from connector.federation import asking
 from connector.federation.notices import DEMANDS, SEARCHES, Demand, Notices, Saved
 from connector.ports.identity import Caller
 from connector.web import edge
-from connector.web.catalog import api, asked
+from connector.web.catalog import asked
+from connector.web.catalog.cards import short
 from connector.web.catalog.viewers import Viewers
 
 _MAX_BODY: Final = 16 << 10
@@ -122,5 +123,5 @@ class News:
         found = asked.fields(scope)
         after = asking.count(found, "after", 0, _FILL_NUMBER)
         products, last, has_more = await self._notices.news(member, scope["path_params"]["id"], after)
-        items = [api.short(one, self._address, "") for one in products]
+        items = [short(one, self._address, "") for one in products]
         await edge.reply(send, 200, orjson.dumps({"items": items, "sequence": last, "hasMore": has_more}))

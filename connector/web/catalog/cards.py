@@ -1,0 +1,84 @@
+"""A product in a list, as programs read it: its card.
+
+What lives here: the card, and cards written once for all answers they stand in. What does not: the product by itself (`api.py`), and
+who sees which products (`federation/ledger.py`): a card is asked for once that is settled.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, Final
+
+import orjson
+
+from connector.federation import judging, reading
+from connector.ports.catalog import Product
+
+Tree = dict[str, Any]
+_MOST_SAID: Final = 400
+_MOST_KEPT: Final = 4_096
+"""Cards of about a kilobyte each."""
+
+
+class Cards:
+    """Cards of the ledger at `address`."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._kept: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+
+    def card(self, product: Product, language: str) -> orjson.Fragment:
+        """The card as it goes into an answer: what is said of the product as written before, and when it was last seen as it is now."""
+        entry = product.entry
+        key = (product.number, entry.digest, entry.signed, product.member, product.changed_at, language)
+        body = self._kept.get(key)
+        if body is None:
+            tree = short(product, self._address, language)
+            del tree["seenAt"]
+            body = self._kept[key] = orjson.dumps(tree)[:-1]
+            if len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(key)
+        return orjson.Fragment(b'%s,"seenAt":"%s"}' % (body, _seen_at(product).encode()))
+
+
+def short(product: Product, address: str, language: str) -> Tree:
+    """A product in a list, its provenance and age among it."""
+    members = reading.by_name(reading.tree_of(product))
+    entry = product.entry
+    modified = reading.moment(members.get("modified"))
+    cents = reading.price_cents(members)
+    return {
+        "number": product.number,
+        "address": f"{address}/products/{product.number}",
+        "id": entry.id,
+        "origin": entry.origin,
+        "title": reading.best_text(reading.texts(members, "title"), language) or entry.id,
+        "description": reading.best_text(reading.texts(members, "description"), language)[:_MOST_SAID],
+        "keywords": [text for _, text in reading.texts(members, "keyword")[:20]],
+        "themes": list(reading.themes(members)),
+        "publisher": reading.publisher_of(members) or None,
+        "formats": reading.formats(members),
+        "mediaTypes": list(dict.fromkeys(reading.media_types(members))),
+        "price": cents / 100 if cents is not None else None,
+        "modified": modified.isoformat() if modified else None,
+        "endpoint": entry.endpoint,
+        "via": entry.via,
+        "signature": signature(entry.signed),
+        "member": product.member,
+        "addedAt": product.added_at.isoformat(),
+        "changedAt": product.changed_at.isoformat(),
+        "seenAt": _seen_at(product),
+    }
+
+
+def signature(signed: str) -> Tree:
+    """How the signature on a description stands: `verified` with its signer, `none`, or `unjudged` for the moment."""
+    if not signed:
+        return {"state": "none"}
+    return {"state": "unjudged"} if signed == judging.UNJUDGED else {"state": "verified", "by": signed}
+
+
+def _seen_at(product: Product) -> str:
+    return (product.entry.origin_seen_at or product.seen_at).isoformat()
