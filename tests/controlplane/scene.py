@@ -20,7 +20,7 @@ from connector.controlplane.describing import Describing
 from connector.controlplane.jobs import Workers
 from connector.controlplane.limits import Limiter
 from connector.controlplane.negotiation import Negotiations
-from connector.controlplane.offerings import ASSET, DEFINITION, POLICY, Offerings
+from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants, Revisions
 from connector.controlplane.peers import Peers
 from connector.controlplane.policy import Judge
@@ -29,6 +29,7 @@ from connector.controlplane.pushes import PUSH as PUSH_JOB
 from connector.controlplane.records import Records
 from connector.controlplane.reviews import Reviews
 from connector.controlplane.secrets import Secrets
+from connector.controlplane.shelves import ASSET, DEFINITION, POLICY
 from connector.controlplane.terms import NegotiationWish
 from connector.controlplane.timers import Timers
 from connector.controlplane.transfer import Transfers

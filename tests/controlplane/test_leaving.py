@@ -9,8 +9,8 @@ import pytest
 
 from connector.controlplane.events import Events
 from connector.controlplane.leaving import Leaving
-from connector.controlplane.offerings import ASSET
 from connector.controlplane.participants import NODE, Participants, Revisions
+from connector.controlplane.shelves import ASSET
 from connector.controlplane.webhooks import Webhooks
 from connector.dsp.tables import State
 from connector.errors import Conflict, NotFound

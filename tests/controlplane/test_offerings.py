@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
 import pytest
 
 from connector.controlplane import participants as contexts
-from connector.controlplane.offerings import ASSET, DEFINITION, POLICY
 from connector.controlplane.pages import CatalogPage
 from connector.controlplane.secrets import Secrets
+from connector.controlplane.shelves import ASSET, DEFINITION, POLICY
 from connector.dsp import messages as m
 from connector.dsp.tables import State
 from connector.errors import BadMessage, CallerError, ConfigurationError, Conflict, NotFound, PolicyError, UnsupportedFilter
 from connector.ports.identity import Caller
-from connector.ports.store import Document
+from connector.ports.store import Document, Page
 from tests.controlplane.conftest import NewNode
 from tests.controlplane.scene import BOB, EVE, NOW, USE, Node, members_only
 
@@ -129,6 +130,43 @@ async def test_keywords_narrow_what_a_definition_offers(node: Node) -> None:
     assert (await seen(node))[0] == []
     await node.offerings.put("alice", ASSET, "urn:d:1", asset("urn:d:1", keywords=["open", "wet"]))
     assert (await seen(node))[0] == ["urn:d:1"]
+
+
+async def test_those_who_ask_at_once_wait_for_one_shelf_and_what_did_not_change_is_not_read_again(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await many(node, 3)
+    before = await node.offerings.shelf("alice")
+    lists, listed = [], node.store.documents
+
+    async def slowly(participant: str, kind: str, **more: Any) -> Page[Document]:
+        lists.append(kind)
+        await asyncio.sleep(0)
+        return await listed(participant, kind, **more)
+
+    monkeypatch.setattr(node.store, "documents", slowly)
+    await node.offerings.put("alice", ASSET, "urn:1", asset("urn:1", title="new"))
+    asking = [asyncio.ensure_future(node.offerings.shelf("alice")) for _ in range(50)]
+    await asyncio.sleep(0)
+    # written while they wait: whoever asks from now on sees it, whatever is being made
+    await node.offerings.put("alice", ASSET, "urn:2", asset("urn:2", title="newer"))
+    later = await node.offerings.shelf("alice")
+    assert {shelf.assets["urn:1"].title for shelf in await asyncio.gather(*asking)} == {"new"}
+    assert later.assets["urn:2"].title == "newer"
+    assert lists.count(ASSET) <= 2
+    assert later.assets["urn:0"] is before.assets["urn:0"]
+
+
+async def test_the_data_of_an_asset_is_found_without_making_a_shelf(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    await many(node, 2)
+    before = await node.offerings.source("alice", "urn:1")
+    monkeypatch.setattr(node.store, "documents", None)
+    await node.offerings.put("alice", ASSET, "urn:1", asset("urn:1", source={"type": "file", "path": "/new"}))
+    assert before.path != "/new"
+    assert (await node.offerings.source("alice", "urn:1")).path == "/new"
+    await node.store.delete_document("alice", ASSET, "urn:1")
+    with pytest.raises(NotFound):
+        await node.offerings.source("alice", "urn:1")
 
 
 # --- catalogues

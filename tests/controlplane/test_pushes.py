@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from connector.controlplane.offerings import ASSET, DEFINITION
 from connector.controlplane.pushes import take_up
+from connector.controlplane.shelves import ASSET, DEFINITION
 from connector.controlplane.watch import LOOK_EVERY
 from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable

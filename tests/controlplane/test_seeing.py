@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from connector.controlplane.kept import kept
-from connector.controlplane.offerings import ASSET, DEFINITION, POLICY
 from connector.controlplane.pages import CatalogPage
+from connector.controlplane.shelves import ASSET, DEFINITION, POLICY
 from connector.dsp import messages as m
 from connector.odrl import jsonld
 from connector.ports.identity import Caller
