@@ -95,9 +95,9 @@ async def _work(ours: End, at: Listening) -> None:
             plane.tell_over(lambda participant, pid: channel.tell("over", participant, pid))
             await stack.enter_async_context(plane)
             planes.append(plane)
-            door = Door(
-                app=public_app(data.routes(plane, home)), settings=settings.data.listener, at=at, section="data.listener"
-            )
+            listener = settings.data.listener
+            app = public_app(data.routes(plane, home), most=listener.requests_at_once)
+            door = Door(app=app, settings=listener, at=at, section="data.listener")
             await stack.enter_async_context(listening(door))
             channel.tell("ready")
             while not leaving.is_set():

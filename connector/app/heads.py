@@ -1,4 +1,4 @@
-"""Bounds for what stands before a body: a request's head has to be whole in time, and small.
+"""Bounds for what stands before a body: a request's head has to be whole in time, and small; who is refused waits before the next.
 
 uvicorn bounds neither: a sender that never ends its head would keep a connection, and grow the memory, without end. Bodies have
 bounds of their own where they are read (`web/edge.py`, `dataplane/`). Idle connections between two requests are closed by uvicorn.
@@ -8,18 +8,22 @@ Source: RFC 9110, section 15.5.9 (408); RFC 6585, section 5 (431).
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from connector.app.passage import Passage
 from connector.dataplane.kernel import IS_HERE
 from connector.web.data import SOCKET
+from connector.web.edge import REFUSED, full
 
 WITHIN_S: Final = 20.0
 """Longest time from the connection, or a request's first byte, to the end of the request's head."""
 MOST_BYTES: Final = 64 << 10
 """Of a head: request line and headers. What connectors send is below 10 KiB, large tokens included."""
+PAUSE_S: Final = 0.25
+"""After an answer that says to come again later nothing is read for so long: a sender that does not wait costs four answers a second,
+and not all the time that is there."""
 _TOO_LATE: Final = b"408 Request Timeout"
 _TOO_LARGE: Final = b"431 Request Header Fields Too Large"
 
@@ -32,8 +36,15 @@ class BoundedHeads(HttpToolsProtocol):
     _is_in_head = True
     _deadline: asyncio.TimerHandle | None = None
 
+    def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
+        """`most`: connections of the listener; requests on further ones are refused."""
+        super().__init__(*args, **kwargs)
+        self._most = most
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > self._most:
+            self.app = full
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -62,6 +73,17 @@ class BoundedHeads(HttpToolsProtocol):
         if IS_HERE and self.scheme == "http" and self.cycle is not before:
             # its task has not begun yet
             self.cycle.scope["extensions"] = {SOCKET: Passage(self.transport, self.flow, self.cycle)}  # type: ignore[dict-item]
+
+    def on_response_complete(self) -> None:
+        is_refused = REFUSED in self.cycle.scope
+        super().on_response_complete()
+        if is_refused and not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.loop.call_later(PAUSE_S, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _watch(self) -> None:
         self._deadline = self.loop.call_later(WITHIN_S, self._refuse, _TOO_LATE)

@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -52,6 +53,16 @@ def free_ports(count: int) -> list[int]:
 def inherited(fd: int) -> Listening:
     """The listening socket that a process was started with."""
     return socket.socket(fileno=fd)
+
+
+def allow_files() -> None:
+    """Let this process open as many files as the system lets it: each connection is one, and shells give few by themselves."""
+    if os.name == "posix":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager
@@ -239,7 +250,7 @@ class Door:
         vet_certificate(settings, self.section)
         config = uvicorn.Config(
             self.app,
-            http=BoundedHeads,
+            http=partial(BoundedHeads, most=settings.connections),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,

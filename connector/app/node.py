@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 from connector import observe
 from connector.app.assembly.ground import Ground, Signs, Worker
 from connector.app.assembly.opened import opened
-from connector.app.listening import Door, bound, is_loopback, listening, own_url, public_url, signaling_url
+from connector.app.listening import Door, allow_files, bound, is_loopback, listening, own_url, public_url, signaling_url
 from connector.errors import KontorError
 from connector.ports.pulse import Pulse
 from connector.settings import Settings
@@ -63,6 +63,7 @@ class App:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
+        allow_files()
         # 1. the ports, so that a second node on them stops before it touches the store; they answer at the very end
         public = stack.enter_context(bound(settings.public, "public"))
         operator = stack.enter_context(bound(settings.operator, "operator"))

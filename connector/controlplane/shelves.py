@@ -31,6 +31,8 @@ from connector.ports.signaling import ANY_SOURCE, Planes
 from connector.ports.store import Document, Store
 
 ASSET, POLICY, DEFINITION = "asset", "policy", "contract-definition"
+_AT_ONCE = 250
+"""Documents of one reading: a store on a file reads so many without a thread."""
 _MODELS: Mapping[str, type[BaseModel]] = {ASSET: Asset, POLICY: PolicyDocument, DEFINITION: ContractDefinition}
 
 
@@ -60,7 +62,8 @@ class _Place:
     shelf: Shelf | None = None
     read: Mapping[tuple[str, str], _Read] = field(default_factory=dict)
     """By kind and id of the document."""
-    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+    making: asyncio.Event | None = None
+    """Set when the shelf that is being made is there; all who wait go on together, as they could not in turns of a lock."""
     made: int = 0
     """How many shelves were made."""
 
@@ -92,12 +95,19 @@ class Shelves:
         await self._participants.context(participant)
         place = self._places.setdefault(participant, _Place())
         # one that is being made now may have looked too early; the next one will not have, however often something is written
-        enough = place.made + (2 if place.making.locked() else 1)
-        async with place.making:
-            if place.shelf is None or (place.shelf.revision != revision and place.made < enough):
+        enough = place.made + (2 if place.making is not None else 1)
+        while place.shelf is None or (place.shelf.revision != revision and place.made < enough):
+            if place.making is not None:
+                await place.making.wait()
+                continue
+            place.making = making = asyncio.Event()
+            try:
                 place.shelf = await self._made(participant, place)
                 place.made += 1
-            return place.shelf
+            finally:
+                place.making = None
+                making.set()
+        return place.shelf
 
     async def current(self, participant: str) -> Shelf | None:
         """The shelf, where the last one that was made is as things are now."""
@@ -142,7 +152,7 @@ class Shelves:
         found: list[Document] = []
         cursor: str | None = None
         while True:
-            page = await self._store.documents(participant, kind, cursor=cursor, limit=1000)
+            page = await self._store.documents(participant, kind, cursor=cursor, limit=_AT_ONCE)
             found += page.items
             cursor = page.next_cursor
             if cursor is None:

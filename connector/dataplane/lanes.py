@@ -25,6 +25,8 @@ _STEP_S = 1.0
 """Longest wait at a time: whoever waits shows now and then that it is not dead."""
 _COME_AGAIN_S = 5
 _MOST_KNOWN = 65_536
+_MOST_ASKING = 256
+"""Of all peers: what one process can look up in less than a second."""
 
 BoundsOf = Callable[[str, str | None], Bounds]
 """The bounds of a participant, or of one peer of it."""
@@ -82,6 +84,22 @@ class Lanes:
         self.now = now
         self.sleep = sleep
         self._tracks: dict[tuple[str, str | None], _Track] = {}
+        self._asking = 0
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """A request of which nobody knows yet whose it is, and whether it is allowed.
+
+        Raises: Overloaded.
+        """
+        if self._asking >= _MOST_ASKING:
+            observe.count("streams_refused", code=Overloaded.code)
+            raise Overloaded("too many ask for data at once", mend="come again in a moment")
+        self._asking += 1
+        try:
+            yield
+        finally:
+            self._asking -= 1
 
     @contextmanager
     def taken(self, participant: str, peer: str) -> Iterator[Lane]:

@@ -57,7 +57,8 @@ class Pulls:
         """
         async with self.streams.running(participant, pid, self.silence_s) as stream:
             token = token_of(request.headers.get("authorization"))
-            grant = await self.authorizer.may_pull(participant, pid, token, is_look=request.method == "HEAD")
+            with self.lanes.asking():
+                grant = await self.authorizer.may_pull(participant, pid, token, is_look=request.method == "HEAD")
             try:
                 with self.lanes.taken(grant.transfer.participant, grant.transfer.peer) as stream.lane:
                     async with counted(grant.use, self._answer(grant, request, stream)) as served:

@@ -90,7 +90,8 @@ class Receiver:
         if upload.method not in ("HEAD", "PUT", "POST"):
             raise MethodNotAllowed("data is pushed by PUT or POST", allowed=("HEAD", "PUT", "POST"))
         async with self.streams.running(participant, pid, self.silence_s, is_upload=True) as stream:
-            transfer = await self.authorizer.may_push(participant, pid, token_of(upload.headers.get("authorization")))
+            with self.lanes.asking():
+                transfer = await self.authorizer.may_push(participant, pid, token_of(upload.headers.get("authorization")))
             # a sender that comes again has given up its earlier connection, even where we have not noticed yet
             await self.streams.cut_uploads(participant, pid, spare=stream)
             if self.elsewhere is not None:

@@ -56,4 +56,5 @@ class Limits(Section):
         requests_per_s=1000,
         requests_at_once=128,
         transfers_at_once=1000,
+        streams_at_once=256,
     )

@@ -21,6 +21,14 @@ class Listener(Section):
     max_body_bytes: int = Field(
         1 << 20, ge=1024, description="Largest protocol message or API body; raise it for huge policies."
     )
+    connections: int = Field(
+        4096,
+        ge=1,
+        description="Connections at once; requests on more are answered 503. The system must allow as many open files.",
+    )
+    requests_at_once: int = Field(
+        2048, ge=1, description="Requests that wait for the beginning of their answer; more are answered 503."
+    )
     trusted_proxies: tuple[str, ...] = Field(
         (), description="Addresses of reverse proxies whose forwarded headers are believed; empty believes none."
     )

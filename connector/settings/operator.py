@@ -85,6 +85,14 @@ class Operator(Listener):
     """What operators and their programs reach."""
 
     port: int = Field(8081, ge=0, le=65535, description="Port of the operator API; keep it off the internet.")
+    requests_at_once: int = Field(
+        512, ge=1, description="API requests that wait for the beginning of their answer; more are answered 503."
+    )
+    requests_at_once_per_key: int = Field(
+        64,
+        ge=1,
+        description="As many of one key or person; more are answered 429, so that one program does not keep out the others.",
+    )
     api_keys: tuple[ApiKey, ...] = Field(
         (), description="Keys of the operator API, besides those made with `kontor keys`; without any nobody gets in."
     )

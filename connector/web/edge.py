@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import observe, tracing
-from connector.errors import BadMessage, TooLarge
+from connector.errors import BadMessage, Overloaded, TooLarge
 from connector.ports.asker import ASKER
 from connector.web import errors
 
@@ -27,6 +28,8 @@ _DRAINED_BYTES: Final = 16 << 20
 """How much of a body that is too large is still taken, so that its sender reads our answer instead of a broken connection."""
 _CLIENT_LEFT: Final = 499
 _LINE: Final = "kontor.line"
+REFUSED: Final = "kontor.refused"
+"""Set in the scope of a request that was told to come again later: its listener does not read the next one at once."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -110,6 +113,69 @@ async def reply(send: Send, status: int, body: bytes, headers: Headers = (), con
     await send({"type": "http.response.body", "body": body})
 
 
+async def full(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application of a connection too many."""
+    observe.count("requests_refused", code=Overloaded.code)
+    verdict = errors.judge(Overloaded("there are too many connections", mend="come again in a moment"))
+    await errors.send_problem(send, replace(verdict, headers=(*verdict.headers, (b"connection", b"close"))))
+
+
+class Bounded:
+    """An application that is asked no more at once than it can answer soon; the others are told to come again.
+
+    Streams have bounds of their own.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+        self._waiting = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._waiting >= self._most:
+            observe.count("requests_refused", code=Overloaded.code)
+            raise Overloaded("too much is asked at once", mend="come again in a moment")
+        self._waiting += 1
+        turn = Turn(self._free, receive, send)
+        try:
+            await self._app(scope, turn.received, turn.answered)
+        finally:
+            turn.let_go()
+
+    def _free(self) -> None:
+        self._waiting -= 1
+
+
+class Turn:
+    """One place among those who wait for their answer: free again when that begins, or when a body turns out to be long in coming."""
+
+    __slots__ = ("_free", "_is_held", "_receive", "_send")
+
+    def __init__(self, free: Callable[[], None], receive: Receive, send: Send) -> None:
+        self._free = free
+        self._receive = receive
+        self._send = send
+        self._is_held = True
+
+    def let_go(self) -> None:
+        """Free it, once."""
+        if self._is_held:
+            self._is_held = False
+            self._free()
+
+    async def received(self) -> Message:
+        """As `receive`."""
+        message = await self._receive()
+        if message.get("more_body", False):
+            self.let_go()
+        return message
+
+    async def answered(self, message: Message) -> None:
+        """As `send`."""
+        self.let_go()
+        await self._send(message)
+
+
 class Observed:
     """An application, with one line and one count for each request, and an answer to faults that nobody else caught."""
 
@@ -131,6 +197,8 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if status in (429, 503):
+                    scope[REFUSED] = True
             await send(message)
 
         request = tracing.received(f"{scope['method']} {self._listener}", header(scope, b"traceparent"))

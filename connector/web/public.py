@@ -8,12 +8,12 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.errors import NotFound
-from connector.web.edge import Observed
+from connector.web.edge import Bounded, Observed
 
 
-def public_app(routes: Iterable[BaseRoute]) -> ASGIApp:
-    """The application of the public listener over the routes of its rooms."""
-    return Observed(Router(routes=list(routes), redirect_slashes=False, default=_nowhere), "public")
+def public_app(routes: Iterable[BaseRoute], *, most: int) -> ASGIApp:
+    """The application of the public listener over the routes of its rooms; `most` requests may wait for their answer at once."""
+    return Observed(Bounded(Router(routes=list(routes), redirect_slashes=False, default=_nowhere), most), "public")
 
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:

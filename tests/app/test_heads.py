@@ -59,3 +59,38 @@ async def test_a_large_token_a_slow_head_and_requests_in_one_piece_are_served(se
         assert (await said(app, *(whole[i : i + 1_000] for i in range(0, len(whole), 1_000)))).startswith(b"HTTP/1.1 200 ")
         both = await said(app, REQUEST + b"\r\n" + REQUEST + b"Connection: close\r\n\r\n")
         assert both.count(b"HTTP/1.1 200 ") == 2
+
+
+async def test_requests_on_connections_too_many_are_told_to_come_again(settings: Make) -> None:
+    async with App(settings(public={"port": 0, "connections": 1})) as app:
+        host, port = app.public_url.removeprefix("http://").split(":")
+        _, first = await asyncio.open_connection(host, int(port))
+        try:
+            answer = await said(app, REQUEST + b"\r\n")
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nretry-after: " in answer
+        finally:
+            first.close()
+            await first.wait_closed()
+        assert (await said(app, REQUEST + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_who_is_refused_and_does_not_wait_is_read_later(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "PAUSE_S", 0.05)
+    limits = {"participant": {"requests_per_s": 0.001}}
+    asking = REQUEST.replace(b"/.well-known/dspace-version", b"/dsp/2025-1/catalog/datasets/x")
+    async with App(settings(limits=limits)) as app:
+        loop = asyncio.get_running_loop()
+        host, port = app.public_url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        took = []
+        for _ in range(3):
+            begin = loop.time()
+            writer.write(asking + b"\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+            took.append((loop.time() - begin, head[9:12]))
+        writer.close()
+    assert [status for _, status in took] == [b"401", b"503", b"503"]
+    assert took[2][0] > 0.04

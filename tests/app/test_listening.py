@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import pathlib
 import signal
@@ -10,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Awaitable
 
 import httpx
 import pytest
@@ -182,3 +184,30 @@ app.serve(Settings.model_validate({{
 
 def test_free_ports_are_all_different() -> None:
     assert len(set(free_ports(20))) == 20
+
+
+async def test_a_program_that_asks_too_much_at_once_keeps_nobody_else_out(settings: Make) -> None:
+    keys = [{"name": name, "sha256": hashlib.sha256(name.encode()).hexdigest()} for name in ("busy", "calm")]
+    operator = {"requests_at_once_per_key": 1, "requests_at_once": 2, "api_keys": keys}
+    async with App(settings(operator=operator)) as app, httpx.AsyncClient(base_url=app.operator_url, trust_env=False) as http:
+
+        async def asked(key: str, path: str = "negotiations") -> httpx.Response:
+            return await http.get(f"/api/v1/participants/acme/{path}", headers={"X-Api-Key": key})
+
+        async def waits(key: str) -> None:
+            while (await asked(key, "events?wait_s=30")).status_code in (429, 503):
+                pass
+
+        waiting = asyncio.create_task(waits("busy"))
+        await until(lambda: _is(asked("busy"), 429))
+        assert (await asked("busy")).headers["retry-after"] == "1"
+        assert (await asked("calm")).status_code == 200
+        waiting_too = asyncio.create_task(waits("calm"))
+        await until(lambda: _is(asked("nobody"), 503))
+        assert (await http.get("/health")).status_code == 200
+        for task in (waiting, waiting_too):
+            task.cancel()
+
+
+async def _is(asked: Awaitable[httpx.Response], status: int) -> bool:
+    return (await asked).status_code == status

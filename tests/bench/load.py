@@ -42,6 +42,8 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._buffer = b""
         self._waiting: asyncio.Future[tuple[int, bytes]] | None = None
+        self.head = b""
+        """Of the last answer."""
         self._transport: asyncio.Transport | None = None
 
     @classmethod
@@ -82,6 +84,7 @@ class Connection(asyncio.Protocol):
         body = end + 4 + content_length(buffer[:end])
         if len(buffer) >= body and self._waiting is not None:
             self._buffer = buffer[body:]
+            self.head = buffer[:end]
             waiting, self._waiting = self._waiting, None
             if not waiting.done():
                 waiting.set_result((int(buffer[9:12]), buffer[end + 4 : body]))

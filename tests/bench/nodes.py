@@ -22,6 +22,12 @@ PARTICIPANT = "one"
 POLICY = "members-for-research"
 OFFER = "offer"
 PURPOSE = "research"
+NO_LIMITS = """\
+[limits.peer]
+requests_per_s = 1000000
+requests_at_once = 1024
+"""
+"""A benchmark is one peer that asks as much as it can."""
 _MEMBER = "https://w3id.org/kontor/ns/membership"
 PERMISSION: dict[str, Any] = {
     "action": "use",
@@ -52,8 +58,8 @@ def command(module: str, *arguments: str, profile: Path | None = None) -> list[s
 class Node(Server):
     """A node with one participant that knows one peer."""
 
-    def __init__(self, asked: Asked, name: str, peer: str, *, more: str = "") -> None:
-        """`more`: further tables of the settings file."""
+    def __init__(self, asked: Asked, name: str, peer: str, *, limits: str = NO_LIMITS, more: str = "") -> None:
+        """`limits`: their tables of the settings file; `more`: further ones."""
         folder = asked.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -62,7 +68,7 @@ class Node(Server):
         self.key = secrets.token_urlsafe(24)
         self.address = f"http://127.0.0.1:{self.public_port}/{PARTICIPANT}/dsp/2025-1"
         config = folder / "kontor.toml"
-        config.write_text(f"{self._settings(peer, operator_port)}\n{more}")
+        config.write_text(f"{self._settings(peer, operator_port, limits)}\n{more}")
         profile = asked.folder / f"{name}.profile" if asked.is_profiled else None
         super().__init__(
             command("connector.cli", "serve", "--config", str(config), "--until-stdin-ends", profile=profile),
@@ -71,7 +77,7 @@ class Node(Server):
             name=name,
         )
 
-    def _settings(self, peer: str, operator_port: int) -> str:
+    def _settings(self, peer: str, operator_port: int, limits: str) -> str:
         return f"""\
 [node]
 public_url = "http://127.0.0.1:{self.public_port}"
@@ -87,10 +93,7 @@ api_keys = [{{ name = "bench", role = "admin", sha256 = "{hashlib.sha256(self.ke
 unsafe_allow_http = true
 unsafe_allow_loopback = true
 
-[limits.peer]
-requests_per_s = 1000000
-requests_at_once = 1024
-
+{limits}
 [participants.{PARTICIPANT}]
 id = "{participant_id(self.name)}"
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -147,7 +148,9 @@ class Desk:
 @asynccontextmanager
 async def listening(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
     """`app` on a free port; gives back its base address. `options` are the server's, such as a certificate."""
-    config = uvicorn.Config(app, http=BoundedHeads, log_config=None, lifespan="off", access_log=False, **options)
+    config = uvicorn.Config(
+        app, http=partial(BoundedHeads, most=1000), log_config=None, lifespan="off", access_log=False, **options
+    )
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
@@ -268,7 +271,7 @@ async def start(tmp_path: pathlib.Path) -> AsyncIterator[Start]:
             plane = BuiltInDataPlane(DataPlaneConfig(**{**values, **changes}), peers=client, upstreams=client, clock=clock)  # type: ignore[arg-type]
             plane.connect(desk, desk)
             await stack.enter_async_context(plane)
-            late.append(public_app(data.routes(plane)))
+            late.append(public_app(data.routes(plane), most=1000))
             return Node(plane=plane, desk=desk, clock=clock, url=url, data_dir=tmp_path / name)
 
         yield begin

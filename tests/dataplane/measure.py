@@ -62,7 +62,7 @@ async def _node(pipe: Any, folder: str) -> None:
         desk, clock = Desk(), LeapingClock(datetime.now(UTC))
         plane = BuiltInDataPlane(config, peers=client, upstreams=client, clock=clock)
         plane.connect(desk, desk)
-        late.append(public_app(data.routes(plane)))
+        late.append(public_app(data.routes(plane), most=1000))
         await stack.enter_async_context(plane)
         node = Node(plane=plane, desk=desk, clock=clock, url=url, data_dir=config.data_dir)
         loop = asyncio.get_running_loop()

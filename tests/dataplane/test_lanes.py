@@ -51,6 +51,15 @@ async def test_streams_share_what_may_go_in_a_second() -> None:
     assert lanes.now() > 1000, "bounds hold for each participant that has them"
 
 
+def test_more_than_can_be_looked_up_soon_are_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connector.dataplane.lanes._MOST_ASKING", 1)
+    lanes = _bounds(Bounds())
+    with lanes.asking(), pytest.raises(Overloaded), lanes.asking():
+        pass
+    with lanes.asking():
+        pass
+
+
 async def test_one_stream_too_many_is_429_and_served_when_another_has_ended(start: Start, sample: pathlib.Path) -> None:
     node = await start(bounds=lambda participant, peer: Bounds(streams_at_once=1) if peer else Bounds())
     large = sample.with_name("large")

@@ -113,7 +113,7 @@ async def test_a_demand_is_seen_by_all_and_says_to_a_provider_that_it_fits(scene
 
 
 async def test_members_leave_and_take_away_over_http_and_strangers_do_not(scene: Scene) -> None:
-    app = public_app(doors.routes(scene.notices, scene.there.viewers, "http://l.example/catalog"))
+    app = public_app(doors.routes(scene.notices, scene.there.viewers, "http://l.example/catalog"), most=1000)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://l.example/catalog/api") as client:
         member = {"authorization": "member"}
         for path, body in {"/searches": {"fields": {"q": ["x"]}}, "/demands": {"title": "Wanted"}}.items():

@@ -133,7 +133,7 @@ def test_nothing_that_a_member_writes_breaks_out_of_its_term() -> None:
 
 
 async def test_the_address_takes_a_question_in_three_ways(sparql: Sparql, there: Stand) -> None:
-    app = public_app(doors.routes(sparql, there.ledger, there.viewers))
+    app = public_app(doors.routes(sparql, there.ledger, there.viewers), most=1000)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://l.example/catalog") as client:
         ask = "ASK { ?s ?p ?o }"
         answers = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from connector import observe
-from connector.errors import BadMessage, NotFound, TooLarge
+from connector.errors import BadMessage, NotFound, Overloaded, TooLarge
 from connector.web import edge
 
 
@@ -76,8 +77,6 @@ async def test_a_client_that_leaves_is_noticed() -> None:
 
 
 async def test_a_body_that_dawdles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
-
     async def receive() -> dict[str, Any]:
         if not has_begun:
             has_begun.append(True)
@@ -167,3 +166,31 @@ async def test_a_header_is_the_bytes_that_were_sent() -> None:
     scope = {"headers": [(b"authorization", "Bearer é".encode()), (b"authorization", b"second")]}
     assert edge.header(scope, b"authorization") == "Bearer é"
     assert edge.header(scope, b"cookie") is None
+
+
+async def test_more_than_can_wait_for_an_answer_are_told_to_come_again() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/stream":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        elif scope["path"] == "/upload":
+            await receive()
+        begun.set()
+        await go_on.wait()
+
+    bounded = edge.Bounded(app, 1)
+
+    async def asked(path: str) -> asyncio.Task[None]:
+        begun.clear()
+        task = asyncio.create_task(bounded(scope_of() | {"path": path}, sending([b"1", b"2"]), Sent()))
+        await asyncio.wait([task, asyncio.create_task(begun.wait())], return_when=asyncio.FIRST_COMPLETED)
+        return task
+
+    # neither counts: an answer that has begun, a body that is long in coming
+    under_way = [await asked("/stream"), await asked("/upload"), await asked("/x")]
+    with pytest.raises(Overloaded):
+        await bounded(scope_of(), sending([b""]), Sent())
+    go_on.set()
+    await asyncio.gather(*under_way)
+    await bounded(scope_of(), sending([b""]), Sent())

@@ -81,7 +81,7 @@ async def opened(settings: Settings, clock: Clock | None, urls: tuple[str, str],
     }
     return Opened(
         ground=ground,
-        public=public_app(routes["public"]),
+        public=public_app(routes["public"], most=settings.public.requests_at_once),
         operator=operator_app(
             settings.operator,
             access.operators,

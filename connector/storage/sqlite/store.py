@@ -32,6 +32,8 @@ from connector.storage.sqlite.replay import SqliteReplay
 from connector.storage.sqlite.writes import SQL, Writes
 
 T = TypeVar("T")
+_SOME = 250
+"""Documents that are read at once on the event loop, in about two milliseconds; more are read on the thread."""
 
 
 class SqliteStore:
@@ -169,7 +171,8 @@ class SqliteStore:
         return self._access.read(reads.document, participant, kind, id_)
 
     async def documents(self, participant: str, kind: str, *, cursor: str | None = None, limit: int = 100) -> Page[Document]:
-        return await self._access.list(reads.documents, participant, kind, cursor, limit)
+        read = self._access.some if limit <= _SOME else self._access.list
+        return await read(reads.documents, participant, kind, cursor, limit)
 
     async def put_document(self, document: Document, *, expect: int | None = None) -> Document:
         return await self._write(lambda writes: writes.put_document(document, expect))

@@ -7,6 +7,8 @@ Source: RFC 6750, 2.1 for `Authorization: Bearer`; `X-Api-Key` is customary.
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import partial
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,9 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from connector import observe
 from connector.controlplane.audit import Act, Audit, Result
 from connector.controlplane.operators import Operators
-from connector.errors import CallerError, Forbidden, StoreUnavailable, UnsupportedMediaType
+from connector.errors import CallerError, Forbidden, StoreUnavailable, TooMany, UnsupportedMediaType
 from connector.ports.operators import ALL, Operator, OperatorRole
-from connector.settings import Listener
+from connector.settings import Operator as OperatorListener
 from connector.strict import Limits, scan
 from connector.web import edge, errors
 from connector.web.operator.recording import Recording
@@ -51,11 +53,14 @@ def check(operator: Operator, role: OperatorRole, participant: str | None) -> No
 class Gate:
     """Lets in who is an operator with the role that the method needs; open for the API's description."""
 
-    def __init__(self, app: ASGIApp, settings: Listener, operators: Operators, audit: Audit) -> None:
+    def __init__(self, app: ASGIApp, settings: OperatorListener, operators: Operators, audit: Audit) -> None:
         self._app = app
         self._limits = Limits(max_bytes=settings.max_body_bytes)
         self._operators = operators
         self._audit = audit
+        self._most = settings.requests_at_once_per_key
+        self._busy: Counter[str] = Counter()
+        """Requests of each operator that are being answered."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX) or scope["path"] == OPENAPI:
@@ -64,6 +69,27 @@ class Gate:
         try:
             operator = await self._operators.find(_shown(scope))
             edge.note(scope, key=operator.name)
+            if self._busy[operator.name] >= self._most:
+                observe.count("requests_refused", code=TooMany.code)
+                mend = f"send at most {self._most} at once"
+                raise TooMany("too many requests of yours are being answered", mend=mend, retry_after_s=1)
+        except CallerError as fault:
+            await _refuse(scope, send, fault)
+            return
+        self._busy[operator.name] += 1
+        turn = edge.Turn(partial(self._free, operator.name), receive, send)
+        try:
+            await self._let_in(operator, scope, receive, turn.answered)
+        finally:
+            turn.let_go()
+
+    def _free(self, name: str) -> None:
+        self._busy[name] -= 1
+        if not self._busy[name]:
+            del self._busy[name]
+
+    async def _let_in(self, operator: Operator, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
             participant = named(scope["path"])
             is_removed = scope["method"] == "DELETE" and scope["path"] == f"{PREFIX}/participants/{participant}"
             # of a context that is gone nobody reads the trail: the node's has it

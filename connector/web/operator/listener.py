@@ -17,8 +17,8 @@ from connector.controlplane.audit import Audit
 from connector.controlplane.operators import Operators
 from connector.errors import NotFound
 from connector.ports.store import Store
-from connector.settings import Listener
-from connector.web.edge import Observed
+from connector.settings import Operator
+from connector.web.edge import Bounded, Observed
 from connector.web.operator import health
 from connector.web.operator.gate import PREFIX, Gate
 
@@ -30,7 +30,7 @@ Rooms = Callable[[], "Iterable[APIRouter]"]
 
 
 def operator_app(
-    settings: Listener,
+    settings: Operator,
     operators: Operators,
     audit: Audit,
     store: Store,
@@ -39,7 +39,8 @@ def operator_app(
     rooms: Iterable[Rooms],
 ) -> ASGIApp:
     """The application of the operator listener; `faults` tells what of the node does not work at the moment, `hung` what of it hangs."""
-    api = Gate(_WhenAsked(tuple(rooms)), settings, operators, audit)
+    # health and metrics are told however much is asked
+    api = Bounded(Gate(_WhenAsked(tuple(rooms)), settings, operators, audit), settings.requests_at_once)
 
     async def other(scope: Scope, receive: Receive, send: Send) -> None:
         if not scope["path"].startswith(f"{PREFIX}/"):

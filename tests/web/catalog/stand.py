@@ -129,7 +129,7 @@ async def stand(folder: Path, audience: Audience = Audience.EVERYBODY, members: 
             *protocol.routes(ledger, viewers, "http://ledger.example/catalog", Limits(), limiter),
             *pages.routes(ledger, viewers, notices, "Northern Data Alliance"),
         ]
-        yield Stand(ledger=ledger, records=records, indexer=indexer, viewers=viewers, app=public_app(routes))
+        yield Stand(ledger=ledger, records=records, indexer=indexer, viewers=viewers, app=public_app(routes, most=1000))
 
 
 def _snapshot(member: str, entries: list[Any], now: Any, left_out: tuple[str, ...] = ()) -> Snapshot:
