@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 
 from connector.controlplane.kept import Kept
 from connector.odrl.cycles import Cycle
@@ -26,6 +26,8 @@ POLICY_USAGE = "policyUsage"
 _ROUNDS = 8
 """A consequence may have consequences; deeper than this nobody means it."""
 _NO_TIME = timedelta(0)
+EMPTY = Book()
+"""Nothing is on record, or the terms ask for nothing that is."""
 
 
 # --- uses
@@ -177,8 +179,19 @@ def world(
 
     While a use goes on (`is_ongoing`) it is no "last use" from which an interval would have to pass.
     """
-    view = _view(swept(book, now), terms, now, agreed_at, also, is_ongoing)
+    if book is EMPTY and not terms.cycles:
+        # most terms ask for nothing that is on record, with every request: what they are told is always the same
+        view = _untouched(terms.rules, agreed_at, also)
+    else:
+        view = _view(swept(book, now), terms, now, agreed_at, also, is_ongoing)
     return World(now=now, claims=claims, agreed_at=agreed_at, ledger=view, duties=_duties(book, terms))
+
+
+@lru_cache(maxsize=1024)
+def _untouched(rules: tuple[str, ...], agreed_at: datetime, also: int) -> LedgerView:
+    """`_view` of an empty book under terms without periods."""
+    none = Usage(count=also, triggered_at=agreed_at)
+    return LedgerView(usages=dict.fromkeys(rules, none), total=none)
 
 
 def _view(book: Book, terms: Kept, now: datetime, agreed_at: datetime, also: int, is_ongoing: bool) -> LedgerView:

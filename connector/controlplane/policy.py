@@ -42,7 +42,7 @@ _QUESTIONS: Mapping[Stage, Question] = {
     Stage.ONGOING: Question.ONGOING,
     Stage.REQUEST: Question.REQUEST,
 }
-EMPTY = Book()
+EMPTY = books.EMPTY
 USE = "use"
 
 

@@ -48,6 +48,7 @@ class Running:
 
     usages: Usages
     key: str
+    """Under which the ledger knows it; empty where the terms ask for no record, and uses are tallied together."""
     process: Transfer
     case: Case
     used: tuple[str, ...]
@@ -131,7 +132,7 @@ class Usages:
             _granted(answer, agreement)
             assert terms is not None
             free_until = None if terms.asks_each_time else answer.valid_until or _FOREVER
-            return Running(self, new_urn(), process, case, answer.used, terms, free_until)
+            return Running(self, "", process, case, answer.used, terms, free_until)
         key = push_key(process) if is_push else key or new_urn()
         # a push is ended by its transfer, and taken up again by whoever starts next
         until = None if is_push else now + _RESERVED_FOR

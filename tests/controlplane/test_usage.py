@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 
+from connector.controlplane import books
+from connector.controlplane.kept import kept
 from connector.controlplane.terms import TransferWish
 from connector.dsp.tables import State
 from connector.dsp.transfer import Transfer
 from connector.errors import Forbidden
+from connector.odrl import jsonld
+from connector.odrl.truth import Usage
 from connector.ports.dataplane import Use
-from connector.ports.ledger import PostingKind
+from connector.ports.ledger import Book, PostingKind
 from tests.controlplane.conftest import NewNode
-from tests.controlplane.scene import NOW, PUSH, USE, Node, before, imported, members_only, transfer_request
+from tests.controlplane.scene import NOW, PUSH, USE, VOCABULARY, Node, before, imported, members_only, transfer_request
 
 
 def use_when(left: str, operator: str, right: str, **members: Any) -> dict[str, Any]:
@@ -276,3 +280,15 @@ async def test_who_is_granted_data_need_not_ask_again_only_while_the_clock_alone
     transfer = await pulling(node, policy)
     grant = await node.access.may_pull("alice", transfer.pid, "token-1")
     assert grant.free_until == until
+
+
+def test_an_empty_book_tells_the_same_however_it_is_read() -> None:
+    agreed_at = NOW - timedelta(days=1)
+    terms = kept(
+        jsonld.read({"@type": "Set", "permission": [{"action": "use"}], "prohibition": [{"action": "sell"}]}, "p"), VOCABULARY
+    )
+    for also in (0, 1):
+        at_once = books.world(books.EMPTY, terms, NOW, agreed_at, {}, also=also)
+        assert at_once == books.world(Book(), terms, NOW, agreed_at, {}, also=also)
+        assert at_once.ledger is not None
+        assert at_once.ledger.usage(terms.rules[0]) == Usage(count=also, triggered_at=agreed_at)

@@ -206,7 +206,8 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
 
     timers = Timers(store, delivery, clock, {Kind.NEGOTIATION: negotiations, Kind.TRANSFER: transfers})
     return Role(
-        routes=[*routes.routes(exchange, table), *data.routes(plane), *described.routes(describing)],
+        # looked through from the first on: the most frequent requests stand there
+        routes=[*data.routes(plane), *routes.routes(exchange, table), *described.routes(describing)],
         rooms=[rooms, *side.rooms],
         signaling=side.signaling,
         faults=data_side.faults,
