@@ -57,7 +57,20 @@ def context() -> Mapping[str, object]:
 
 def new_id() -> str:
     """A new trace or error id: 32 hexadecimal digits."""
-    return os.urandom(16).hex()
+    while True:
+        try:
+            return _drawn.pop()
+        except IndexError:
+            # asking the system costs as much for many as for one
+            many = os.urandom(16 * 64).hex()
+            _drawn.extend([many[begin : begin + 32] for begin in range(0, len(many), 32)])
+
+
+_drawn: Final[list[str]] = []
+"""Ids that nobody has been given yet."""
+if hasattr(os, "register_at_fork"):
+    # nor may a process that was split off this one give out the same
+    os.register_at_fork(after_in_child=_drawn.clear)
 
 
 # --- lines

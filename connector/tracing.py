@@ -37,6 +37,12 @@ class Place(NamedTuple):
 _here: ContextVar[Place | None] = ContextVar("kontor.trace", default=None)
 
 
+def _new() -> Place:
+    """The beginning of a trace of its own."""
+    drawn = os.urandom(24).hex()
+    return Place(drawn[:32], drawn[32:], "00")
+
+
 def here() -> Place | None:
     """Where we are; None outside of any trace. What goes on in another task takes it along."""
     return _here.get()
@@ -62,12 +68,17 @@ class received:
         if found is not None:
             place = Place(found[1], found[2], found[3])
         else:
-            place = Place(os.urandom(16).hex(), os.urandom(8).hex(), "00")
+            place = _new()
         if _tracer is not None:
             place = _started(self._name, "server", place if found is not None else None, {})
         self._place = place
         self._mark: Token[Place | None] = _here.set(place)
         return place.trace
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether anything that is said of the request is kept."""
+        return self._place.span is not None
 
     def note(self, **attributes: str | int) -> None:
         """Say more about the request."""
@@ -85,7 +96,7 @@ class resumed:
     __slots__ = ("_mark", "_place")
 
     def __init__(self, place: Place | None) -> None:
-        self._place = place or Place(os.urandom(16).hex(), os.urandom(8).hex(), "00")
+        self._place = place or _new()
 
     def __enter__(self) -> str:
         self._mark: Token[Place | None] = _here.set(self._place)

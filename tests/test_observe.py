@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 import time
 
 import pytest
@@ -131,3 +132,19 @@ def test_counts_add_up_by_label() -> None:
     observe.count("tests_of_observe", by=2, kind="a")
     observe.count("tests_of_observe", kind="b")
     assert observe.counts()["tests_of_observe"] == {(("kind", "a"),): 3, (("kind", "b"),): 1}
+
+
+def test_no_two_ids_are_alike_nor_are_those_of_a_process_that_was_split_off() -> None:
+    ours = [observe.new_id() for _ in range(200)]
+    asked, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(told, "".join(observe.new_id() for _ in range(10)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(asked, 1024).decode()
+    for end in (asked, told):
+        os.close(end)
+    ids = [*ours, *(observe.new_id() for _ in range(200)), *(theirs[begin : begin + 32] for begin in range(0, len(theirs), 32))]
+    assert len(theirs) == 320
+    assert len(set(ids)) == len(ids) == 410

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from connector import observe
@@ -51,6 +50,23 @@ class _Count:
         return 0.0
 
 
+class _Busy:
+    """A request that is counted for as long as the context is open: a class, since each message opens two of them."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self, *counts: _Count) -> None:
+        self._counts = counts
+
+    def __enter__(self) -> None:
+        for count in self._counts:
+            count.busy += 1
+
+    def __exit__(self, *_: object) -> None:
+        for count in self._counts:
+            count.busy -= 1
+
+
 class Limiter:
     """Counts what is asked of this node."""
 
@@ -59,35 +75,28 @@ class Limiter:
         self._store = store
         self._monotonic = monotonic
         self._most = settings.limits.requests_at_once
-        self._busy = 0
+        self._whole = _Count(Bounds(), settings.public.max_body_bytes)
+        """Everything, whomever it is asked of; its bounds are those of the node."""
         self._counts: dict[tuple[str, str | None], _Count] = {}
 
     @property
     def under_way(self) -> int:
         """Requests that are being answered."""
-        return self._busy
+        return self._whole.busy
 
-    @contextmanager
-    def request(self, participant: str) -> Iterator[None]:
+    def request(self, participant: str) -> _Busy:
         """Count a request to `participant` for as long as the context is open, whoever sends it.
 
         Raises: Overloaded.
         """
         count = self._count(participant, None)
-        if self._busy >= self._most or count.busy >= (count.at_once or self._most):
+        if self._whole.busy >= self._most or count.busy >= (count.at_once or self._most):
             raise _noted(Overloaded("too much is asked at once", mend="come again in a moment"))
         if wait_s := count.wait_s(self._monotonic()):
             raise _noted(Overloaded("too much is asked", mend=f"come again in {math.ceil(wait_s)} s"))
-        self._busy += 1
-        count.busy += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            count.busy -= 1
+        return _Busy(self._whole, count)
 
-    @contextmanager
-    def request_of(self, participant: str, peer: str) -> Iterator[None]:
+    def request_of(self, participant: str, peer: str) -> _Busy:
         """Count a request of a proven peer for as long as the context is open.
 
         Raises: TooMany.
@@ -99,11 +108,7 @@ class Limiter:
         if wait_s := count.wait_s(self._monotonic()):
             mend = f"send at most {1 / count.pause_s:g} a second"
             raise _noted(TooMany("you ask too often", mend=mend, retry_after_s=math.ceil(wait_s)))
-        count.busy += 1
-        try:
-            yield
-        finally:
-            count.busy -= 1
+        return _Busy(count)
 
     def max_body_bytes(self, participant: str, peer: str) -> int:
         """The largest message that `participant` takes of a peer."""

@@ -152,7 +152,9 @@ class Negotiations:
     def _terms(self, desk: Desk, offer: Mapping[str, Any], caller: Caller) -> Terms:
         terms = desk.shelf.offers.get((str(offer.get("target")), str(offer.get("@id"))))
         now = self._clock.now()
-        if terms is None or not self._judge.seeing.visible((terms,), caller.id, caller.claims, now, desk.context):
+        if terms is None or (
+            terms.access is not None and not self._judge.seeing.visible((terms,), caller.id, caller.claims, now, desk.context)
+        ):
             raise BadMessage(
                 "there is no such offer for this dataset",
                 where="offer.@id",

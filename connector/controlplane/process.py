@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from connector.controlplane.decisions import Choice
 from connector.dsp.copies import replace
 from connector.dsp.process import By, Cause, Due, Process, Record, Step, entry
 from connector.errors import IllegalTransition
+from connector.observe import new_id
 from connector.ports.store import Change
 
 P = TypeVar("P", bound=Process)
@@ -28,7 +28,7 @@ def new_urn() -> str:
     It begins with the time, so that rows which are written together lie together in the store's indexes.
     Source: RFC 9562, 5.7 (version 7).
     """
-    digits = f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+    digits = f"{time.time_ns() // 1_000_000:012x}{new_id()[:20]}"
     return f"urn:uuid:{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 

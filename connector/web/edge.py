@@ -214,7 +214,8 @@ class Observed:
                     if status == 0:
                         await errors.send_problem(watched, verdict)
             took_s = time.perf_counter() - begun
-            request.note(**{"http.response.status_code": status, "url.path": scope["path"]}, **_said_of(line))
+            if request.is_kept:
+                request.note(**{"http.response.status_code": status, "url.path": scope["path"]}, **_said_of(line))
             observe.info(
                 "http.request",
                 listener=self._listener,

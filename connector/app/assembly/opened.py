@@ -76,7 +76,8 @@ async def opened(settings: Settings, clock: Clock | None, urls: tuple[str, str],
     if not ground.jobs.is_idle:
         roles.append(Role(workers={"jobs": ground.jobs.run}))
     routes = {
-        "public": tuple(route for role in roles for route in role.routes),
+        # those of wallets last: nothing else is called as seldom, and none of them is another one's
+        "public": tuple(route for role in sorted(roles, key=lambda role: role is identity.role) for route in role.routes),
         "signaling": tuple(route for role in roles for route in role.signaling) if shared is not None else (),
     }
     return Opened(
