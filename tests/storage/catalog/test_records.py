@@ -13,7 +13,7 @@ import pytest
 from connector.errors import ConfigurationError, SchemaTooNew
 from connector.storage.catalog import open_records
 from connector.storage.catalog.records import CatalogRecords
-from connector.storage.catalog.sqlite import APPLICATION_ID
+from connector.storage.catalog.sqlite import APPLICATION_ID, SQL
 from connector.testing.catalog_contract import NOW, CatalogContract, entry, listed, snapshot
 from tests.servers.postgres import emptied
 
@@ -69,6 +69,14 @@ async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_what_it_hol
         member = await records.member("a")
         assert member is not None
         assert (member.announced, member.about) == (0, None)
+
+
+@pytest.mark.parametrize("name", ["forgettable", "forget"])
+async def test_what_is_gone_is_found_without_a_look_at_all_that_is_there(tmp_path: Path, name: str) -> None:
+    async with opened("sqlite:///x.db", tmp_path):
+        with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", (1,))]
+    assert plan == ["SEARCH catalog_product USING INDEX catalog_product_gone (changed_at<?)"]
 
 
 async def test_a_transaction_that_breaks_leaves_nothing(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS catalog_product (
 
 CREATE UNIQUE INDEX IF NOT EXISTS catalog_product_sequence ON catalog_product (sequence) WHERE sequence > 0;
 CREATE INDEX IF NOT EXISTS catalog_product_id ON catalog_product (id);
+-- those that are gone and still in the order of changes: looked for every few seconds, and never many
+CREATE INDEX IF NOT EXISTS catalog_product_gone ON catalog_product (changed_at) WHERE member IS NULL AND sequence > 0;
 
 CREATE TABLE IF NOT EXISTS catalog_entry (
     member text COLLATE "C" NOT NULL,

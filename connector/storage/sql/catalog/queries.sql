@@ -130,7 +130,8 @@ SELECT number FROM catalog_product WHERE origin = $1 AND number > $2 AND member 
 SELECT number FROM catalog_product WHERE sequence > $1 ORDER BY sequence LIMIT $2
 
 -- name: forgettable
-SELECT max(sequence) FROM catalog_product WHERE member IS NULL AND sequence > 0 AND changed_at < $1
+-- the sum keeps the planner from walking down all of the order of changes to find the largest that is gone
+SELECT max(sequence + 0) FROM catalog_product WHERE member IS NULL AND sequence > 0 AND changed_at < $1
 
 -- name: forget
 UPDATE catalog_product SET sequence = 0 WHERE member IS NULL AND sequence > 0 AND changed_at < $1 RETURNING number
