@@ -16,6 +16,7 @@ from connector.odrl.values import parse_duration
 FREQUENCY = "frequency"
 """What the record of use calls the number of uses in one period."""
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
 _LONGEST_MONTHS, _LONGEST_S = 1200, 100 * 366 * 86400
 
 
@@ -30,6 +31,19 @@ class Cycle:
     def key(self) -> str:
         """One spelling for each length, under which uses are recorded."""
         return f"P{self.months}M" if self.months else f"PT{self.length // timedelta(microseconds=1)}U"
+
+    @property
+    def seconds(self) -> float:
+        """About how long a period is, to order them by."""
+        return self.months * 30 * 86400 + self.length.total_seconds()
+
+    def lies_in(self, other: Cycle) -> bool:
+        """Whether each period lies within one of `other`, so that there are never more uses in it than in that one."""
+        if self.months:
+            return other.months > 0 and other.months % self.months == 0
+        # a period that parts a day lies within its day, and months are made of days
+        whole = _DAY if other.months else other.length
+        return whole % self.length == timedelta(0)
 
     def begin(self, moment: datetime) -> datetime:
         """When the period began that `moment` lies in."""

@@ -17,6 +17,8 @@ from enum import StrEnum
 from connector.odrl.analyse.boxes import MOST_BOXES, Beyond
 from connector.odrl.analyse.cells import AGREED, Test, Value, is_counted, is_line, representatives
 from connector.odrl.closures import is_judged, resolve
+from connector.odrl.cycles import Cycle
+from connector.odrl.ledger import POLICY_USAGE
 from connector.odrl.model import Operator
 from connector.odrl.operands import ORDERED, matcher
 from connector.odrl.truth import Stage, Truth
@@ -76,6 +78,12 @@ class Axis:
     # of a refinement of a party
     unit: str = ""
     # in which constraints count
+    order: int = 0
+    # which of the rules that count their use it is about
+    cycle: Cycle | None = None
+    # the periods in which it has uses counted
+    event: str = ""
+    # about which it is
     tests: tuple[tuple[Test, Masks], ...] = ()
     # the constraints that cut it
 
@@ -177,6 +185,37 @@ def _truths(operand: Operand, test: Test, values: Sequence[Value], *, is_ordered
 
 def _fixed(value: Typed) -> Typed:
     return resolve(value, AGREED) or value
+
+
+_BEFORE, _DURING, _AFTER = 1, 2, 4
+TO_EVENTS = {
+    Operator.LT: _BEFORE,
+    Operator.LTEQ: _BEFORE,
+    Operator.EQ: _DURING,
+    Operator.GT: _AFTER,
+    Operator.GTEQ: _AFTER,
+}
+"""How constraints ask for events: before, during or after one, which has no inner order."""
+
+
+def event(operand: Operand, name: str) -> tuple[Axis, dict[Operator, Masks]]:
+    """The axis of one event, and where each operator holds on it. How it lies to other events nobody says."""
+    judged = stages_of(operand)
+    cells = [
+        Cell(values=(Value(left=(word,), text=f"{word} {name}"),), stages=judged) for word in ("before", "during", "after")
+    ]
+    begun = 0
+    if name == POLICY_USAGE:
+        # a record tells when use began, and not whether it is over
+        begun = 1 << len(cells)
+        cells.append(Cell(text=f"not before {name}", stages=judged, is_vague=True))
+    missing, deferred = 1 << len(cells), 1 << len(cells) + 1
+    cells.append(Cell(text="not known"))
+    cells.append(Cell(text="not judged yet", stages=ALL_STAGES & ~judged, is_deferred=True))
+    masks = {
+        operator: Masks(true, missing | (0 if true == _BEFORE else begun), deferred) for operator, true in TO_EVENTS.items()
+    }
+    return Axis(kind=Kind.OPERAND, name=operand.name, cells=tuple(cells), operand=operand, event=name), masks
 
 
 # --- what is not an operand

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from connector.odrl.analyse import axes, cells
+from connector.odrl.analyse import axes, cells, record
 from connector.odrl.analyse.axes import Axis, Kind, Masks
 from connector.odrl.analyse.boxes import Beyond, Box
 from connector.odrl.analyse.cells import ANOTHER, Test, Value
 from connector.odrl.canonical import constraint_text, rule_text
-from connector.odrl.cycles import FREQUENCY
+from connector.odrl.cycles import FREQUENCY, Cycle
 from connector.odrl.expand import Atomic, atomic
 from connector.odrl.ledger import period_of
 from connector.odrl.model import (
@@ -98,6 +98,9 @@ class Space:
         self._judged: dict[str, int] = {}
         self._masks: dict[object, Place] = {}
         self._tests: dict[_Key, tuple[Operand, dict[Test, None]]] = {}
+        self._orders: dict[_Key, int] = {}
+        self._events: dict[str, Operand] = {}
+        self._cycles: dict[str, Cycle] = {}
         self._atoms: dict[tuple[Constraint, int, str], tuple[_Key, Test] | None] = {}
         self.rules = [self._gathered(policy) for policy in policies]
         everything = [placed for rules in self.rules for placed in rules]
@@ -106,6 +109,7 @@ class Space:
         self._literals = {id(placed): tuple(self._of(placed)) for placed in everything}
         if len(self.axes) > _MOST_AXES:
             raise Beyond(f"the rules ask for more than {_MOST_AXES} different things")
+        self.records = record.groups(self.axes)
         self.full: Box = tuple(axis.full for axis in self.axes)
 
     def atom(self, constraint: Constraint, order: int, part: str) -> Place:
@@ -159,6 +163,11 @@ class Space:
         right = right_side(constraint, operand) if operand is not None else ()
         if operand is None or isinstance(right, Unknown) or not right or constraint.status or constraint.extra:
             return
+        if operand.name == "event" and constraint.operator in axes.TO_EVENTS and len(right) == 1:
+            name = str(right[0])
+            self._events[name] = operand
+            self._atoms[atom] = ((Kind.OPERAND, name), Test(constraint.operator, right))
+            return
         relative = [isinstance(value, Relative) for value in right]
         if any(relative) != all(relative) or (constraint.operator in ORDERED and operand.value not in _PLACED):
             return
@@ -181,11 +190,13 @@ class Space:
                 return
             # a day is a day, however it is spelled
             unit = cycle.key
+            self._cycles[unit] = cycle
         key = (
             *(part, (SourceKind.CLOCK,) if clock else sources, operand.value, operand.is_many, any(relative), unit),
             *(self._stages(operand), operand.is_legal_only, order if is_counted else 0, id(operand.codes)),
         )
         test = Test(operator, right)
+        self._orders[key] = order if is_counted else 0
         self._tests.setdefault(key, (operand, {}))[1][test] = None
         self._atoms[atom] = (key, test)
 
@@ -246,7 +257,14 @@ class Space:
                 continue
             for test, mask in zip(tests, masks, strict=True):
                 self._masks[(key, test)] = (len(self.axes), mask)
-            self.axes.append(replace(axis, unit=str(key[5])))
+            unit, cycle = str(key[5]), self._cycles.get(str(key[5]))
+            self.axes.append(replace(axis, unit=unit, order=self._orders[key], cycle=cycle))
+        for name, operand in self._events.items():
+            axis, ways = axes.event(operand, name)
+            for place in self._atoms.values():
+                if place is not None and place[0] == (Kind.OPERAND, name):
+                    self._masks[place] = (len(self.axes), ways[place[1].operator])
+            self.axes.append(axis)
         count = Counter(self._operand(constraint) for constraint, _, _ in self._atoms)
         for (constraint, _, part), place in self._atoms.items():
             if place not in self._masks:

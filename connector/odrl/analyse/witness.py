@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from connector.odrl.analyse import record
 from connector.odrl.analyse.axes import Axis, Cell, Kind
 from connector.odrl.analyse.boxes import Box
 from connector.odrl.analyse.cells import AGREED, Value, is_counted
@@ -25,6 +26,7 @@ from connector.odrl.truth import (
     STAGE_ORDER,
     DutyState,
     LedgerView,
+    Period,
     Rate,
     Request,
     Stage,
@@ -61,6 +63,8 @@ def stages(space: Space, box: Box) -> tuple[Stage, ...]:
     for axis, cells in zip(space.axes, box, strict=True):
         if cells != axis.full:
             found &= _stages(axis, cells)
+    for group in space.records:
+        found &= record.stages(space.axes, group, box)
     return tuple(stage for stage in STAGES if found >> STAGE_ORDER[stage] & 1)
 
 
@@ -91,6 +95,10 @@ class _Draft:
     belongings: dict[Kind, set[str]] = field(default_factory=dict)
     counted: dict[str, tuple[Typed, str]] = field(default_factory=dict)
     # by what the record of use calls it: the value, and the unit that it is counted in
+    uses: dict[str, int] = field(default_factory=dict)
+    # in each kind of period, by its key
+    events: dict[str, str] = field(default_factory=dict)
+    # how it is to each: before, during or after
     is_sound: bool = True
     # False: two rules count the same apart, and one record for both cannot say so
 
@@ -98,9 +106,14 @@ class _Draft:
 def state(space: Space, box: Box, stage: Stage) -> Witness:
     """A request that lies in `box` at `stage`, as far as a request can say so."""
     draft = _Draft()
-    for axis, cells in zip(space.axes, box, strict=True):
+    told: dict[int, int] = {}
+    for group in space.records:
+        told |= record.numbers(space.axes, group, box, 1 << STAGE_ORDER[stage]) or {}
+    for number, (axis, cells) in enumerate(zip(space.axes, box, strict=True)):
         cell = _plainest(axis, cells, stage)
-        if cell is not None:
+        if number in told:
+            _tell_uses(draft, axis, told[number])
+        elif cell is not None:
             _tell(draft, axis, cell, space, box)
     memberships = {
         who: frozenset(draft.belongings[kind])
@@ -155,6 +168,9 @@ def _tell(draft: _Draft, axis: Axis, cell: Cell, space: Space, box: Box) -> None
             draft.target = draft.target or "urn:kontor:member"
         else:
             draft.party = draft.party or "urn:kontor:member"
+    elif axis.event:
+        if cell.values:
+            draft.events[axis.event] = str(cell.values[0].left[0])
     elif axis.kind is Kind.OPERAND and axis.operand is not None and is_counted(axis.operand):
         name = axis.operand.on_record
         draft.is_sound = draft.is_sound and name not in draft.counted
@@ -162,6 +178,25 @@ def _tell(draft: _Draft, axis: Axis, cell: Cell, space: Space, box: Box) -> None
             draft.counted[name] = cell.values[0].left[0], axis.unit
     elif axis.kind is Kind.OPERAND and axis.operand is not None and value is not None:
         _tell_operand(draft, axis, axis.operand, value)
+
+
+def _tell_uses(draft: _Draft, axis: Axis, uses: int) -> None:
+    name = axis.unit if axis.cycle is not None else record.COUNT
+    known = draft.uses if axis.cycle is not None else draft.counted
+    draft.is_sound = draft.is_sound and name not in known
+    if axis.cycle is not None:
+        draft.uses[name] = uses
+    else:
+        draft.counted[name] = Decimal(uses), ""
+
+
+def _events(draft: _Draft) -> dict[str, Period]:
+    known = {
+        "before": Period(),
+        "during": Period(began=draft.now),
+        "after": Period(began=draft.now, ended=draft.now),
+    }
+    return {name: known[word] for name, word in draft.events.items()}
 
 
 def _ledger(draft: _Draft) -> LedgerView | None:
@@ -174,26 +209,33 @@ def _ledger(draft: _Draft) -> LedgerView | None:
             if length.months or not 0 <= length.seconds < _LONGEST_S:
                 return None
             back[name] = draft.now - timedelta(microseconds=int(length.seconds * 1_000_000))
-    count, metered, rate = (values.get(name, Decimal(0)) for name in ("count", "meteredTime", FREQUENCY))
+    count, metered = (values.get(name, Decimal(0)) for name in (record.COUNT, "meteredTime"))
+    most = max(draft.uses.values(), default=0)
     first, last = back.get("elapsedTime"), back.get("timeInterval")
     spent = metered.seconds if isinstance(metered, Duration) else Decimal(0)
     paid = values.get("payAmount")
-    if not draft.counted or not draft.is_sound or not isinstance(count, Decimal) or not isinstance(rate, Decimal):
+    if not draft.is_sound or not isinstance(count, Decimal) or FREQUENCY in values:
         return None
-    # what is on record has happened: no more uses in a day than ever, and no last use before the first
-    is_real = 0 <= rate < _LONGEST_S and 0 <= count < _LONGEST_S and ("count" not in values or count >= rate)
-    if not is_real or not 0 <= spent < _LONGEST_S or (first is not None and last is not None and first > last):
+    if not (draft.counted or draft.uses):
+        return LedgerView(events=_events(draft)) if draft.events else None
+    # what is on record has happened: no last use before the first
+    if (
+        not 0 <= count < _LONGEST_S
+        or most >= _LONGEST_S
+        or not 0 <= spent < _LONGEST_S
+        or (first is not None and last is not None and first > last)
+    ):
         return None
     usage = Usage(
-        count=math.ceil(count),
+        count=max(math.ceil(count), most),
         metered=timedelta(microseconds=int(spent * 1_000_000)),
         first_used_at=first,
         last_used_at=last,
         triggered_at=back.get("delayPeriod"),
         paid={currency(term(draft.counted["payAmount"][1])): paid} if isinstance(paid, Decimal) else {},
-        rates={draft.counted[FREQUENCY][1]: Rate(began=draft.now, count=math.ceil(rate))} if FREQUENCY in draft.counted else {},
+        rates={key: Rate(began=draft.now, count=uses) for key, uses in draft.uses.items()},
     )
-    return LedgerView(total=usage)
+    return LedgerView(total=usage, events=_events(draft))
 
 
 def _tell_operand(draft: _Draft, axis: Axis, operand: Operand, value: Value) -> None:

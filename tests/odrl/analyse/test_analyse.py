@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from operator import eq, ge, gt, le, lt
 from typing import Any
 
 import pytest
@@ -184,9 +187,15 @@ def test_hundreds_of_windows_are_compared(vocabulary: Vocabulary) -> None:
         (counted("elapsedTime", "P30D"), counted("elapsedTime", "P31D"), Answer.NO),
         (counted("tds:frequency", "5", unit="P1D"), counted("tds:frequency", "6", unit="PT24H"), Answer.NO),
         (counted("tds:frequency", "6", unit="P1D"), counted("tds:frequency", "5", unit="PT24H"), Answer.YES),
-        # of two periods, and of uses in one and in all, nobody knows how they go together
-        (counted("tds:frequency", "5", unit="P7D"), counted("tds:frequency", "5", unit="P1D"), Answer.UNKNOWN),
-        (counted("tds:frequency", "5", unit="P1D"), counted("count", "5"), Answer.UNKNOWN),
+        # there are never more uses in a day than in its week, and in either than in all
+        (counted("tds:frequency", "5", unit="P1D"), counted("tds:frequency", "5", unit="P7D"), Answer.YES),
+        (counted("tds:frequency", "5", unit="P7D"), counted("tds:frequency", "5", unit="P1D"), Answer.NO),
+        (counted("tds:frequency", "5", unit="P1M"), counted("tds:frequency", "5", unit="P7D"), Answer.NO),
+        (counted("tds:frequency", "5", unit="P1D"), counted("count", "5"), Answer.YES),
+        (counted("tds:frequency", "5", unit="P1D"), counted("count", "6"), Answer.NO),
+        (counted("count", "5"), counted("tds:frequency", "5", unit="P1D"), Answer.NO),
+        # uses are whole
+        (counted("count", "5"), counted("count", "5.5"), Answer.YES),
     ],
 )
 def test_limits_of_use_are_compared_and_a_record_shows_the_difference(
@@ -200,3 +209,48 @@ def test_limits_of_use_are_compared_and_a_record_shows_the_difference(
         for policy, permits in ((terms, False), (asked, True)):
             agreed = compile(replace(policy, type="Agreement"), everything, has_ledger=True)
             assert decide(agreed, request, world, stage=stage).is_permitted is permits
+
+
+def _uses(rng: random.Random) -> tuple[dict[str, Any], Callable[[tuple[int, int, int]], bool]]:
+    """A limit of uses in a day, in its week, or in all, and whether it is kept to."""
+    which, operator, most = rng.randrange(3), rng.choice(["lt", "lteq", "eq", "gt", "gteq"]), rng.choice([0, 1, 2, 2.5, 3])
+    left, unit = (("tds:frequency", "P1D"), ("tds:frequency", "P7D"), ("count", None))[which]
+    keeps = {"lt": gt, "lteq": ge, "eq": eq, "gt": lt, "gteq": le}[operator]
+    limit = {**c(left, operator, str(most)), **({"unit": unit} if unit else {})}
+    return limit, lambda uses: bool(keeps(most, uses[which]))
+
+
+def test_limits_of_several_periods_are_compared_as_all_small_records_compare(everything: Vocabulary) -> None:
+    rng = random.Random(7)
+    records = [(day, week, all_) for all_ in range(6) for week in range(all_ + 1) for day in range(week + 1)]
+    answers = set()
+    for _ in range(60):
+        ours, theirs = ([_uses(rng) for _ in range(rng.randint(1, 3))] for _ in range(2))
+        found = contains(*(policy(rule(*(limit for limit, _ in those))) for those in (ours, theirs)), everything)
+        kept = [[all(keeps(uses) for _, keeps in those) for those in (ours, theirs)] for uses in records]
+        is_within = all(mine or not asked for mine, asked in kept)
+        assert found.answer is (Answer.YES if is_within else Answer.NO), (ours, theirs)
+        answers.add(found.answer)
+    assert answers == {Answer.YES, Answer.NO}
+
+
+def test_events_are_before_during_or_after_and_apart_from_each_other(everything: Vocabulary) -> None:
+    def at(*ways: str) -> Policy:
+        """Ways such as `lt a`, of which one is enough."""
+        return policy(*(rule(c("event", way.split()[0], way.split()[1])) for way in ways))
+
+    for terms, asked, answer in (
+        (at("lteq a"), at("lt a"), Answer.YES),
+        (at("lt a"), at("lteq a"), Answer.YES),
+        (at("gteq a", "eq a"), at("gt a"), Answer.YES),
+        (at("lt a"), at("lt a", "eq a"), Answer.NO),
+        (at("lt a"), at("gt a"), Answer.NO),
+        (at("lt a"), at("lt b"), Answer.NO),
+        # nobody keeps a record of some events
+        (at("lt a", "eq a", "gt a"), policy(rule()), Answer.NO),
+        (at("lt policyUsage"), at("lteq policyUsage"), Answer.YES),
+        (at("lt policyUsage"), at("gt policyUsage"), Answer.NO),
+    ):
+        found = contains(terms, asked, everything)
+        assert found.answer is answer
+        assert (found.witness is not None) is (answer is Answer.NO)
