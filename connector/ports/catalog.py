@@ -115,7 +115,7 @@ class MemberRow:
     announced: int = 0
     """Counts its announcements."""
     about: bytes | None = None
-    """What it says of itself, in JSON, judged (`federation/about.py`)."""
+    """What it says of itself, in JSON, judged (`federation/judging.py`)."""
     agreements: int | None = None
     """How many agreements it has concluded as a provider, as it reports; None when it does not."""
     agreements_at: datetime | None = None
