@@ -12,6 +12,7 @@ import pytest
 
 from connector.describe import participant
 from connector.errors import Overloaded, Unproven
+from connector.federation import feed
 from connector.ports.attesting import Attested
 from tests.describe import participants
 from tests.federation.foreign import Scene, answer, catalog, dataset, scene
@@ -89,6 +90,33 @@ async def test_what_cannot_be_judged_now_is_shown_as_such_and_judged_at_the_next
         row = await here.look_again("a")
         assert await signed_by(here) == ["a"]
         assert (row.about is None, "pages" in row.validators) == (False, True)
+
+
+async def test_a_ledger_proves_what_another_passes_on_and_passes_it_on_as_the_origin_wrote_it(tmp_path: Path) -> None:
+    async with scene(tmp_path, prover=Signatures()) as here:
+        trees = {
+            "good": dataset("urn:good", proof="did:web:o"),
+            "changed on the way": dataset("urn:changed", proof="did:web:o signature"),
+            "signed by the ledger": dataset("urn:claimed", proof="region"),
+            "not signed": dataset("urn:plain"),
+        }
+        way = {"origin": "did:web:o", "endpoint": "https://o.example/dsp", "via": ["town"], "seenAt": NOW.isoformat()}
+        changes = [{**way, "sequence": n, "id": t["@id"], "dataset": t} for n, t in enumerate(trees.values(), start=1)]
+        page = {"participantId": "region", "sequence": 4, "hasMore": False, "changes": changes}
+        here.foreign.tell("/region/feed?after=0&limit=500", answer(page))
+        await here.list(region="catalog")
+        report = (await here.report("region")).report
+        assert report is not None
+        assert len(report.left_out) == 2
+        assert "the signature of `urn:changed` proves nothing" in report.left_out[0]
+        assert "`urn:claimed` is signed by `region`" in report.left_out[1]
+        taken = await here.records.changes(0, 9)
+        passed = orjson.loads(feed.page("nation", taken, 9, 0))["changes"]
+        signed = [c.product.entry.signed for c in taken if c.product is not None]
+        assert [(one["dataset"], one["via"], one["seenAt"], one["origin"]) for one in passed] == [
+            (trees[name], ["town", "region"], NOW.isoformat(), "did:web:o") for name in ("good", "not signed")
+        ]
+        assert signed == ["did:web:o", ""]
 
 
 async def signed_by(here: Scene) -> list[str]:
