@@ -127,7 +127,8 @@ SELECT number FROM catalog_product WHERE id = $1 AND member IS NOT NULL ORDER BY
 SELECT number FROM catalog_product WHERE origin = $1 AND number > $2 AND member IS NOT NULL ORDER BY number LIMIT $3
 
 -- name: numbers_changed
-SELECT number FROM catalog_product WHERE sequence > $1 ORDER BY sequence LIMIT $2
+-- the second condition says what the index of the order of changes asks for: without it all products are looked through and sorted
+SELECT number FROM catalog_product WHERE sequence > $1 AND sequence > 0 ORDER BY sequence LIMIT $2
 
 -- name: forgettable
 -- the sum keeps the planner from walking down all of the order of changes to find the largest that is gone
