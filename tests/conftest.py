@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import os
@@ -9,6 +10,7 @@ import pathlib
 import sys
 from collections.abc import Iterator
 
+import httpx
 import hypothesis
 import pytest
 
@@ -25,6 +27,9 @@ _NO_DEPLOYMENT = "deployment proofs not asked for"
 # what one process of the suite compiles, the next one finds: dozens of nodes and commands start with what an installed one has
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# each client reads the authorities of its library anew, for longer than most tests take: once is enough for all of them
+httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)
 
 # a slow machine is no fault of the property
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=examples(40))
