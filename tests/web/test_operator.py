@@ -214,3 +214,14 @@ async def test_every_metric_has_words(http: httpx.AsyncClient) -> None:
     assert 'kontor_worker_at_work_seconds{worker="timers"} 0.0' in shown
     for name in ("kontor_http_request_seconds_count", "kontor_deliveries_waiting 0.0", "process_resident_memory_bytes"):
         assert name in shown
+
+
+async def test_every_list_comes_in_pages(http: httpx.AsyncClient) -> None:
+    described = (await http.get("/api/v1/openapi.json")).json()
+    lists = {
+        path: {one["name"] for one in methods["get"].get("parameters", ())}
+        for path, methods in described["paths"].items()
+        if "get" in methods and "/Listing" in str(methods["get"]["responses"]["200"])
+    }
+    assert len(lists) > 15
+    assert {path for path, names in lists.items() if not {"cursor", "limit"} <= names} == set()

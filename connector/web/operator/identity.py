@@ -20,7 +20,9 @@ from connector.identity.held import Held
 from connector.identity.keys import Key, Keys, Purpose
 from connector.identity.requests import Request, Requests
 from connector.ports.clock import Clock
+from connector.web.operator import views
 from connector.web.operator.keys import Participant
+from connector.web.operator.queries import Cursor, Limit
 from connector.web.operator.rooms import room
 
 Name = Annotated[str, Path(max_length=512, pattern=r"^[^\x00-\x20\x7f]+$", description="Name of the thing.")]
@@ -84,13 +86,13 @@ def routes(parts: IdentityParts) -> APIRouter:
         return found
 
     @router.get("/keys")
-    async def list_keys(participant: Participant) -> Listing[api.IdentityKey]:
+    async def list_keys(participant: Participant, cursor: Cursor = None, limit: Limit = 1000) -> Listing[api.IdentityKey]:
         """All keys, the revoked ones too, in the order in which they begin."""
         await parts.key_holder(participant)
         opened = await parts.opened()
         await opened.wallets.wallet(participant)
-        found = [shown_key(one) for one in await opened.keys.all(participant)]
-        return Listing(items=found, total=len(found))
+        found = await opened.keys.all(participant)
+        return views.listing(views.part(found, lambda one: f"{one.begins.isoformat()} {one.id}", cursor, limit), shown_key)
 
     @router.post("/keys", status_code=201)
     async def rotate_key(participant: Participant, wanted: api.NewIdentityKey) -> api.IdentityKey:
@@ -106,12 +108,12 @@ def routes(parts: IdentityParts) -> APIRouter:
         await (await parts.opened()).keys.revoke(participant, f"{did}#{name}")
 
     @router.get("/credentials")
-    async def list_credentials(participant: Participant) -> Listing[api.Credential]:
-        """The credentials that are held."""
+    async def list_credentials(participant: Participant, cursor: Cursor = None, limit: Limit = 1000) -> Listing[api.Credential]:
+        """The credentials that are held, by their names."""
         await parts.did(participant)
         held = await (await parts.opened()).held.all(participant)
-        found = [_credential(id_, one, parts.clock.now()) for id_, one in held.items()]
-        return Listing(items=found, total=len(found))
+        page = views.part(held.items(), lambda one: one[0], cursor, limit)
+        return views.listing(page, lambda one: _credential(*one, parts.clock.now()))
 
     @router.delete("/credentials/{name}", status_code=204)
     async def drop_credential(participant: Participant, name: Name) -> None:
@@ -120,11 +122,13 @@ def routes(parts: IdentityParts) -> APIRouter:
         await (await parts.opened()).held.drop(participant, name)
 
     @router.get("/credential-requests")
-    async def list_credential_requests(participant: Participant) -> Listing[api.Requested]:
-        """The requests for credentials, and how they stand."""
+    async def list_credential_requests(
+        participant: Participant, cursor: Cursor = None, limit: Limit = 1000
+    ) -> Listing[api.Requested]:
+        """The requests for credentials, by their ids, and how they stand."""
         await parts.did(participant)
-        found = [_requested(one) for one in await parts.requests.all(participant)]
-        return Listing(items=found, total=len(found))
+        found = await parts.requests.all(participant)
+        return views.listing(views.part(found, lambda one: one.id, cursor, limit), _requested)
 
     @router.post("/credential-requests", status_code=201)
     async def request_credentials(participant: Participant, wanted: api.CredentialRequest) -> api.Requested:

@@ -12,7 +12,9 @@ from connector.api.spaces import JoinedSpace, SpaceWish
 from connector.controlplane.participants import Participants
 from connector.identity.joined import Joined
 from connector.identity.joining import Joining
+from connector.web.operator import views
 from connector.web.operator.keys import Participant
+from connector.web.operator.queries import Cursor, Limit
 from connector.web.operator.rooms import room
 
 
@@ -28,11 +30,11 @@ def routes(participants: Participants, opened: Callable[[], Awaitable[Opened]]) 
     router = room("identity", "/participants/{participant}/spaces")
 
     @router.get("")
-    async def list_spaces(participant: Participant) -> Listing[JoinedSpace]:
-        """The spaces, and how the participant stands in each."""
+    async def list_spaces(participant: Participant, cursor: Cursor = None, limit: Limit = 1000) -> Listing[JoinedSpace]:
+        """The spaces, by their ids, and how the participant stands in each."""
         await participants.context(participant)
-        found = [_shown(one) for one in await (await opened()).joining.spaces(participant)]
-        return Listing(items=found, total=len(found))
+        found = await (await opened()).joining.spaces(participant)
+        return views.listing(views.part(found, lambda one: one.space, cursor, limit), _shown)
 
     @router.post("", status_code=201)
     async def join_space(participant: Participant, wanted: SpaceWish) -> JoinedSpace:
