@@ -54,6 +54,12 @@ def headers() -> dict[str, str]:
     return {"traceparent": f"00-{place.trace}-{place.parent}-{place.flags}"} if place is not None else {}
 
 
+def place_of(traceparent: str) -> Place | None:
+    """Where in a trace a header places what follows it; None for one that says nothing."""
+    found = _TRACEPARENT.fullmatch(traceparent)
+    return Place(found[1], found[2], found[3]) if found is not None else None
+
+
 class received:
     """A request that came in: its trace, or a new one. `as` gives the trace's id, for the log."""
 
@@ -64,13 +70,10 @@ class received:
         self._traceparent = traceparent
 
     def __enter__(self) -> str:
-        found = _TRACEPARENT.fullmatch(self._traceparent) if self._traceparent else None
-        if found is not None:
-            place = Place(found[1], found[2], found[3])
-        else:
-            place = _new()
+        found = place_of(self._traceparent) if self._traceparent else None
+        place = found or _new()
         if _tracer is not None:
-            place = _started(self._name, "server", place if found is not None else None, {})
+            place = _started(self._name, "server", found, {})
         self._place = place
         self._mark: Token[Place | None] = _here.set(place)
         return place.trace

@@ -152,6 +152,8 @@ class Delivery:
     async def _deliver(self, lane: _Lane, queued: _Queued) -> None:
         message, until, place = queued
         try:
+            if place is None:
+                place = await self._begun_in(message.key)
             with tracing.resumed(place) as trace, observe.bound(participant=message.key.participant, trace=trace):
                 if self._clock.now() < until:
                     await self._attempt(message, until)
@@ -170,6 +172,11 @@ class Delivery:
                 self._queue.put_nowait(lane.waiting.popleft())
             elif lane.busy == 0:
                 self._lanes.pop(message.peer, None)
+
+    async def _begun_in(self, key: Key) -> tracing.Place | None:
+        """The trace of a message that was put off, or that another run or another node has written."""
+        process = await self._store.process(key)
+        return tracing.place_of(process.trace) if process is not None else None
 
     async def _attempt(self, message: Message, until: datetime) -> None:
         outgoing, key = message.outgoing, message.key

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from connector import tracing
 from connector.dsp.negotiation import Agreement, Negotiation
 from connector.dsp.process import Due, Outgoing, Process, Record
 from connector.dsp.tables import Kind
@@ -24,7 +25,7 @@ from connector.ports.jobs import MOST_FAILURES, Failure, Job, NewJob
 from connector.ports.journal import Entry
 from connector.ports.ledger import Book, BookChange, Posting, PostingKind
 from connector.ports.page import Page
-from connector.ports.store import Attempt, Change, Filter, Key, PeerKey
+from connector.ports.store import Attempt, Change, Decide, Filter, Key, PeerKey, Snapshot
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -122,6 +123,21 @@ def agreement_id(process: Process) -> str | None:
 def dataset(process: Process) -> str:
     """The dataset that a process is about."""
     return process.dataset if isinstance(process, Negotiation | Transfer) else ""
+
+
+def traced(decide: Decide[Any]) -> Decide[Any]:
+    """`decide`, so that a process with a new message keeps the trace in which this was called."""
+    trace = tracing.headers().get("traceparent")
+    if trace is None:
+        return decide
+
+    def inside(snapshot: Snapshot[Any]) -> Change[Any]:
+        change = decide(snapshot)
+        if change.process is None or not change.outgoing:
+            return change
+        return replace(change, process=replace(change.process, trace=trace))
+
+    return inside
 
 
 def checked(key: Key | PeerKey, found: Process | None, change: Change[Any]) -> None:

@@ -73,7 +73,7 @@ class MemoryStore:
         kept = self._memory.processes.get(row) if row is not None else None
         process = kept.load() if kept else None
         answer = kept.received.get(received) if kept and received is not None else None
-        change = decide(Snapshot(process=process, answer=answer))
+        change = codec.traced(decide)(Snapshot(process=process, answer=answer))
         codec.checked(key, process, change)
         write = self._prepared(key, kept, process, change)
         if write is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from connector import tracing
 from connector.controlplane import delivery as deliveries
 from connector.dsp import messages as m
 from connector.dsp.negotiation import Negotiation
@@ -62,6 +63,18 @@ async def test_what_may_pass_is_tried_again_with_the_same_message(node: Node, st
     first, second = node.host.of("ContractAgreementMessage")
     assert (first.url, first.body) == (second.url, second.body)
     assert await attempts(node, pid) == [("agree", status, False), ("agree", 200, True)]
+
+
+async def test_a_message_stays_in_its_trace_when_it_is_tried_again_and_by_another_node(new_node: NewNode) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    node = await new_node()
+    with tracing.received("POST public", f"00-{trace}-00f067aa0ba902b7-01"):
+        await refused(node, answer(503), answer(503))
+    other = await new_node("there")
+    await other.pass_time(seconds=600)
+    sent = node.host.of("ContractAgreementMessage")
+    assert len(sent) == 3
+    assert {one.headers["traceparent"].split("-")[1] for one in sent} == {trace}
 
 
 @pytest.mark.parametrize("fault", [unreachable(), PeerMessage("the answer is larger than 10 bytes")])

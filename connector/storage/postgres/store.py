@@ -112,7 +112,7 @@ class PostgresStore:
     async def advance(
         self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None, can_wait: bool = False
     ) -> Change[Any]:
-        change = await self._writes.advance(key, decide, received)
+        change = await self._writes.advance(key, codec.traced(decide), received)
         if change.jobs:
             self.jobs.has_news(0)
         return change

@@ -82,7 +82,8 @@ class SqliteStore:
     async def advance(
         self, key: Key | PeerKey, decide: Decide[Any], *, received: str | None = None, can_wait: bool = False
     ) -> Change[Any]:
-        change = await self._write(lambda writes: writes.advance(key, decide, received), can_wait=can_wait)
+        deciding = codec.traced(decide)
+        change = await self._write(lambda writes: writes.advance(key, deciding, received), can_wait=can_wait)
         if change.jobs:
             self.jobs.tell()
         return change
