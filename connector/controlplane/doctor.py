@@ -16,6 +16,8 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from connector.api.doctor import Finding
+from connector.controlplane.participants import NODE
+from connector.controlplane.unfinished import given_up_work
 from connector.errors import ConfigurationError, KontorError
 from connector.ports.clock import Clock
 from connector.ports.store import Store
@@ -35,6 +37,7 @@ async def node_findings(
         await _store(store),
         _disk(settings),
         *_certificates(settings, clock.now()),
+        *await _given_up(store),
         *(
             Finding(check="worker", state="error", what=one, mend="see the log for why; report it if it comes again")
             for one in faults()
@@ -50,6 +53,15 @@ async def node_findings(
             for name in settings.unsafe()
         ),
     )
+
+
+async def _given_up(store: Store) -> tuple[Finding, ...]:
+    """Work of the node and its roles; that of participants stands with them."""
+    try:
+        return tuple([one for context in (NODE, "authority", "@catalog") for one in await given_up_work(store.jobs, context)])
+    except KontorError:
+        # the store's own finding tells
+        return ()
 
 
 async def _store(store: Store) -> Finding:

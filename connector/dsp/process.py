@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -20,6 +20,9 @@ import msgspec
 from connector.dsp.copies import replace
 from connector.dsp.tables import TABLES, Event, Kind, Role, State, follow
 from connector.errors import BadMessage, Conflict, IllegalTransition
+
+DELIVERY_FAILED: Final = "delivery-failed"
+"""The code with which a process is ended whose message could not be delivered."""
 
 
 class By(StrEnum):
@@ -147,6 +150,8 @@ class Process:
     """What the peer did that is lawful to accept and worth a look."""
     purpose: str | None = None
     """What the consumer says it wants the data for."""
+    trace: str = ""
+    """`traceparent` of what caused our latest message: who posts it later, or again, goes on in the same trace."""
     created_at: datetime
     updated_at: datetime
 
@@ -353,7 +358,7 @@ def undelivered(
         # whoever ended it keeps the last word
         words = flight.cargo.words or Words()
         return end_here(failed, now, Cause(by=By.DELIVERY, code=words.code, reasons=words.reasons, whole=(why,)))
-    told = Cause(by=By.DELIVERY, code="delivery-failed", reasons=(why,))
+    told = Cause(by=By.DELIVERY, code=DELIVERY_FAILED, reasons=(why,))
     return end_here(failed, now, told) if process.peer_pid is None else terminate(failed, told)
 
 

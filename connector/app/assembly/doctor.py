@@ -52,13 +52,24 @@ def doctor_role(ground: Ground, parts: WalletParts) -> Role:
         held, unsigned = await opened.held.all(participant), trust_of(said).unsigned_lists
         return await selfcheck.findings(did, held, opened.evidence, unsigned_lists=unsigned, now=ground.clock.now())
 
+    async def given_up(participant: str) -> tuple[Finding, ...]:
+        from connector.controlplane.unfinished import given_up_messages, given_up_work
+
+        messages = await given_up_messages(ground.store, participant, ground.clock.now())
+        return (*await given_up_work(ground.store.jobs, participant), *messages)
+
     def rooms() -> Iterable[APIRouter]:
         from connector.web.operator import doctor
 
         return [
             doctor.routes(
                 doctor.Doctor(
-                    participants=ground.participants, node=node, examine=examine, spaces=spaces, credentials=credentials
+                    participants=ground.participants,
+                    node=node,
+                    examine=examine,
+                    spaces=spaces,
+                    credentials=credentials,
+                    given_up=given_up,
                 )
             )
         ]

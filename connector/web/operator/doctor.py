@@ -40,6 +40,8 @@ class Doctor:
     """Those that a participant has joined, or wants to."""
     credentials: Callable[[str], Awaitable[tuple[Finding, ...]]]
     """How what a participant holds would be judged; nothing where it has no wallet here."""
+    given_up: Callable[[str], Awaitable[tuple[Finding, ...]]]
+    """Work and messages of a participant that nobody tries any more."""
 
 
 def routes(doctor: Doctor) -> APIRouter:
@@ -64,6 +66,7 @@ def routes(doctor: Doctor) -> APIRouter:
         spaces = await doctor.spaces(participant)
         found += tuple(_standing(one) for one in spaces)
         found += await doctor.credentials(participant)
+        found += await doctor.given_up(participant)
         issuers += [one.authority for one in spaces]
         for issuer in [*dict.fromkeys(issuers)][:_FEW_ISSUERS]:
             found += tuple(one for one in await doctor.examine(issuer, None) if one.check in ("did", "clock", "certificate"))
