@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from connector.api.doctor import Finding
-from connector.dsp.process import DELIVERY_FAILED, Process
-from connector.dsp.tables import Kind, State
+from connector.dsp.process import Process
+from connector.dsp.tables import DELIVERY_FAILED, Kind, State
 from connector.ports.jobs import Jobs
 from connector.ports.store import Filter, Store
 

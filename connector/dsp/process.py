@@ -12,17 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from connector.dsp.copies import replace
-from connector.dsp.tables import TABLES, Event, Kind, Role, State, follow
+from connector.dsp.tables import DELIVERY_FAILED, TABLES, Event, Kind, Role, State, follow
 from connector.errors import BadMessage, Conflict, IllegalTransition
-
-DELIVERY_FAILED: Final = "delivery-failed"
-"""The code with which a process is ended whose message could not be delivered."""
 
 
 class By(StrEnum):

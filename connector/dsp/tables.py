@@ -14,6 +14,9 @@ from types import MappingProxyType
 
 from connector.errors import IllegalTransition
 
+DELIVERY_FAILED: Final = "delivery-failed"
+"""The code with which a process is ended whose message could not be delivered."""
+
 
 class Kind(StrEnum):
     """The two kinds of process that the protocol knows."""
