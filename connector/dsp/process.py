@@ -147,8 +147,7 @@ class Process:
     """What the peer did that is lawful to accept and worth a look."""
     purpose: str | None = None
     """What the consumer says it wants the data for."""
-    trace: str = ""
-    """`traceparent` of what caused our latest message: who posts it later, or again, goes on in the same trace."""
+    trace: str = ""  # `traceparent` of what caused our latest message: who posts it later, or again, goes on in the same trace
     created_at: datetime
     updated_at: datetime
 
