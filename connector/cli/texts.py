@@ -69,7 +69,7 @@ def json_objects(text: str, path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     """
     try:
         whole = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         for number, line in enumerate(text.splitlines(), start=1):
             if line.strip():
                 yield json_object(line, Path(f"{path}:{number}")), f"{path}:{number}"

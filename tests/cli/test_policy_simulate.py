@@ -60,7 +60,13 @@ def test_the_answer_of_the_node_is_a_log_too(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("{", "no JSON"), ("[1]", "no JSON object"), ('{"effect": "permit", "case": {}}', "without `expect`")]
+    ("text", "says"),
+    [
+        ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ("[1]", "no JSON object"),
+        ('{"effect": "permit", "case": {}}', "without `expect`"),
+    ],
 )
 def test_a_log_that_is_none_is_refused_with_its_place(text: str, says: str, run: Run, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
