@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from connector.settings import read
+from connector.settings import Settings, read
 from tests.deploy.conftest import KEY
 from tests.servers import tools
 
 SECURE = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+STORE = "postgresql://kontor:x@database/kontor"
 
 
 @pytest.fixture
@@ -36,6 +37,15 @@ def rendered(program: str, chart: Path, folder: Path, **values: Any) -> dict[tup
     return {(one["kind"], one["metadata"]["name"]): one for one in found}
 
 
+def configured(objects: dict[tuple[str, str], dict[str, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The configuration that the chart makes, as a node reads it."""
+    path = folder / "kontor.toml"
+    path.write_text(objects["ConfigMap", "here-kontor"]["data"]["kontor.toml"])
+    for name, value in {"KONTOR_NODE": "here-kontor-1", "KONTOR_STORE_URL": STORE, "KONTOR_SECRETS_KEY": KEY}.items():
+        monkeypatch.setenv(name, value)
+    return read(path)
+
+
 def test_helm_finds_nothing_wrong(helm: str, deploy: Path) -> None:
     done = helped(helm, "lint", "--strict", str(deploy / "helm" / "kontor"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -54,13 +64,8 @@ def test_the_configuration_it_makes_is_one(helm: str, deploy: Path, tmp_path: Pa
         "trustedProxies": ["10.0.0.0/8"],
     }
     objects = rendered(helm, deploy / "helm" / "kontor", tmp_path, **values)
-    path = tmp_path / "kontor.toml"
-    path.write_text(objects["ConfigMap", "here-kontor"]["data"]["kontor.toml"])
-    store = "postgresql://kontor:x@database/kontor"
-    for name, value in {"KONTOR_NODE": "here-kontor-1", "KONTOR_STORE_URL": store, "KONTOR_SECRETS_KEY": KEY}.items():
-        monkeypatch.setenv(name, value)
-    settings = read(path)
-    assert (settings.node.id, settings.store.url, settings.delivery.attempts) == ("here-kontor-1", store, 3)
+    settings = configured(objects, tmp_path, monkeypatch)
+    assert (settings.node.id, settings.store.url, settings.delivery.attempts) == ("here-kontor-1", STORE, 3)
     assert {name: one.approval for name, one in settings.participants.items()} == {"a.b": "auto", "acme": "manual"}
     # each variable that the configuration names is given to the container, from a secret where it is one
     container = objects["Deployment", "here-kontor"]["spec"]["template"]["spec"]["containers"][0]
@@ -84,7 +89,66 @@ def test_nodes_and_migrations_may_do_little_and_are_watched(helm: str, deploy: P
     assert hooks == "pre-install,pre-upgrade"
     policy = objects["NetworkPolicy", "here-kontor"]["spec"]
     assert policy["ingress"] == [{"ports": [{"port": "public", "protocol": "TCP"}]}]
+    assert [one["containerPort"] for one in node["ports"]] == [8080, 8081]
     assert objects["Deployment", "here-kontor"]["spec"]["replicas"] == 2
+
+
+def test_data_workers_and_planes_are_reached_by_those_who_may(
+    helm: str, deploy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planes = [{"podSelector": {"matchLabels": {"app": "plane"}}}]
+    plane = '[[signaling.planes]]\nid = "plane"\nparticipants = ["acme"]\nhosts = ["plane.here.svc"]\nsecret = "x"\n'
+    signaling = {"enabled": True, "tlsSecret": "planes-tls", "from": planes, "extraConfig": plane}
+    data = {"workers": 2, "extraConfig": "push_attempts = 3\n"}
+    objects = rendered(helm, deploy / "helm" / "kontor", tmp_path, data=data, signaling=signaling)
+    settings = configured(objects, tmp_path, monkeypatch)
+    assert settings.unsafe() == ()
+    assert (settings.data.workers, settings.data.public_url, settings.data.push_attempts) == (2, settings.node.public_url, 3)
+    assert settings.signaling is not None
+    # all replicas are one control plane to a plane, at one address
+    assert (settings.signaling.id, settings.signaling.url) == ("here-kontor", "https://here-kontor-signaling.default.svc:8182")
+    ports = {"public": 8080, "operator": 8081, "data": settings.data.listener.port, "signaling": settings.signaling.port}
+    for kind, name in (("Deployment", "here-kontor"), ("Job", "here-kontor-migrate")):
+        pod = objects[kind, name]["spec"]["template"]["spec"]
+        mounted = {one["name"]: one["mountPath"] for one in pod["containers"][0]["volumeMounts"]}
+        assert str(settings.signaling.tls_certificate) == f"{mounted['signaling-tls']}/tls.crt"
+        assert {one["name"]: one.get("secret") for one in pod["volumes"]}["signaling-tls"] == {"secretName": "planes-tls"}
+    node = objects["Deployment", "here-kontor"]["spec"]["template"]["spec"]["containers"][0]
+    assert {one["name"]: one["containerPort"] for one in node["ports"]} == ports
+    # peers reach the data workers by the ingress, planes the signaling listener by a service of its own
+    services = {
+        name: [(one["name"], one["targetPort"]) for one in found["spec"]["ports"]]
+        for (kind, name), found in objects.items() if kind == "Service"
+    }  # fmt: skip
+    assert services == {
+        "here-kontor": [("public", "public"), ("data", "data")],
+        "here-kontor-operator": [("operator", "operator")],
+        "here-kontor-signaling": [("signaling", "signaling")],
+    }
+    paths = objects["Ingress", "here-kontor"]["spec"]["rules"][0]["http"]["paths"]
+    assert [(one["path"], one["backend"]["service"]["port"]["name"]) for one in paths] == [
+        ("/acme/data", "data"),
+        ("/", "public"),
+    ]
+    rules = objects["NetworkPolicy", "here-kontor"]["spec"]["ingress"]
+    assert [({one["port"] for one in rule["ports"]}, rule.get("from")) for rule in rules] == [
+        ({"public", "data"}, None),
+        ({"signaling"}, planes),
+    ]
+
+
+def test_a_node_may_be_a_data_plane_alone(helm: str, deploy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driven = '[dataplane]\ncontrol_planes = [{ id = "cp", endpoint = "https://cp.here.svc/acme", secret = "x" }]\n'
+    signaling = {"enabled": True, "unsafeAllowHttp": True, "extraConfig": driven}
+    values: dict[str, Any] = {"roles": ["dataplane"], "participants": {"acme": None}, "data": {"workers": 1}}
+    objects = rendered(helm, deploy / "helm" / "kontor", tmp_path, **values, signaling=signaling)
+    settings = configured(objects, tmp_path, monkeypatch)
+    assert (settings.node.roles, settings.participants) == (("dataplane",), {})
+    assert settings.unsafe() == ("signaling.unsafe_allow_http",)
+    paths = objects["Ingress", "here-kontor"]["spec"]["rules"][0]["http"]["paths"]
+    assert [one["path"] for one in paths] == ["/dataplane/data", "/"]
+    # nobody is named who may reach its signaling listener: nobody does
+    assert [len(rule["ports"]) for rule in objects["NetworkPolicy", "here-kontor"]["spec"]["ingress"]] == [2]
 
 
 def test_what_is_turned_off_is_not_there(helm: str, deploy: Path, tmp_path: Path) -> None:

@@ -37,6 +37,25 @@ def test_each_configuration_is_one(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [key.role for key in settings.operator.api_keys] == ["admin"]
 
 
+def test_data_workers_and_signaling_of_the_compose_file_work_once_their_marks_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (DEPLOY / "config" / "compose.toml").read_text()
+    for name in ("data", "signaling"):
+        marked = re.search(rf"^# \[{name}\]\n(?:# .+\n)+", text, re.MULTILINE)
+        assert marked is not None, name
+        text = text.replace(marked[0], re.sub("^# ", "", marked[0], flags=re.MULTILINE))
+    (tmp_path / "kontor.toml").write_text(text)
+    named = ("HOSTNAME", "KONTOR_STORE_URL", "KONTOR_PLANE_SECRET")
+    for name, value in {**dict.fromkeys(named, "x"), "KONTOR_SECRETS_KEY": KEY}.items():
+        monkeypatch.setenv(name, value)
+    settings = read(tmp_path / "kontor.toml")
+    assert settings.unsafe() == ()
+    assert settings.signaling is not None
+    assert (settings.signaling.port, settings.data.listener.port, settings.data.workers) == (8182, 8082, 1)
+    assert {plane.id for plane in settings.signaling.planes} == {"plane"}
+
+
 def _versions(path: Path) -> dict[str, str]:
     found = re.findall(r"^([a-z0-9._-]+)==(\S+)", path.read_text(), re.MULTILINE)
     return dict(found)
@@ -74,7 +93,7 @@ def test_the_containers_of_the_compose_file_may_do_little() -> None:
         assert (one["read_only"], one["cap_drop"], one["security_opt"]) == (True, ["ALL"], ["no-new-privileges:true"])
         assert "./config/compose.toml:/etc/kontor/kontor.toml:ro" in one["volumes"]
     # the operator API is not published
-    assert services["node"]["ports"] == ["127.0.0.1:8080:8080"]
+    assert services["node"]["ports"] == ["127.0.0.1:8080:8080", "127.0.0.1:8082:8082"]
     assert services["node"]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
 
 
@@ -127,6 +146,13 @@ def test_the_values_of_the_chart_are_what_their_schema_takes() -> None:
         {"operator": {"apiKeys": [{"name": "a", "sha256": "not a digest"}]}},
         {"storr": {}},
         {"persistence": {"size": "20 GB"}},
+        {"roles": ["dataplain"]},
+        {"roles": ["dataplane"]},
+        {"roles": ["catalog"], "participants": {}},
+        {"data": {"workers": 65}},
+        {"signaling": {"enabled": True}},
+        {"signaling": {"enabled": True, "unsafeAllowHttp": False, "tlsSecret": ""}},
+        {"signaling": {"enabled": True, "tlsSecret": "x", "id": "a b"}},
     ],
 )
 def test_what_is_wrong_with_values_is_found_before_anything_is_rendered(wrong: dict[str, Any]) -> None:

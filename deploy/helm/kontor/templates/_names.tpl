@@ -36,7 +36,18 @@ env:
 volumeMounts:
   - { name: config, mountPath: /etc/kontor, readOnly: true }
   - { name: data, mountPath: /data }
+  {{- if and .Values.signaling.enabled .Values.signaling.tlsSecret }}
+  - { name: signaling-tls, mountPath: /etc/kontor-signaling, readOnly: true }
+  {{- end }}
 resources: {{- toYaml .Values.resources | nindent 2 }}
+{{- end -}}
+
+{{/* The volume with the certificate of the signaling listener, where it has one. */}}
+{{- define "kontor.signaling-tls" -}}
+{{- if and .Values.signaling.enabled .Values.signaling.tlsSecret -}}
+- name: signaling-tls
+  secret: { secretName: {{ .Values.signaling.tlsSecret | quote }} }
+{{- end -}}
 {{- end -}}
 
 {{- define "kontor.pod" -}}
