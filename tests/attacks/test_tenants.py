@@ -50,7 +50,7 @@ OWN = {
     "/catalog/api/searches/{id}/news", "/catalog/api/demands", "/catalog/api/demands/{id}",
 }  # fmt: skip
 """Where whoever proves itself acts for itself."""
-DRIVEN = re.compile(r"/(v1/(dataflows|controlplanes)|dataplane/data)(/|$)")
+DRIVEN = re.compile(r"/(v1/(dataflows|controlplanes)|dataplane/(data|refresh))(/|$)")
 """Our data plane under the control plane of others, whose flows are by control plane."""
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
