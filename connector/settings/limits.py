@@ -1,6 +1,7 @@
 """How much a participant is asked for at once, and how much of that by one peer: rates, bodies, transfers, streams.
 
 What lives here: the settings and how they add up. What does not: keeping to them (`controlplane/limits.py`, `dataplane/`).
+Each node counts for itself: of N replicas each is told an Nth. Transfers alone are counted in their store.
 
     [limits.peer]                       # every peer of every participant
     requests_per_s = 200
