@@ -24,6 +24,7 @@ from connector import __version__
 CHUNK_BYTES: Final = 256 << 10
 """As much of a body waits here as its reader does not take."""
 _MOST_OF_A_HEAD: Final = 64 << 10
+"""And of what is neither head nor body, in one piece: trailers, the extension of a chunk."""
 _NOT_REPLACED: Final = 0.5
 """A timer is set anew only when it would be late by more seconds than this: connections that are busy set none at all."""
 _NO_BODY: Final = frozenset({204, 304})
@@ -77,7 +78,8 @@ class Connection(asyncio.Protocol):
         self.headers: dict[str, str] = {}
         self.has_heard = False
         """Something came in answer to the last request."""
-        self._head_bytes = 0
+        self._unread_bytes = 0
+        """What has come since the request, or since the last piece of the body."""
         self._pieces: deque[bytes] = deque()
         self._held_bytes = 0
         self._is_paused = False
@@ -277,16 +279,15 @@ class Connection(asyncio.Protocol):
         self.has_heard = True
         if self._due_at != math.inf:
             self._due_at = self._loop.time() + self._silence_s
+        self._unread_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._break(Broken("it changes the protocol"))
         except httptools.HttpParserError as fault:
             self._break(Broken(f"it is no HTTP: {fault}"))
-        if not self._has_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MOST_OF_A_HEAD:
-                self._break(Broken(f"its head has more than {_MOST_OF_A_HEAD} bytes"))
+        if self._unread_bytes > _MOST_OF_A_HEAD and not self.is_whole:
+            self._break(Broken(f"its head, or what stands around its body, has more than {_MOST_OF_A_HEAD} bytes"))
 
     # --- by the parser
 
@@ -294,6 +295,9 @@ class Connection(asyncio.Protocol):
         self._is_spoiled = self.is_whole
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._has_head:
+            # a trailer, which nobody has asked for
+            return
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         # RFC 9110, section 5.3
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
@@ -319,6 +323,7 @@ class Connection(asyncio.Protocol):
         if self.is_whole:
             self._is_spoiled = True
             return
+        self._unread_bytes = 0
         self._pieces.append(piece)
         self._held_bytes += len(piece)
         if self._held_bytes >= CHUNK_BYTES:

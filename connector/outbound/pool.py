@@ -23,6 +23,7 @@ from connector.outbound.rules import Judge, Target
 
 # shorter than the 5 s after which uvicorn and many others close an idle connection: no message is sent into a closing one
 _KEEP_IDLE_S: Final = 4.0
+_FEW_ORIGINS: Final = 256
 _NEXT_ATTEMPT_S: Final = 0.25
 """After so long the next address of a name is tried, too."""
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -91,6 +92,8 @@ class Pool:
         self._idle: dict[Target, list[Connection]] = {}
         self._busy: dict[Target, int] = {}
         self._waiting: dict[Target, deque[asyncio.Future[None]]] = {}
+        self._sweep_above = _FEW_ORIGINS
+        """Connections that have closed themselves are dropped when more origins than this have any."""
         self._is_closed = False
 
     async def ask(self, target: Target, request: Request) -> Connection:
@@ -125,6 +128,10 @@ class Pool:
             return
         connection.keep(_KEEP_IDLE_S)
         self._idle.setdefault(target, []).append(connection)
+        if len(self._idle) > self._sweep_above:
+            living = {at: [one for one in kept if not one.is_lost] for at, kept in self._idle.items()}
+            self._idle = {at: kept for at, kept in living.items() if kept}
+            self._sweep_above = 2 * len(self._idle) + _FEW_ORIGINS
 
     def close(self) -> None:
         """End what is idle; what is in use ends when it is given back."""

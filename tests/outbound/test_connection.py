@@ -74,6 +74,34 @@ async def test_a_head_without_end_is_cut():
             await client.get(base, {})
 
 
+async def test_trailers_are_dropped_and_cut_when_they_do_not_end():
+    chunked = b"HTTP/1.1 200 OK\r\nX-Said: first\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+    for more, is_cut in (
+        (b"X-Said: last\r\n", False),
+        (b"X-More: 1234567890\r\n" * 50_000, True),
+        (b"X: " + b"1" * 1_000_000, True),
+    ):
+        handle, _ = counting(chunked + more + b"\r\n")
+        async with server(handle) as base, OutboundClient(rules()) as client:
+            if is_cut:
+                with pytest.raises(Unreachable, match="more than"):
+                    await client.get(base, {})
+            else:
+                answer = await client.get(base, {})
+                assert (answer.body, answer.headers["x-said"]) == (b"ok", "first")
+
+
+async def test_connections_that_have_closed_themselves_are_forgotten():
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    handle, _ = counting(OK, closes=True)
+    async with server(handle) as base, OutboundClient(rules(), resolve=resolve) as client:
+        for n in range(300):
+            assert await _read(client, base.replace("127.0.0.1", f"peer-{n}.example")) == b"ok"
+        assert len(client._streams._idle) < 300
+
+
 async def test_what_may_be_repeated_is_when_a_kept_connection_is_gone_and_nothing_else_is():
     handle, asked = counting(OK, closes=True)
     async with server(handle) as base, OutboundClient(rules()) as client:
