@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from connector.controlplane.describing import Describing
 from connector.controlplane.offerings import Offerings
@@ -22,6 +22,7 @@ from connector.controlplane.policy import Judge
 from connector.dsp import catalog as shapes
 from connector.dsp import messages as m
 from connector.dsp import wire
+from connector.dsp.process import below
 from connector.errors import BadMessage, NotFound, PeerAnswer, PeerMessage, TooLarge
 from connector.odrl import explain
 from connector.outbound.links import next_link
@@ -206,7 +207,7 @@ class Catalogs:
         """
         await self._participants.context(participant)
         base = await self._peers.base(address)
-        url = f"{base}/catalog/datasets/{quote(id_, safe='')}"
+        url = below(base, "catalog", "datasets", id_)
         try:
             answer = await self._peers.ask("GET", url, None, participant=participant, peer=peer)
         except PeerAnswer as fault:

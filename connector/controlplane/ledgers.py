@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from connector import strict
 from connector.controlplane.participants import Participants
+from connector.dsp.process import below
 from connector.errors import BadMessage, CallerError, PeerMessage, TooLarge
 from connector.ports.peers import Peers
 from connector.settings.catalog import KnownCatalog
@@ -40,7 +41,7 @@ class Ledgers:
 
         Raises: as `search`.
         """
-        return await self._asked(participant, f"api/reports/{quote(member, safe='')}", address, peer)
+        return await self._asked(participant, below("api/reports", member), address, peer)
 
     async def _asked(self, participant: str, path: str, address: str | None, peer: str | None) -> Mapping[str, Any]:
         await self._participants.context(participant)

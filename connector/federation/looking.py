@@ -22,12 +22,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from connector.dsp import catalog as shapes
 from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.catalog import CatalogView, DatasetView
+from connector.dsp.process import below
 from connector.errors import BadMessage, KontorError, PeerAnswer, PeerMessage, TooLarge
 from connector.federation.judging import UNJUDGED, Judge, judged
 from connector.federation.reading import Tree, entry_of
@@ -146,7 +147,7 @@ class Looking:
         base = str(row.validators.get("base") or "") or await self._peers.base(row.address)
         gone: list[tuple[str, str]] = []
         for id_ in ids:
-            url = f"{base}/catalog/datasets/{quote(id_, safe='')}"
+            url = below(base, "catalog", "datasets", id_)
             try:
                 answer = await self._ask("GET", url, None, row.id)
             except PeerAnswer as fault:

@@ -17,12 +17,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import quote
 
 from connector import observe
 from connector.dps import legacy, standard
 from connector.dps.flow import REPORTED, FlowState, Report
 from connector.dps.messages import Dialect, Status
+from connector.dsp.process import below
 from connector.dsp.transfer import Access, Transfer
 from connector.errors import Conflict, Forbidden, Gone, KontorError, NotFound, PeerAnswer, StoreUnavailable, Unauthenticated
 from connector.outbound.client import OutboundClient
@@ -275,13 +275,12 @@ def _done(flow: Flow, moved_bytes: int, digest: str | None) -> Flow:
 
 def _written(flow: Flow, report: Report, error: str | None) -> tuple[str, bytes | None]:
     """Address and body of a report, in the control plane's dialect."""
-    pid = quote(flow.flow_id, safe="")
     if flow.dialect is Dialect.EDC:
-        base = f"{flow.callback}/transferprocess/{pid}"
+        base = below(flow.callback, "transferprocess", flow.flow_id)
         if report is Report.ERRORED:
             return f"{base}/fail", legacy.write_failure(error or "moving the data has failed")
         return (f"{base}/complete", None) if report is Report.COMPLETED else (f"{base}/provisioned", b"{}")
     message_id = uuid.uuid5(_NAMESPACE, f"{flow.id}#{report}#{flow.updated_at.isoformat()}").urn
     address = flow.made if report in (Report.PREPARED, Report.STARTED) else None
     status = Status(state=flow.state, message_id=message_id, flow_id=flow.flow_id, address=address, error=error)
-    return f"{flow.callback}/transfers/{pid}/dataflow/{report}", standard.write_status(status)
+    return below(flow.callback, "transfers", flow.flow_id, "dataflow", report), standard.write_status(status)

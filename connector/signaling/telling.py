@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
 
 from connector.dps import legacy, standard
 from connector.dps.addresses import from_properties
@@ -19,6 +18,7 @@ from connector.dps.flow import Call, FlowState
 from connector.dps.messages import Dialect, Note, Status
 from connector.dsp.copies import replace
 from connector.dsp.messages import DataAddress
+from connector.dsp.process import below
 from connector.errors import SourceError
 from connector.ports.dataplane import Source
 from connector.ports.signaling import ANY_SOURCE, Telling
@@ -67,7 +67,7 @@ def asked(entry: Entry, flow_id: str) -> Said:
     """The question how a flow stands."""
     is_legacy = entry.dialect is Dialect.EDC
     read = legacy.read_state if is_legacy else standard.read_status
-    return Said(path=f"/{quote(flow_id, safe='')}/{'state' if is_legacy else 'status'}", body=None, read=read)
+    return Said(path=below("", flow_id, "state" if is_legacy else "status"), body=None, read=read)
 
 
 def _standard(telling: Telling) -> Said:
@@ -80,13 +80,12 @@ def _standard(telling: Telling) -> Said:
         # only the answer to a resume has to say something
         return standard.read_status(body) if body.strip() and note.call is Call.RESUME else to
 
-    return Said(path=f"/{quote(order.flow_id, safe='')}/{note.call}", body=standard.write_note(note), read=read)
+    return Said(path=below("", order.flow_id, note.call), body=standard.write_note(note), read=read)
 
 
 def _legacy(entry: Entry, telling: Telling) -> Said:
     order, note = telling.order, telling.note
     call = note.call if note is not None else order.call
-    flow = quote(order.flow_id, safe="")
     is_prepared = order.profile.rpartition("-")[0] in entry.provision_types
 
     def nothing(_: bytes) -> Status:
@@ -102,9 +101,11 @@ def _legacy(entry: Entry, telling: Telling) -> Said:
             path="/prepare", body=legacy.write_order(prepared), read=lambda body: legacy.read_response(body, Call.PREPARE)
         )
     if call is Call.SUSPEND and telling.is_provider:
-        return Said(path=f"/{flow}/suspend", body=legacy.write_note(_note(note, Call.SUSPEND)), read=nothing)
+        return Said(path=below("", order.flow_id, "suspend"), body=legacy.write_note(_note(note, Call.SUSPEND)), read=nothing)
     if call in (Call.TERMINATE, Call.COMPLETED) and (telling.is_provider or is_prepared):
-        return Said(path=f"/{flow}/terminate", body=legacy.write_note(_note(note, Call.TERMINATE)), read=nothing)
+        return Said(
+            path=below("", order.flow_id, "terminate"), body=legacy.write_note(_note(note, Call.TERMINATE)), read=nothing
+        )
     return Said(path="", body=None, read=nothing)
 
 

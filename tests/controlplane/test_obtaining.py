@@ -73,7 +73,7 @@ async def test_without_terms_the_one_offer_of_the_peers_dataset_is_asked_for(nod
     tree = {"@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@id": "urn:d:9", "@type": "Dataset"}
     distribution = {"@type": "Distribution", "format": "HttpData-PULL", "accessService": "urn:s"}
     body = {**tree, "hasPolicy": [offer], "distribution": [distribution]}
-    url = f"{BASE}/catalog/datasets/urn%3Ad%3A9"
+    url = f"{BASE}/catalog/datasets/urn:d:9"
 
     node.host.documents[url] = answer(200, orjson.dumps(body))
     begun = (await obtained(node, offer=None)).negotiation

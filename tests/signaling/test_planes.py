@@ -207,7 +207,7 @@ async def test_ids_travel_as_one_step_of_the_path(scene: Scene) -> None:
     await scene.register("a")
     await scene.tell("a", Call.SUSPEND, flow_id="urn:uuid:1/../2")
     (heard,) = scene.plane.of("suspend")
-    assert heard.raw_path.replace("%3A", ":") == "/dataflows/urn:uuid:1%2F..%2F2/suspend"
+    assert heard.raw_path == "/dataflows/urn:uuid:1%2F..%2F2/suspend"
     assert json.loads(heard.body)["messageId"] == "m"
 
 
