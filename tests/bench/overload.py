@@ -262,7 +262,7 @@ class _Scene:
             self._asked.tell(f"well-behaved: {text}")
         unkept = float(sum(sum(tally.faults.values()) + tally.closed for tally in tallies.values()))
         found = [
-            figures.plain(0, "load, in times of what the node can answer", [times], unit="x", must=2.5, is_larger_better=True),
+            figures.plain(0, "load, in times of what the node can answer", [times], unit="x", must=2, is_larger_better=True),
             figures.plain(0, "answers other than 2xx, or 429 and 503 with Retry-After, or none", [unkept], unit="", must=0.0),
             figures.plain(0, "growth of memory at its peak", [grown_mb], unit="MB", must=96.0),
             figures.plain(0, "failures of the well-behaved", [float(len(faults))], unit="", must=0.0),
