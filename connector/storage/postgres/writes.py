@@ -139,12 +139,14 @@ class Writes:
         """The arguments of `write_change` behind row and version, or None when there is nothing to write; the earliest moment."""
         process, agreement = change.process, change.agreement
         has_step = bool(change.records or change.attempts or received is not None)
-        rest = change.outgoing or change.removed or change.retries or change.due or change.jobs
+        # what has ended acts no more
+        planned = () if (known := process or found) is not None and known.is_ended else change.due
+        rest = change.outgoing or change.removed or change.retries or planned or change.jobs
         if process is None and not has_step and not rest and agreement is None:
             return None, None
         now = codec.micros(codec.moment(change, found)) if change.outgoing else 0
         retries = [codec.micros(retry.not_before) for retry in change.retries]
-        dues = [codec.micros(due.at) for due in change.due]
+        dues = [codec.micros(due.at) for due in planned]
         moments = [*retries, *dues, *([now + self._lease] if change.outgoing else ())]
         values = (
             key.participant,
@@ -170,7 +172,7 @@ class Writes:
             change.removed,
             [retry.message_id for retry in change.retries],
             retries,
-            [codec.encode(due) for due in change.due],
+            [codec.encode(due) for due in planned],
             dues,
             *(_agreement(agreement) if agreement is not None else (None,) * 6),
         )

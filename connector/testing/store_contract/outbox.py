@@ -203,6 +203,7 @@ class OutboxContract:
         ended = negotiation("one", state=State.TERMINATED)
         await here.advance(place, always(Change(process=ended, due=(due("late", NOW),))))
         await here.advance(place, adding(due=(due("later", NOW),)))
+        await here.advance(place, always(Change(process=None, due=(due("latest", NOW),))))
         assert (await here.timeline(place)).due == ()
         assert await here.next_moment() == NOW + LEASE
         assert [row.key for row in await here.claim_due(NOW + 10 * LEASE)] == [other]
