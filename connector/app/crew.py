@@ -7,7 +7,6 @@ it asks (`dataplane/workers.py`), starting it again (`node.py`, as for every wor
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -45,14 +44,23 @@ async def employ(crew: Crew, settings: Settings, at: Listening, number: int) -> 
                 await asyncio.wait([serving])
         finally:
             serving.cancel()
-            ending = asyncio.create_task(_ended(process, serving))
             # cancelled or not: a process that nobody waits for stays in the system's table
-            while not ending.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait([ending])
+            await _surely(asyncio.create_task(_ended(process, serving)))
     if crew.is_leaving:
         await asyncio.Event().wait()
     raise ChildProcessError(f"it ended with code {process.returncode}")
+
+
+async def _surely(task: asyncio.Task[None]) -> None:
+    """Wait until `task` is done, whatever comes; who is cancelled meanwhile is cancelled then."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as found:
+            cancelled = found
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _ended(process: asyncio.subprocess.Process, serving: asyncio.Task[None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pathlib
 import signal
@@ -11,6 +12,7 @@ import aiohttp
 import httpx
 import pytest
 
+from connector.app import crew
 from connector.app import node as node_of_ours
 from connector.testing.dataspace import PUSH, DataSpace
 from tests.app.conftest import until
@@ -104,3 +106,20 @@ async def test_a_worker_serves_receives_is_cut_and_is_started_again(
     pushed = await provider.transfer(await provider.negotiate(offer), format=PUSH)
     await provider.until_transfer(pushed.pid, "COMPLETED")
     assert await provider.get(pushed) == data
+
+
+async def test_who_is_cancelled_while_a_worker_ends_is_cancelled_once_it_has() -> None:
+    end = asyncio.Event()
+    ending = asyncio.create_task(_waited(end))
+    employing = asyncio.create_task(crew._surely(ending))
+    await asyncio.sleep(0)
+    employing.cancel()
+    await asyncio.sleep(0)
+    assert not employing.done()
+    end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await employing
+
+
+async def _waited(end: asyncio.Event) -> None:
+    await end.wait()
