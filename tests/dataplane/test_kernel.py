@@ -176,7 +176,7 @@ async def test_nothing_goes_out_beside_tls(
     context = ssl.create_default_context()
     authority.configure_trust(context)
     at, token = node.offer(file(sample))
-    async with listening(public_app(data.routes(node.plane)), ssl_certfile=pem, ssl_keyfile=pem) as url:
+    async with listening(public_app(data.routes(node.plane), most=1000), ssl_certfile=pem, ssl_keyfile=pem) as url:
         at = at.replace(node.url, url.replace("http:", "https:"))
         async with aiohttp.ClientSession() as client, client.get(at, headers={"Authorization": token}, ssl=context) as answer:
             assert await answer.read() == SAMPLE

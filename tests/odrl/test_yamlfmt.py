@@ -90,7 +90,7 @@ def test_the_whole_language_maps_one_to_one(vocabulary: Vocabulary) -> None:
         "profile": "https://w3id.org/kontor/profile/base",
         "inheritFrom": ["urn:example:policy:parent"],
         "conflict": "prohibit",
-        "timestamp": "2026-11-22T12:00:00Z",
+        "https://w3id.org/dspace/2025/1/timestamp": "2026-11-22T12:00:00Z",
         "assigner": "did:web:provider.example",
         "http://purl.org/dc/terms/title": "Wind, for members",
         "http://purl.org/dc/terms/description": "Members may show half of it.",
