@@ -149,12 +149,13 @@ async def test_what_is_granted_and_refused_there_is_so_here_and_uses_are_told_of
         with pytest.raises(PeerAnswer) as told:
             await worker.authorizer.may_pull(*PLACE, "token")
         assert told.value.answer_status == 409
-        worker.channel.tell("counted", ({"channel_test": {(): 2}}, {"channel_test": {(): (1, 0.5)}}))
+        job, listener = (("kind", "of a worker"), ("outcome", "done")), (("listener", "of a worker"),)
+        worker.channel.tell("counted", ({"jobs": {job: 2}}, {"http_request": {listener: (1, 0.5)}}))
         await RemoteEvents(worker.channel).received(*PLACE, moved_bytes=3, digest="d")
         assert judge.told == [("received", PLACE[1], 3, "d")]
         # what was counted there counts here, too
-        assert observe.counts()["channel_test"] == {(): 2}
-        assert observe.durations()["channel_test"] == {(): (1, 0.5)}
+        assert observe.counts()["jobs"][job] == 2
+        assert observe.durations()["http_request"][listener] == (1, 0.5)
 
 
 async def test_each_message_of_a_stream_is_asked_about_there() -> None:
