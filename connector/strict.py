@@ -215,3 +215,13 @@ def _unescaped(string: str) -> str:
         return str(orjson.loads(f'"{string}"'))
     except orjson.JSONDecodeError:
         return string
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A hook for readers of an operator's files: one object, of members that stand once; ValueError otherwise."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the member `{name[:80]}` stands twice in one object")
+        found[name] = value
+    return found

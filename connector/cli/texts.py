@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.errors import ConfigurationError, PolicyError
+from connector.strict import each_once
 
 
 def read(path: Path) -> str:
@@ -37,22 +38,13 @@ def _is_broken(tree: object) -> bool:
     return False
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"the member `{name[:80]}` stands twice in one object")
-        found[name] = value
-    return found
-
-
 def json_object(text: str, path: Path) -> dict[str, Any]:
     """The JSON object in `text`.
 
     Raises: PolicyError when it is none.
     """
     try:
-        tree = json.loads(text, object_pairs_hook=_each_once)
+        tree = json.loads(text, object_pairs_hook=each_once)
     except (ValueError, RecursionError) as fault:
         raise PolicyError(f"this is no JSON: {fault}", where=str(path), mend="mend it, or write it as YAML") from fault
     if _SURROGATE.search(text) and _is_broken(tree):

@@ -16,6 +16,7 @@ from typing import Any, Final
 from connector import jsonld
 from connector.errors import BadMessage
 from connector.rdf.graphs import MAX_DEPTH, RDF, TYPE, XSD, Blank, Graph, Iri, Literal, Node, Term, Triple
+from connector.strict import each_once
 
 _BASE: Final = "relative:/"
 # what a relative name is resolved against, so that it can be recognised and refused
@@ -62,22 +63,13 @@ def parse(text: str, where: str, bounds: Bounds = DEFAULT) -> Graph:
     if first not in ("{", "["):
         return _turtle(text, where, bounds)
     try:
-        document = json.loads(text, object_pairs_hook=_each_once)
+        document = json.loads(text, object_pairs_hook=each_once)
     except (ValueError, RecursionError) as fault:
         if first == "[":
             # Turtle may begin with a bracket too
             return _turtle(text, where, bounds)
         raise BadMessage(f"this is no JSON: {fault}", where=where, mend="mend it, or write Turtle") from fault
     return from_json_ld(document, where, bounds=bounds)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"the member `{name[:80]}` stands twice in one object")
-        found[name] = value
-    return found
 
 
 def library() -> Any:

@@ -16,7 +16,6 @@ import hmac
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -27,13 +26,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+from tests.servers.beside import ServerError, beside
+
 CONTAINER = "kontor-tests"
 _PACKAGE = "azurite@3.35.0"
 _STARTS_WITHIN_S = 60.0
-
-
-class ServerError(Exception):
-    """The server cannot be had, in words."""
 
 
 def program() -> str:
@@ -135,22 +132,5 @@ def signature(account: str, key: str, permissions: str = "rwdlac") -> str:
     return urlencode({**words, "sig": base64.b64encode(signed).decode()})
 
 
-def main(command: list[str]) -> int:
-    """Run `command` beside a server; its exit code."""
-    # a polite end of ours is one of the server's too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with running() as url:
-            if command:
-                return subprocess.run(command, env={**os.environ, "KONTOR_AZURE": url}, check=False).returncode
-            print(url, flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
-            return 0
-    except ServerError as fault:
-        print(fault, file=sys.stderr)
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(beside(running(), "KONTOR_AZURE", sys.argv[1:]))

@@ -24,14 +24,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from connector.app.listening import free_ports
+from tests.servers.beside import ServerError, beside
 
 VERSION = "26.7.3"
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _STARTS_WITHIN_S = 300.0
-
-
-class ServerError(Exception):
-    """The server cannot be had, in words."""
 
 
 def archive() -> Path:
@@ -92,22 +89,5 @@ def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     raise ServerError(f"Keycloak does not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 
-def main(command: list[str]) -> int:
-    """Run `command` beside a server; its exit code."""
-    # a polite end of ours is one of the server's too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with running() as url:
-            if command:
-                return subprocess.run(command, env={**os.environ, "KONTOR_KEYCLOAK": url}, check=False).returncode
-            print(url, flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
-            return 0
-    except ServerError as fault:
-        print(fault, file=sys.stderr)
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(beside(running(), "KONTOR_KEYCLOAK", sys.argv[1:]))

@@ -12,7 +12,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -22,13 +21,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.servers.beside import ServerError, beside
+
 _PACKAGE = "nats-server"
 _PLACES = "/usr/sbin:/usr/local/sbin"
 _STARTS_WITHIN_S = 30.0
-
-
-class ServerError(Exception):
-    """The server cannot be had, in words."""
 
 
 def program() -> str:
@@ -96,22 +93,5 @@ def door_in(url: str) -> tuple[str, str]:
     return f"nats://{parts.hostname}:{parts.port}", f"{parts.username}:{parts.password}"
 
 
-def main(command: list[str]) -> int:
-    """Run `command` beside a server; its exit code."""
-    # a polite end of ours is one of the server's too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with running() as url:
-            if command:
-                return subprocess.run(command, env={**os.environ, "KONTOR_NATS": url}, check=False).returncode
-            print(url, flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
-            return 0
-    except ServerError as fault:
-        print(fault, file=sys.stderr)
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(beside(running(), "KONTOR_NATS", sys.argv[1:]))

