@@ -135,8 +135,11 @@ class Connection(asyncio.Protocol):
                 else:
                     self._transport.write(piece)
                 if self._is_full:
+                    # who takes nothing of a body is as silent as who says nothing
+                    self._expect(self._silence_s)
                     self._room = self._loop.create_future()
                     await self._room
+                    self._due_at = math.inf
                 if self.is_lost:
                     return
             if left:

@@ -165,6 +165,21 @@ async def test_an_answer_that_comes_before_the_body_is_over_ends_the_sending():
             await is_over.wait()
 
 
+async def test_who_takes_nothing_of_a_body_is_given_up():
+    async def handle(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()
+        await asyncio.Event().wait()
+
+    async def body() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 20)
+
+    async with server(handle) as base, OutboundClient(rules(read_s=0.1)) as client, asyncio.timeout(10):
+        with pytest.raises(Unreachable, match="in time"):
+            async with client.stream("PUT", base, {}, body()):
+                pass
+
+
 def test_no_header_ends_its_line():
     for value in ("a\r\nX: b", "a\nb", "a\0"):
         with pytest.raises(ValueError, match="line"):
