@@ -60,10 +60,11 @@ def _report(access: Access, out: Output, word: str | None, member: str | None, l
     with access.open() as (node, me):
         found = node.send(me.report(LedgerReport(member=member, catalog=ledger, peer=peer)))
     report = found["report"] or {"at": None, "isGood": None, "cause": "nobody has looked yet", "leftOut": [], "notes": []}
+    shown = "an unknown number of" if found["entries"] is None else found["entries"]
     rows = [
         ("member", f"{found['id']} ({found['state']})"),
         ("address", found["address"]),
-        ("shown", f"{found['entries']} datasets, last confirmed {found['crawledAt'] or 'never'}"),
+        ("shown", f"{shown} datasets, last confirmed {found['crawledAt'] or 'never'}"),
         ("last look", f"{report['at']}: {'good' if report['isGood'] else report['cause']}"),
         ("next look", found["nextAt"] or "none"),
         *(("left out", text) for text in report["leftOut"]),

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from connector.errors import BadMessage
-from connector.federation.ledger import MOST_PER_PAGE, Query
+from connector.federation.query import MOST_PER_PAGE, Query
 from connector.ports.index import FACETS, Sort
 
 _WORDS: Final = frozenset(

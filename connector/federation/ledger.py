@@ -1,6 +1,7 @@
 """The ledger of data products: the questions that people and programs ask of it, each with who asks.
 
-What lives here: `Ledger`. What does not: how members are looked at (`crawl.py`), the spelling of answers (`web/catalog`).
+What lives here: `Ledger`. What does not: what a query means to the index (`query.py`), how members are looked at (`crawl.py`), the
+spelling of answers (`web/catalog`).
 
 INVARIANT: the ledger shows nothing that its viewer could not see at the source. The record holds what sources showed to the
 catalogue's own participant. Of that, `members` shows to proven members only, and of whom nothing is proven sees nothing; `everybody` is
@@ -10,31 +11,24 @@ for a catalogue whose own participant is told no more than a stranger is. An off
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-import orjson
-
-from connector import strict
-from connector.errors import BadMessage, NotFound, Unauthenticated
+from connector.errors import NotFound, Unauthenticated
 from connector.federation import feed
 from connector.federation.following import Indexer
 from connector.federation.permitted import Permitted, Question
+from connector.federation.query import POLICY_FACETS, Query, cursor_of, wanted_of
 from connector.ports.catalog import MemberRow, MemberState, Product, Records, Totals
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
-from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Index, Sort, Wanted
+from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Index, Wanted
 
-MOST_PER_PAGE: Final = 100
-POLICY_FACETS: Final = ("action", "purpose")
-"""What the policies allow this viewer: counted by asking the engine."""
 _TOTALS_FOR: Final = timedelta(seconds=10)
+_TOLD_TO_MEMBERS: Final = "what was left out is told to members who prove themselves"
 _IN_A_THREAD: Final = 50
 
 
@@ -46,37 +40,35 @@ class Audience(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """What is looked for."""
-
-    text: str = ""
-    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    action: str | None = None
-    purpose: str | None = None
-    modified_after: datetime | None = None
-    price_at_most_cents: int | None = None
-    sort: Sort = Sort.RELEVANCE
-    size: int = 20
-    cursor: str | None = None
-    facets: tuple[str, ...] = ()
-    numbers: frozenset[int] | None = None
-    """Only products of these numbers."""
-
-    def key(self) -> str:
-        """What a cursor belongs to."""
-        parts = [self.text, sorted(self.chosen.items()), self.action, self.purpose, str(self.modified_after)]
-        return hashlib.sha256(orjson.dumps([*parts, self.price_at_most_cents, self.sort])).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A page of the ledger."""
 
     total: int
     products: tuple[Product, ...]
+    """As the viewer sees them."""
     facets: Mapping[str, tuple[tuple[str, int], ...]]
     cursor: str | None
     is_relaxed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A member, and how it stands with this ledger, as far as the viewer is told."""
+
+    member: MemberRow
+    entries: int | None
+    """How many of its products the viewer sees; None for whoever may see none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offering:
+    """A participant, and a page of what it offers."""
+
+    standing: Standing | None
+    """None when it is known through others only."""
+    products: tuple[Product, ...]
+    after: int | None
+    """The number behind which the next page begins; None on the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +102,7 @@ class Ledger:
         self.own_id = own_id
         self._terms_at = -1
         self._terms_one = asyncio.Lock()
-        self._totals: tuple[datetime, int, Totals] | None = None
+        self._totals: tuple[datetime, tuple[int, frozenset[str]], Totals] | None = None
 
     def admit(self, viewer: Caller | None) -> None:
         """Nothing, when `viewer` may ask at all.
@@ -136,7 +128,7 @@ class Ledger:
         if query.action is not None or query.purpose is not None:
             question = Question(action=query.action or "use", purpose=query.purpose)
             terms = terms & await self._digests(question, viewer, now)
-        wanted = _wanted(query, now, None if len(terms) == self._permitted.count else terms)
+        wanted = wanted_of(query, now, None if len(terms) == self._permitted.count else terms)
         found = await asyncio.to_thread(self._index.search, wanted)
         shown = await self._shown([hit.number for hit in found.hits], viewer)
         counts = dict(found.counts)
@@ -150,7 +142,7 @@ class Ledger:
         # the last page of a ranking that ends before all that was found leads to whoever says how to go on
         is_cut = not found.has_more and found.total > wanted.skip + len(found.hits) and wanted.skip + wanted.size >= MAX_DEPTH
         if (found.has_more or is_cut) and last is not None:
-            cursor = _cursor(query, last.value, last.number, wanted.skip + len(found.hits))
+            cursor = cursor_of(query, last.value, last.number, wanted.skip + len(found.hits))
         return Answer(
             total=found.total,
             products=tuple(shown[hit.number] for hit in found.hits if hit.number in shown),
@@ -165,14 +157,21 @@ class Ledger:
         Raises: Unauthenticated.
         """
         self.admit(viewer)
-        return await asyncio.to_thread(self._index.suggest, beginning[:100], max(1, min(limit, 20)))
+        await self._know_terms()
+        visible = self._visible(viewer)
+        terms = None if len(visible) == self._permitted.count else visible
+        return await asyncio.to_thread(self._index.suggest, beginning[:100], max(1, min(limit, 20)), terms)
 
     async def _shown(self, numbers: Sequence[int], viewer: Caller | None) -> Mapping[int, Product]:
         """Products as the record has them, which may be newer than the index: by the terms that they have now."""
         found = await self._records.products(numbers)
         await self._know_terms(found.values())
-        seen = self._visible(viewer)
-        return {number: product for number, product in found.items() if product.entry.terms in seen}
+        return {product.number: product for product in self._seen(found.values(), viewer)}
+
+    def _seen(self, products: Iterable[Product], viewer: Caller | None) -> list[Product]:
+        """Those of the products that `viewer` sees, as it sees them."""
+        visible, who = self._visible(viewer), viewer.id if viewer is not None else None
+        return [self._permitted.shown(one, who) for one in products if one.entry.terms in visible]
 
     async def _know_terms(self, products: Iterable[Product] = ()) -> None:
         """Have the engine know the terms that the index may name, and those of `products`, which may be newer than the index."""
@@ -200,7 +199,7 @@ class Ledger:
 
         By the counts of terms; where there are more terms than an index counts, by a question for each word.
         """
-        actions, purposes = self._permitted.words()
+        actions, purposes = self._permitted.words(viewer.id if viewer is not None else None)
         rows: list[tuple[str, int]] = []
         for word in actions if name == "action" else purposes:
             if name == "action":
@@ -228,9 +227,10 @@ class Ledger:
         self.admit(viewer)
         found = (await self._records.products([number])).get(number)
         await self._know_terms([found] if found else ())
-        if found is None or found.entry.terms not in self._visible(viewer):
+        seen = self._seen([found] if found else (), viewer)
+        if not seen:
             raise NotFound("there is no such product", where=str(number), mend="it may have left; search again")
-        return found
+        return seen[0]
 
     async def named(self, id_: str, viewer: Caller | None) -> Sequence[Product]:
         """The products whose dataset has this id.
@@ -240,17 +240,16 @@ class Ledger:
         self.admit(viewer)
         every = await self._records.named(id_)
         await self._know_terms(every)
-        visible = self._visible(viewer)
-        return [found for found in every if found.entry.terms in visible]
+        return self._seen(every, viewer)
 
-    def offers(self, product: Product) -> Sequence[Any]:
-        """The policies of a product's offers."""
-        return self._permitted.offers(product.entry.terms)
+    def offers(self, product: Product, viewer: Caller | None) -> Sequence[Any]:
+        """The policies of a product's offers that `viewer` sees."""
+        return self._permitted.offers(product.entry.terms, viewer.id if viewer is not None else None)
 
     async def allowed(self, product: Product, viewer: Caller | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The actions that `viewer` could agree to, and the purposes it could name for a use, as far as the engine knows beforehand."""
         now = self._clock.now()
-        words, purposes = self._permitted.words()
+        words, purposes = self._permitted.words(viewer.id if viewer is not None else None)
         actions: list[str] = []
         for action in words:
             if product.entry.terms in await self._digests(Question(action=action), viewer, now):
@@ -261,31 +260,45 @@ class Ledger:
                 named.append(purpose)
         return tuple(actions), tuple(named)
 
-    async def participant(
-        self, id_: str, after: int, limit: int, viewer: Caller | None
-    ) -> tuple[MemberRow | None, Sequence[Product]]:
-        """A participant as the list of members has it, None when it is known through others only, and a page of its products.
+    async def participant(self, id_: str, after: int, limit: int, viewer: Caller | None) -> Offering:
+        """A participant as the list of members has it, and a page of those of its products that `viewer` sees.
 
         Raises: Unauthenticated, NotFound.
         """
         self.admit(viewer)
         member = await self._records.member(id_)
-        found = await self._records.of_origin(id_, after, limit)
-        await self._know_terms(found)
-        visible = self._visible(viewer)
-        if not found and (member is None or member.state is not MemberState.LISTED):
+        products: list[Product] = []
+        following: int | None = after
+        while following is not None and not products:
+            found = await self._records.of_origin(id_, following, limit)
+            await self._know_terms(found)
+            products += self._seen(found, viewer)
+            following = found[-1].number if len(found) == limit else None
+        if not products and (member is None or member.state is not MemberState.LISTED):
             raise NotFound("there is no such participant", where=id_[:200], mend="search for its products")
-        return member, [one for one in found if one.entry.terms in visible]
+        standing = await self._standing(member, viewer) if member is not None else None
+        return Offering(standing=standing, products=tuple(products), after=following)
 
-    async def report(self, id_: str) -> MemberRow:
-        """How the last looks at a member went: for the member, and for everybody, because it says nothing about its products.
+    async def report(self, id_: str, viewer: Caller | None) -> Standing:
+        """How the last looks at a member went. Whoever may not ask this ledger, perhaps a member that cannot prove itself, reads why
+        nothing was taken, and nothing about products.
 
         Raises: NotFound.
         """
         member = await self._records.member(id_)
         if member is None:
             raise NotFound("there is no such member", where=id_[:200], mend="name it by its participant id")
-        return member
+        return await self._standing(member, viewer)
+
+    async def _standing(self, member: MemberRow, viewer: Caller | None) -> Standing:
+        if viewer is None and self.audience is Audience.MEMBERS:
+            report = replace(member.report, left_out=(), notes=(_TOLD_TO_MEMBERS,)) if member.report is not None else None
+            return Standing(member=replace(member, report=report), entries=None)
+        await self._know_terms()
+        hidden = self._permitted.hidden_from(viewer.id if viewer is not None else None)
+        is_itself = viewer is not None and viewer.id == member.id
+        entries = member.entries if is_itself or not hidden else await self._records.entries(member.id, hidden)
+        return Standing(member=member, entries=entries)
 
     async def members(self, after: str | None, limit: int) -> Sequence[MemberRow]:
         """Listed members by id."""
@@ -297,14 +310,16 @@ class Ledger:
         return await self._records.report_agreements(member, count, self._clock.now())
 
     async def statistics(self, viewer: Caller | None) -> Statistics:
-        """The ledger in numbers.
+        """The ledger in numbers, of what `viewer` sees.
 
         Raises: Unauthenticated.
         """
         self.admit(viewer)
-        now, generation = self._clock.now(), self._indexer.generation
-        if self._totals is None or self._totals[1] != generation or now - self._totals[0] > _TOTALS_FOR:
-            self._totals = (now, generation, await self._records.totals(now))
+        await self._know_terms()
+        hidden = self._permitted.hidden_from(viewer.id if viewer is not None else None)
+        now, of = self._clock.now(), (self._indexer.generation, hidden)
+        if self._totals is None or self._totals[1] != of or now - self._totals[0] > _TOTALS_FOR:
+            self._totals = (now, of, await self._records.totals(now, hidden))
         query = Query(size=1, facets=tuple(name for name in FACETS if name != "origin"))
         answer = await self.search(query, viewer)
         return Statistics(totals=self._totals[2], facets=answer.facets)
@@ -318,61 +333,6 @@ class Ledger:
         limit = max(1, min(limit, feed.PAGE))
         every = await self._records.changes(after, limit)
         await self._know_terms(change.product for change in every if change.product is not None)
-        visible = self._visible(viewer)
-        changes = [
-            change if change.product is None or change.product.entry.terms in visible else replace(change, product=None)
-            for change in every
-        ]
+        seen = {one.number: one for one in self._seen([change.product for change in every if change.product], viewer)}
+        changes = [replace(change, product=seen.get(change.number)) for change in every]
         return await asyncio.to_thread(feed.page, self.own_id, changes, limit, after)
-
-
-def _wanted(query: Query, now: datetime, terms: frozenset[str] | None) -> Wanted:
-    for name in (*query.facets, *query.chosen):
-        if name not in FACETS and (name not in POLICY_FACETS or name in query.chosen):
-            known = ", ".join((*FACETS, *POLICY_FACETS))
-            raise BadMessage(f"unknown facet `{name[:60]}`", where="facets", mend=f"known: {known}")
-    after, skip = _opened(query)
-    if skip >= MAX_DEPTH and query.sort is Sort.RELEVANCE and query.text:
-        raise BadMessage(
-            f"a ranking goes no deeper than {MAX_DEPTH:,} products",
-            where="cursor",
-            mend="narrow it down by facets, or go through everything with `sort=added` or `sort=modified`",
-        )
-    counted = tuple(name for name in query.facets if name in FACETS)
-    if set(query.facets) & set(POLICY_FACETS):
-        counted = (*counted, "terms")
-    return Wanted(
-        text=query.text[:1_000],
-        chosen={name: values for name, values in query.chosen.items() if values},
-        terms=terms,
-        modified_after_s=int(query.modified_after.timestamp()) if query.modified_after else None,
-        price_at_most_cents=query.price_at_most_cents,
-        sort=query.sort,
-        size=max(1, min(query.size, MOST_PER_PAGE)),
-        now_s=int(now.timestamp()),
-        numbers=query.numbers,
-        after=after,
-        skip=skip,
-        counted=counted,
-    )
-
-
-def _cursor(query: Query, value: float, number: int, skip: int) -> str:
-    text = orjson.dumps([query.key(), repr(value), number, skip])
-    return base64.urlsafe_b64encode(text).decode().rstrip("=")
-
-
-def _opened(query: Query) -> tuple[tuple[float, int] | None, int]:
-    if query.cursor is None:
-        return None, 0
-    cursor = query.cursor
-    try:
-        tree = strict.scan(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        key, value, number, skip = tree
-        is_ours = key == query.key() and type(number) is int and type(skip) is int and skip >= 0
-        found: float = float(value) if "." in value or "e" in value else int(value)
-    except (binascii.Error, BadMessage, ValueError, TypeError):
-        is_ours, found, number, skip = False, 0, 0, 0
-    if not is_ours:
-        raise BadMessage("this cursor is none of this search", where="cursor", mend="begin again without it")
-    return (found, number), skip

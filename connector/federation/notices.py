@@ -22,7 +22,8 @@ import orjson
 from connector.errors import CallerError, Conflict, Gone, NotFound, PeerAnswer
 from connector.federation import asking, reading
 from connector.federation.following import Indexer
-from connector.federation.ledger import MOST_PER_PAGE, Ledger
+from connector.federation.ledger import Ledger
+from connector.federation.query import MOST_PER_PAGE
 from connector.outbound.client import OutboundClient
 from connector.ports.catalog import Change, MemberState, Product, Records
 from connector.ports.clock import Clock

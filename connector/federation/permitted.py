@@ -1,7 +1,7 @@
 """What a viewer may do with what is offered: the policy engine, asked once for all products under equal terms.
 
-What lives here: `Permitted`, which keeps the compiled terms, and answers by digests of terms, which the index filters by. What does
-not: the engine (`connector.odrl`), and whether a viewer sees a product at all (`ledger.py`).
+What lives here: `Permitted`, which keeps the compiled terms, answers by digests of terms, which the index filters by, and shows of a
+product the offers that are for its viewer. What does not: the engine (`connector.odrl`), and who may ask at all (`ledger.py`).
 
 An offer grants nothing by itself: the question is what it would grant once agreed, at the moment of negotiating. Conditions that are
 only looked at later (how often) are no reason to hide it; a condition on what is proven of the viewer is, and so is an end that has
@@ -20,7 +20,7 @@ import orjson
 
 from connector import strict
 from connector.errors import BadMessage, PolicyError, TooLarge
-from connector.federation.reading import last_part
+from connector.federation.reading import addressed, addressees, last_part, tree_of
 from connector.federation.shapes import shaped
 from connector.odrl import jsonld
 from connector.odrl.compile import Compiled
@@ -29,6 +29,7 @@ from connector.odrl.evaluate import decide
 from connector.odrl.model import Constraint, LogicalConstraint, Policy, PolicyType
 from connector.odrl.truth import Decision, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
+from connector.ports.catalog import Product
 from connector.ports.identity import Caller
 
 _KEPT_ANSWERS: Final = 1_024
@@ -55,7 +56,6 @@ class _Shape:
 
     key: bytes
     compiled: Compiled
-    assignees: frozenset[str]
     users: int = 0
 
 
@@ -72,12 +72,15 @@ class Permitted:
         self._kept = 0
         self._named: dict[str, frozenset[str]] = {}
         """Of terms without an offer for everybody: whom their offers name."""
+        self._for_some: set[str] = set()
+        """Terms with an offer that names somebody, perhaps beside one for everybody."""
         self._open: frozenset[str] = frozenset()
         """The terms with an offer for everybody."""
         self.count = 0
         """How many different terms there are."""
-        self._actions: dict[str, None] = {}
-        self._purposes: dict[str, None] = {}
+        self._actions: dict[str, set[str]] = {}
+        self._purposes: dict[str, set[str]] = {}
+        """Words, each with those whom the offers name that say it; with nobody when an offer for everybody does."""
 
     def know(self, terms: Mapping[str, bytes]) -> None:
         """Take in the terms that there are now: compile what is new, forget what is not in use any more."""
@@ -90,12 +93,17 @@ class Permitted:
                     del self._shapes[key]
             del self._offers[digest]
             self._named.pop(digest, None)
+            self._for_some.discard(digest)
         for digest in fresh:
             self._offers[digest] = terms[digest]
-            offers = self._terms[digest] = tuple(self._shaped(terms[digest]))
-            named = [self._shapes[key].assignees for key, _ in offers]
+            trees = _read(terms[digest])
+            offers = self._terms[digest] = tuple(self._shaped(trees))
             for key, _ in offers:
                 self._shapes[key].users += 1
+            # also of an offer that the engine cannot read: it is for those whom it names
+            named = [addressees(tree) for tree in trees]
+            if any(named):
+                self._for_some.add(digest)
             if named and all(named):
                 self._named[digest] = frozenset().union(*named)
         if fresh or gone:
@@ -107,19 +115,34 @@ class Permitted:
         """Whether these terms were taken in."""
         return digest in self._terms
 
-    def offers(self, digest: str) -> tuple[Policy, ...]:
-        """The offers behind terms, whole."""
-        trees = _read(self._offers.get(digest, b"[]"))
+    def offers(self, digest: str, viewer: str | None) -> tuple[Policy, ...]:
+        """The offers behind terms, whole: those for everybody, and those that name `viewer`."""
+        trees = [tree for tree in _read(self._offers.get(digest, b"[]")) if not (who := addressees(tree)) or viewer in who]
         return tuple(policy for number, tree in enumerate(trees) if (policy := _policy(tree, number)) is not None)
+
+    def shown(self, product: Product, viewer: str | None) -> Product:
+        """The product as `viewer` sees it: without the offers that name somebody else."""
+        if product.entry.terms not in self._for_some:
+            return product
+        tree = addressed(tree_of(product), viewer)
+        return replace(product, entry=replace(product.entry, tree=orjson.dumps(tree)))
 
     def addressed_to(self, viewer: str | None) -> frozenset[str]:
         """The terms that have an offer for everybody or for `viewer`; those whose offers all name somebody else are left out."""
         named = [digest for digest, who in self._named.items() if viewer in who]
         return self._open.union(named) if named else self._open
 
-    def words(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The actions and the purposes that any of the offers names."""
-        return tuple(self._actions), tuple(self._purposes)
+    def hidden_from(self, viewer: str | None) -> frozenset[str]:
+        """The terms whose offers all name somebody other than `viewer`."""
+        return frozenset(digest for digest, who in self._named.items() if viewer not in who)
+
+    def words(self, viewer: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The actions and the purposes that any of the offers for everybody or for `viewer` names."""
+        actions, purposes = (
+            tuple(word for word, who in list(words.items()) if not who or viewer in who)
+            for words in (self._actions, self._purposes)
+        )
+        return actions, purposes
 
     def digests(self, question: Question, viewer: Caller | None, now: datetime) -> frozenset[str]:
         """The terms under which `viewer` may do it; None stands for somebody of whom nothing is proven."""
@@ -159,9 +182,9 @@ class Permitted:
         world = World(now=now, claims=viewer.claims if viewer is not None else {})
         return decide(offer, request, world, stage=Stage.NEGOTIATE, is_told=False)
 
-    def _shaped(self, offers: bytes) -> Iterator[tuple[bytes, datetime | None]]:
+    def _shaped(self, trees: Iterable[Any]) -> Iterator[tuple[bytes, datetime | None]]:
         """The shapes of the offers, compiled where they are new. An offer that the engine cannot read allows nothing."""
-        for number, tree in enumerate(_read(offers)):
+        for number, tree in enumerate(trees):
             shape, ends = shaped(tree, self._vocabulary) if isinstance(tree, dict) else (tree, None)
             key = orjson.dumps(shape, option=orjson.OPT_SORT_KEYS)
             if key not in self._shapes:
@@ -172,16 +195,23 @@ class Permitted:
                     compiled = compile_policy(replace(policy, type=PolicyType.AGREEMENT), self._vocabulary)
                 except PolicyError:
                     continue
-                self._shapes[key] = _Shape(key, compiled, _assignees(policy))
-                self._note(policy)
+                self._shapes[key] = _Shape(key, compiled)
+                self._note(policy, addressees(tree))
             yield self._shapes[key].key, ends
 
-    def _note(self, policy: Policy) -> None:
-        if len(self._actions) + len(self._purposes) > 2 * _MOST_WORDS:
-            return
+    def _note(self, policy: Policy, who: frozenset[str]) -> None:
         for rule in policy.permissions:
-            self._actions |= dict.fromkeys(action.name for action in rule.actions)
-            self._purposes |= dict.fromkeys(_purposes(rule.constraints))
+            for words, said in (
+                (self._actions, [action.name for action in rule.actions]),
+                (self._purposes, _purposes(rule.constraints)),
+            ):
+                for word in said:
+                    if word not in words and len(words) < _MOST_WORDS:
+                        words[word] = set(who)
+                    elif words.get(word) and who:
+                        words[word] |= who
+                    elif word in words and not who:
+                        words[word] = set()
 
 
 def _read(offers: bytes) -> list[Any]:
@@ -198,15 +228,6 @@ def _policy(tree: Any, number: int) -> Policy | None:
         return jsonld.read({"@type": "Offer", "@id": f"urn:kontor:offer:{number}", "target": TARGET, **tree}, "offer")
     except (PolicyError, TypeError):
         return None
-
-
-def _assignees(policy: Policy) -> frozenset[str]:
-    """Whom an offer names as its assignee; empty when it is for everybody."""
-    named = [party.uid for party in policy.assignees]
-    rules = [[party.uid for party in rule.assignees] for rule in policy.permissions]
-    if not named and rules and all(rules):
-        named = [uid for rule in rules for uid in rule]
-    return frozenset(uid for uid in named if uid)
 
 
 def _purposes(constraints: Iterable[Any]) -> Iterator[str]:

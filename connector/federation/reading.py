@@ -102,6 +102,33 @@ def _untargeted(rules: Any, id_: Any) -> Any:
     )
 
 
+def addressees(offer: Any) -> frozenset[str]:
+    """Whom an offer names as its assignee, itself or in each of its permissions; empty when it is for everybody."""
+    if not isinstance(offer, Mapping):
+        return frozenset()
+    members = by_name(offer)
+    if "assignee" in members:
+        return _parties(members["assignee"])
+    rules = [by_name(rule) if isinstance(rule, Mapping) else Members() for rule in several(members.get("permission"))]
+    named = [_parties(rule.get("assignee")) for rule in rules]
+    return frozenset().union(*named) if named and all(named) else frozenset()
+
+
+def _parties(value: Any) -> frozenset[str]:
+    """The parties that are named; where it cannot be told who they are, one that nobody is."""
+    found = [one.get("@id", one.get("uid")) if isinstance(one, Mapping) else one for one in several(value)]
+    return frozenset(one if isinstance(one, str) else "" for one in found)
+
+
+def addressed(tree: Tree, viewer: str | None) -> dict[str, Any]:
+    """A description without the offers that name somebody other than `viewer`; the proof of a whole one proves no part of it."""
+    offers = several(tree.get("hasPolicy"))
+    kept = [one for one in offers if not (who := addressees(one)) or viewer in who]
+    if len(kept) == len(offers):
+        return dict(tree)
+    return {**{name: value for name, value in tree.items() if name != "proof"}, "hasPolicy": kept}
+
+
 def document_of(product: Product, *, space: str, publisher: str = "") -> Document:
     """What is searched of a product; `space` names the data space it is in, `publisher` stands in for one that names none."""
     members = by_name(tree_of(product))

@@ -3,7 +3,8 @@
 What lives here: `Sparql`: the child process, and keeping its triples as the record is. What does not: the child (`sparql_child.py`), and
 products as triples (`triples.py`).
 
-Only products with an offer for everybody are told in triples: a question cannot be answered differently for each viewer. A question
+Only products with an offer for everybody are told in triples, without offers that name somebody: a question cannot be answered
+differently for each viewer. A question
 that takes too long ends the process; the next one finds it started anew, with its triples as they were, because they lie on disk.
 Source: SPARQL 1.1 Query Language; SPARQL 1.1 Protocol, section 2.1.
 """
@@ -26,7 +27,7 @@ from connector import observe, strict
 from connector.errors import BadMessage, CallerError, ConfigurationError, Gone, NotSupported, Overloaded
 from connector.federation.permitted import Permitted
 from connector.federation.triples import graph_of, triples_of
-from connector.ports.catalog import Change, Records
+from connector.ports.catalog import Change, Product, Records
 from connector.ports.clock import Clock
 
 _AT_ONCE: Final = 500
@@ -110,7 +111,8 @@ class Sparql:
         if any(c.product is not None and not self._permitted.knows(c.product.entry.terms) for c in changes):
             await asyncio.to_thread(self._permitted.know, await self._records.terms())
         visible = self._permitted.addressed_to(None)
-        asked = await asyncio.to_thread(_told, changes, visible)
+        shown = [c.product and self._permitted.shown(c.product, None) for c in changes]
+        asked = await asyncio.to_thread(_told, changes, [one for one in shown if one and one.entry.terms in visible])
         async with self._one:
             await self._asked(asked, timedelta(seconds=60))
         self._applied = changes[-1].sequence
@@ -182,8 +184,8 @@ class Sparql:
             await child.wait()
 
 
-def _told(changes: Sequence[Change], visible: frozenset[str]) -> dict[str, Any]:
-    """Changes as the child takes them."""
-    put = [[graph_of(c.number), triples_of(c.product)] for c in changes if c.product and c.product.entry.terms in visible]
-    shown = {graph for graph, _ in put}
-    return {"put": put, "gone": [graph_of(one.number) for one in changes if graph_of(one.number) not in shown]}
+def _told(changes: Sequence[Change], shown: Sequence[Product]) -> dict[str, Any]:
+    """Changes as the child takes them; `shown` are the products among them that everybody sees."""
+    put = [[graph_of(one.number), triples_of(one)] for one in shown]
+    kept = {graph for graph, _ in put}
+    return {"put": put, "gone": [graph_of(one.number) for one in changes if graph_of(one.number) not in kept]}

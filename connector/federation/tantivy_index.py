@@ -280,11 +280,23 @@ class TantivyIndex:
             counts[name] = tuple(rows)
         return counts
 
-    def suggest(self, beginning: str, limit: int) -> tuple[str, ...]:
+    def suggest(self, beginning: str, limit: int, terms: frozenset[str] | None = None) -> tuple[str, ...]:
+        from tantivy import Occur, Query
+
         folded = fold(beginning.strip())
         if not folded:
             return ()
-        return tuple(term for term, _ in self._index.searcher().terms_with_prefix("word", folded, limit=limit))
+        searcher = self._index.searcher()
+        if terms is None:
+            return tuple(word for word, _ in searcher.terms_with_prefix("word", folded, limit=limit))
+        seen = Query.term_set_query(self._schema, "terms", list(terms)) if terms else Query.empty_query()
+        found: list[str] = []
+        for word, _ in searcher.terms_with_prefix("word", folded, limit=limit + _MOST_VALUES):
+            of_word = Query.term_query(self._schema, "word", word, "basic")
+            both = Query.boolean_query([(Occur.Must, of_word), (Occur.Must, seen)])
+            if len(found) < limit and searcher.search(both, limit=1, count=False).hits:
+                found.append(word)
+        return tuple(found)
 
 
 def _rank(scored: Sequence[tuple[float, Any]], numbers: Sequence[int]) -> list[tuple[float, int]]:

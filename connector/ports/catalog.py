@@ -9,7 +9,7 @@ through other catalogues. Each such way is an entry; the product shows its best 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -235,6 +235,10 @@ class Records(Protocol):
 
     async def member(self, id_: str) -> MemberRow | None: ...
 
+    async def entries(self, member: str, without: Collection[str]) -> int:
+        """How many datasets a member's catalogue holds, those under the terms `without` left out."""
+        ...
+
     async def members(self, after: str | None, limit: int) -> Sequence[MemberRow]:
         """Members by id, from the first one after `after`."""
         ...
@@ -272,4 +276,6 @@ class Records(Protocol):
         """The rules behind each digest of terms that is in use: JSON, a list of offers."""
         ...
 
-    async def totals(self, now: datetime) -> Totals: ...
+    async def totals(self, now: datetime, without: Collection[str] = ()) -> Totals:
+        """How much there is, products under the terms `without` left out: whoever asks does not see them."""
+        ...

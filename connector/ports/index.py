@@ -126,8 +126,8 @@ class Index(Protocol):
 
     def search(self, wanted: Wanted) -> Found: ...
 
-    def suggest(self, beginning: str, limit: int) -> tuple[str, ...]:
-        """Words and names that begin so, the most frequent first."""
+    def suggest(self, beginning: str, limit: int, terms: frozenset[str] | None = None) -> tuple[str, ...]:
+        """Words and names that begin so, the most frequent first; only those of products under one of `terms`."""
         ...
 
     def size_bytes(self) -> int:

@@ -221,6 +221,16 @@ class CatalogContract:
         assert [m.id for m in await second.members(None, 1)] == ["did:web:a"]
         assert [m.id for m in await second.members("did:web:a", 5)] == ["did:web:b"]
 
+    async def test_what_somebody_does_not_see_is_counted_for_others_alone(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed("a"), listed("b")], NOW)
+        hidden = entry("b", "y", "hidden")
+        await first.swap([snapshot("a", entry("a", "1"), entry("a", "2", "hidden")), snapshot("b", hidden)], NOW)
+        seen = await second.totals(NOW, {"t-hidden"})
+        assert (seen.products, seen.participants, seen.growth) == (1, 1, (("2026-11-22", 1),))
+        assert [await second.entries(f"did:web:{name}", {"t-hidden"}) for name in ("a", "b")] == [1, 0]
+        assert (await second.totals(NOW)).products == 3
+
     async def test_two_that_swap_at_once_both_count(self, records: Pair) -> None:
         names = [f"m{n}" for n in range(20)]
         await records[0].list_members([listed(name) for name in names], NOW)

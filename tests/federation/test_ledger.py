@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from connector.controlplane.clock import SystemClock
-from connector.federation.ledger import Query
-from connector.federation.reading import entry_of, tree_of
+from connector.errors import NotFound
+from connector.federation.query import Query
+from connector.federation.reading import addressees, entry_of, tree_of
 from connector.ports.catalog import Report, Snapshot
 from connector.ports.identity import Caller
-from tests.web.catalog.stand import stand
+from tests.web.catalog.stand import Stand, stand
 
 
 async def test_an_offer_that_now_names_somebody_else_is_shown_no_more_before_the_index_knows(tmp_path: Path) -> None:
@@ -29,3 +34,105 @@ async def test_an_offer_that_now_names_somebody_else_is_shown_no_more_before_the
         assert [one.number for one in (await it.ledger.search(Query(), None)).products] == [one.number for one in found[1:]]
         named = (await it.ledger.search(Query(), Caller(id="did:web:member"))).products
         assert [one.number for one in named] == [one.number for one in found]
+
+
+ANNA, BORIS = Caller(id="did:web:anna"), Caller(id="did:web:boris")
+FOR_ALL = {"@id": "all", "permission": [{"action": "use"}]}
+FOR_ANNA = {
+    "@id": "anna",
+    "assignee": ANNA.id,
+    "permission": [{"action": "distribute", "constraint": [
+        {"leftOperand": "purpose", "operator": "eq", "rightOperand": "tell-anna-alone"}]}],
+}  # fmt: skip
+
+
+async def _offered(it: Stand, **offers: list[dict[str, Any]]) -> None:
+    """One more participant, known through a member, with a product of each name under the offers given."""
+    now = SystemClock().now()
+    entries = []
+    for name, policies in offers.items():
+        tree = {"@id": f"urn:{name}", "dct:title": f"{name} census", "dcat:keyword": [name], "hasPolicy": policies, "proof": {}}
+        entries.append(entry_of(tree, origin="did:web:zoo", endpoint="https://zoo.example/dsp", via=("did:web:evil",)))
+    report, after = Report(at=now, is_good=True), now + timedelta(days=1)
+    one = Snapshot(member="did:web:evil", entries=tuple(entries), report=report, next_at=after, is_partial=True)
+    await it.records.swap([one], now)
+    while await it.indexer.catch_up():
+        pass
+
+
+async def test_what_is_for_one_alone_is_in_no_count_suggestion_list_or_feed_of_others(tmp_path: Path) -> None:
+    async with stand(tmp_path, members=2) as it:
+        before = (await it.ledger.statistics(BORIS)).totals
+        await _offered(it, platypus=[FOR_ANNA])
+        for viewer, more in ((ANNA, 1), (BORIS, 0), (None, 0)):
+            totals = (await it.ledger.statistics(viewer)).totals
+            assert totals.products - before.products == more
+            assert totals.participants - before.participants == more
+            assert sum(count for _, count in totals.growth) == totals.products
+            assert await it.ledger.suggest("platy", 5, viewer) == ("platypus",) * more
+            found = await it.ledger.search(Query(text="platypus", facets=("publisher", "action", "purpose")), viewer)
+            assert (found.total, len(found.facets["publisher"])) == (more, more)
+            listed = (await it.ledger.search(Query(facets=("purpose",)), viewer)).facets["purpose"]
+            # what may be done for any purpose may be done for this one, which others have not heard of
+            assert ("tell-anna-alone" in dict(listed)) == bool(more)
+            feed = json.loads(await it.ledger.feed(0, 500, viewer))
+            assert any("platypus" in json.dumps(one.get("dataset")) for one in feed["changes"]) == bool(more)
+            if more:
+                assert len((await it.ledger.participant("did:web:zoo", 0, 5, viewer)).products) == 1
+            else:
+                with pytest.raises(NotFound):
+                    await it.ledger.participant("did:web:zoo", 0, 5, viewer)
+
+
+async def test_a_report_counts_what_its_reader_sees(tmp_path: Path) -> None:
+    async with stand(tmp_path, members=2) as it:
+        await _offered(it, platypus=[FOR_ANNA])
+        evil = Caller(id="did:web:evil")
+        assert [(await it.ledger.report("did:web:evil", one)).entries for one in (evil, BORIS, None)] == [2, 1, 1]
+
+
+async def test_of_several_offers_each_viewer_sees_those_that_are_for_it(tmp_path: Path) -> None:
+    async with stand(tmp_path, members=2) as it:
+        await _offered(it, wombat=[FOR_ALL, FOR_ANNA])
+        for viewer, offers in ((ANNA, ["all", "anna"]), (BORIS, ["all"]), (None, ["all"])):
+            (product,) = (await it.ledger.search(Query(text="wombat"), viewer)).products
+            (named,) = await it.ledger.named("urn:wombat", viewer)
+            one = await it.ledger.product(product.number, viewer)
+            (of_it,) = (await it.ledger.participant("did:web:zoo", 0, 5, viewer)).products
+            changes = json.loads(await it.ledger.feed(0, 500, viewer))["changes"]
+            (fed,) = [change["dataset"] for change in changes if change["id"] == "urn:wombat"]
+            for tree in (tree_of(product), tree_of(named), tree_of(one), tree_of(of_it), fed):
+                assert [offer["@id"] for offer in tree["hasPolicy"]] == offers
+                # of a part nothing is proven
+                assert ("proof" in tree) == (viewer is ANNA)
+            assert len(it.ledger.offers(product, viewer)) == len(offers)
+
+
+async def test_pages_of_a_participant_go_on_over_what_their_reader_does_not_see(tmp_path: Path) -> None:
+    async with stand(tmp_path, members=2) as it:
+        await _offered(it, a=[FOR_ANNA], b=[FOR_ANNA], c=[FOR_ALL], d=[FOR_ANNA], e=[FOR_ALL])
+        seen: list[str] = []
+        after: int | None = 0
+        while after is not None:
+            page = await it.ledger.participant("did:web:zoo", after, 2, BORIS)
+            seen += [one.entry.id for one in page.products]
+            after = page.after
+        assert seen == ["urn:c", "urn:e"]
+
+
+@pytest.mark.parametrize(
+    ("offer", "who"),
+    [
+        (FOR_ALL, set()),
+        (FOR_ANNA, {ANNA.id}),
+        ({"odrl:assignee": {"@id": "urn:a"}}, {"urn:a"}),
+        ({"http://www.w3.org/ns/odrl/2/assignee": [{"@id": "urn:a"}, "urn:b"]}, {"urn:a", "urn:b"}),
+        ({"permission": [{"assignee": "urn:a"}, {"assignee": "urn:b"}]}, {"urn:a", "urn:b"}),
+        # one of its permissions is for everybody
+        ({"permission": [{"assignee": "urn:a"}, {"action": "use"}]}, set()),
+        # it is for somebody, and nobody is known by that
+        ({"assignee": {"partOf": "urn:group"}}, {""}),
+    ],
+)
+def test_an_offer_is_for_those_whom_it_names(offer: dict[str, Any], who: set[str]) -> None:
+    assert addressees(offer) == who

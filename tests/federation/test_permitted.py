@@ -117,7 +117,7 @@ def test_offers_to_somebody_else_are_not_shown(permitted: Permitted) -> None:
 
 
 def test_the_words_of_the_offers_are_known(permitted: Permitted) -> None:
-    actions, purposes = permitted.words()
+    actions, purposes = permitted.words(None)
     assert {"use", "read"} <= set(actions)
     assert purposes == ("research",)
 

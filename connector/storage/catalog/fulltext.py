@@ -158,13 +158,17 @@ class FullText:
         has_more = len(rows) > wanted.size and wanted.skip + wanted.size < MAX_DEPTH
         return Found(total=total, hits=hits, counts=counts, has_more=has_more, is_relaxed=is_relaxed and total > 0)
 
-    def suggest(self, beginning: str, limit: int) -> tuple[str, ...]:
+    def suggest(self, beginning: str, limit: int, terms: frozenset[str] | None = None) -> tuple[str, ...]:
         folded = fold(beginning.strip())
         if not folded:
             return ()
+        seen, values = "", [folded, folded + "\U0010ffff"]
+        if terms is not None:
+            seen = " AND number IN (SELECT number FROM doc WHERE terms IN (SELECT value FROM json_each(?)))"
+            values.append(json.dumps(sorted(terms)))
         rows = self._connection().execute(
-            "SELECT word FROM word WHERE word >= ? AND word < ? GROUP BY word ORDER BY count(*) DESC, word LIMIT ?",
-            (folded, folded + "\U0010ffff", limit),
+            f"SELECT word FROM word WHERE word >= ? AND word < ?{seen} GROUP BY word ORDER BY count(*) DESC, word LIMIT ?",
+            (*values, limit),
         )
         return tuple(word for (word,) in rows)
 

@@ -8,7 +8,7 @@ order: a reader that has seen number n never misses one below it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -104,6 +104,10 @@ class CatalogRecords:
     async def member(self, id_: str) -> MemberRow | None:
         row = await self._row("member", id_)
         return _member(row) if row else None
+
+    async def entries(self, member: str, without: Collection[str]) -> int:
+        row = await self._row("entries_seen", member, list(without))
+        return int(row[0]) if row else 0
 
     async def members(self, after: str | None, limit: int) -> Sequence[MemberRow]:
         async with self._engine.reading() as work:
@@ -250,12 +254,13 @@ class CatalogRecords:
         async with self._engine.reading() as work:
             return {digest: bytes(offers) for digest, offers in await work.rows("terms")}
 
-    async def totals(self, now: datetime) -> Totals:
+    async def totals(self, now: datetime, without: Collection[str] = ()) -> Totals:
+        since, hidden = micros(now - _GROWTH), [list(without)] if without else []
         async with self._engine.reading() as work:
-            ((products, participants),) = await work.rows("count_products")
+            ((products, participants),) = await work.rows("count_seen" if hidden else "count_products", *hidden)
             members = {str(state): int(count) for state, count in await work.rows("count_members")}
             ((sequence, _),) = await work.rows("sequence")
-            days = await work.rows("growth", micros(now - _GROWTH))
+            days = await work.rows("growth_seen" if hidden else "growth", since, *hidden)
             ((agreements, reporting),) = await work.rows("count_agreements")
         growth = tuple((moment_of(day * 86_400_000_000).date().isoformat(), count) for day, count in days)
         return Totals(

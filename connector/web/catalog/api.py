@@ -15,8 +15,8 @@ from connector.errors import BadMessage, Forbidden, MethodNotAllowed
 from connector.federation import asking, reading
 from connector.federation.crawl import Crawler
 from connector.federation.feed import PAGE
-from connector.federation.ledger import MOST_PER_PAGE, Ledger
-from connector.ports.catalog import MemberRow
+from connector.federation.ledger import Ledger, Standing
+from connector.federation.query import MOST_PER_PAGE
 from connector.web import edge
 from connector.web.catalog import asked
 from connector.web.catalog.cards import Cards, short
@@ -101,14 +101,15 @@ class Api:
         viewer = await self._viewers.viewer(scope)
         after, limit = asking.count(found, "after", 0, _FILL_NUMBER), asking.count(found, "size", 50, MOST_PER_PAGE)
         id_ = scope["path_params"]["id"]
-        member, products = await self._ledger.participant(id_, after, limit, viewer)
+        it = await self._ledger.participant(id_, after, max(1, limit), viewer)
+        about = it.standing.member.about if it.standing else None
         return orjson.dumps(
             {
                 "id": id_,
-                "member": member_tree(member) if member else None,
-                "self": reading.about_of(member.about) if member and member.about else None,
-                "items": [short(one, self._address, asking.first(found, "language")) for one in products],
-                "next": products[-1].number if len(products) == limit else None,
+                "member": member_tree(it.standing) if it.standing else None,
+                "self": reading.about_of(about) if about else None,
+                "items": [short(one, self._address, asking.first(found, "language")) for one in it.products],
+                "next": it.after,
             }
         )
 
@@ -129,7 +130,8 @@ class Api:
         )
 
     async def report(self, scope: Scope) -> bytes:
-        return orjson.dumps(member_tree(await self._ledger.report(scope["path_params"]["id"])))
+        viewer = await self._viewers.somebody(scope)
+        return orjson.dumps(member_tree(await self._ledger.report(scope["path_params"]["id"], viewer)))
 
     async def feed(self, scope: Scope) -> bytes:
         found = asked.fields(scope)
@@ -142,8 +144,9 @@ def facet_tree(facets: Any) -> Tree:
     return {name: [{"value": value, "count": count} for value, count in rows] for name, rows in facets.items()}
 
 
-def member_tree(row: MemberRow) -> Tree:
+def member_tree(standing: Standing) -> Tree:
     """A member and how the last look at it went."""
+    row = standing.member
     report = row.report
     return {
         "id": row.id,
@@ -151,7 +154,7 @@ def member_tree(row: MemberRow) -> Tree:
         "kind": row.kind,
         "state": row.state,
         "address": row.address,
-        "entries": row.entries,
+        "entries": standing.entries,
         "crawledAt": row.crawled_at.isoformat() if row.crawled_at else None,
         "failures": row.failures,
         "agreements": row.agreements,

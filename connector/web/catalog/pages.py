@@ -23,9 +23,9 @@ from starlette.types import Receive, Scope, Send
 
 from connector.errors import KontorError, MethodNotAllowed, Unauthenticated
 from connector.federation import asking, reading
-from connector.federation.ledger import Ledger
+from connector.federation.ledger import Ledger, Standing
 from connector.federation.notices import Notices
-from connector.ports.catalog import MemberRow, Product
+from connector.ports.catalog import Product
 from connector.ports.index import FACETS, Sort
 from connector.web import edge, errors
 from connector.web.catalog import about, asked, words
@@ -170,7 +170,7 @@ class Pages:
             "publisher": reading.publisher_of(members) or entry.origin,
             "participant": _participant(entry.origin),
             "themes": [words.facet_value("theme", one) for one in reading.themes(members)][:8],
-            "offers": [list(words.sentences(offer)) for offer in self._ledger.offers(product)],
+            "offers": [list(words.sentences(offer)) for offer in self._ledger.offers(product, viewer)],
             "actions": ", ".join(words.facet_value("action", one) for one in actions),
             "purposes": ", ".join(words.facet_value("purpose", one) for one in purposes[:20]),
             "json": f"/catalog/api/products/{product.number}",
@@ -185,26 +185,27 @@ class Pages:
         found = asked.fields(scope)
         viewer = await self._viewers.viewer(scope)
         id_, after = scope["path_params"]["id"], asking.count(found, "after", 0, _FILL_NUMBER)
-        member, products = await self._ledger.participant(id_, after, 50, viewer)
+        it = await self._ledger.participant(id_, after, 50, viewer)
+        member = it.standing.member if it.standing else None
         name = (member.title if member else "") or id_
         return "participant.html", {
             "title": name,
             "name": name,
             "id": id_,
-            "member": _standing(member) if member else None,
+            "member": _standing(it.standing) if it.standing else None,
             "about": about.shown(member.about) if member and member.about else None,
             "report": f"/catalog/reports/{quote(id_, safe='')}",
-            "items": [_item(one, asking.first(found, "language")) for one in products],
-            "next": f"{_participant(id_)}?after={products[-1].number}" if len(products) == 50 else None,
+            "items": [_item(one, asking.first(found, "language")) for one in it.products],
+            "next": f"{_participant(id_)}?after={it.after}" if it.after is not None else None,
         }
 
     async def report(self, scope: Scope) -> tuple[str, Values]:
-        member = await self._ledger.report(scope["path_params"]["id"])
-        report = member.report
+        standing = await self._ledger.report(scope["path_params"]["id"], await self._viewers.somebody(scope))
+        member, report = standing.member, standing.member.report
         return "report.html", {
             "title": f"Report for {member.title or member.id}",
             "name": member.title or member.id,
-            "facts": _standing(member),
+            "facts": _standing(standing),
             "cause": report.cause if report else "nobody has looked yet",
             "left_out": report.left_out if report else (),
             "notes": report.notes if report else (),
@@ -326,9 +327,12 @@ def _way(product: Product) -> list[str]:
     return [*steps, f"We had it from {product.member}, last confirmed {seen}"]
 
 
-def _standing(member: MemberRow) -> list[Values]:
+def _standing(it: Standing) -> list[Values]:
+    member = it.member
     confirmed = member.crawled_at.strftime("%Y-%m-%d %H:%M UTC") if member.crawled_at else "never"
-    facts = {"State": member.state, "Kind": member.kind, "Products shown": f"{member.entries:,}", "Last confirmed": confirmed}
+    facts = {"State": member.state, "Kind": member.kind, "Last confirmed": confirmed}
+    if it.entries is not None:
+        facts["Products shown"] = f"{it.entries:,}"
     if member.agreements is not None:
         facts["Agreements reported"] = f"{member.agreements:,}"
     return [{"name": name, "value": value} for name, value in facts.items()]

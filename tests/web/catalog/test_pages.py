@@ -195,8 +195,11 @@ async def test_where_members_only_may_look_a_stranger_sees_nothing_of_it(tmp_pat
                 assert "crowd" not in refused.text
                 assert (await client.get(path, headers={"authorization": "member"})).status_code == 200, path
             assert (await client.get("/", headers={"authorization": "wrong"})).status_code == 401
-            # how a look at a member went says nothing about its products
-            assert (await client.get("/reports/did:web:evil")).status_code == 200
+            # why a look came to nothing is read by whoever cannot prove itself, too; what was left out, and how much there is, is not
+            for path in ("/reports/did:web:evil", "/api/reports/did:web:evil"):
+                told, whole = [(await client.get(path, headers=h)).text for h in ({}, {"authorization": "member"})]
+                assert ("left out" in whole, "left out &lt;" in told, "left out <" in told) == (True, False, False), path
+            assert (await client.get("/api/reports/did:web:evil")).json()["entries"] is None
 
 
 async def test_a_participant_is_shown_as_it_describes_itself_with_who_attests_what(pages: httpx.AsyncClient) -> None:
@@ -228,7 +231,7 @@ async def test_agreements_are_counted_where_members_report_them(pages: httpx.Asy
 async def test_a_ranking_ends_with_how_to_go_on_and_other_orders_do_not_end(
     pages: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("connector.federation.ledger", "connector.federation.tantivy_index"):
+    for module in ("connector.federation.ledger", "connector.federation.query", "connector.federation.tantivy_index"):
         monkeypatch.setattr(f"{module}.MAX_DEPTH", 10)
     for sort, most in (("relevance", 10), ("added", 1_000)):
         seen, cursor, fields = 0, "", {"q": "Member", "size": "4", "sort": sort}

@@ -59,6 +59,9 @@ FROM catalog_member WHERE id > $1 AND state = 'listed' ORDER BY id LIMIT $2
 SELECT e.member, p.origin, p.id, e.number, e.digest FROM catalog_entry AS e JOIN catalog_product AS p ON p.number = e.number
 WHERE e.member IN {texts:$1}
 
+-- name: entries_seen
+SELECT count(*) FROM catalog_entry WHERE member = $1 AND terms NOT IN {texts:$2}
+
 -- name: find_products
 SELECT origin, id, number FROM catalog_product WHERE id IN {texts:$1}
 
@@ -149,8 +152,17 @@ DELETE FROM catalog_terms WHERE digest NOT IN (SELECT terms FROM catalog_entry)
 -- name: count_products
 SELECT count(*), count(DISTINCT origin) FROM catalog_product WHERE member IS NOT NULL
 
+-- name: count_seen
+SELECT count(*), count(DISTINCT p.origin) FROM catalog_product AS p
+JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number WHERE e.terms NOT IN {texts:$1}
+
 -- name: count_members
 SELECT state, count(*) FROM catalog_member GROUP BY state
 
 -- name: growth
 SELECT added_at / 86400000000, count(*) FROM catalog_product WHERE member IS NOT NULL AND added_at >= $1 GROUP BY 1 ORDER BY 1
+
+-- name: growth_seen
+SELECT p.added_at / 86400000000, count(*) FROM catalog_product AS p
+JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number
+WHERE p.added_at >= $1 AND e.terms NOT IN {texts:$2} GROUP BY 1 ORDER BY 1

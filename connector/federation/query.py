@@ -1,0 +1,105 @@
+"""A query of the ledger: its fields, what it asks of the index, and the cursors that lead from page to page.
+
+What lives here: values and pure functions. What does not: the fields as programs and forms send them (`asking.py`), and who sees what
+of an answer (`ledger.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import orjson
+
+from connector import strict
+from connector.errors import BadMessage
+from connector.ports.index import FACETS, MAX_DEPTH, Sort, Wanted
+
+MOST_PER_PAGE: Final = 100
+POLICY_FACETS: Final = ("action", "purpose")
+"""What the policies allow this viewer: counted by asking the engine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is looked for."""
+
+    text: str = ""
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    action: str | None = None
+    purpose: str | None = None
+    modified_after: datetime | None = None
+    price_at_most_cents: int | None = None
+    sort: Sort = Sort.RELEVANCE
+    size: int = 20
+    cursor: str | None = None
+    facets: tuple[str, ...] = ()
+    numbers: frozenset[int] | None = None
+    """Only products of these numbers."""
+
+    def key(self) -> str:
+        """What a cursor belongs to."""
+        parts = [self.text, sorted(self.chosen.items()), self.action, self.purpose, str(self.modified_after)]
+        return hashlib.sha256(orjson.dumps([*parts, self.price_at_most_cents, self.sort])).hexdigest()[:16]
+
+
+def wanted_of(query: Query, now: datetime, terms: frozenset[str] | None) -> Wanted:
+    """What is asked of the index, of products under one of `terms` alone where there are such.
+
+    Raises: BadMessage for an unknown facet, a cursor of another query, or a ranking that is gone through too deeply.
+    """
+    for name in (*query.facets, *query.chosen):
+        if name not in FACETS and (name not in POLICY_FACETS or name in query.chosen):
+            known = ", ".join((*FACETS, *POLICY_FACETS))
+            raise BadMessage(f"unknown facet `{name[:60]}`", where="facets", mend=f"known: {known}")
+    after, skip = _opened(query)
+    if skip >= MAX_DEPTH and query.sort is Sort.RELEVANCE and query.text:
+        raise BadMessage(
+            f"a ranking goes no deeper than {MAX_DEPTH:,} products",
+            where="cursor",
+            mend="narrow it down by facets, or go through everything with `sort=added` or `sort=modified`",
+        )
+    counted = tuple(name for name in query.facets if name in FACETS)
+    if set(query.facets) & set(POLICY_FACETS):
+        counted = (*counted, "terms")
+    return Wanted(
+        text=query.text[:1_000],
+        chosen={name: values for name, values in query.chosen.items() if values},
+        terms=terms,
+        modified_after_s=int(query.modified_after.timestamp()) if query.modified_after else None,
+        price_at_most_cents=query.price_at_most_cents,
+        sort=query.sort,
+        size=max(1, min(query.size, MOST_PER_PAGE)),
+        now_s=int(now.timestamp()),
+        numbers=query.numbers,
+        after=after,
+        skip=skip,
+        counted=counted,
+    )
+
+
+def cursor_of(query: Query, value: float, number: int, skip: int) -> str:
+    """Where the page behind the hit `number` begins, `skip` hits into what is found."""
+    text = orjson.dumps([query.key(), repr(value), number, skip])
+    return base64.urlsafe_b64encode(text).decode().rstrip("=")
+
+
+def _opened(query: Query) -> tuple[tuple[float, int] | None, int]:
+    if query.cursor is None:
+        return None, 0
+    cursor = query.cursor
+    try:
+        tree = strict.scan(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        key, value, number, skip = tree
+        is_ours = key == query.key() and type(number) is int and type(skip) is int and skip >= 0
+        found: float = float(value) if "." in value or "e" in value else int(value)
+    except (binascii.Error, BadMessage, ValueError, TypeError):
+        is_ours, found, number, skip = False, 0, 0, 0
+    if not is_ours:
+        raise BadMessage("this cursor is none of this search", where="cursor", mend="begin again without it")
+    return (found, number), skip
