@@ -37,15 +37,11 @@ def test_each_configuration_is_one(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [key.role for key in settings.operator.api_keys] == ["admin"]
 
 
-def test_data_workers_and_signaling_of_the_compose_file_work_once_their_marks_are_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_signaling_of_the_compose_file_works_once_its_marks_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (DEPLOY / "config" / "compose.toml").read_text()
-    for name in ("data", "signaling"):
-        marked = re.search(rf"^# \[{name}\]\n(?:# .+\n)+", text, re.MULTILINE)
-        assert marked is not None, name
-        text = text.replace(marked[0], re.sub("^# ", "", marked[0], flags=re.MULTILINE))
-    (tmp_path / "kontor.toml").write_text(text)
+    marked = re.search(r"^# \[signaling\]\n(?:# .+\n)+", text, re.MULTILINE)
+    assert marked is not None
+    (tmp_path / "kontor.toml").write_text(text.replace(marked[0], re.sub("^# ", "", marked[0], flags=re.MULTILINE)))
     named = ("HOSTNAME", "KONTOR_STORE_URL", "KONTOR_PLANE_SECRET")
     for name, value in {**dict.fromkeys(named, "x"), "KONTOR_SECRETS_KEY": KEY}.items():
         monkeypatch.setenv(name, value)

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,11 +121,11 @@ def test_the_steps_users_and_commands_of_the_image_and_the_compose_file_work(
     image = Image(root, deploy)
     image.make()
     services = yaml.safe_load((deploy / "compose.yaml").read_text())["services"]
-    port, operator_port = free_ports(1)[0], free_ports(1)[0]
+    port, operator_port, data_port = free_ports(3)
     configuration = (deploy / "config" / "compose.toml").read_text()
-    for old, new in {"port = 8080": f"port = {port}", "port = 8081": f"port = {operator_port}"}.items():
-        assert configuration.count(old) == 1
-        configuration = configuration.replace(old, new)
+    for old, new in {"8080": port, "8081": operator_port, "8082": data_port}.items():
+        assert configuration.count(f"port = {old}") == 1
+        configuration = configuration.replace(f"port = {old}", f"port = {new}")
     target = root / "etc" / "kontor" / "kontor.toml"
     target.write_text(image.here(configuration))
     target.chmod(0o644)
@@ -153,16 +155,25 @@ def test_the_steps_users_and_commands_of_the_image_and_the_compose_file_work(
             assert process.poll() is None, process.communicate()[1].decode()
             assert time.monotonic() < until, asked.stderr
             time.sleep(0.1)
+        # the data worker answers at a port of its own, and asks the node whom to serve
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"http://127.0.0.1:{data_port}/acme/data/pull/none", timeout=10)
         written = {path.relative_to(root).parts[0] for path in root.rglob("*") if path.stat().st_uid == 10001}
         if os.geteuid() == 0:
             assert written == {"data"}
+        (worker,) = _children(process.pid)
         process.terminate()
         assert process.wait(15) == 0
+        assert not Path(f"/proc/{worker}").exists()
     finally:
         process.kill()
         process.communicate()
     gone = subprocess.run(**check, capture_output=True, text=True, check=False)
     assert (gone.returncode, bool(gone.stderr)) == (1, True)
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def test_a_probe_says_what_is_wrong(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -28,12 +29,15 @@ async def test_a_consumer_reads_through_the_proxy(deployment: None, deploy: Path
     certificate = authority.issue_cert("localhost")
     certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
     (tmp_path / "certificate.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
-    provider, consumer = space.join("provider"), space.join("consumer")
+    worker = {"workers": 1, "public_url": "http://127.0.0.1:0", "listener": {"host": "127.0.0.1", "port": 0}}
+    provider, consumer = space.join("provider", sections={"data": worker}), space.join("consumer")
     data = bytes(range(256)) * 4096
     agreed = await consumer.negotiate(await provider.publish("weather", content=data))
     transfer = await consumer.transfer(agreed)
     address = await consumer.send(consumer.calls.data_address(transfer.pid))
     behind = re.sub("^http://", "", provider.app.public_url)
+    at_worker = urlsplit(address.endpoint).netloc
+    assert at_worker != behind
 
     # our file, with the addresses of this test in place of its examples
     port = free_ports(1)[0]
@@ -43,6 +47,9 @@ async def test_a_consumer_reads_through_the_proxy(deployment: None, deploy: Path
         "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
         "server_name data.example.org;": "server_name localhost;",
         "/etc/nginx/kontor/": f"{tmp_path}/",
+        # its marked line, for data workers
+        "# location ~": "location ~",
+        "http://127.0.0.1:8082": f"http://{at_worker}",
     }
     for old, new in changes.items():
         assert old in text
@@ -50,7 +57,8 @@ async def test_a_consumer_reads_through_the_proxy(deployment: None, deploy: Path
     (tmp_path / "site.conf").write_text(text)
     (tmp_path / "nginx.conf").write_text(
         f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;\n"
-        f"events {{}}\nhttp {{ access_log off; client_body_temp_path {tmp_path}/body; proxy_temp_path {tmp_path}/proxy;\n"
+        f"events {{}}\nhttp {{ client_body_temp_path {tmp_path}/body; proxy_temp_path {tmp_path}/proxy;\n"
+        f"log_format upstream '$upstream_addr $uri'; access_log {tmp_path}/access.log upstream;\n"
         f"fastcgi_temp_path {tmp_path}/f; uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;\n"
         f"include {tmp_path}/site.conf; }}\n"
     )
@@ -69,7 +77,7 @@ async def test_a_consumer_reads_through_the_proxy(deployment: None, deploy: Path
                 except aiohttp.ClientConnectorError:
                     assert nginx.returncode is None, (tmp_path / "error.log").read_text()
                     await asyncio.sleep(0.05)
-            url = address.endpoint.replace(provider.app.public_url, outside)
+            url = outside + urlsplit(address.endpoint).path
             token = address.properties["authorization"]
             async with client.get(url, headers={"Authorization": token}) as answer:
                 assert (answer.status, await answer.read()) == (200, data)
@@ -79,6 +87,9 @@ async def test_a_consumer_reads_through_the_proxy(deployment: None, deploy: Path
                 assert answer.headers["content-range"] == f"bytes 256-511/{len(data)}"
             async with client.get(url, headers={"Authorization": "wrong"}) as answer:
                 assert answer.status == 401
+        served = [line.split() for line in (tmp_path / "access.log").read_text().splitlines()]
+        assert {at for at, path in served if "/data/" in path} == {at_worker}
+        assert {at for at, path in served if "/data/" not in path} == {behind}
     finally:
         nginx.terminate()
         await nginx.wait()
