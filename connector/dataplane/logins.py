@@ -99,9 +99,17 @@ class Logins:
                 self._asking.pop(credentials, None)
         return {"Authorization": kept.header}
 
-    def refused(self, source: Source) -> bool:
-        """Whether it is worth trying again after a 401: with a new token, because the one that was kept is forgotten."""
-        return source.client is not None and self._tokens.pop(source.client, None) is not None
+    def refused(self, source: Source, shown: Mapping[str, str]) -> bool:
+        """Whether it is worth trying again after a 401 to the headers `shown`: with another token than the one in them.
+
+        Of many requests that were refused at once the first makes the token forgotten, and all of them get the next one.
+        """
+        if source.client is None:
+            return False
+        kept = self._tokens.get(source.client)
+        if kept is not None and kept.header == shown.get("Authorization"):
+            del self._tokens[source.client]
+        return True
 
     async def _ask(self, credentials: ClientCredentials) -> _Token:
         form = {"grant_type": "client_credentials"} | ({"scope": credentials.scope} if credentials.scope else {})

@@ -9,7 +9,7 @@ Source: RFC 9110, sections 7.6.1 (hop-by-hop) and 15.6 (gateways).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
@@ -55,15 +55,15 @@ async def ask(
     body = _bounded(request.body, max_body_bytes) if request.method == "POST" and request.body is not None else None
     client = await logins.client(source)
 
-    async def asked() -> tuple[AbstractAsyncContextManager[StreamedAnswer], StreamedAnswer]:
-        opened = client.stream(request.method, url, {**headers, **await logins.headers(source)}, body)
+    async def asked(proof: Mapping[str, str]) -> tuple[AbstractAsyncContextManager[StreamedAnswer], StreamedAnswer]:
+        opened = client.stream(request.method, url, {**headers, **proof}, body)
         return opened, await opened.__aenter__()
 
     try:
-        opened, answer = await asked()
-        if answer.status == 401 and logins.refused(source) and body is None:
+        opened, answer = await asked(proof := await logins.headers(source))
+        if answer.status == 401 and logins.refused(source, proof) and body is None:
             await opened.__aexit__(None, None, None)
-            opened, answer = await asked()
+            opened, answer = await asked(await logins.headers(source))
     except PeerError as fault:
         raise SourceError(f"the upstream failed: {fault}", where=shown(source.url or "")) from fault
     try:

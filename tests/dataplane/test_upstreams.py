@@ -43,10 +43,14 @@ class Upstream:
     answer: dict[str, object] = field(default_factory=dict)
     """Members of the token server's answer that take the place of the usual ones."""
     status: int = 200
+    gate: asyncio.Barrier | None = None
+    """Where those who show a token that is good no more wait for each other."""
 
     async def data(self, request: Request) -> Response:
         self.seen.append(f"{request.method} {request.url.path}?{request.url.query} {request.headers.get('authorization', '')}")
         if self.good and request.headers.get("authorization") != f"Bearer {self.good}":
+            if self.gate is not None:
+                await self.gate.wait()
             return PlainTextResponse("who are you", 401)
         if request.url.path.endswith("/broken"):
             return PlainTextResponse("row 7 is broken", 422)
@@ -156,6 +160,15 @@ async def test_a_token_that_is_refused_is_got_anew_once(node: Node, upstream: Up
     upstream.good = "revoked"
     assert (await call(url, token))[0] == 502
     assert upstream.tokens == 3
+
+
+async def test_many_whose_token_was_refused_at_once_get_the_next_one_together(node: Node, upstream: Upstream) -> None:
+    url, token = node.offer(with_client(upstream))
+    assert (await call(url, token))[0] == 200
+    upstream.good = "revoked"
+    upstream.gate = asyncio.Barrier(5)
+    assert [status for status, _ in await asyncio.gather(*(call(url, token) for _ in range(5)))] == [200] * 5
+    assert upstream.tokens == 2
 
 
 @pytest.mark.parametrize(
