@@ -11,6 +11,7 @@ that was no UTF-8: what is left of it is not what was asked for.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -27,6 +28,8 @@ POSTED: Final = ("accept", "accept-language", "content-language", "content-lengt
 """What passes from a consumer that posts."""
 _MOST_DECODINGS: Final = 4
 _MOST_PARAMETERS: Final = 200
+_PARAMETERS: Final = re.compile(";[^/]*")
+"""Of a step (RFC 3986, section 3.3)."""
 _LOST: Final = "\ufffd"
 """What stands in a decoded text for bytes that are no UTF-8."""
 
@@ -72,6 +75,9 @@ def check_path(path: str) -> None:
         # a folder may be asked for with its slash
         if not is_plain(reading.removesuffix("/")) or "\\" in reading or _LOST in reading or not reading.isprintable():
             break
+        # some servers take what follows a semicolon off a step before they look at it
+        if not is_plain(_PARAMETERS.sub("", reading.removesuffix("/"))):
+            break
         decoded = unquote(reading)
         if decoded == reading:
             return
@@ -90,11 +96,12 @@ def passed_query(source: Source, query: str) -> str:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=_MOST_PARAMETERS)
     except ValueError as fault:
         raise BadMessage("this query cannot be read", where="query", mend="write it as `name=value&name=value`") from fault
-    fixed = {name for name, _ in parse_qsl(urlsplit(source.url or "").query, keep_blank_values=True)}
+    # names by any case: some upstreams tell none from another
+    fixed = {name.casefold() for name, _ in parse_qsl(urlsplit(source.url or "").query, keep_blank_values=True)}
     allowed = source.passing.query
     for name, _ in pairs:
-        if name in fixed or not ("*" in allowed or name in allowed):
-            known = ", ".join(f"`{one}`" for one in allowed if one not in fixed and one != "*")
+        if name.casefold() in fixed or not ("*" in allowed or name in allowed):
+            known = ", ".join(f"`{one}`" for one in allowed if one.casefold() not in fixed and one != "*")
             mend = f"known here: {known}" if known else "leave it out"
             raise BadMessage(f"the parameter `{name[:100]}` is not served", where="query", mend=mend)
     return urlencode(pairs)
