@@ -27,6 +27,7 @@ from connector.outbound.rules import shown
 _VERSION: Final = "2021-12-02"
 _MOST_OF_AN_ANSWER: Final = 8 << 20
 _ACCOUNT: Final = re.compile("[a-z0-9]{3,24}")
+_MAY_NOT: Final = 403
 _EMPTY: Final = Piece()
 
 
@@ -60,9 +61,9 @@ def container_of(address: DataAddress | None, name: str, allowed: tuple[str, ...
         )
     if "/" in container:
         raise PeerMessage("this is no name of a container", where="dataAddress.container")
+    check_allowed(endpoint, allowed)
     if urlsplit(endpoint).query or not signature.isascii() or not signature.isprintable() or "#" in signature:
         raise PeerMessage("this is no address of an account with its signature", where="dataAddress.sasToken")
-    check_allowed(endpoint, allowed)
     folder, blob = found_in(address, "folderName"), found_in(address, "blobName", "objectName", "keyName") or name
     return Container(
         endpoint=endpoint.rstrip("/"),
@@ -99,7 +100,12 @@ class BlobStore:
 
     async def begin(self, now: datetime, key: str, about: About) -> Upload:
         """An upload of `key`, with the blocks that are there and belong to no blob yet."""
-        found = await self._ask(now, "GET", key, {"comp": "blocklist", "blocklisttype": "uncommitted"}, missing=True)
+        try:
+            found = await self._ask(now, "GET", key, {"comp": "blocklist", "blocklisttype": "uncommitted"}, missing=True)
+        except PeerAnswer as fault:
+            if fault.answer_status != _MAY_NOT:
+                raise
+            found = None  # the signature may be good for writing only
         names = re.findall(r"<Name>([^<]+)</Name>", found[1]) if found is not None else ()
         return Upload(key=key, about=about, there=dict(filter(None, map(_numbered, names))))
 

@@ -28,6 +28,7 @@ from connector.ports.dataplane import Source
 PART_BYTES: Final = 8 << 20
 _MOST_PARTS: Final = 10_000
 _WITHOUT_SIZE_BYTES: Final = 16 << 20
+_MAY_NOT: Final = 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ class Deposits:
         for path, entry in manifest.entries.items():
             stream.moved()
             key = f"{root}/{path}"
-            if await sink.size_and_digest(self.clock.now(), key) != (entry.byte_size, entry.digest):
+            if await self._found(sink, key) != (entry.byte_size, entry.digest):
                 async with tree.opened(path) as file:
                     if (file.byte_size, file.version) != (entry.byte_size, entry.version):
                         raise SourceError("a file changed while its folder was pushed", where=path)
@@ -90,9 +91,21 @@ class Deposits:
             await sink.put(self.clock.now(), key, first, about)
         else:
             await self._put_pieces(sink, key, about, first, pieces, way, stream)
-        there, _ = await sink.size_and_digest(self.clock.now(), key)
-        if there != cargo.sent():
-            raise PeerAnswer(f"the object store has {there} bytes of {cargo.sent()}", answer_status=500, where=key)
+        found = await self._found(sink, key)
+        if found is not None and found[0] != cargo.sent():
+            raise PeerAnswer(f"the object store has {found[0]} bytes of {cargo.sent()}", answer_status=500, where=key)
+
+    async def _found(self, sink: Sink, key: str) -> tuple[int | None, str | None] | None:
+        """As `Sink.size_and_digest`; None where we may not look: what we were given may be good for writing only.
+
+        The store has checked each piece all the same.
+        """
+        try:
+            return await sink.size_and_digest(self.clock.now(), key)
+        except PeerAnswer as fault:
+            if fault.answer_status != _MAY_NOT:
+                raise
+            return None
 
     async def _put_pieces(
         self, sink: Sink, key: str, about: About, piece: Piece, following: AsyncIterator[Piece], way: Way, stream: Stream

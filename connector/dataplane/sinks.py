@@ -116,16 +116,27 @@ class Sink(Protocol):
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of `url`, the port only where it is not the usual one."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port and parts.port != _PORTS.get(parts.scheme) else ""
+    """Scheme, host and port of `url`, the port only where it is not the usual one.
+
+    Raises: AddressRefused when it has none that can be read.
+    """
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port and parts.port != _PORTS.get(parts.scheme) else ""
+    except ValueError as fault:
+        raise AddressRefused(
+            f"this is no address: {fault}", where=shown(url), mend="write it as `https://host:port`"
+        ) from fault
     host = parts.hostname or ""
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}".lower()
 
 
 def check_allowed(url: str, allowed: tuple[str, ...], setting: str = "data.allowed_object_endpoints") -> None:
     """Raises: AddressRefused when the operator has not allowed the server at `url` by `setting`."""
-    if not any(fnmatchcase(origin_of(url), pattern.lower().rstrip("/")) for pattern in allowed):
+    origin = origin_of(url)
+    patterns = [pattern.lower().rstrip("/") for pattern in allowed]
+    # an address of IPv6 stands in brackets, which mean something else in a pattern
+    if origin not in patterns and not any(fnmatchcase(origin, pattern) for pattern in patterns):
         raise AddressRefused("this server is not on the allow list", where=shown(url), mend=f"see `{setting}`")
 
 

@@ -26,6 +26,7 @@ from connector.errors import AddressRefused, PeerAnswer, PeerMessage
 from connector.ports.dataplane import DataRequest, Source
 from tests.dataplane.buckets import AnyPlace, Blobs, Bucket
 from tests.dataplane.conftest import DIGEST, SAMPLE, Node, Start, address, file, transfer
+from tests.servers import azurite
 
 LARGE = random.Random(1).randbytes(2 * PART_BYTES + 1000)
 """Two parts and a little."""
@@ -160,6 +161,19 @@ async def test_wrong_keys_end_the_transfer_with_the_reason(depositor: Node, obje
     assert "sig=" not in reason
 
 
+async def test_a_signature_that_is_good_for_writing_only_is_enough(start: Start, azure: str, tmp_path: pathlib.Path) -> None:
+    # S3 likewise, whose test server knows no such keys
+    place = Blobs(azure)
+    node = await start(now=datetime.now(UTC), allowed_object_endpoints=(place.endpoint,))
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "a").write_bytes(LARGE)
+    (tmp_path / "root" / "b").write_bytes(b"b")
+    there = place.destination("in", sasToken=azurite.signature(place.account, place.key, "wc"))
+    await node.plane.start(push(there, place.push_format), Source(type="folder", path=str(tmp_path / "root")))
+    await node.desk.until("completed")
+    assert (await place.get("in/a"), await place.get("in/b")) == (LARGE, b"b")
+
+
 async def test_a_store_that_the_operator_has_not_allowed_is_not_reached(start: Start, tmp_path: pathlib.Path) -> None:
     (tmp_path / "a").write_bytes(b"a")
     node = await start(allowed_object_endpoints=("https://s3.example.org",))
@@ -188,10 +202,15 @@ async def test_pushes_into_stores_are_offered_where_one_is_allowed(start: Start)
         ("https://s3.example.org.evil.example", False),
         ("https://s3.example.org@evil.example", False),
         ("https://evil.example/?x=.store.example", False),
+        ("https://[2001:db8::7]:9000", True),
+        ("https://[2001:db8::8]:9000", False),
+        ("https://[2001:db8::7", False),
+        ("https://s3.example.org:99999", False),
+        ("", False),
     ],
 )
 def test_the_allow_list_names_origins(url: str, is_allowed: bool) -> None:
-    allowed = ("https://s3.example.org", "https://*.store.example/")
+    allowed = ("https://s3.example.org", "https://*.store.example/", "https://[2001:db8::7]:9000")
     if is_allowed:
         check_allowed(url, allowed)
     else:
