@@ -203,13 +203,14 @@ class Unreachable(PeerError):
 
 
 class PeerAnswer(PeerError):
-    """An answer that is no success. `answer_status` is the peer's HTTP status."""
+    """An answer that is no success. `answer_status` is the peer's HTTP status, `wait_s` how long it asks us to wait."""
 
     code = "peer-answer"
 
-    def __init__(self, what: str, *, answer_status: int, where: str = "", mend: str = "") -> None:
+    def __init__(self, what: str, *, answer_status: int, where: str = "", mend: str = "", wait_s: int | None = None) -> None:
         super().__init__(what, where=where, mend=mend)
         self.answer_status = answer_status
+        self.wait_s = wait_s
 
 
 class PeerMessage(PeerError):

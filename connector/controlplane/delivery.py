@@ -20,7 +20,7 @@ from connector.dsp import wire
 from connector.dsp.process import Outgoing, Process
 from connector.dsp.tables import Event, Kind
 from connector.errors import AddressRefused, ConfigurationError, PeerError, StoreUnavailable
-from connector.outbound.client import Answer, OutboundClient
+from connector.outbound.client import Answer, OutboundClient, wait_s
 from connector.ports.clock import Clock
 from connector.ports.identity import TokenSource
 from connector.ports.pulse import resting
@@ -233,7 +233,7 @@ class Delivery:
 
     async def _put_off(self, message: Message, attempt: Attempt, answer: Answer | None) -> None:
         delay = min(self._settings.first_delay_s * 2**message.tries, self._settings.max_delay_s)
-        if answer is not None and (asked := _retry_after(answer)) is not None:
+        if answer is not None and (asked := wait_s(answer.headers)) is not None:
             delay = min(max(delay, asked), self._settings.max_delay_s)
         retry = Retry(message_id=attempt.message_id, not_before=attempt.at + timedelta(seconds=delay))
 
@@ -248,12 +248,6 @@ class Delivery:
         observe.count("messages_sent", event=attempt.event, outcome="put-off")
         observe.info("delivery.put_off", act=attempt.event, pid=message.key.pid, delay_s=delay, cause=attempt.cause)
         self.woken.set()
-
-
-def _retry_after(answer: Answer) -> float | None:
-    """Seconds that the peer asks us to wait (RFC 9110, 10.2.3); dates are not followed."""
-    value = answer.headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() else None
 
 
 def _said(body: bytes, kind: Kind, most: int = 600) -> str:

@@ -26,7 +26,7 @@ from connector.controlplane.participants import NODE, Participants
 from connector.controlplane.secrets import Secrets
 from connector.controlplane.webhooks import KIND, PLAN, Webhook, Webhooks, key_of, tries_stream, type_of
 from connector.errors import BadMessage, KontorError, NotFound, StoreUnavailable
-from connector.outbound.client import Answer, OutboundClient
+from connector.outbound.client import Answer, OutboundClient, wait_s
 from connector.ports.clock import Clock
 from connector.ports.feed import Happening
 from connector.ports.jobs import Job, NewJob
@@ -165,9 +165,9 @@ class Telling:
 
 
 def _asked(answer: Answer, now: datetime) -> datetime | None:
-    """When the receiver asks us to come again (RFC 9110, 10.2.3), an hour at most."""
-    value = answer.headers.get("retry-after", "")
-    return now + timedelta(seconds=min(int(value), 3600)) if value.isascii() and value.isdigit() and len(value) < 10 else None
+    """When the receiver asks us to come again, an hour at most."""
+    asked_s = wait_s(answer.headers)
+    return now + timedelta(seconds=min(asked_s, 3600)) if asked_s is not None else None
 
 
 def signed(key: bytes, id_: str, timestamp_s: int, body: bytes) -> dict[str, str]:

@@ -7,22 +7,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from connector.dataplane import upstream
 from connector.dataplane.logins import Logins
 from connector.dataplane.manifests import Readable
+from connector.dataplane.representation import content_range
 from connector.dataplane.sources import Places, media_type_of
 from connector.errors import SourceError
+from connector.outbound.client import StreamedAnswer
 from connector.outbound.rules import shown
 from connector.ports.dataplane import DataRequest, Source
+
+_MOST_KNOWN: Final = 1000
 
 
 class Cargo:
     """Bytes on their way, from `offset` to the end."""
 
     def __init__(
-        self, chunks: AsyncIterator[bytes], *, offset: int, byte_size: int | None, digest: str | None, media_type: str
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        offset: int,
+        byte_size: int | None,
+        digest: str | None,
+        media_type: str,
+        state: str | None = None,
     ) -> None:
         self.offset = offset
         self.byte_size = byte_size
@@ -30,6 +42,8 @@ class Cargo:
         self.digest = digest
         """SHA-256 of the whole, hexadecimal; None when it is not known beforehand."""
         self.media_type = media_type
+        self.state = state
+        """What tells this state of the data from every other, where there is no digest that would: an upstream's strong ETag."""
         self.chunks = self._watched(chunks)
         self._count = offset
         self._hasher = hashlib.sha256() if digest is None and offset == 0 else None
@@ -59,17 +73,29 @@ class Cargoes:
         self._places = places
         self._logins = logins
         self._digests: dict[tuple[str, str], str] = {}
+        self._doubted: set[str | None] = set()
+        """Published digests of what was changed since."""
+
+    def doubt(self, source: Source) -> None:
+        """The receiver found another digest than was published: what `source` holds was changed, and is looked at anew."""
+        if source.digest is not None:
+            if len(self._doubted) >= _MOST_KNOWN:
+                self._doubted.clear()
+            self._doubted.add(source.digest)
 
     @asynccontextmanager
-    async def open(self, source: Source, offset: int, progress: Callable[[], None]) -> AsyncIterator[Cargo]:
-        """`source` from `offset` on; from its beginning when it has become shorter than that, or cannot be read in part.
+    async def open(
+        self, source: Source, offset: int, progress: Callable[[], None], state: str | None = None
+    ) -> AsyncIterator[Cargo]:
+        """`source` from `offset` on; from its beginning when it has become shorter than that, cannot be read in part, or might be
+        another than the first `offset` bytes were of: `state` is what the receiver was told of those.
 
         Raises: SourceError, Overloaded.
         """
         if source.is_file:
             async with self._places.opened(source) as file:
                 size = file.byte_size
-                first = offset if offset <= size else 0
+                first = offset if offset < size else 0
                 yield Cargo(
                     file.chunks(first, size - first, source.name),
                     offset=first,
@@ -78,31 +104,53 @@ class Cargoes:
                     media_type=source.media_type or media_type_of(source.name),
                 )
         elif source.type == "http":
-            wanted = {"range": f"bytes={offset}-"} if offset else {}
-            async with upstream.ask(self._logins, source, DataRequest(headers=wanted)) as answer:
-                if answer.status not in (200, 203, 206):
-                    raise SourceError(f"the upstream answers {answer.status}", where=shown(source.url or ""))
-                first = offset if answer.status == 206 else 0
+            async with AsyncExitStack() as stack:
+                answer, first = await self._asked(stack, source, offset, state)
                 length = answer.headers.get("content-length", "")
                 size_now = first + int(length) if length.isdigit() else None
-                is_described = source.byte_size is None or source.byte_size == size_now
+                etag = answer.headers.get("etag", "")
                 yield Cargo(
                     upstream.chunks(source, answer),
                     offset=first,
                     byte_size=size_now,
-                    digest=source.digest if is_described else None,
+                    digest=source.digest if self._is_as_published(source, size_now) else None,
                     media_type=source.media_type or answer.headers.get("content-type") or "application/octet-stream",
+                    state=etag if etag.startswith('"') else None,
                 )
         else:
             raise SourceError(f"a source of type `{source.type}` cannot be pushed", mend="offer it for pull")
 
+    async def _asked(self, stack: AsyncExitStack, source: Source, offset: int, state: str | None) -> tuple[StreamedAnswer, int]:
+        """The upstream's answer, and from which byte on it is.
+
+        Without a digest that its receiver compares, nothing but `state` shows that the rest belongs to what came before.
+        """
+        wanted: dict[str, str] = {}
+        if offset and state is not None:
+            wanted = {"range": f"bytes={offset}-", "if-range": state}
+        elif offset and source.digest is not None and self._is_as_published(source, source.byte_size):
+            wanted = {"range": f"bytes={offset}-"}
+        answer = await stack.enter_async_context(upstream.ask(self._logins, source, DataRequest(headers=wanted)))
+        if answer.status == 416 and wanted:
+            await stack.aclose()
+            answer = await stack.enter_async_context(upstream.ask(self._logins, source, DataRequest()))
+        if answer.status not in (200, 203, 206):
+            raise SourceError(f"the upstream answers {answer.status}", where=shown(source.url or ""))
+        if answer.status == 206 and content_range(answer.headers.get("content-range", "")).span.first != offset:
+            raise SourceError("the upstream gives another range than was asked for", where=shown(source.url or ""))
+        return answer, offset if answer.status == 206 else 0
+
+    def _is_as_published(self, source: Source, size: int | None) -> bool:
+        """Whether the digest that was published is that of what is there now, as far as anybody knows."""
+        return source.digest not in self._doubted and (source.byte_size is None or source.byte_size == size)
+
     async def _digest(self, source: Source, file: Readable, progress: Callable[[], None]) -> str:
         """The digest of a file as it is now: the published one while the size is the same, else computed once."""
-        if source.digest and source.byte_size == file.byte_size:
+        if source.digest and source.byte_size is not None and self._is_as_published(source, file.byte_size):
             return source.digest
         key = (source.path or str(source.objects), file.validators.etag)
         if key not in self._digests:
-            if len(self._digests) >= 1000:
+            if len(self._digests) >= _MOST_KNOWN:
                 self._digests.clear()
             self._digests[key] = await file.sha256(progress)
         return self._digests[key]

@@ -2,7 +2,7 @@
 
 What lives here: the sender's side. The manifest goes to `<address>/manifest`, a file to `<address>/files/<path>`; each file is
 resumed and checked on its own, as any push is. The receiver says that it is complete when it has all of the last manifest.
-What does not: the receiver's side (`shelve.py`), attempts (`push.py`).
+What does not: the receiver's side (`shelf.py`), attempts (`push.py`).
 """
 
 from __future__ import annotations

@@ -41,6 +41,8 @@ class Announced:
     """SHA-256, hexadecimal."""
     media_type: str | None = None
     name: str = "data"
+    state: str | None = None
+    """As `Cargo.state`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +60,9 @@ class Arrived:
 class Part:
     """An open `part`; one writer at a time."""
 
-    def __init__(self, fd: int, offset: int, *, is_hashed: bool) -> None:
+    def __init__(self, fd: int, offset: int, *, is_hashed: bool, keep_free_bytes: int = 0) -> None:
         self.fd = fd
+        self._keep_free_bytes = keep_free_bytes
         self.offset = offset
         """Bytes that have been written."""
         self.hasher = hashlib.sha256() if is_hashed else None
@@ -69,10 +72,14 @@ class Part:
     def write(self, data: bytes | bytearray) -> None:
         """Append `data`; on disk at the latest 256 MiB later.
 
-        Raises: Overloaded when the disk is full: what was written stays, the sender goes on from there later.
+        Raises: Overloaded when the disk is full, but for what is kept free: what was written stays, the sender goes on from there
+        later. Room is looked for with each piece: others write too, and not every sender says how much it brings.
         """
         view = memoryview(data)
         with mended():
+            found = os.fstatvfs(self.fd)
+            if view and found.f_bavail * found.f_frsize - len(view) < self._keep_free_bytes:
+                raise _no_room()
             while view:
                 count = os.write(self.fd, view)
                 if self.hasher is not None:
@@ -116,11 +123,22 @@ class Inbox:
         return Arrived(path=folder / "data", **tree)
 
     def offset(self, participant: str, pid: str, item: str = "") -> int:
-        """How many bytes of a push are here."""
+        """How many bytes of a push are here, and where its sender goes on.
+
+        Of a part that came whole and was not judged before we were stopped, the last byte is asked for once more: there is no
+        range without any bytes, and the judgement belongs into an exchange that lasts as long as it takes.
+        """
+        path = self.folder(participant, pid, item) / "part"
         try:
-            return (self.folder(participant, pid, item) / "part").stat().st_size
+            here = path.stat().st_size
         except FileNotFoundError:
             return 0
+        announced = self.announced(participant, pid, item)
+        if announced is not None and here and here == announced.byte_size:
+            with mended():
+                os.truncate(path, here - 1)
+            return here - 1
+        return here
 
     def announced(self, participant: str, pid: str, item: str = "") -> Announced | None:
         """What the sender of the present part said about the whole; None when there is no part."""
@@ -141,13 +159,13 @@ class Inbox:
             self.drop(participant, pid, item)
             keep(folder / "part.json", asdict(announced))
             fd = os.open(folder / "part", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        return Part(fd, 0, is_hashed=True)
+        return Part(fd, 0, is_hashed=True, keep_free_bytes=self._keep_free_bytes)
 
     def resume(self, participant: str, pid: str, item: str = "") -> Part:
         """The part that is here, to be written on at its end."""
         with mended():
             fd = os.open(self.folder(participant, pid, item) / "part", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-            return Part(fd, os.fstat(fd).st_size, is_hashed=False)
+            return Part(fd, os.fstat(fd).st_size, is_hashed=False, keep_free_bytes=self._keep_free_bytes)
 
     def places(self) -> tuple[tuple[str, str], ...]:
         """Participant and pid of each transfer of which something lies here."""
@@ -247,5 +265,9 @@ def mended() -> Iterator[None]:
         yield
     except OSError as fault:
         if fault.errno in _FULL:
-            raise Overloaded("the disk is full", mend="come again later; the operator of this node has to free it") from fault
+            raise _no_room() from fault
         raise StoreUnavailable(f"the inbox cannot be written: {fault.strerror}", where=str(fault.filename or "")) from fault
+
+
+def _no_room() -> Overloaded:
+    return Overloaded("the disk is full", mend="come again later; the operator of this node has to free it")

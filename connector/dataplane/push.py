@@ -23,10 +23,19 @@ from connector.dataplane.cargo import Cargoes
 from connector.dataplane.deposit import FORMATS, Deposits
 from connector.dataplane.folders import Folders
 from connector.dataplane.lanes import Lanes
-from connector.dataplane.sending import Moved, Sender, Way
+from connector.dataplane.sending import NOTHING, Moved, Sender, Way
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer
-from connector.errors import AddressRefused, Forbidden, InternalError, KontorError, PeerAnswer, PeerMessage, StoreUnavailable
+from connector.errors import (
+    AddressRefused,
+    DigestMismatch,
+    Forbidden,
+    InternalError,
+    KontorError,
+    PeerAnswer,
+    PeerMessage,
+    StoreUnavailable,
+)
 from connector.outbound.rules import shown
 from connector.ports.clock import Clock
 from connector.ports.dataplane import ENDLESS, Source, TransferEvents
@@ -170,8 +179,9 @@ class Pushes:
                 way.failures = 1 if way.offset > before else way.failures + 1
                 if way.failures >= self._pushing.attempts:
                     raise
+                asked_s = fault.wait_s if isinstance(fault, PeerAnswer) else None
                 await self._tell_attempt(transfer, way, fault)
-            await self._pause(way.failures)
+            await self._pause(way.failures, asked_s or 0)
 
     async def _tell_attempt(self, transfer: Transfer, way: Way, fault: KontorError) -> None:
         url = shown((transfer.destination.endpoint_url() if transfer.destination else None) or "")
@@ -179,8 +189,9 @@ class Pushes:
         cause, place = f"{fault.what}; {way.offset} bytes are there", (transfer.participant, transfer.pid)
         await self._tell(lambda: self._events.attempted(*place, url=url, cause=cause), "attempted")
 
-    async def _pause(self, failures: int) -> None:
-        delay_s = min(self._pushing.max_delay_s, self._pushing.first_delay_s * 2 ** min(failures - 1, 30))
+    async def _pause(self, failures: int, asked_s: int = 0) -> None:
+        """Return when the next attempt may be made: after a pause that doubles, or the longer one that the receiver asked for."""
+        delay_s = min(self._pushing.max_delay_s, max(self._pushing.first_delay_s * 2 ** min(failures - 1, 30), asked_s))
         await self._clock.wait_until(self._clock.now() + timedelta(seconds=delay_s), asyncio.Event())
 
     async def _attempt(self, transfer: Transfer, source: Source, way: Way, stream: Stream) -> Moved:
@@ -195,12 +206,15 @@ class Pushes:
         goal = destination(transfer.destination)
         if source.is_folder:
             return await self._folders.attempt(goal, source, way, stream)
-        offset = 0
-        if goal.is_resumable:
-            here = await self._sender.ask(goal)
-            way.offset = offset = here.offset
-            if here.is_complete:
-                return Moved(byte_size=offset, digest=source.digest)
-        async with self._cargoes.open(source, offset, stream.moved) as cargo:
-            await self._sender.send(goal, cargo, source.name, stream)
+        here = await self._sender.ask(goal) if goal.is_resumable else NOTHING
+        way.offset = here.offset
+        if here.is_complete:
+            return Moved(byte_size=here.offset, digest=source.digest)
+        async with self._cargoes.open(source, here.offset, stream.moved, here.state) as cargo:
+            try:
+                await self._sender.send(goal, cargo, source.name, stream)
+            except PeerAnswer as fault:
+                if fault.answer_status == DigestMismatch.status:
+                    self._cargoes.doubt(source)
+                raise
             return Moved(byte_size=cargo.sent(), digest=cargo.final_digest())

@@ -23,12 +23,23 @@ from connector.dataplane.inbox import Announced, Inbox, Part
 from connector.dataplane.lanes import Lanes
 from connector.dataplane.manifests import Entry
 from connector.dataplane.representation import Placed, content_range, digest_field, digest_of
+from connector.dataplane.sending import STATE
 from connector.dataplane.shelf import MOST_MANIFEST_BYTES, Shelf, manifest_in
 from connector.dataplane.streams import Stream, Streams
-from connector.errors import BadMessage, Conflict, DigestMismatch, InternalError, KontorError, MethodNotAllowed, TooLarge
+from connector.errors import (
+    BadMessage,
+    Conflict,
+    DigestMismatch,
+    InternalError,
+    KontorError,
+    MethodNotAllowed,
+    TooLarge,
+    UnsupportedMediaType,
+)
 from connector.ports.dataplane import Authorizer, TransferEvents
 
 _GATHERED_BYTES = 256 << 10
+_MOST_OF_A_STATE = 300
 _NAME = re.compile(r"filename=(?:\"([^\"]*)\"|([^;\s]+))", re.IGNORECASE)
 _EXTENDED_NAME = re.compile(r"filename\*=UTF-8''([^;\s]+)", re.IGNORECASE)
 
@@ -152,7 +163,10 @@ class Receiver:
         """Take what the sender brings for one file, of a folder when it is `entry`; None when it is whole now."""
         here = await self.disk.run(self.inbox.offset, *at)
         if upload.method == "HEAD":
-            return _receipt(200, here, is_complete=False)
+            known = await self.disk.run(self.inbox.announced, *at) if here else None
+            return _receipt(200, here, is_complete=False, state=known.state if known is not None else None)
+        if upload.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise UnsupportedMediaType("this data is encoded", where="Content-Encoding", mend="send it as it is")
         header = upload.headers.get("content-range")
         placed = content_range(header) if header else None
         announced = _announced(upload.headers, placed)
@@ -260,7 +274,12 @@ def _announced(headers: Mapping[str, str], placed: Placed | None) -> Announced:
         digest=digest_of(headers, is_whole=placed is None),
         media_type=headers.get("content-type"),
         name=_name(headers.get("content-disposition", "")),
+        state=_state(headers.get(STATE.lower(), "")),
     )
+
+
+def _state(header: str) -> str | None:
+    return header if header and len(header) <= _MOST_OF_A_STATE and header.isascii() and header.isprintable() else None
 
 
 def _name(header: str) -> str:
@@ -273,7 +292,7 @@ def _name(header: str) -> str:
     return name.replace("\\", "/").rpartition("/")[2][:200] or "data"
 
 
-def _receipt(status: int, offset: int, *, is_complete: bool, digest: str | None = None) -> Receipt:
+def _receipt(status: int, offset: int, *, is_complete: bool, digest: str | None = None, state: str | None = None) -> Receipt:
     headers = {
         "cache-control": "no-store",
         "content-length": "0",
@@ -282,4 +301,6 @@ def _receipt(status: int, offset: int, *, is_complete: bool, digest: str | None 
     }
     if digest is not None:
         headers["repr-digest"] = digest_field(digest)
+    if state is not None:
+        headers[STATE.lower()] = state
     return Receipt(status=status, headers=headers)

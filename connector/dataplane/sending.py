@@ -13,12 +13,15 @@ from typing import Final
 
 from connector.dataplane.addresses import Destination
 from connector.dataplane.cargo import Cargo
-from connector.dataplane.representation import MOST_OF_A_REASON, digest_field, disposition, reason_in
+from connector.dataplane.representation import MOST_OF_A_REASON, digest_field, digest_of, disposition, reason_in
 from connector.dataplane.streams import Stream
 from connector.errors import PeerAnswer, PeerMessage
-from connector.outbound.client import OutboundClient, StreamedAnswer
+from connector.outbound.client import OutboundClient, StreamedAnswer, wait_s
 from connector.outbound.rules import shown
 
+STATE: Final = "Kontor-State"
+"""Header of ours: what tells the state of the data from every other when it has no digest. A receiver keeps it with what has come,
+and tells it with the offset."""
 _HASHED_PER_S: Final = 50e6
 """Bytes that a receiver is given a second for, between the last byte and its answer: it may have to hash and sync all."""
 
@@ -47,6 +50,11 @@ class Here:
     is_complete: bool
     is_new: bool
     """It had nothing of it before."""
+    state: str | None = None
+    """As `Cargo.state`, of what it has."""
+
+
+NOTHING: Final = Here(offset=0, is_complete=False, is_new=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +86,8 @@ class Sender:
             headers["Content-Range"] = f"bytes {offset}-{size - 1}/{size}"
         if cargo.digest is not None:
             headers["Repr-Digest"] = digest_field(cargo.digest)
+        elif goal.is_resumable and cargo.state is not None:
+            headers[STATE] = cargo.state
         method = "PUT" if goal.is_resumable else goal.method
         patience_s = self.silence_s + (size or 0) / _HASHED_PER_S
         body = _counted(cargo.chunks, stream, patience_s)
@@ -87,6 +97,9 @@ class Sender:
                 raise PeerAnswer(
                     f"the receiver has {here(answer).offset} bytes only", answer_status=answer.status, where=shown(goal.url)
                 )
+            there, ours = digest_of(answer.headers, is_whole=False), cargo.final_digest()
+            if there is not None and ours is not None and there != ours:
+                raise PeerMessage("the receiver has other data than was sent", where=shown(goal.url))
 
     async def announce(self, goal: Destination, body: bytes, media_type: str) -> Here:
         """What a receiver has of the folder whose manifest is `body`.
@@ -110,7 +123,12 @@ async def check(answer: StreamedAnswer, url: str) -> None:
     if 200 <= answer.status < 300:
         return
     reason = reason_in(await answer.read(MOST_OF_A_REASON))
-    raise PeerAnswer(f"the receiver answers {answer.status}{reason}", answer_status=answer.status, where=shown(url))
+    raise PeerAnswer(
+        f"the receiver answers {answer.status}{reason}",
+        answer_status=answer.status,
+        where=shown(url),
+        wait_s=wait_s(answer.headers),
+    )
 
 
 def here(answer: StreamedAnswer) -> Here:
@@ -123,4 +141,5 @@ def here(answer: StreamedAnswer) -> Here:
     # other digits than ASCII's, or thousands of them, are no number to `int`
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise PeerMessage("the receiver does not say how much it has", where="Upload-Offset")
-    return Here(offset=int(text), is_complete=is_complete, is_new=answer.status == 201)
+    state = answer.headers.get(STATE.lower())
+    return Here(offset=int(text), is_complete=is_complete, is_new=answer.status == 201, state=state)

@@ -34,6 +34,15 @@ _UNSAFE: Final = re.compile(rf"[^A-Za-z0-9{re.escape(_SAFE)}]")
 Headers = Mapping[str, str]
 
 
+def wait_s(headers: Headers) -> int | None:
+    """The seconds that an answer asks us to wait; dates are not followed.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+    text = headers.get("retry-after", "")
+    return int(text[:18]) if text.isascii() and text.isdigit() else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A whole answer, whatever its status; redirects are answers like others."""

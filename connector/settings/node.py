@@ -165,7 +165,12 @@ class Data(Section):
     allowed_event_endpoints: tuple[str, ...] = Field(
         (), description="Event servers (NATS) that peers may name, such as `tls://nats.example.org:4222`; none by default."
     )
-    push_attempts: int = Field(8, ge=1, description="Tries to deliver a push before the transfer is given up.")
+    push_attempts: int = Field(
+        12,
+        ge=1,
+        description="Tries to deliver a push, none of which moved anything, before the transfer is given up; the pauses between 12 of"
+        " them add up to a quarter of an hour.",
+    )
     push_first_delay_s: float = Field(0.5, gt=0, description="Pause after the first broken push; it doubles each time.")
 
     @field_validator("public_url")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from connector.dataplane.inbox import Announced, Inbox
+from connector.dataplane.inbox import Announced, Inbox, Part
+from connector.errors import Overloaded
 
 PLACES = (("acme", "urn:uuid:1"), ("b.c", "urn:uuid:2/../x.gone"))
 
@@ -43,6 +45,16 @@ def test_a_part_is_forgotten_and_what_is_whole_stays_until_that_may_go_too(inbox
     assert inbox.arrived(*PLACES[1]) is None
     assert inbox.places() == ()
     assert not inbox.forget(*PLACES[1], is_whole_kept=False)
+
+
+def test_what_is_kept_free_is_kept_free_from_whoever_says_nothing_of_the_size(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    with (tmp_path / "part").open("wb") as file:
+        part = Part(file.fileno(), 0, is_hashed=True, keep_free_bytes=2 * free)
+        with pytest.raises(Overloaded, match="the disk is full"):
+            part.write(b"rain")
+        assert part.offset == 0
+        part.write(b"")
 
 
 def test_a_removal_that_was_cut_short_is_finished_by_the_next(inbox: Inbox, tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ import os
 import pathlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
 
 from connector.dataplane.representation import digest_field
 from connector.dsp.messages import DataAddress
@@ -175,6 +178,94 @@ async def test_an_upstream_is_pushed_and_hashed_on_the_way(start: Start) -> None
     assert received(consumer) == SAMPLE
 
 
+def part_that_was_left(node: Node) -> int:
+    """Bytes of what came before a connection broke; 0 as long as the receiver has not noticed that it did."""
+    return sum(part.stat().st_size for part in node.data_dir.rglob("part") if str(part) not in open_files())
+
+
+@dataclass
+class Changing:
+    """An upstream that reads in part, whose data may be another each time."""
+
+    data: bytes
+    etag: str = ""
+    asked: list[str] = field(default_factory=list)
+
+    async def serve(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wanted = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in head.decode().split("\r\n"))}
+        first = int(wanted.get("range", "bytes=0-")[6:-1])
+        self.asked.append(f"{wanted.get('range', '')} {wanted.get('if-range', '')}".strip())
+        lines = [f"ETag: {self.etag}"] if self.etag else []
+        if "range" in wanted and wanted.get("if-range", self.etag) == self.etag:
+            if first >= len(self.data):
+                writer.write(b"HTTP/1.1 416 No\r\nContent-Length: 0\r\n\r\n")
+                return
+            lines.append(f"Content-Range: bytes {first}-{len(self.data) - 1}/{len(self.data)}")
+            status, body = "206 Part", self.data[first:]
+        else:
+            status, body = "200 OK", self.data
+        told = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *lines])
+        writer.write(told.encode() + b"\r\n\r\n" + body)
+
+
+OLD, NEW = SAMPLE, SAMPLE[::-1]
+
+
+@pytest.mark.parametrize(
+    ("tags", "published", "now", "asked"),
+    [
+        # nothing shows that it is the same: all of it
+        (("", ""), None, NEW, ["", ""]),
+        # the upstream shows that it is the same: the rest
+        (('"a"', '"a"'), None, OLD, ["", 'bytes={there}- "a"']),
+        # the upstream shows that it is another: all of it
+        (('"a"', '"b"'), None, NEW, ["", 'bytes={there}- "a"']),
+        # a weak tag shows nothing
+        (('W/"a"', 'W/"a"'), None, NEW, ["", ""]),
+        # the receiver compares: the rest
+        (("", ""), OLD, OLD, ["", "bytes={there}-"]),
+        # it has become shorter
+        (("", ""), OLD, OLD[:1000], ["", "bytes={there}-", ""]),
+        # it is another of the same size, which the receiver finds out
+        (("", ""), OLD, NEW, ["", "bytes={there}-", ""]),
+    ],
+)
+async def test_an_upstream_goes_on_where_it_broke_only_while_it_is_the_same(
+    start: Start, tags: tuple[str, str], published: bytes | None, now: bytes, asked: list[str]
+) -> None:
+    provider, consumer = await start("provider"), await start("consumer")
+    upstream, there = Changing(OLD, tags[0]), 0
+
+    async def changed() -> None:
+        nonlocal there
+        while not there and not (there := part_that_was_left(consumer)):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+        upstream.data, upstream.etag = now, tags[1]
+
+    provider.clock.meanwhile = changed
+    async with raw_server(upstream.serve) as base, proxy(consumer.url, lambda n: 500_000 if n == 1 else None) as wire:
+        destination = consumer.expect()
+        to = address((destination.endpoint or "").replace(consumer.url, wire), **properties(destination))
+        known = {} if published is None else {"digest": hashlib.sha256(published).hexdigest(), "byte_size": len(published)}
+        await provider.plane.start(outgoing(to), Source(type="http", url=base, **known))  # type: ignore[arg-type]
+        assert (await provider.desk.until("completed"))[2] == len(now)
+    assert received(consumer) == now
+    assert 0 < there < len(OLD)
+    assert upstream.asked == [line.format(there=there) for line in asked]
+
+
+async def test_a_file_that_was_written_over_is_pushed_as_it_is_now(start: Start, tmp_path: pathlib.Path) -> None:
+    provider, consumer = await start("provider"), await start("consumer")
+    (tmp_path / "a").write_bytes(NEW)
+    published = file(tmp_path / "a", digest=DIGEST, byte_size=len(SAMPLE))
+    await provider.plane.start(outgoing(consumer.expect()), published)
+    assert (await provider.desk.until("completed"))[2:] == (len(NEW), hashlib.sha256(NEW).hexdigest())
+    assert received(consumer) == NEW
+    assert [cause for _, _, cause in provider.desk.attempts] == [
+        "the receiver answers 422: the data that arrived has another SHA-256 than was announced; 0 bytes are there"
+    ]
+
+
 async def test_a_store_that_takes_no_writes_is_told_again(start: Start, sample: pathlib.Path) -> None:
     provider, consumer = await start("provider"), await start("consumer")
     provider.desk.fault = StoreUnavailable("locked")
@@ -267,6 +358,62 @@ async def test_what_no_repetition_mends_fails_at_once_and_what_may_pass_is_tried
         assert [cause for _, _, cause in node.desk.attempts] == [f"the receiver answers {status}: sorry; 0 bytes are there"] * (
             attempts - 1
         )
+
+
+async def test_a_receiver_that_asks_for_time_gets_it(start: Start, sample: pathlib.Path) -> None:
+    node = await start()
+    waits = ["7", "0", "Wed, 21 Oct 2026 07:28:00 GMT"]
+
+    async def handle(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(len(SAMPLE))
+        wait = f"Retry-After: {waits.pop(0)}\r\n" if waits else ""
+        writer.write(f"HTTP/1.1 {'429 Later' if wait else '200 OK'}\r\n{wait}Content-Length: 0\r\n\r\n".encode())
+
+    async with raw_server(handle) as base:
+        await node.plane.start(outgoing(address(base)), file(sample))
+        await node.desk.until("completed")
+    assert node.clock.pauses_s == [7, 1, 2]
+
+
+async def test_a_receiver_that_says_it_has_other_data_ends_the_push(start: Start) -> None:
+    provider = await start("provider")
+
+    async def upstream(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nrain")
+
+    async def liar(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        told = "Upload-Offset: 0\r\n"
+        if head.startswith(b"PUT"):
+            await reader.readexactly(4)
+            told = f"Upload-Offset: 4\r\nUpload-Complete: ?1\r\nRepr-Digest: {digest_field(DIGEST)}\r\n"
+        writer.write(f"HTTP/1.1 200 OK\r\n{told}Content-Length: 0\r\n\r\n".encode())
+
+    async with raw_server(upstream) as base, raw_server(liar) as there:
+        to = address(there, **{"https://w3id.org/kontor/ns/resumable": "true"})
+        await provider.plane.start(outgoing(to), Source(type="http", url=base))
+        assert (await provider.desk.until("failed"))[2] == "the receiver has other data than was sent"
+
+
+@pytest.mark.parametrize("offset", [len(SAMPLE), len(SAMPLE) + 1, 10**17])
+async def test_a_receiver_that_claims_more_than_there_is_gets_the_whole(
+    start: Start, sample: pathlib.Path, offset: int
+) -> None:
+    provider = await start("provider")
+    heads: list[str] = []
+
+    async def liar(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        told = f"Upload-Offset: {offset}\r\n"
+        if head.startswith(b"PUT"):
+            heads.append(head.decode())
+            assert await reader.readexactly(len(SAMPLE)) == SAMPLE
+            told = f"Upload-Offset: {len(SAMPLE)}\r\nUpload-Complete: ?1\r\n"
+        writer.write(f"HTTP/1.1 200 OK\r\n{told}Content-Length: 0\r\n\r\n".encode())
+
+    async with raw_server(liar) as there:
+        to = address(there, **{"https://w3id.org/kontor/ns/resumable": "true"})
+        await provider.plane.start(outgoing(to), file(sample))
+        await provider.desk.until("completed")
+    assert f"Content-Range: bytes 0-{len(SAMPLE) - 1}/{len(SAMPLE)}" in heads[0]
 
 
 async def test_an_address_that_leads_nowhere_or_inside_fails_with_a_reason(start: Start, sample: pathlib.Path) -> None:

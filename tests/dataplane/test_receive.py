@@ -9,6 +9,7 @@ import shutil
 
 import pytest
 
+from connector.dataplane.inbox import Announced, Inbox
 from connector.dataplane.representation import digest_field
 from connector.dsp.tables import State
 from connector.ports.dataplane import DataRequest
@@ -151,6 +152,29 @@ async def test_a_disk_that_fills_while_it_is_written_keeps_what_came(start: Star
     await provider.plane.start(outgoing(destination), file(sample))
     assert (await provider.desk.until("completed"))[2:] == (len(SAMPLE), DIGEST)
     assert received(consumer) == SAMPLE
+
+
+async def test_a_part_that_came_whole_before_the_receiver_was_killed_is_judged_when_its_sender_comes_again(
+    start: Start, sample: pathlib.Path
+) -> None:
+    consumer, provider = await start("consumer"), await start("provider")
+    destination = consumer.expect()
+    inbox = Inbox(consumer.data_dir / "inbox")
+    inbox.folder("acme", PID).mkdir(parents=True)
+    announced = Announced(byte_size=len(SAMPLE), digest=DIGEST, media_type="text/csv", name=sample.name)
+    part = inbox.begin(announced, "acme", PID)
+    part.write(SAMPLE)
+    part.close()
+    await provider.plane.start(outgoing(destination), file(sample))
+    assert (await provider.desk.until("completed"))[2:] == (len(SAMPLE), DIGEST)
+    assert received(consumer) == SAMPLE
+    assert provider.desk.attempts == []
+
+
+async def test_data_in_another_coding_is_refused(node: Node) -> None:
+    url, token = push_address(node)
+    assert (await one(node, "PUT", url, token, b"packed", content_encoding="gzip"))[0] == 415
+    assert not list((node.data_dir / "inbox").rglob("part*"))
 
 
 async def test_a_sender_that_comes_again_takes_the_place_of_its_dead_connection(node: Node) -> None:
