@@ -16,6 +16,8 @@ from connector.dsp.negotiation import Agreement, Negotiation
 from connector.dsp.process import Due, Outgoing, Process, Record
 from connector.dsp.tables import Kind, Role, State
 from connector.dsp.transfer import Transfer
+from connector.ports.documents import Document as Document
+from connector.ports.documents import Documents
 from connector.ports.feed import Feed
 from connector.ports.jobs import Jobs, NewJob
 from connector.ports.journal import Journal
@@ -171,21 +173,7 @@ class Filter:
     is_held: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """Something an operator wrote: an asset, a policy, a definition, a participant, a sealed secret."""
-
-    participant: str
-    kind: str
-    """`asset`, `policy`, `contract-definition`, `participant`, `rules`, `secret`."""
-    id: str
-    body: Mapping[str, Any]
-    version: int = 1
-    created_at: datetime
-    updated_at: datetime
-
-
-class Store(Protocol):
+class Store(Documents, Protocol):
     """The durable memory of a node.
 
     Every call may raise StoreUnavailable (disk full, connection lost): nothing was written then, or, when the connection to a
@@ -371,30 +359,4 @@ class Store(Protocol):
 
         Raises: Conflict when `is_new` and the context has one with that id, or it is one with another peer, role or negotiation.
         """
-        ...
-
-    # --- what operators write
-
-    async def document(self, participant: str, kind: str, id_: str) -> Document | None:
-        """The document, or None."""
-        ...
-
-    async def documents(self, participant: str, kind: str, *, cursor: str | None = None, limit: int = 100) -> Page[Document]:
-        """The documents of one kind in one context, by id."""
-        ...
-
-    async def put_document(self, document: Document, *, expect: int | None = None) -> Document:
-        """Write a document; the result has its new version.
-
-        `expect` is the version it must have now, 0 for "must not exist", None for whatever.
-        Raises: Conflict when it is another.
-        """
-        ...
-
-    async def delete_document(self, participant: str, kind: str, id_: str) -> bool:
-        """True when there was one."""
-        ...
-
-    async def revision(self, participant: str) -> int:
-        """A number that grows with every change of a document of the context: what caches compare."""
         ...

@@ -7,6 +7,7 @@ Several nodes share one `Memory`, as replicas share a database.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -346,20 +347,31 @@ class MemoryStore:
         body = codec.tree(document.body)
         written = replace(document, version=version + 1, created_at=created_at)
         mine[document.id] = (written, body)
-        self._changed(document.participant)
+        changed = self._memory.changed.setdefault(document.participant, {})
+        changed.pop((document.kind, document.id), None)
+        changed[document.kind, document.id] = self._changed(document.participant)
         return written
 
     async def delete_document(self, participant: str, kind: str, id_: str) -> bool:
         if self._memory.documents.get((participant, kind), {}).pop(id_, None) is None:
             return False
-        self._changed(participant)
+        self._memory.changed[participant].pop((kind, id_), None)
+        self._memory.removed[participant] = self._changed(participant)
         return True
 
-    def _changed(self, participant: str) -> None:
-        self._memory.revisions[participant] = self._memory.revisions.get(participant, 0) + 1
+    def _changed(self, participant: str) -> int:
+        now = self._memory.revisions[participant] = self._memory.revisions.get(participant, 0) + 1
+        return now
 
     async def revision(self, participant: str) -> int:
         return self._memory.revisions.get(participant, 0)
+
+    async def documents_since(self, participant: str, revision: int, *, limit: int = 250) -> tuple[Document, ...] | None:
+        changed = self._memory.changed.get(participant, {})
+        late = list(itertools.takewhile(lambda at: changed[at] > revision, reversed(changed)))
+        if len(late) > limit or self._memory.removed.get(participant, 0) > revision:
+            return None
+        return tuple(_opened(*self._memory.documents[participant, kind][id_]) for kind, id_ in late)
 
 
 def _opened(document: Document, body: bytes) -> Document:

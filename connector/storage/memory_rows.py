@@ -68,6 +68,10 @@ class Memory:
     agreements: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
     documents: dict[tuple[str, str], dict[str, tuple[Document, bytes]]] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
+    """The revision at which each document of a context was written, by kind and id; the latest last."""
+    removed: dict[str, int] = field(default_factory=dict)
+    """The last revision of each context at which a document was deleted."""
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     jobs: MemoryJobRows = field(default_factory=MemoryJobRows)
     heeding: dict[str, Callable[[Key], None]] = field(default_factory=dict)

@@ -132,6 +132,13 @@ class Reads:
             next_cursor=codec.cursor(found[limit - 1][0]) if len(found) > limit else None,
         )
 
+    async def documents_since(self, participant: str, revision: int, limit: int) -> tuple[Document, ...] | None:
+        async with self._link.connection() as connection:
+            rows = [tuple(row) for row in await connection.fetch(SQL["documents_since"], participant, revision, limit + 1)]
+        if len(rows) > limit or any(row[0] is None for row in rows):
+            return None
+        return tuple(_document(participant, *row) for row in rows)
+
     async def timeline(self, key: Key) -> Timeline:
         async with self._link.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             row = await connection.fetchrow(SQL["process_by_pid"], key.participant, key.pid, key.kind, None)

@@ -207,6 +207,9 @@ class PostgresStore:
     async def revision(self, participant: str) -> int:
         return await self._reads.revision(participant)
 
+    async def documents_since(self, participant: str, revision: int, *, limit: int = 250) -> tuple[Document, ...] | None:
+        return await self._reads.documents_since(participant, revision, limit)
+
 
 def _nobody() -> None:
     """Nobody asked to be woken."""

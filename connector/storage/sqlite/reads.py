@@ -141,6 +141,13 @@ def documents(connection: sqlite3.Connection, participant: str, kind: str, curso
     )
 
 
+def documents_since(connection: sqlite3.Connection, participant: str, revision: int, limit: int) -> tuple[Document, ...] | None:
+    rows = connection.execute(SQL["documents_since"], (participant, revision, limit + 1)).fetchall()
+    if len(rows) > limit or any(row[0] is None for row in rows):
+        return None
+    return tuple(_document(participant, *row) for row in rows)
+
+
 def _document(participant: str, kind: str, id_: str, version: int, created_at: int, updated_at: int, body: bytes) -> Document:
     return Document(
         participant=participant,

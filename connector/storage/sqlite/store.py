@@ -184,6 +184,10 @@ class SqliteStore:
     async def revision(self, participant: str) -> int:
         return self._access.read(reads.revision, participant)
 
+    async def documents_since(self, participant: str, revision: int, *, limit: int = 250) -> tuple[Document, ...] | None:
+        read = self._access.some if limit <= _SOME else self._access.list
+        return await read(reads.documents_since, participant, revision, limit)
+
 
 def _beat(connection: sqlite3.Connection, *, values: tuple[str, int, bytes]) -> None:
     connection.execute(SQL["pulse"], values)

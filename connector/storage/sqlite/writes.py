@@ -208,7 +208,7 @@ class Writes:
             raise codec.version_differs(document.id, expect, version)
         times = (codec.micros(created_at), codec.micros(document.updated_at))
         self._execute(SQL["put_document"], (*place, version + 1, *times, codec.tree(document.body)))
-        self._execute(SQL["grow_revision"], (document.participant,))
+        self._changed(*place)
         return Document(
             participant=document.participant,
             kind=document.kind,
@@ -222,5 +222,10 @@ class Writes:
     def delete_document(self, participant: str, kind: str, id_: str) -> bool:
         if self._execute(SQL["delete_document"], (participant, kind, id_)).rowcount == 0:
             return False
-        self._execute(SQL["grow_revision"], (participant,))
+        self._execute(SQL["forget_change"], (participant, kind, id_))
+        self._changed(participant, "", "")
         return True
+
+    def _changed(self, participant: str, kind: str, id_: str) -> None:
+        self._execute(SQL["grow_revision"], (participant,))
+        self._execute(SQL["note_change"], (participant, kind, id_))

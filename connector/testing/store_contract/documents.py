@@ -131,6 +131,34 @@ class DocumentContract:
         assert await store.revision("carol") > 0
         assert await store.revision("nobody") == 0
 
+    async def test_what_was_written_since_a_revision_is_told(self, nodes: Nodes) -> None:
+        here, there = await nodes("here"), await nodes("there")
+        await here.put_document(document("one"))
+        await here.put_document(document("two", kind="policy"))
+        before = await here.revision("alice")
+        assert await here.documents_since("alice", before) == ()
+        new, changed = document("three"), document("one", body={"title": "new"})
+        await there.put_document(new)
+        changed = await there.put_document(changed)
+        await there.put_document(document("four", participant="carol"))
+        found = await here.documents_since("alice", before)
+        assert found is not None
+        assert sorted(found, key=lambda one: one.id) == [changed, new]
+        assert await here.documents_since("alice", await here.revision("alice")) == ()
+        assert await here.documents_since("nobody", 0) == ()
+
+    async def test_of_deletions_and_of_many_it_is_said_that_all_must_be_looked_at(self, store: Store) -> None:
+        before = await store.revision("alice")
+        for id_ in ("one", "two", "three"):
+            await store.put_document(document(id_))
+        assert len(await store.documents_since("alice", before, limit=3) or ()) == 3
+        assert await store.documents_since("alice", before, limit=2) is None
+        await store.delete_document("alice", "asset", "two")
+        assert await store.documents_since("alice", before) is None
+        gone = await store.revision("alice")
+        await store.put_document(document("two"))
+        assert await store.documents_since("alice", gone) == (document("two"),)
+
     async def test_documents_are_there_after_a_restart(self, nodes: Nodes) -> None:
         before = await nodes("here")
         await before.put_document(document("one"))

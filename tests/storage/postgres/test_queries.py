@@ -32,7 +32,7 @@ _BY_ROW = (
 )
 _CALLS = (
     "pulse",
-    *("claim_node_id", "write_change", "keep_agreement", "write_document", "tell"),
+    *("claim_node_id", "write_change", "keep_agreement", "write_document", "delete_document", "tell"),
     *("append_to_journal", "trim_journal", "put_jobs", "end_job", "revive_job", "drop_job"),
     *("book_to_post", "write_posting"),
 )

@@ -88,16 +88,15 @@ LEFT JOIN (
 SELECT is_written, version_, since_ FROM write_document($1, $2, $3, $4, $5, $6, $7)
 
 -- name: delete_document
-WITH gone AS (
-  DELETE FROM document WHERE participant = $1 AND kind = $2 AND id = $3 RETURNING participant
-), grown AS (
-  INSERT INTO revision AS kept (participant, number) SELECT participant, 1 FROM gone
-  ON CONFLICT (participant) DO UPDATE SET number = kept.number + 1
-)
-SELECT count(*) FROM gone
+SELECT drop_document($1, $2, $3)
 
 -- name: revision
 SELECT number FROM revision WHERE participant = $1
+
+-- name: documents_since
+SELECT d.kind, d.id, d.version, d.created_at, d.updated_at, d.body
+FROM document_change AS c LEFT JOIN document AS d ON d.participant = c.participant AND d.kind = c.kind AND d.id = c.id
+WHERE c.participant = $1 AND c.revision > $2 LIMIT $3
 
 -- name: claim_node_id
 SELECT pg_try_advisory_lock($1, hashtext(current_schema() || ' ' || $2))

@@ -107,8 +107,21 @@ DELETE FROM document WHERE participant = ? AND kind = ? AND id = ?
 -- name: revision
 SELECT number FROM revision WHERE participant = ?
 
+-- name: documents_since
+SELECT d.kind, d.id, d.version, d.created_at, d.updated_at, d.body
+FROM document_change AS c LEFT JOIN document AS d ON d.participant = c.participant AND d.kind = c.kind AND d.id = c.id
+WHERE c.participant = ? AND c.revision > ? LIMIT ?
+
 -- name: grow_revision
 INSERT INTO revision (participant, number) VALUES (?, 1) ON CONFLICT (participant) DO UPDATE SET number = number + 1
+
+-- name: note_change
+INSERT INTO document_change (participant, kind, id, revision)
+VALUES (?1, ?2, ?3, (SELECT number FROM revision WHERE participant = ?1))
+ON CONFLICT (participant, kind, id) DO UPDATE SET revision = excluded.revision
+
+-- name: forget_change
+DELETE FROM document_change WHERE participant = ? AND kind = ? AND id = ?
 
 -- name: journal_chain
 SELECT before, before_sha256, last, last_sha256 FROM journal_stream WHERE participant = ? AND stream = ?
