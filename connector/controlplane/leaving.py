@@ -17,7 +17,7 @@ from connector.controlplane.events import Events
 from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.participants import Participants, Revisions
 from connector.controlplane.secrets import KIND as SECRET
-from connector.controlplane.shelves import ASSET, DEFINITION, POLICY
+from connector.controlplane.shelving import ASSET, DEFINITION, POLICY
 from connector.controlplane.transfer import Transfers
 from connector.controlplane.webhooks import Webhooks
 from connector.dsp.process import Process

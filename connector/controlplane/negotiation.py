@@ -150,7 +150,7 @@ class Negotiations:
             return await self._commit(key, bounded, received=message_id)
 
     def _terms(self, desk: Desk, offer: Mapping[str, Any], caller: Caller) -> Terms:
-        terms = desk.shelf.offers.get((str(offer.get("target")), str(offer.get("@id"))))
+        terms = desk.shelf.offer(str(offer.get("target")), str(offer.get("@id")))
         now = self._clock.now()
         if terms is None or (
             terms.access is not None and not self._judge.seeing.visible((terms,), caller.id, caller.claims, now, desk.context)

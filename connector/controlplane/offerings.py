@@ -16,7 +16,8 @@ from connector.controlplane import inheriting, publishing
 from connector.controlplane.participants import Participants, Revisions
 from connector.controlplane.secrets import Secrets
 from connector.controlplane.shelf import Shelf
-from connector.controlplane.shelves import ASSET, DEFINITION, POLICY, Shelves, checked
+from connector.controlplane.shelves import Shelves
+from connector.controlplane.shelving import ASSET, DEFINITION, POLICY, checked
 from connector.controlplane.sources import source_of, unlocked
 from connector.errors import CallerError, Conflict, NotFound
 from connector.odrl import jsonld
@@ -49,7 +50,7 @@ class Offerings:
         self._secrets = secrets
         self._vocabulary = vocabulary
         self._clock = clock
-        self._shelves = Shelves(store, participants, revisions, data_plane)
+        self._shelves = Shelves(store, participants, revisions, data_plane, clock)
 
     def connect(self, planes: Planes) -> None:
         """Offer, from now on, what the data planes of others serve, too."""
@@ -73,12 +74,12 @@ class Offerings:
             shelf = await self.shelf(participant)
             policies = {**shelf.policies, id_: jsonld.read(model.policy, "policy")}
             known = inheriting.family(policies)
-            for definition in shelf.definitions.values():
-                own = policies.get(definition.policy)
+            # thousands of definitions may stand on one policy: each kind of them is asked about once
+            for name, legal_only in {(one.policy, one.legal_only) for one in shelf.definitions.values()}:
+                own = policies.get(name)
                 # others may inherit from the one that changes
-                if own is not None and (id_ == definition.policy or own.inherit_from or own.replaced_by):
-                    whole = inheriting.whole(own, known)
-                    publishing.check(whole, self._vocabulary, context, definition.legal_only)
+                if own is not None and (id_ == name or own.inherit_from or own.replaced_by):
+                    publishing.check(inheriting.whole(own, known), self._vocabulary, context, legal_only)
         if isinstance(model, ContractDefinition):
             await self._require(participant, model)
             publishing.check(await self.policy(participant, model.policy), self._vocabulary, context, model.legal_only)

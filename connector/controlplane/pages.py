@@ -63,6 +63,7 @@ class Window:
 class _Piece:
     """A dataset as it stands in a catalogue."""
 
+    item: Item
     terms: tuple[Terms, ...]
     """The offers that it shows."""
     body: bytes
@@ -139,7 +140,7 @@ class Pages:
         known, found = written.pieces, []
         for item, terms in seen:
             piece = known.get(item.asset.id)
-            if piece is None or piece.terms != terms:
+            if piece is None or piece.item is not item or piece.terms != terms:
                 written.size -= len(piece.body) if piece is not None else 0
                 piece = known[item.asset.id] = _piece(context, written.service, item, terms)
                 written.size += len(piece.body)
@@ -149,8 +150,12 @@ class Pages:
 
     def _of(self, context: Context, shelf: Shelf) -> _Written:
         service, known = service_of(context), self._written.get(context.name)
-        if known is None or known.revision != shelf.revision or known.service != service:
+        if known is None or known.service != service:
             known = self._written[context.name] = _Written(revision=shelf.revision, service=service)
+        elif known.revision != shelf.revision:
+            # a shelf hands on what did not change
+            known.pieces = {id_: piece for id_, piece in known.pieces.items() if shelf.items.get(id_) is piece.item}
+            known.revision, known.size = shelf.revision, sum(len(piece.body) for piece in known.pieces.values())
         self._written.move_to_end(context.name)
         return known
 
@@ -168,7 +173,7 @@ def _piece(context: Context, service: shapes.ServiceDescription, item: Item, ter
         cause = f"data set {strict.shown(item.asset.id)}: {fault}"
         observe.warning("catalog.left_out", participant=context.name, cause=cause)
         body = b""
-    return _Piece(terms, body, hashlib.sha256(body).digest())
+    return _Piece(item, terms, body, hashlib.sha256(body).digest())
 
 
 def visible(shelf: Shelf, outcomes: Sequence[Outcome]) -> list[tuple[Item, tuple[Terms, ...]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from connector.api.offerings import Asset, ContractDefinition
@@ -48,18 +49,14 @@ class Item:
     terms: tuple[Terms, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Shelf:
-    """Everything that one context offers, at one revision."""
+    """Everything that one context offers, at one revision; without slots, for what is made when somebody first asks."""
 
     revision: int
     items: Mapping[str, Item]
     """By dataset id, in the order of ids; only those with an offer and a format."""
     assets: Mapping[str, Asset]
-    offers: Mapping[tuple[str, str], Terms]
-    """By dataset id and offer id."""
-    by_access: Mapping[str, tuple[Terms, ...]]
-    """The same offers by the keys of their access policies: those of one key are seen by the same callers."""
     definitions: Mapping[str, ContractDefinition]
     policies: Mapping[str, Policy]
     """As they were written, by the names under which they are kept."""
@@ -69,6 +66,16 @@ class Shelf:
     """What could not be used, and why."""
     sources: dict[str, Source] = field(default_factory=dict, repr=False)
     """Where the data of those assets lies that were read, without credentials."""
+
+    @cached_property
+    def by_access(self) -> Mapping[str, tuple[Terms, ...]]:
+        """All offers by the keys of their access policies: those of one key are seen by the same callers."""
+        return by_access(terms for item in self.items.values() for terms in item.terms)
+
+    def offer(self, dataset: str, offer_id: str) -> Terms | None:
+        """The offer of a dataset that has this id."""
+        item = self.items.get(dataset)
+        return next((t for t in item.terms if t.offer_id == offer_id), None) if item else None
 
     def terms_of(self, dataset: str, definition: str | None) -> Terms | None:
         """The terms of `definition` for `dataset`; None when it no longer offers it."""

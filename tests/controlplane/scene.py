@@ -29,7 +29,7 @@ from connector.controlplane.pushes import PUSH as PUSH_JOB
 from connector.controlplane.records import Records
 from connector.controlplane.reviews import Reviews
 from connector.controlplane.secrets import Secrets
-from connector.controlplane.shelves import ASSET, DEFINITION, POLICY
+from connector.controlplane.shelving import ASSET, DEFINITION, POLICY
 from connector.controlplane.terms import NegotiationWish
 from connector.controlplane.timers import Timers
 from connector.controlplane.transfer import Transfers

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connector.controlplane import inheriting
-from connector.controlplane.shelves import DEFINITION, POLICY
+from connector.controlplane.shelving import DEFINITION, POLICY
 from connector.dsp import messages as m
 from connector.dsp.tables import State
 from connector.errors import Conflict, PolicyError

@@ -10,7 +10,7 @@ import pytest
 from connector.controlplane.events import Events
 from connector.controlplane.leaving import Leaving
 from connector.controlplane.participants import NODE, Participants, Revisions
-from connector.controlplane.shelves import ASSET
+from connector.controlplane.shelving import ASSET
 from connector.controlplane.webhooks import Webhooks
 from connector.dsp.tables import State
 from connector.errors import Conflict, NotFound

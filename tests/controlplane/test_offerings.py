@@ -11,7 +11,7 @@ import pytest
 from connector.controlplane import participants as contexts
 from connector.controlplane.pages import CatalogPage
 from connector.controlplane.secrets import Secrets
-from connector.controlplane.shelves import ASSET, DEFINITION, POLICY
+from connector.controlplane.shelving import ASSET, DEFINITION, POLICY
 from connector.dsp import messages as m
 from connector.dsp.tables import State
 from connector.errors import BadMessage, CallerError, ConfigurationError, Conflict, NotFound, PolicyError, UnsupportedFilter

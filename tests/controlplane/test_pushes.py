@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from connector.controlplane.pushes import take_up
-from connector.controlplane.shelves import ASSET, DEFINITION
+from connector.controlplane.shelving import ASSET, DEFINITION
 from connector.controlplane.watch import LOOK_EVERY
 from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable

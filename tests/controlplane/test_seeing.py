@@ -10,7 +10,7 @@ import pytest
 
 from connector.controlplane.kept import kept
 from connector.controlplane.pages import CatalogPage
-from connector.controlplane.shelves import ASSET, DEFINITION, POLICY
+from connector.controlplane.shelving import ASSET, DEFINITION, POLICY
 from connector.dsp import messages as m
 from connector.odrl import jsonld
 from connector.ports.identity import Caller

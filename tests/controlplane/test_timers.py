@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connector.controlplane.delivery import LOOK_AGAIN
-from connector.controlplane.shelves import DEFINITION
+from connector.controlplane.shelving import DEFINITION
 from connector.controlplane.watch import LOOK_EVERY
 from connector.dsp import messages as m
 from connector.dsp.tables import Event, State

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.controlplane.shelves import ASSET, DEFINITION
+from connector.controlplane.shelving import ASSET, DEFINITION
 from connector.controlplane.terms import TransferWish
 from connector.dsp import messages as m
 from connector.dsp.process import By

@@ -19,7 +19,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "starlette": ("web", "app"),
     "uvicorn": ("app",),
     "uvloop": ("app",),
-    "pydantic": ("api", "settings", "client", "controlplane/shelves", "cli/config"),  # who reads or shows the models
+    "pydantic": ("api", "settings", "client", "controlplane/shelving", "cli/config"),  # who reads or shows the models
     "msgspec": ("dsp", "storage"),
     "jinja2": ("web",),
     "typer": ("cli",),

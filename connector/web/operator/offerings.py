@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from connector.api.common import Listing
 from connector.api.offerings import Asset, ContractDefinition, Policy
 from connector.api.usage import ClauseOf
-from connector.controlplane.shelves import ASSET, DEFINITION, POLICY
+from connector.controlplane.shelving import ASSET, DEFINITION, POLICY
 from connector.web.operator import views
 from connector.web.operator.keys import Participant
 from connector.web.operator.parts import Parts
