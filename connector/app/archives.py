@@ -66,7 +66,10 @@ async def restore(settings: Settings, path: pathlib.Path, passphrase: str | None
 def left_out(settings: Settings, *, has_key: bool) -> tuple[str, ...]:
     """What of a node is in no archive, each with where it lies or how it comes back."""
     folder = settings.node.data_dir
-    found = [f"data that pushes brought here: `{folder / 'inbox'}`"]
+    found = [
+        f"data that pushes brought here: copy `{folder / 'inbox'}` after this, also while the node runs (`cp -a`, `rsync -a`); what"
+        " is whole in it never changes"
+    ]
     if not has_key:
         where = "`secrets_key` of the settings" if settings.secrets_key is not None else f"`{folder / 'secrets.key'}`"
         found.insert(0, f"the key without which no secret and no private key in it opens: {where}, or `--passphrase-file`")

@@ -3,19 +3,22 @@
 The file is gzip of JSON lines: a head with the schema's version, for each table a line that names it and a line for each row, and a
 foot with the counts and the SHA-256 of all lines before it. Moments are numbers, bytes are base64. Rows keep their numbers, so that
 what refers to them goes on doing so. What lives here: the form, and what is in it. What does not: reading and writing tables
-(`sqlite/rows.py`, `postgres/rows.py`). Left out: rows without meaning for another day (pulse), the record of the federated catalogue
-(made anew from its members), and files in the data folder (`app/archives.py` tells of them).
+(`sqlite/rows.py`, `postgres/rows.py`). Left out: rows without meaning for another day (pulse, changes of
+documents), the record of the federated catalogue (made anew from its members), and files in the data folder (`app/archives.py` tells
+of them).
 """
 
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
 import hashlib
 import os
 import pathlib
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -115,7 +118,7 @@ async def write(
 ) -> Mapping[str, int]:
     """How many rows of each table were written to the new file `path`, which is whole or not there; `more` stands in its head.
 
-    Raises: ConfigurationError when there is such a file already, or none can be made; as opening the store does.
+    Raises: ConfigurationError when there is such a file already, or none can be made or written; as opening the store does.
     """
     draft = path.with_name(path.name + ".part")
     fd = _opened(draft, path)
@@ -123,20 +126,46 @@ async def write(
     try:
         with os.fdopen(fd, "wb") as raw:
             with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0, compresslevel=3) as file:
-                async for line in _lines(source, sum_, now, more or {}):
-                    sum_.hash.update(line)
-                    file.write(line)
+                async with aclosing(_lines(source, sum_, now, more or {})) as lines:
+                    async for line in lines:
+                        sum_.hash.update(line)
+                        file.write(line)
                 file.write(sum_.foot())
             raw.flush()
             os.fsync(raw.fileno())
-        # never over a file that appeared meanwhile
-        os.link(draft, path)
+        _publish(draft, path)
     except FileExistsError as fault:
         raise ConfigurationError("there is such a file already", where=str(path), mend="name another one") from fault
+    except OSError as fault:
+        raise ConfigurationError(
+            f"the archive cannot be written: {(fault.strerror or str(fault)).lower()}",
+            where=str(path),
+            mend="make room, or name a file elsewhere; nothing is left of this one",
+        ) from fault
     finally:
         with suppress(FileNotFoundError):
             draft.unlink()
     return sum_.counts
+
+
+def _publish(draft: pathlib.Path, path: pathlib.Path) -> None:
+    """Give the whole file its name, never over one that appeared meanwhile; a crash leaves the file or nothing.
+
+    Raises: FileExistsError, OSError.
+    """
+    try:
+        os.link(draft, path)
+    except OSError as fault:
+        if fault.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        # a share without links: the name is taken first, and then filled
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _opened(draft: pathlib.Path, path: pathlib.Path) -> int:
@@ -151,7 +180,7 @@ def _opened(draft: pathlib.Path, path: pathlib.Path) -> int:
         ) from fault
 
 
-async def _lines(source: Source, sum_: _Sum, now: datetime, more: Mapping[str, Any]) -> AsyncIterator[bytes]:
+async def _lines(source: Source, sum_: _Sum, now: datetime, more: Mapping[str, Any]) -> AsyncGenerator[bytes]:
     async with source.reading() as rows:
         head = {"form": _FORM, "version": _VERSION, "schema": rows.schema, "written_at": now.isoformat(), **more}
         yield orjson.dumps(head) + b"\n"
@@ -256,10 +285,12 @@ def _checked(path: pathlib.Path) -> tuple[int, Mapping[str, int]]:
         is_whole = isinstance(foot, dict) and foot.get("end") is True and foot.get("sha256") == sum_.hash.hexdigest()
     except FileNotFoundError as fault:
         raise ConfigurationError("there is no such file", where=str(path)) from fault
-    except (OSError, EOFError, ValueError, KeyError) as fault:
-        raise ConfigurationError(f"this is no archive of ours, or damaged: {fault}", where=str(path)) from fault
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as fault:
+        mend = "restore from another backup; nothing was written"
+        raise ConfigurationError(f"this is no archive of ours, or damaged: {fault}", where=str(path), mend=mend) from fault
     if not is_whole:
-        raise ConfigurationError("the archive is damaged or was cut off", where=str(path), mend="take another backup")
+        mend = "restore from another backup; nothing was written"
+        raise ConfigurationError("the archive is damaged or was cut off", where=str(path), mend=mend)
     return schema, foot["rows"]
 
 

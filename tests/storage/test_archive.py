@@ -33,7 +33,7 @@ async def test_every_table_has_rows_and_every_column_of_the_schema_is_kept(sourc
     assert [name for name, rows in found.items() if not rows] == []
     connection = sqlite3.connect(tmp_path / "kontor.db")
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert tables - {table.name for table in TABLES} <= {"pulse", "sqlite_sequence"}
+    assert tables - {table.name for table in TABLES} <= {"pulse", "document_change", "sqlite_sequence"}
     for table in TABLES:
         assert [row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")] == list(table.columns) or {
             row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")
@@ -78,7 +78,7 @@ async def test_nothing_is_overwritten(source: Source, tmp_path: Path) -> None:
     assert [name for name in os.listdir(tmp_path) if name.startswith("a.")] == ["a.archive"]
 
 
-@pytest.mark.parametrize("harm", ["cut", "changed", "other", "text", "none"])
+@pytest.mark.parametrize("harm", ["cut", "changed", "flipped", "other", "text", "none"])
 async def test_a_damaged_archive_is_refused_before_anything_is_written(source: Source, tmp_path: Path, harm: str) -> None:
     file, target = tmp_path / "a.archive", SqliteSource(tmp_path / "new.db")
     await archive.write(source, file, NOW)
@@ -88,6 +88,10 @@ async def test_a_damaged_archive_is_refused_before_anything_is_written(source: S
             file.write_bytes(file.read_bytes()[:-40])
         case "changed":
             file.write_bytes(gzip.compress(b"".join(lines).replace(b"urn:bob", b"urn:eve")))
+        case "flipped":
+            body = bytearray(file.read_bytes())
+            body[len(body) // 2 : len(body) // 2 + 64] = bytes(64)
+            file.write_bytes(body)
         case "other":
             file.write_bytes(gzip.compress(b'{"form":"something"}\n'))
         case "text":
