@@ -93,7 +93,9 @@ def destination(address: DataAddress | None) -> Destination:
     headers: dict[str, str] = {}
     authorization, key, code = (address.property(name) for name in ("authorization", "authKey", "authCode"))
     if authorization:
-        headers["Authorization"] = authorization
+        # a push is sent once: unlike a reader it cannot try the token bare and with its scheme
+        is_bare = (address.property("authType") or "").lower() == "bearer" and " " not in authorization.strip()
+        headers["Authorization"] = f"Bearer {authorization}" if is_bare else authorization
     elif key and code:
         headers[key] = code
     method = (address.property("method") or "POST").upper()

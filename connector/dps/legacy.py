@@ -25,6 +25,9 @@ EDC: Final = "https://w3id.org/edc/v0.0.1/ns/"
 _DSPACE: Final = "https://w3id.org/dspace/v0.8/"
 _CONTEXT: Final = {"@vocab": EDC, "dspace": _DSPACE, "odrl": "http://www.w3.org/ns/odrl/2/"}
 _KNOWN: Final = (EDC, _DSPACE, "dspace:", "edc:")
+_OWN: Final = frozenset({"transferTypeDestination", "allowedSourceTypes", "allowedTransferTypes"})
+_OTHER: Final = frozenset({"profile", "profiles", "transferType", "transferTypes", "counterPartyId"})
+"""What only one of the two dialects says."""
 _STATES: Final = {
     "PROVISIONING": FlowState.PREPARING,
     "PROVISIONED": FlowState.PREPARED,
@@ -39,12 +42,15 @@ _STATES: Final = {
 
 
 def is_legacy(body: bytes, limits: Limits = DEFAULT) -> bool:
-    """Whether a start or prepare is in this dialect: both come to the same addresses.
+    """Whether an order or a registration is in this dialect: both dialects come to the same addresses.
+
+    Told by what only this dialect says. The standard's messages are open for more, `@context` and `@type` among it.
 
     Raises: BadMessage, TooLarge.
     """
     tree = scan(body, limits)
-    return isinstance(tree, dict) and any(_short(name) in ("@type", "@context", "transferTypeDestination") for name in tree)
+    names = {_short(name) for name in tree} if isinstance(tree, dict) else set()
+    return bool(names & _OWN) or ("@type" in names and not names & _OTHER)
 
 
 def read_order(body: bytes, limits: Limits = DEFAULT) -> Order:
@@ -53,7 +59,7 @@ def read_order(body: bytes, limits: Limits = DEFAULT) -> Order:
     Raises: BadMessage, TooLarge.
     """
     tree = _object(body, limits)
-    kind = _short(str(tree.get("@type", "")))
+    kind = _short(_text(tree, "@type") or "")
     if kind not in ("DataFlowStartMessage", "DataFlowProvisionMessage"):
         raise BadMessage(
             f"`@type` is {shown(kind)}", where="@type", mend="send a DataFlowStartMessage or DataFlowProvisionMessage"

@@ -179,14 +179,14 @@ def read_plane(body: bytes, limits: Limits = DEFAULT) -> PlaneRegistration:
 
 
 def write_plane(plane: PlaneRegistration, *, is_edc: bool = False) -> bytes:
-    """A registration; EDC wants an endpoint that ends in `/dataflows`."""
+    """A registration; EDC wants an endpoint that ends in `/dataflows`, and no authorization that has no type."""
     return _written({
         "dataplaneId": plane.id,
         "endpoint": f"{plane.endpoint}/dataflows" if is_edc else plane.endpoint,
         "profiles": list(plane.profiles),
         "transferTypes": list(plane.profiles),
         "labels": list(plane.labels) or None,
-        "authorization": dict(plane.authorization or {}),
+        "authorization": dict(plane.authorization or {}) if plane.authorization or not is_edc else None,
     })  # fmt: skip
 
 

@@ -115,7 +115,12 @@ class Registration(Section):
 
     control_plane: str = Field(description="Id of one of `control_planes`.")
     url: str = Field(description="Where data planes register, such as `https://cp.internal:8182/acme/dataplanes`.")
-    form: Literal["dps", "edc-legacy"] = Field("dps", description="`edc-legacy`: as EDC up to 0.16 wants it.")
+    form: Literal["dps", "edc", "edc-legacy"] = Field(
+        "dps", description="`edc`: as the management API of EDC from 0.17 on wants it; `edc-legacy`: as EDC's selector does."
+    )
+    api_key: Secret | None = Field(
+        None, repr=False, description="Sent as `X-Api-Key`, in place of what proves us to the plane."
+    )
 
     _url = field_validator("url")(_base)
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from connector.dps.messages import Dialect
 from connector.errors import AddressRefused, BadMessage
@@ -25,6 +26,8 @@ OAUTH2: Final = "oauth2_client_credentials"
 SHARED: Final = "shared_secret"
 """Our own: both planes hold one secret, sent as a bearer token. For pairs of ours, and for planes of the older dialect behind a proxy."""
 _MOST_KEYS: Final = 20
+_PORTS: Final = {"http": 80, "https": 443}
+_ENCODED: Final = re.compile("%(2e|2f|5c|25)", re.IGNORECASE)
 
 
 class Owner(StrEnum):
@@ -151,8 +154,12 @@ def vet(url: str, entry: Entry, where: str) -> None:
 
     Raises: AddressRefused.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        is_plain = parts.scheme in _PORTS and parts.hostname and parts.port != 0
+    except ValueError:
+        is_plain = False
+    if not is_plain or parts.hostname is None or parts.username or parts.query or parts.fragment:
         raise AddressRefused("this is no plain https address", where=where, mend="name one without user, query and fragment")
     if parts.scheme == "http" and not entry.allows_http:
         raise AddressRefused("plain http is not allowed", where=where, mend="use https, or set `signaling.unsafe_allow_http`")
@@ -165,11 +172,20 @@ def vet(url: str, entry: Entry, where: str) -> None:
 
 def is_below(url: str, base: str) -> bool:
     """True when `url` is `base` or an address below it, on the same host and port."""
-    one, other = urlsplit(url), urlsplit(base)
-    if (one.scheme, one.hostname, one.port) != (other.scheme, other.hostname, other.port) or one.username or one.query:
+    try:
+        one, other = urlsplit(url), urlsplit(base)
+        if _origin(one) != _origin(other) or one.username or one.query or one.fragment:
+            return False
+    except ValueError:
         return False
     path, root = one.path.rstrip("/"), other.path.rstrip("/")
-    return ".." not in path.split("/") and "%" not in path and (path == root or path.startswith(f"{root}/"))
+    # what a server may read as `.`, `/` or `\` leads out, too
+    is_plain = not {".", ".."} & set(path.split("/")) and _ENCODED.search(path) is None and "\\" not in path
+    return is_plain and (path == root or path.startswith(f"{root}/"))
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def is_same(shown: str, known: str) -> bool:

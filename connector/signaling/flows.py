@@ -54,6 +54,8 @@ class Flow:
     access: Access | None = None
     upcoming: Access | None = None
     """What opens the data as well, and alone once it is used."""
+    pauses: int = 0
+    """How often it was suspended: what began to move before that moves on under no node."""
     refresh_sha256: str | None = None
     """Of the token that gets a new access token."""
     moved_bytes: int = 0
@@ -150,6 +152,7 @@ def tree_of(flow: Flow) -> dict[str, Any]:
         "dialect": flow.dialect.value,
         "role": flow.role.value,
         "state": flow.state.value,
+        "pauses": flow.pauses,
         "updated_at": flow.updated_at.isoformat(),
     }
 
@@ -157,6 +160,8 @@ def tree_of(flow: Flow) -> dict[str, Any]:
 def flow_of(tree: Mapping[str, Any]) -> Flow:
     """The flow that `tree_of` wrote."""
     given: dict[str, Any] = {name: tree[name] for name in _TEXTS}
+    # what an earlier release has kept has none
+    given["pauses"] = tree.get("pauses", 0)
     given |= {name: addresses.read(tree[name]) for name in _ADDRESSES}
     for name in ("access", "upcoming"):
         if (kept := tree[name]) is not None:

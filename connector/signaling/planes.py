@@ -8,6 +8,7 @@ Source: Data Plane Signaling v1.0-RC3, "Data Plane Endpoint"; the older dialect 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ from connector import observe
 from connector.dps import standard
 from connector.dps.flow import format_of
 from connector.dps.messages import ControlPlaneRegistration, Dialect, Status
-from connector.errors import BadMessage, KontorError, PeerAnswer, PeerMessage, TooLarge
+from connector.errors import BadMessage, KontorError, PeerAnswer, PeerMessage, TooLarge, Unreachable
 from connector.outbound.client import Answer, OutboundClient
 from connector.outbound.rules import shown
 from connector.ports.clock import Clock
@@ -28,6 +29,10 @@ from connector.signaling.entries import Entry, vet
 from connector.signaling.logins import Logins
 
 _MOST_BYTES: Final = 1 << 20
+_AT_ONCE: Final = 28
+"""Calls to one plane under way at once: one that hangs leaves room for others."""
+_WHEN_DOWN: Final = 4
+"""The same, once it has failed to answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class DataPlanes:
         self._url = url
         self._id = id_
         self._health: dict[tuple[str, str], Health] = {}
+        self._under_way: Counter[tuple[str, str]] = Counter()
 
     def health(self, participant: str, plane: str) -> Health | None:
         """How it answered last; None when this node has not called it."""
@@ -118,7 +124,15 @@ class DataPlanes:
         Raises: Unreachable, PeerAnswer, PeerMessage, AddressRefused.
         """
         vet(entry.endpoint, entry, "endpoint")
-        fault = ""
+        place = (entry.participant, entry.id)
+        known = self._health.get(place)
+        if self._under_way[place] >= (_WHEN_DOWN if known is not None and known.fault else _AT_ONCE):
+            raise Unreachable(
+                "calls to this data plane wait for an answer already", where=shown(url), mend="see that it answers"
+            )
+        # None: whoever waited for the answer has gone
+        fault: str | None = None
+        self._under_way[place] += 1
         try:
             headers: Mapping[str, str] = {
                 **await self._logins.headers(entry),
@@ -132,15 +146,21 @@ class DataPlanes:
                 if answer.status == 401:
                     self._logins.forget(entry)
                 raise _refused(answer, url)
+            fault = ""
             return answer
         except KontorError as problem:
             fault = str(problem) if not isinstance(problem, PeerAnswer) or problem.answer_status >= 500 else ""
             raise
         finally:
-            place, known = (entry.participant, entry.id), self._health.get((entry.participant, entry.id))
-            if fault and (known is None or not known.fault):
-                observe.warning("signaling.plane_down", plane=entry.id, participant=entry.participant, cause=fault)
-            self._health[place] = Health(at=self._clock.now(), fault=fault)
+            self._under_way[place] -= 1
+            if fault is not None:
+                self._answered(place, fault)
+
+    def _answered(self, place: tuple[str, str], fault: str) -> None:
+        known = self._health.get(place)
+        if fault and (known is None or not known.fault):
+            observe.warning("signaling.plane_down", plane=place[1], participant=place[0], cause=fault)
+        self._health[place] = Health(at=self._clock.now(), fault=fault)
 
 
 def _refused(answer: Answer, url: str) -> PeerAnswer:

@@ -57,7 +57,9 @@ class Serving:
         clock: Clock,
         *,
         sources: Sources,
+        lease: timedelta = timedelta(seconds=30),
     ) -> None:
+        """`lease`: how long what moves here goes on while the store cannot be asked whether it may."""
         self._table = table
         self._flows: Flows = table.flows
         self._store = store
@@ -67,6 +69,11 @@ class Serving:
         self._logins = logins
         self._clock = clock
         self._sources = sources
+        self._lease = lease
+        self._looked_at = clock.now()
+        self._pauses: dict[str, int] = {}
+        """Of what moves here: how often its flow had been suspended when it began."""
+        self._moving: set[str] = set()
 
     # --- port Authorizer
 
@@ -75,6 +82,7 @@ class Serving:
         flow = await self._proven(pid, token)
         if not flow.is_provider or flow.is_push:
             raise Unauthenticated("no such data")
+        self._pauses.setdefault(flow.id, flow.pauses)
         return Grant(transfer=flow.transfer(), source=self._sources(flow))
 
     async def renew(self, participant: str, pid: str, token: str | None, access: Access) -> None:
@@ -95,6 +103,7 @@ class Serving:
         flow = await self._proven(pid, token, FlowState.PREPARED)
         if flow.is_provider or not flow.is_push:
             raise Unauthenticated("no such data")
+        self._pauses.setdefault(flow.id, flow.pauses)
         return flow.transfer()
 
     async def _proven(self, pid: str, token: str | None, *also: FlowState) -> Flow:
@@ -158,24 +167,37 @@ class Serving:
         await self._table.arrived(flow.id)
 
     async def move(self, job: Job) -> None:
-        """Push as provider, or fetch as consumer, unless the flow has moved on."""
+        """Push as provider, or fetch as consumer, unless the flow has moved on.
+
+        Raises: KontorError, to be called again.
+        """
         flow = await self._flows.find(str(job.body["flow"]))
         if flow is None or flow.state is not FlowState.STARTED or not flow.moves:
             return
+        moved: tuple[int, str] | None = None
+        self._pauses[flow.id] = flow.pauses
+        self._moving.add(flow.id)
         try:
             if flow.is_provider:
                 await self._data_plane.start(flow.transfer(), self._sources(flow))
                 await self._data_plane.over(HOME, flow.id)
-                return
-            moved_bytes, digest = await self._data_plane.fetch(flow.transfer())
+            else:
+                moved = await self._data_plane.fetch(flow.transfer())
         except KontorError as fault:
             if job.tries < _LAST_TRY:
                 raise
             await self.failed(HOME, flow.id, str(fault))
             return
         finally:
+            self._moving.discard(flow.id)
             await self._data_plane.stop(HOME, flow.id)
-        await self.completed(HOME, flow.id, moved_bytes=moved_bytes, digest=digest)
+        if moved is not None:
+            await self.completed(HOME, flow.id, moved_bytes=moved[0], digest=moved[1])
+            return
+        now = await self._flows.find(flow.id)
+        if now is not None and now.state is FlowState.STARTED and now.pauses == flow.pauses and not now.reason:
+            # neither complete nor failed nor stopped: it was cut because the store could not be asked
+            raise Conflict("the push was cut before its end", where=flow.id)
 
     async def watch(self) -> None:
         """Cut what moves here and was stopped at another node on the same store, until cancelled."""
@@ -185,16 +207,28 @@ class Serving:
             await self._clock.wait_until(self._clock.now() + _LOOK_EVERY, never)
 
     async def look(self) -> None:
-        """Cut what moves here and may not any more; while the store cannot be asked, nothing may."""
-        for participant, pid in self._data_plane.running():
-            try:
-                flow = await self._flows.find(pid)
-            except StoreUnavailable:
-                flow = None
-            # a push may come in before we are told that it was started
-            if flow is None or flow.state not in (FlowState.STARTED, FlowState.PREPARED):
-                observe.info("data.cut", participant=participant, pid=pid)
+        """Cut what moves here and may not any more; nothing moves on for longer than a lease while the store cannot be asked."""
+        running, now = self._data_plane.running(), self._clock.now()
+        here = {pid for _, pid in running} | self._moving
+        self._pauses = {pid: count for pid, count in self._pauses.items() if pid in here}
+        try:
+            for participant, pid in running:
+                if not self._may_move(await self._flows.find(pid), pid):
+                    observe.info("data.cut", participant=participant, pid=pid)
+                    await self._data_plane.stop(participant, pid)
+            self._looked_at = now
+        except StoreUnavailable as fault:
+            if now - self._looked_at < self._lease:
+                return
+            observe.error("data.flows_cut", count=len(running), cause=fault, mend="the state of the flows cannot be seen")
+            for participant, pid in running:
                 await self._data_plane.stop(participant, pid)
+
+    def _may_move(self, flow: Flow | None, pid: str) -> bool:
+        """Whether what moves here for a flow goes on: it was never suspended since that began, however short."""
+        # a push may come in before we are told that it was started
+        is_open = flow is not None and flow.state in (FlowState.STARTED, FlowState.PREPARED)
+        return flow is not None and is_open and flow.pauses == self._pauses.get(pid, flow.pauses)
 
     async def forget(self, job: Job) -> None:
         """Drop a flow that has been over for long."""

@@ -174,11 +174,13 @@ class FlowTable:
         if note.call is Call.STARTED and flow.is_provider:
             raise BadMessage("only a consumer's flow is told that it was started", where="started")
         is_again = to is flow.state
-        changed = replace(flow, state=to, reason=note.reason or "", updated_at=self._clock.now())
+        reason = (note.reason or "") if note.call in (Call.SUSPEND, Call.TERMINATE) else ""
+        changed = replace(flow, state=to, reason=reason, updated_at=self._clock.now())
         if to.is_over:
             # within the second, and for good
             return replace(changed, access=None, upcoming=None, refresh_sha256=None, made=None)
         if to is FlowState.SUSPENDED:
+            changed = changed if is_again else replace(changed, pauses=flow.pauses + 1)
             # the token of a pull dies; a push goes on with the one that its provider holds
             return changed if flow.is_push else replace(changed, access=None, upcoming=None, refresh_sha256=None)
         if note.address is not None:

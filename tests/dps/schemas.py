@@ -47,14 +47,15 @@ def validators(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def faults(messages: Iterable[tuple[str, Any]]) -> list[str]:
-    """What is wrong with messages, by the last step of their address; nothing is looked at without the official files."""
+    """What is wrong with messages, by the last step of their address; that there are none is a fault.
+
+    Nothing is looked at without the official files.
+    """
+    said = [(step, tree) for step, tree in messages if step in BY_STEP]
+    if not said:
+        return ["nothing was said"]
     folder = os.environ.get("KONTOR_OFFICIAL")
     if not folder:
         return []
     known = validators(pathlib.Path(folder))
-    return [
-        f"{step}: {error.message}"
-        for step, tree in messages
-        if step in BY_STEP and tree is not None
-        for error in known[BY_STEP[step]].iter_errors(tree)
-    ]
+    return [f"{step}: {error.message}" for step, tree in said for error in known[BY_STEP[step]].iter_errors(tree)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ class Plane:
 
 
 class DataPlane(Plane):
-    """A data plane of the standard that moves nothing, and says that it does."""
+    """A data plane of the standard that moves nothing, and says that it does, in no more words than the kit's own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +107,8 @@ class DataPlane(Plane):
         self.addresses = 0
         self.inbox = "https://data.example"
         """Where it wants pushes, and lets be pulled from."""
-        self.answers = {"prepare": self._order, "start": self._order, "resume": self._note, "status": self._status}
+        self.answers = dict.fromkeys(("started", "suspend", "completed", "terminate"), lambda _: (200, {}))
+        self.answers |= {"prepare": self._order, "start": self._order, "resume": self._note, "status": self._status}
 
     def address(self) -> dict[str, Any]:
         self.addresses += 1
@@ -122,13 +124,14 @@ class DataPlane(Plane):
         is_push, is_start = heard.tree["profile"].endswith("PUSH"), heard.step == "start"
         word = {"prepare": "PREPAR", "start": "START"}[heard.step]
         if self.is_slow:
-            return 202, {"messageId": "m", "dataFlowId": heard.tree["processId"], "state": f"{word}ING"}
+            # the kit makes an id of its own up, and goes on under that of the order
+            return 202, {"dataFlowId": str(uuid.uuid4()), "state": f"{word}ING"}
         made = {"dataAddress": self.address()} if is_push is not is_start else {}
-        return 200, {"messageId": "m", "dataFlowId": heard.tree["processId"], "state": f"{word}ED", **made}
+        return 200, {"state": f"{word}ED", **made}
 
     def _note(self, heard: Heard) -> Answer:
         made = {} if "dataAddress" in heard.tree else {"dataAddress": self.address()}
-        return 200, {"messageId": "m", "dataFlowId": "f", "state": "STARTED", **made}
+        return 200, {"state": "STARTED", **made}
 
     def _status(self, heard: Heard) -> Answer:
         return 200, {"dataFlowId": "f", "state": "STARTING" if self.of("start") else "PREPARING"}
@@ -136,8 +139,13 @@ class DataPlane(Plane):
     async def report(self, order: Heard, name: str, secret: str | None = SECRET, **members: Any) -> httpx.Response:
         """What the control plane that sent `order` answers to a report."""
         flow = order.tree["processId"]
-        tree = {"messageId": f"r-{name}", "dataFlowId": flow, "state": name.upper(), **members}
+        tree = {"dataFlowId": str(uuid.uuid4()), "state": name.upper(), **members}
         return await posted(f"{order.tree['callbackAddress']}/transfers/{flow}/dataflow/{name}", tree, secret)
+
+    @property
+    def steps(self) -> list[str]:
+        """What it was told, in order."""
+        return [one.step for one in self.heard]
 
 
 async def posted(url: str, tree: Any, secret: str | None = SECRET, method: str = "POST") -> httpx.Response:

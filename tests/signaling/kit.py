@@ -106,8 +106,10 @@ class Kit:
         """The answer to one of the short messages."""
         tree = {} if call == "completed" else {"messageId": str(uuid.uuid4()), **members}
         answer = await self.post(f"/dataflows/{flow}/{call}", tree)
-        if answer.is_success and answer.content:
+        if answer.is_success:
             self.said.append(("report", answer.json()))
+        if call == "resume" and answer.is_success:
+            assert answer.json()["state"] == "STARTED"
         return answer
 
     async def state(self, flow: str) -> str:
@@ -206,7 +208,7 @@ async def composed(folder: pathlib.Path, control: Plane, is_ready: Callable[[], 
         workers = Workers(store.jobs, clock, lease_s=30)
         workers.register(READY, serving.ready)
         workers.register(REPORT, serving.report)
-        workers.register(MOVE, serving.move, Pace(timeout_s=None))
+        workers.register(MOVE, serving.move, Pace(first_delay_s=0.05, timeout_s=None))
         running_ = asyncio.create_task(workers.run())
         transport = httpx.ASGITransport(app=signaling_app(routes(drivers, table)))
         async with httpx.AsyncClient(transport=transport, base_url="http://dp.example") as client:
@@ -236,3 +238,10 @@ def address(kind: str, endpoint: str, properties: Mapping[str, str] | None = Non
 def properties_of(found: Mapping[str, Any]) -> dict[str, str]:
     """The properties of an address by name."""
     return {entry["name"]: entry["value"] for entry in found["endpointProperties"]}
+
+
+async def read_started(status: Mapping[str, Any]) -> httpx.Response:
+    """What is read at the address of a pull that was started."""
+    found = status["dataAddress"]
+    async with httpx.AsyncClient() as client:
+        return await client.get(found["endpoint"], headers={"authorization": f"Bearer {properties_of(found)['authorization']}"})

@@ -82,6 +82,11 @@ async def _ended(actor: Member, pid: str, act: str) -> None:
     await actor.steer(pid, "complete" if act == "completed" else "terminate")
 
 
+def _between(pauses: bool, end: str) -> list[str]:
+    """What a data plane is told between start and end."""
+    return [] if not pauses else ["suspend", "resume"] if end == "completed" else ["suspend"]
+
+
 # --- CP_C: prepare, request, started, then how it goes on
 
 
@@ -111,6 +116,7 @@ async def test_cp_c(consuming: Scene, end: str, pauses: bool) -> None:
     await _ended(provider, theirs, end)
     await consumer.until_transfer(mine.pid, "COMPLETED" if end == "completed" else "TERMINATED")
     await plane.until(end)
+    assert plane.steps == ["prepare", "started", *_between(pauses, end), end]
     assert faults(plane.messages()) == []
 
 
@@ -118,6 +124,9 @@ async def test_cp_c_03_01_asynchronous(consuming: Scene) -> None:
     provider, consumer, plane = consuming.provider, consuming.consumer, consuming.plane
     mine = await consuming.begin(is_slow=True, plane="dp")
     order = await plane.until("prepare")
+    waiting = await consumer.until_transfer(mine.pid, lambda t: t.flow_state == "PREPARING")
+    # the provider hears of it only when everything is prepared
+    assert waiting.peer_pid is None
     assert (await plane.report(order, "prepared")).status_code == 200
     theirs = await provider.theirs(await consumer.until_transfer(mine.pid, "STARTED"))
     await plane.until("started")
@@ -154,6 +163,7 @@ async def test_cp_p(providing: Scene, end: str, pauses: bool) -> None:
             await consumer.until(lambda: consumer.send(consumer.calls.data_address(mine.pid)), lambda found: found != before)
     await _ended(consumer, mine.pid, end)
     await plane.until(end)
+    assert plane.steps == ["start", *_between(pauses, end), end]
     assert faults(plane.messages()) == []
 
 
@@ -162,6 +172,8 @@ async def test_cp_p_03_01_asynchronous(providing: Scene) -> None:
     mine = await providing.begin(is_slow=True)
     order = await plane.until("start")
     theirs = order.tree["processId"]
+    await provider.until_transfer(theirs, lambda t: t.flow_state == "STARTING")
+    assert (await consumer.send(consumer.calls.transfer(mine.pid))).state == "REQUESTED"
     assert (await plane.report(order, "started", dataAddress=plane.address())).status_code == 200
     await consumer.until_transfer(mine.pid, "STARTED")
     # what was said before is no error, and starts nothing again

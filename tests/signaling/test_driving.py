@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import pathlib
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from connector.api.dataplanes import NewDataPlane
 from connector.api.sources import AssetSource
 from connector.api.transfers import NewTransfer, Transfer
-from connector.client.dataplanes import put_dataplane
+from connector.client.dataplanes import dataplanes, put_dataplane
 from connector.testing.clock import MovedClock
 from connector.testing.dataspace import PULL, DataSpace, Member
 from tests.signaling.foreign import SECRET, DataPlane, Heard, listening, posted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OLDER_SECRET = "between us and the older one"
-SECTION = {"signaling": {"port": 0, "unsafe_allow_http": True, "patience_s": 60}}
+RECORDED = {"id": "edc-dp", "participants": ["provider"], "hosts": ["localhost"], "secret": "of the recorded one"}
+SECTION = {"signaling": {"port": 0, "unsafe_allow_http": True, "patience_s": 20, "planes": [RECORDED]}}
 EDC = {"@vocab": "https://w3id.org/edc/v0.0.1/ns/", "dspace": "https://w3id.org/dspace/v0.8/"}
 
 
@@ -232,3 +236,42 @@ async def test_a_plane_that_provisions_is_told_to_start_once_more(older: Scene) 
     assert (await posted(url, {"properties": {}}, OLDER_SECRET)).status_code == 204
     await consumer.until_transfer(mine.pid, "STARTED")
     assert len(plane.of("start")) == 2
+
+
+# --- what a data plane of EDC was recorded to send
+
+
+async def test_a_recorded_data_plane_registers_and_leaves(older: Scene, official: pathlib.Path) -> None:
+    recorded = _recorded(official, 8)
+    base = f"{older.provider.app.signaling_url}/provider{recorded['path'].removeprefix('/control')}"
+    for _ in range(2):
+        answer = await posted(base, recorded["request"], str(RECORDED["secret"]))
+        assert (answer.status_code, answer.json()["@id"], answer.json()["@type"]) == (200, "edc-dp", "IdResponse")
+    found = {one.id: one for one in (await older.provider.send(dataplanes("provider"))).items}["edc-dp"]
+    assert (found.dialect, found.endpoint, found.owner) == ("edc-legacy", "http://localhost:39292/control/v1", "plane")
+    assert (found.profiles, found.source_types) == (["HttpData-PULL", "HttpData-PUSH"], ["HttpData"])
+    assert (await posted(f"{base}/edc-dp/unregister", None, str(RECORDED["secret"]), "PUT")).status_code == 204
+    assert "edc-dp" not in {one.id for one in (await older.provider.send(dataplanes("provider"))).items}
+
+
+@pytest.mark.parametrize(("number", "state"), [(9, "COMPLETED"), (10, "TERMINATED")])
+async def test_what_a_recorded_data_plane_reports_is_heard(
+    older: Scene, official: pathlib.Path, number: int, state: str
+) -> None:
+    recorded = _recorded(official, number)
+    mine = await older.begin()
+    await older.consumer.until_transfer(mine.pid, "STARTED")
+    start = await older.plane.until("start")
+    url = f"{start.tree['callbackAddress']}/transferprocess/{start.tree['processId']}/{recorded['path'].rpartition('/')[2]}"
+    async with httpx.AsyncClient() as client:
+        headers = {"authorization": f"Bearer {OLDER_SECRET}", **recorded["request_headers"]}
+        body = json.dumps(recorded["request"]).encode() if recorded["request"] is not None else b""
+        answer = await client.post(url, content=body, headers=headers)
+    assert answer.status_code == recorded["status"]
+    ended = await older.consumer.until_transfer(mine.pid, state)
+    # what failed where is the operator's to know
+    assert "ConnectException" not in str(ended.reasons)
+
+
+def _recorded(official: pathlib.Path, number: int) -> Any:
+    return json.loads(next((official / "dps/recorded").glob(f"{number:02d}-*.json")).read_text())

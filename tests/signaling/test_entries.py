@@ -41,6 +41,8 @@ def test_a_whole_entry_is_lawful_and_comes_back_as_it_was() -> None:
         ({"endpoint": "https://user:pass@dp.internal/v1"}, "endpoint"),
         ({"endpoint": "https://dp.internal/v1?next=1"}, "endpoint"),
         ({"endpoint": "ftp://dp.internal/v1"}, "endpoint"),
+        ({"endpoint": "https://[::1/v1"}, "endpoint"),
+        ({"endpoint": "https://dp.internal:99999/v1"}, "endpoint"),
         ({"hosts": ()}, "authorization.tokenEndpoint"),
         ({"authorization": authorization_of({**OAUTH2, "jwksUri": "https://evil.example/jwks"})}, "authorization.jwksUri"),
         (
@@ -92,6 +94,14 @@ def test_an_authorization_that_is_unknown_or_not_whole_is_refused(tree: dict[str
         ("http://cp.internal/acme", False),
         ("https://cp.internal@evil.example/acme", False),
         ("https://evil.example/acme", False),
+        ("https://cp.internal:443/acme", True),
+        ("https://cp.internal/acme/did%3Aweb%3Ax", True),
+        ("https://cp.internal/acme/%2F..%2Fother", False),
+        ("https://cp.internal/acme/%252e%252e/other", False),
+        ("https://cp.internal/acme/..\\other", False),
+        ("https://cp.internal/acme#x", False),
+        ("https://[::1/acme", False),
+        ("https://cp.internal:99999/acme", False),
     ],
 )
 def test_a_callback_lies_below_what_was_registered(url: str, is_lawful: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ async def scene() -> AsyncIterator[Scene]:
     clock = MovedClock(datetime(2026, 3, 1, tzinfo=UTC))
     store = MemoryStore(node="n", lease_s=30, memory=Memory())
     book = Book(store, Seal(b"k" * 32), clock, DATA_PLANE, allows_http=True, written=lambda _: None)
-    async with OutboundClient(OutboundRules(allow_http=True, allow_loopback=True)) as outbound, listening(DataPlane()) as plane:
+    rules = OutboundRules(allow_http=True, allow_loopback=True, read_s=0.3)
+    async with OutboundClient(rules) as outbound, listening(DataPlane()) as plane:
         assert isinstance(plane, DataPlane)
         planes = DataPlanes(book, outbound, Logins(outbound, clock), clock, url="http://cp.example", id_="cp")
         yield Scene(store=store, clock=clock, planes=planes, plane=plane)
@@ -194,6 +196,34 @@ async def test_an_answer_that_says_no_state_is_no_success(scene: Scene, said: An
     scene.plane.answers["start"] = lambda _: (200, said)
     with pytest.raises(PeerMessage):
         await scene.tell("a", Call.START)
+
+
+async def test_a_plane_that_hangs_takes_no_turn_from_others(scene: Scene) -> None:
+    hung, calls = asyncio.Event(), 40
+
+    async def hang(_: object) -> None:
+        await hung.wait()
+
+    async with listening(Plane()) as hanging:
+        hanging.before["start"] = hang
+        await scene.register("hangs", endpoint=hanging.url)
+        await scene.register("b")
+        waiting = [asyncio.create_task(scene.tell("hangs", Call.START)) for _ in range(calls)]
+        # those beyond what one plane may hold know at once, and the other plane hears what it is told meanwhile
+        first, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        assert await scene.tell("b", Call.START) is FlowState.STARTED
+        assert {type(one.exception()) for one in first} == {Unreachable}
+        assert scene.planes.health("acme", "hangs") is None
+        answered = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(one) for one in answered} == {Unreachable}
+        assert scene.planes.health("acme", "hangs") is not None
+        # by now it is known, and a few ask whether it is back
+        waiting = [asyncio.create_task(scene.tell("hangs", Call.START)) for _ in range(calls)]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0)
+        assert 0 < sum(not one.done() for one in waiting) < 8
+        hung.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_the_state_counts_and_not_200_or_202(scene: Scene) -> None:

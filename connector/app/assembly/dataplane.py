@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -87,7 +88,8 @@ async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack
         sources=sources,
         ready=ready,
     )
-    serving = Serving(table, store, plane, shared.outbound, drivers, shared.logins, clock, sources=sources)
+    lease = timedelta(seconds=ground.settings.store.lease_s)
+    serving = Serving(table, store, plane, shared.outbound, drivers, shared.logins, clock, sources=sources, lease=lease)
     data_workers = side.connected(serving, serving)
     await stack.enter_async_context(plane)
 
@@ -145,9 +147,10 @@ async def _register(found: Registration, drivers: Drivers, shared: Shared, groun
     vet(found.url, driver, "dataplane.register_at")
     settings = ground.settings.dataplane
     is_legacy = found.form == "edc-legacy"
-    secret = driver.authorization.secret
+    # only planes of ours speak of a shared secret
+    secret = driver.authorization.secret if found.form == "dps" else None
     mine = PlaneRegistration(
-        dialect=Dialect(found.form),
+        dialect=Dialect.EDC if is_legacy else Dialect.DPS,
         id=shared.id,
         endpoint=f"{shared.url}/v1",
         profiles=FORMATS,
@@ -155,8 +158,9 @@ async def _register(found: Registration, drivers: Drivers, shared: Shared, groun
         authorization={"type": "shared_secret", "secret": secret} if secret is not None else None,
         source_types=("HttpData",),
     )
-    headers = {**await shared.logins.headers(driver), "Content-Type": "application/json"}
-    body = legacy.write_plane(mine) if is_legacy else standard.write_plane(mine)
+    body = legacy.write_plane(mine) if is_legacy else standard.write_plane(mine, is_edc=found.form == "edc")
+    proof = {"X-Api-Key": found.api_key} if found.api_key is not None else await shared.logins.headers(driver)
+    headers = {**proof, "Content-Type": "application/json"}
     answer = await shared.outbound.request("POST" if is_legacy else "PUT", found.url, body, headers, max_bytes=64 << 10)
     if not answer.is_success:
         what = f"the control plane does not register us: it answers {answer.status}"

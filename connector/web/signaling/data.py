@@ -20,7 +20,6 @@ from connector.dps.flow import Call
 from connector.dps.messages import Dialect, Status
 from connector.errors import BadMessage, IllegalTransition, NotFound
 from connector.signaling.drivers import Drivers
-from connector.signaling.entries import Entry
 from connector.signaling.flows import HOME
 from connector.signaling.renewal import Renewal
 from connector.signaling.table import FlowTable
@@ -45,14 +44,15 @@ class _Data:
 
     async def _order(self, called: Called, call: Call | None) -> Reply:
         caller = await self._drivers.prove(called.authorization)
-        if legacy.is_legacy(called.body):
-            _speaks(caller, Dialect.EDC)
+        if legacy.is_legacy(called.body) is not (caller.dialect is Dialect.EDC):
+            what = f"this control plane is registered to speak `{caller.dialect}`"
+            raise BadMessage(what, mend="speak it, or have that changed")
+        if caller.dialect is Dialect.EDC:
             order = legacy.read_order(called.body)
             if call is not None and order.call is not call:
                 raise BadMessage("this message belongs to another address", where="@type", mend=f"post it to `{order.call}`")
             # 200 for what is under way, too: EDC takes every other success for a failure
             return Reply(body=legacy.write_response(await self._table.order(caller, order)))
-        _speaks(caller, Dialect.DPS)
         if call is None:
             raise NotFound("there is no such address", where="/dataflows", mend="post to `prepare` or `start`")
         status = await self._table.order(caller, standard.read_order(called.body, call))
@@ -99,11 +99,6 @@ class _Data:
 def _answer(status: Status) -> bytes:
     """A status as the schema wants it: with a message id, also where the call had none."""
     return standard.write_status(replace(status, message_id=status.message_id or uuid.uuid4().urn))
-
-
-def _speaks(caller: Entry, dialect: Dialect) -> None:
-    if caller.dialect is not dialect:
-        raise BadMessage(f"this control plane is registered to speak `{caller.dialect}`", mend="speak it, or have that changed")
 
 
 def routes(drivers: Drivers, table: FlowTable) -> list[BaseRoute]:
