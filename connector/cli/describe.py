@@ -40,6 +40,10 @@ def describe(
         Path, typer.Argument(help="The file to look at, read twice and never held whole; or `participant`, for who we are.")
     ],
     language: Annotated[str, typer.Option(help="Language of what you will write, as a tag such as `en` or `zh`.")] = "en",
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Encoding of the file's text, such as `gb18030`; UTF-8 and marked UTF-16 are known by themselves."),
+    ] = None,
     to: Annotated[Path | None, typer.Option(help="Write the draft into this new file; printed when left out.")] = None,
     publish: Annotated[
         Path | None, typer.Option(help="With `participant`: publish what this document says; signed where there is a wallet.")
@@ -53,7 +57,7 @@ def describe(
         raise typer.BadParameter("a file is published by `kontor publish FILE --description X.yaml`", param_hint="--publish")
     from connector.describe import detect, draft, reading
 
-    found = detect.look(file)
+    found = detect.look(file, encoding)
     text = draft.text(found, language)
     # a draft that could not be read back would be no help
     reading.read(text, "draft")

@@ -30,6 +30,7 @@ _BEGINNINGS: Final = {
     b"\x1f\x8b": "application/gzip",
     b"\x89PNG": "image/png",
 }
+_GZIP: Final = "application/gzip"
 # media types that have columns which are not read here
 _UNREAD: Final = ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",)
 
@@ -48,11 +49,14 @@ class Detected:
     """Why there are no rows and columns, where a reader would expect them."""
 
 
-def look(path: Path) -> Detected:
-    """What the file tells of itself.
+def look(path: Path, encoding: str | None = None) -> Detected:
+    """What the file tells of itself; `encoding` is that of its text, where it is neither UTF-8 nor marked as UTF-16.
 
-    Raises: ConfigurationError when it cannot be read or is no file; Conflict when it changes while it is read.
+    Raises: ConfigurationError when it cannot be read or is no file, or nobody knows the encoding; Conflict when it changes while it is
+    read.
     """
+    if encoding is not None:
+        _check_encoding(encoding)
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "there is no such file"
         raise ConfigurationError(what, where=str(path), mend="name one file")
@@ -62,7 +66,7 @@ def look(path: Path) -> Detected:
             media_type = media_type_of(path, file.read(8))
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        rows, note = _rows(path, media_type)
+        rows, note = _rows(path, media_type, encoding) if before.st_size else (None, "the file is empty")
         after = path.stat()
     except OSError as fault:
         raise ConfigurationError(
@@ -89,12 +93,22 @@ def media_type_of(path: Path, beginning: bytes) -> str:
     return next((kind for sign, kind in _BEGINNINGS.items() if beginning.startswith(sign)), "application/octet-stream")
 
 
-def _rows(path: Path, media_type: str) -> tuple[table.Table | None, str]:
+def _check_encoding(name: str) -> None:
+    try:
+        "".encode(name)
+    except LookupError:
+        mend = "write a name such as `utf-8`, `gb18030`, `utf-16` or `windows-1252`"
+        raise ConfigurationError(f"nobody knows the encoding `{name[:60]}`", where="--encoding", mend=mend) from None
+
+
+def _rows(path: Path, media_type: str, encoding: str | None) -> tuple[table.Table | None, str]:
     if media_type in _UNREAD:
         return None, f"columns of `{media_type}` are not read; list them under `columns`"
+    is_compressed = media_type == _GZIP
+    inside = media_type_of(Path(path.stem), b"") if is_compressed else media_type
     try:
-        if media_type == parquet.MEDIA_TYPE:
+        if inside == parquet.MEDIA_TYPE and not is_compressed:
             return parquet.read(path), ""
-        return table.read(path, media_type), ""
+        return table.read(path, inside, encoding=encoding, is_compressed=is_compressed), ""
     except BadMessage as fault:
         return None, f"columns are not listed: {fault}"

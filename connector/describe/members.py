@@ -25,6 +25,8 @@ PREFIXES: Final = {
     "dcat": "http://www.w3.org/ns/dcat#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "vcard": "http://www.w3.org/2006/vcard/ns#",
     "foaf": "http://xmlns.com/foaf/0.1/",
     "prov": "http://www.w3.org/ns/prov#",
     "dqv": "http://www.w3.org/ns/dqv#",
@@ -62,10 +64,10 @@ def members(it: Description, dataset: str) -> Tree:
         "dcat:keyword": _texts(it.keywords),
         "dcat:theme": _named(it.themes),
         "dct:publisher": _party(it.publisher, f"{below}publisher") if it.publisher else None,
-        "dcat:contactPoint": _named(it.contact),
+        "dcat:contactPoint": _contact(it.contact, f"{below}contact") if it.contact else None,
         "dct:license": _named(it.license),
         "dct:provenance": {
-            "@id": f"{below}provenance", "@type": "dct:ProvenanceStatement", f"{_RDFS}label": _texts(it.provenance),
+            "@id": f"{below}provenance", "@type": "dct:ProvenanceStatement", f"{PREFIXES['rdfs']}label": _texts(it.provenance),
         } if it.provenance else None,
         f"{_TDS}source": document.SOURCES[it.source] if it.source else None,
         f"{_PROV}wasDerivedFrom": _named(it.derived_from),
@@ -105,6 +107,8 @@ def draft(it: Description, dataset: str = DRAFT_ID) -> Tree:
     }
     distribution = {
         "@type": "Distribution",
+        # whoever publishes it names the service
+        "accessService": {"@id": DRAFT_ID + ":service", "@type": "DataService"},
         "dcat:mediaType": _named(MEDIA_TYPES + it.media_type if it.media_type else None),
         "dcat:byteSize": _typed("nonNegativeInteger", it.byte_size),
         f"{SPDX}checksum": checksum if it.sha256 else None,
@@ -118,7 +122,6 @@ def draft(it: Description, dataset: str = DRAFT_ID) -> Tree:
     }
 
 
-_RDFS: Final = "http://www.w3.org/2000/01/rdf-schema#"
 _DATATYPES: Final = {"json": f"{PREFIXES['rdf']}JSON"}
 
 
@@ -148,6 +151,13 @@ def _day(text: str | None) -> Tree | None:
 def _party(party: Party, name: str) -> Tree:
     about: Tree = {"@type": f"{_FOAF}Agent", f"{_FOAF}name": _texts(party.name)} if party.name else {}
     return {"@id": party.id or name, **about}
+
+
+def _contact(iri: str, name: str) -> Tree:
+    """Whom to ask, as DCAT has it: a card of which the mail address, the telephone or the page is known."""
+    card = PREFIXES["vcard"]
+    kind = {"mailto": "hasEmail", "tel": "hasTelephone"}.get(iri.partition(":")[0], "hasURL")
+    return {"@id": name, "@type": f"{card}Kind", f"{card}{kind}": {"@id": iri}}
 
 
 def _column(column: Column, name: str) -> Tree:

@@ -106,7 +106,7 @@ def parsed(text: str, name: str = "participant.yaml") -> tuple[Organisation, tup
     reader = Reader(name)
 
     def country(node: yaml.Node) -> str:
-        said = reader.text(node)
+        said = reader.scalar(node)
         return _COUNTRIES + said if _COUNTRY.fullmatch(said) else reader.iri(node)
 
     def capability(node: yaml.Node) -> str:
@@ -120,7 +120,7 @@ def parsed(text: str, name: str = "participant.yaml") -> tuple[Organisation, tup
 
     words: dict[str, Callable[[yaml.Node], Any]] = {
         "participant": reader.iri, "name": reader.texts, "legal_name": reader.text, "description": reader.texts,
-        "identifiers": each(reader.text), "country": country, "contact": reader.contact, "homepage": reader.iri,
+        "identifiers": each(reader.scalar), "country": country, "contact": reader.contact, "homepage": reader.web,
         "sectors": each(lambda one: reader.named(one, document.THEMES, "sector")),
         "capabilities": each(capability), "attestations": each(credential),
     }  # fmt: skip

@@ -17,18 +17,22 @@ from typing import Any, Final
 
 from connector.describe.check import rules
 from connector.describe.members import PREFIXES
+from connector.errors import BadMessage
 from connector.rdf import RDF, XSD, Blank, Iri, Literal, Node, Term
 
 _DCAT: Final = PREFIXES["dcat"]
+_DATASET: Final = f"{_DCAT}Dataset"
 _BARE: Final = {
-    "Dataset": f"{_DCAT}Dataset", "Distribution": f"{_DCAT}Distribution", "DataService": f"{_DCAT}DataService",
+    "Dataset": _DATASET, "Distribution": f"{_DCAT}Distribution", "DataService": f"{_DCAT}DataService",
     "distribution": f"{_DCAT}distribution", "accessService": f"{_DCAT}accessService", "endpointURL": f"{_DCAT}endpointURL",
     "format": f"{PREFIXES['dct']}format",
 }  # fmt: skip
 """Names that the protocol's context knows without a prefix."""
+_NAMESPACES: Final = tuple(PREFIXES.values())
 _NOT_DESCRIBED: Final = frozenset({"@id", "@type", "@context", "hasPolicy", "odrl:hasPolicy", "proof"})
 _NATIVE: Final = {bool: f"{XSD}boolean", int: f"{XSD}integer", float: f"{XSD}double"}
-_MOST_NODES: Final = 2_000
+_MOST_NODES: Final = 5_000
+"""A table has up to 2,000 columns, each a node."""
 _MAX_DEPTH: Final = 16
 
 
@@ -36,7 +40,10 @@ class Description:
     """The nodes of a tree with their members; values become terms when a rule asks for them."""
 
     def __init__(self, tree: dict[str, Any], kind: str) -> None:
-        """`kind` is what the tree itself is taken for where it does not say."""
+        """`kind` is what the tree itself is taken for where it does not say.
+
+        Raises: BadMessage for one of more nodes, or nested more deeply, than can be checked.
+        """
         self._rows: dict[Node, dict[str, list[Any]]] = {}
         self._kinds: dict[str, list[Node]] = {}
         self._names: dict[int, Node] = {}
@@ -44,7 +51,8 @@ class Description:
 
     def _walk(self, tree: dict[str, Any], kinds: list[Any], depth: int) -> None:
         if depth > _MAX_DEPTH or len(self._rows) > _MOST_NODES:
-            return
+            what = f"it has more than {_MOST_NODES} nodes or {_MAX_DEPTH} levels"
+            raise BadMessage(what, where="dataset", mend="say it shorter and flatter")
         node = self._node(tree)
         row = self._rows.setdefault(node, {})
         for one in kinds:
@@ -116,15 +124,25 @@ def whole(name: str) -> str:
     prefix, colon, rest = name.partition(":")
     if colon and not rest.startswith("//") and prefix in PREFIXES:
         return PREFIXES[prefix] + rest
-    return _by_last_part().get(_last_part(name), name) if name not in _by_last_part().values() else name
+    # the names of vocabularies that we know mean what they say
+    return name if name.startswith(_NAMESPACES) else _by_last_part().get(_last_part(name), name)
 
 
 @cache
 def _by_last_part() -> dict[str, str]:
-    """The terms that rules look at by their last part, without those that share one."""
-    terms = {step for rule in rules("base") if rule.is_class for way in rule.path for step in way}
-    parts = Counter(map(_last_part, terms))
-    return {last: term for term in terms if parts[last := _last_part(term)] == 1 and last != "name"}
+    """The terms that rules look at by their last part, without those that share one; what is said of a dataset comes first."""
+    found: dict[str, str] = {}
+    for of_dataset in (True, False):
+        terms = {
+            step
+            for rule in rules("base")
+            if rule.is_class and (rule.target == _DATASET) is of_dataset
+            for way in rule.path
+            for step in way
+        }
+        parts = Counter(map(_last_part, terms))
+        found = {last: term for term in terms if parts[last := _last_part(term)] == 1 and last != "name"} | found
+    return found
 
 
 def _last_part(name: str) -> str:

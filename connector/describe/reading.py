@@ -32,6 +32,10 @@ _CURRENCY = re.compile("[A-Z]{3}")
 _COUNT = re.compile(r"\d{1,18}\Z")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+\Z")
 _DAY_OR_TIME = ("date", "dateTime")
+_CONTACT = re.compile(r"(mailto:[^\s@:]+@[^\s@:]+|tel:[+0-9()-]+|https?://\S+)\Z")
+_WEB = re.compile(r"https?://[^\s<>\"{}|\\^`]+\Z")
+_SORTS = {"int": "a number", "float": "a number", "bool": "yes or no", "timestamp": "a date", "null": "nothing"}
+"""What YAML takes a value for that stands without quotes."""
 
 
 class _Mark(Protocol):
@@ -114,12 +118,12 @@ class Reader:
             "grade": self._as("grade", lambda n: self.word(n, document.GRADES, "grade")),
             "level": self._as("level", lambda n: self.word(n, document.LEVELS, "level")),
             "rights": self._as("rights", self.rights), "price": self._as("price", self.price),
-            "identifiers": self._as("identifiers", lambda n: self.each(n, self.text)),
+            "identifiers": self._as("identifiers", lambda n: self.each(n, self.scalar)),
             "product_code": self._as("product_code", self.product_code),
             "conforms_to": self._as("conforms_to", lambda n: self.each(n, self.iri)),
             "spatial": self._as("spatial", lambda n: self.each(n, self.iri)),
             "temporal": self.temporal,
-            "landing_page": self._as("landing_page", self.iri), "version": self._as("version", self.text),
+            "landing_page": self._as("landing_page", self.web), "version": self._as("version", self.scalar),
             "media_type": self._as("media_type", lambda n: self.like(n, _MEDIA_TYPE, "media type", "write `text/csv`")),
             "byte_size": self._as("byte_size", self.count),
             "sha256": self._as("sha256", lambda n: self.like(n, re.compile("[0-9a-f]{64}"), "SHA-256", "64 hexadecimal digits")),
@@ -164,14 +168,19 @@ class Reader:
         measures: list[Measure] = []
         if "measures" in parts:
             for key, value in self.pairs(parts["measures"]):
+                if any(one.metric == self.scalar(key) for one in measures):
+                    raise self.fault(f"`{self.scalar(key)[:60]}` is measured twice", key, "make one of them")
                 number = self.like(value, _DECIMAL, "number", "write it with a point, such as `0.98`")
-                measures.append(Measure(metric=self.text(key), value=number))
+                measures.append(Measure(metric=self.scalar(key), value=number))
         grade = self.word(parts["grade"], document.QUALITY_GRADES, "grade of quality") if "grade" in parts else None
         return {"quality_grade": grade, "measures": tuple(measures)}
 
     def temporal(self, node: yaml.Node) -> Mapping[str, Any]:
         parts = self.parts(node, ("from", "to"))
-        return {"begins": self.day(parts.get("from")), "ends": self.day(parts.get("to"))}
+        begins, ends = self.day(parts.get("from")), self.day(parts.get("to"))
+        if begins and ends and begins[:10] > ends[:10]:
+            raise self.fault(f"it ends on {ends[:10]}, before it begins", parts["to"], "write the earlier day behind `from`")
+        return {"begins": begins, "ends": ends}
 
     def columns(self, node: yaml.Node) -> tuple[table.Column, ...]:
         found: dict[str, table.Column] = {}
@@ -196,7 +205,7 @@ class Reader:
         if isinstance(node, yaml.ScalarNode):
             text = self.text(node)
             return Party(id=text) if _IRI.match(text) else Party(name=(("", text),))
-        if not (isinstance(node, yaml.MappingNode) and {self.text(key) for key, _ in node.value} <= {"id", "name"}):
+        if not (isinstance(node, yaml.MappingNode) and {self.scalar(key) for key, _ in node.value} <= {"id", "name"}):
             raise self.fault("no party", node, "write its name, its id (a DID or another IRI), or `{id: ..., name: ...}`")
         parts = self.parts(node, ("id", "name"))
         return Party(
@@ -208,7 +217,7 @@ class Reader:
         return tuple((kind, self.party(parts[kind])) for kind in document.RIGHTS if kind in parts)
 
     def price(self, node: yaml.Node) -> Price:
-        if isinstance(node, yaml.ScalarNode) and self.text(node) == "free":
+        if isinstance(node, yaml.ScalarNode) and self.scalar(node) == "free":
             return Price(amount="0")
         parts = self.parts(node, ("amount", "currency", "per", "terms"))
         if "amount" in parts and "currency" not in parts:
@@ -223,7 +232,7 @@ class Reader:
 
     def product_code(self, node: yaml.Node) -> str:
         try:
-            return codes.checked(self.text(node), self.at(node))
+            return codes.checked(self.scalar(node), self.at(node))
         except BadMessage as fault:
             raise ConfigurationError(fault.what, where=fault.where, mend=fault.mend) from fault
 
@@ -253,20 +262,24 @@ class Reader:
 
     def contact(self, node: yaml.Node) -> str:
         text = self.text(node)
-        return f"mailto:{text}" if "@" in text and ":" not in text else self.iri(node)
+        found = f"mailto:{text}" if "@" in text and ":" not in text else text
+        if not _CONTACT.match(found):
+            mend = "write a mail address, `tel:` and a number, or the address of a page, such as `https://example.org/ask`"
+            raise self.fault(f"`{text[:60]}` is no contact", node, mend)
+        return found
 
     def named(self, node: yaml.Node, known: Mapping[str, str], what: str) -> str:
         text = self.text(node)
         return text if _IRI.match(text) else known[self.word(node, known, what)]
 
     def word(self, node: yaml.Node, known: Iterable[str], what: str) -> str:
-        text, words = self.text(node), tuple(known)
+        text, words = self.scalar(node), tuple(known)
         if text not in words:
             raise self.fault(f"unknown {what} `{text[:60]}`", node, nearest(text, words, 14))
         return text
 
     def like(self, node: yaml.Node, pattern: re.Pattern[str], what: str, mend: str) -> str:
-        text = self.text(node)
+        text = self.scalar(node)
         if not pattern.fullmatch(text):
             raise self.fault(f"`{text[:60]}` is no {what}", node, mend)
         return text
@@ -274,16 +287,20 @@ class Reader:
     def iri(self, node: yaml.Node) -> str:
         return self.like(node, _IRI, "IRI", "write it whole, such as `https://example.org/a`, `urn:example:a` or `did:web:a`")
 
+    def web(self, node: yaml.Node) -> str:
+        return self.like(node, _WEB, "web address", "write it whole, such as `https://example.org/product`")
+
     def count(self, node: yaml.Node) -> int:
         return int(self.like(node, _COUNT, "whole number", "write digits only"))
 
     def day(self, node: yaml.Node | None) -> str | None:
         if node is None:
             return None
-        text = self.text(node)
+        text = self.scalar(node)
         if table.kind_of(text) not in _DAY_OR_TIME:
             raise self.fault(f"`{text[:60]}` is no date", node, "write `2025-12-31` or `2025-12-31T23:59:59Z`")
-        return text.replace(" ", "T")
+        # XML Schema has no time without seconds
+        return re.sub(r"^(.{10})[T ](\d\d:\d\d)(?!:)", r"\1T\2:00", text).replace(" ", "T")
 
     def time(self, node: yaml.Node) -> datetime:
         at = datetime.fromisoformat(self.day(node) or "")
@@ -301,7 +318,7 @@ class Reader:
         """The words of a mapping; unknown ones and repeats are kept as faults."""
         found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         for key, value in self.pairs(node):
-            word = self.text(key)
+            word = self.scalar(key)
             if word not in known:
                 self.faults.append(self.fault(f"unknown word `{word[:60]}`", key, nearest(word, known, 6)))
             elif word in found:
@@ -329,6 +346,15 @@ class Reader:
         return tuple(dict.fromkeys(read_one(one) for one in self.items(node)))
 
     def text(self, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
+        """What is written for people; a number or a date among it stands in quotes, or somebody has mixed something up."""
+        text = self.scalar(node)
+        if node.tag != "tag:yaml.org,2002:str":
+            sort = _SORTS.get(node.tag.rpartition(":")[2], "something else")
+            raise self.fault(f"`{text[:60]}` is {sort}, and a text is expected", node, f'quote it if it is one: "{text[:60]}"')
+        return text
+
+    def scalar(self, node: yaml.Node) -> str:
+        """What is written in one piece, as it is written: a name, a number, a date."""
+        if not isinstance(node, yaml.ScalarNode) or not node.value.strip() or node.tag == "tag:yaml.org,2002:null":
             raise self.fault("expected a text", node, "write it in one piece; quote it if it has special signs")
         return str(node.value)

@@ -13,10 +13,10 @@ import json
 from typing import Any, Final
 
 from connector import packaged, rdf
-from connector.describe.check import Rule, as_term, iri, rules
+from connector.describe.check import MOMENT, MOMENTS, TEXTS, Rule, as_term, iri, rules
 
 NAMESPACE: Final = "https://w3id.org/kontor/shapes/"
-_KINDS: Final = {"iri": "sh:IRI", "literal": "sh:Literal", "node": "sh:BlankNodeOrIRI"}
+_KINDS: Final = {"iri": "sh:IRI", "node": "sh:BlankNodeOrIRI"}
 _HEAD: Final = "# Written from vocab/checks/{0}.json by connector.describe.shapes; a test keeps both alike.\n"
 
 
@@ -64,6 +64,11 @@ def _test(name: str, given: Any) -> str:
             return f"sh:nodeKind {_KINDS[given]}"
         case "datatype":
             return f"sh:datatype <{iri(given)}>"
+        case "text" | "moment":
+            types = " ".join(f"[ sh:datatype <{iri(one)}> ]" for one in (TEXTS if name == "text" else MOMENTS))
+            return f"sh:or ( {types} )" + (f" ;\n  sh:pattern {_quoted(MOMENT)}" if name == "moment" else "")
+        case "some":
+            return f"sh:qualifiedValueShape [ sh:pattern {_quoted(given)} ] ;\n  sh:qualifiedMinCount 1"
         case "pattern":
             return f"sh:pattern {_quoted(given)}"
         case "max_length":

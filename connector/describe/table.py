@@ -1,21 +1,25 @@
 """Rows and columns of CSV and JSON, read as a stream: the memory does not grow with the file.
 
-What lives here: counting rows and guessing the type of each column from every value. What does not: Parquet, whose file says both
-itself (`parquet.py`), other binary forms, and compressed files.
+What lives here: counting rows and guessing the type of each column from every value, also of what gzip has compressed. What does not:
+Parquet, whose file says both itself (`parquet.py`), and other binary forms. A text is UTF-8, or UTF-16 where it begins with a byte
+order mark; any other encoding is named by whoever knows it, because a wrong guess would give wrong names.
 A type is the narrowest that all values have: `007` is a text, because a number would lose its zeros.
 Source: RFC 4180; RFC 8259; XML Schema 1.1 part 2 (names of types).
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 import orjson
 
@@ -25,6 +29,8 @@ MAX_COLUMNS: Final = 2000
 MAX_ROW_BYTES: Final = 1 << 20
 _CHUNK: Final = 1 << 18
 _DELIMITERS: Final = ",;\t|"
+_QUOTED: Final = re.compile(r'"[^"]*("|\Z)')
+_WIDE_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _MISSING: Final = frozenset({"", "NA", "N/A", "null", "NULL"})
 _KINDS: Final = (
     ("integer", re.compile(r"[+-]?(?:0|[1-9]\d*)\Z")),
@@ -94,56 +100,65 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def read(path: Path, media_type: str) -> Table | None:
+def read(path: Path, media_type: str, *, encoding: str | None = None, is_compressed: bool = False) -> Table | None:
     """The rows and columns of a file; None when files of this media type have none.
 
     Raises: BadMessage with file and row, when the file is not what its media type says, or a row is larger than a row may be.
     """
-    if media_type in ("text/csv", "text/tab-separated-values"):
-        return _csv(path)
-    if media_type in ("application/x-ndjson", "application/jsonl"):
-        with path.open("rb") as file:
-            return _objects(_lines(file, path), path)
-    if media_type in ("application/json", "application/geo+json"):
-        with path.open("rb") as file:
-            if _first(file) != b"[":
-                return None
-            return _objects(_elements(file, path), path)
+    try:
+        with _opened(path, is_compressed) as file:
+            if media_type in ("text/csv", "text/tab-separated-values"):
+                return _csv(file, path, encoding)
+            if media_type in ("application/x-ndjson", "application/jsonl"):
+                return _objects(_lines(file, path), path)
+            if media_type in ("application/json", "application/geo+json") and _first(file) == b"[":
+                return _objects(_elements(file, path), path)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as fault:
+        raise BadMessage(f"this is no whole gzip file: {fault}", where=path.name, mend="compress it again") from fault
     return None
+
+
+@contextlib.contextmanager
+def _opened(path: Path, is_compressed: bool) -> Iterator[IO[bytes]]:
+    with path.open("rb") as file:
+        if not is_compressed:
+            yield file
+            return
+        with gzip.open(file) as plain:
+            yield cast(IO[bytes], plain)
 
 
 # --- CSV
 
 
-def _csv(path: Path) -> Table:
-    with path.open("rb") as file:
-        lines = _texts(file, path)
-        head = next(lines, "")
-        delimiter = max(_DELIMITERS, key=head.count)
-        try:
-            rows = csv.reader(_chain(head, lines), delimiter=delimiter, strict=True)
-            names = next(rows, [])
-            _check_head(names, path)
-            guesses = [_Guess() for _ in names]
-            count = 0
-            for row in rows:
-                if not row:
-                    continue
-                count += 1
-                if len(row) != len(names):
-                    raise BadMessage(
-                        f"a row of {len(row)} values below a head of {len(names)}",
-                        where=f"{path.name}:{rows.line_num}",
-                        mend="quote values that hold the separator",
-                    )
-                for guess, value in zip(guesses, row, strict=True):
-                    if value not in _MISSING:
-                        if guess.type == "string":
-                            guess.seen += 1
-                        else:
-                            guess.add(kind_of(value))
-        except csv.Error as fault:
-            raise BadMessage(f"this is no CSV: {fault}", where=path.name, mend="see RFC 4180") from fault
+def _csv(file: IO[bytes], path: Path, encoding: str | None) -> Table:
+    lines = _texts(file, path, encoding)
+    head = next(lines, "")
+    delimiter = max(_DELIMITERS, key=_QUOTED.sub("", head).count)
+    try:
+        rows = csv.reader(_chain(head, lines), delimiter=delimiter, strict=True)
+        names = next(rows, [])
+        _check_head(names, path)
+        guesses = [_Guess() for _ in names]
+        count = 0
+        for row in rows:
+            if not row:
+                continue
+            count += 1
+            if len(row) != len(names):
+                raise BadMessage(
+                    f"a row of {len(row)} values below a head of {len(names)}",
+                    where=f"{path.name}:{rows.line_num}",
+                    mend="quote values that hold the separator",
+                )
+            for guess, value in zip(guesses, row, strict=True):
+                if value not in _MISSING:
+                    if guess.type == "string":
+                        guess.seen += 1
+                    else:
+                        guess.add(kind_of(value))
+    except csv.Error as fault:
+        raise BadMessage(f"this is no CSV: {fault}", where=path.name, mend="see RFC 4180") from fault
     return _table(count, dict(zip(names, guesses, strict=True)))
 
 
@@ -166,16 +181,21 @@ def _chain(head: str, rest: Iterator[str]) -> Iterator[str]:
     yield from rest
 
 
-def _texts(file: IO[bytes], path: Path) -> Iterator[str]:
-    """The lines of a file in UTF-8, none longer than a row may be."""
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+def _texts(file: IO[bytes], path: Path, encoding: str | None) -> Iterator[str]:
+    """The lines of a file, none longer than a row may be."""
+    if encoding is None:
+        encoding = "utf-16" if file.read(2) in _WIDE_MARKS else "utf-8-sig"
+        file.seek(0)
+    text = io.TextIOWrapper(file, encoding=encoding, newline="")
     number = 0
     while True:
         number += 1
         try:
             line = text.readline(MAX_ROW_BYTES)
-        except UnicodeDecodeError as fault:
-            raise BadMessage("this is not UTF-8", where=f"{path.name}:{number}", mend="save it as UTF-8") from fault
+        except UnicodeError as fault:
+            said = "UTF-8" if encoding == "utf-8-sig" else encoding
+            mend = "save it as UTF-8, or name its encoding with `--encoding`, such as `gb18030` or `windows-1252`"
+            raise BadMessage(f"this is not {said}", where=f"{path.name}:{number}", mend=mend) from fault
         if len(line) == MAX_ROW_BYTES and not line.endswith("\n"):
             raise _too_long(path, number)
         if not line:

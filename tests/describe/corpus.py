@@ -62,7 +62,11 @@ def whole() -> dict[str, Any]:
 
 
 TDS, KONTOR = members.PREFIXES["tds"], members.PREFIXES["kontor"]
-_SCHEMA, _DQV, _CSVW, _FOAF = (members.PREFIXES[name] for name in ("schema", "dqv", "csvw", "foaf"))
+_SCHEMA, _DQV, _CSVW, _FOAF, _RDFS, _PROV, _AS = (
+    members.PREFIXES[name] for name in ("schema", "dqv", "csvw", "foaf", "rdfs", "prov", "as")
+)
+_THEME = "http://publications.europa.eu/resource/authority/data-theme/ENVI"
+MARKUP = "<img src=x onerror=alert(1)>"
 
 
 def broken() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -72,17 +76,38 @@ def broken() -> Iterator[tuple[str, dict[str, Any]]]:
         del tree[name]
         yield f"without {name}", tree
     changes: dict[str, list[Any]] = {
-        "dct:title": ["", "x" * 301, "<script>alert(1)</script>", "a << b <", {"@id": "urn:a"}, [_en("a"), _en("b")], 7],
-        "dct:description": ["x" * 20_001, "see <b>here</b>", "1 < 2", "<<b", {"@id": "urn:a"}, [_en("a"), _en("b")], "two\nlines\n"],
-        "dcat:keyword": ["x" * 101, "<i>", {"@id": "urn:a"}],
-        "dcat:theme": ["weather", {"@id": "urn:theme"}],
-        "dct:publisher": ["Example", {"@id": "urn:nobody"}, {f"{_FOAF}name": "Somebody"}, [{"@id": "urn:a"}, {"@id": "urn:b"}]],
+        "dct:title": ["", "x" * 301, "<script>alert(1)</script>", "a << b <", {"@id": "urn:a"}, [_en("a"), _en("b")], 7, True,
+                      {"@value": "x", "@type": "xsd:token"}, [_en("a"), 1.5], _en("")],
+        "dct:description": [
+            5, _typed("date", "2025-01-01"), "x" * 20_001, "see <b>here</b>", "1 < 2", "<<b", {"@id": "urn:a"},
+            [_en("a"), _en("b")], "two\nlines\n",
+        ],
+        "dcat:keyword": ["x" * 101, "<i>", {"@id": "urn:a"}, [2013, "weather"], [False]],
+        "dcat:theme": ["weather", {"@id": "urn:theme"}, [{"@id": "urn:theme"}, {"@id": _THEME}], {"dct:title": "weather"}],
+        "dct:publisher": ["Example", {"@id": "urn:nobody"}, {f"{_FOAF}name": "Somebody"}, [{"@id": "urn:a"}, {"@id": "urn:b"}],
+                          {f"{_FOAF}name": 7}, {f"{_FOAF}name": "x" * 301}, {f"{_FOAF}name": [_en("a"), MARKUP]}],
+        "dcat:contactPoint": ["Anna", {"@id": "mailto:a@example.org"}],
         "dct:accrualPeriodicity": ["daily", {"@id": "http://purl.org/cld/freq/daily"}, {"dct:title": "daily"}],
         "dct:license": ["CC0"],
-        "dct:provenance": ["measured"],
+        "dct:provenance": ["measured", {f"{_RDFS}label": MARKUP}, {f"{_RDFS}label": ["x" * 20_001, _en("y")]}, {f"{_RDFS}label": 5}],
+        f"{_PROV}wasDerivedFrom": ["raw", [{"@id": "urn:a"}, {"dct:title": "b"}]],
+        f"{TDS}holdingRight": ["Anna", 7], f"{TDS}processingRight": ["Anna"], f"{TDS}operatingRight": [{"@id": "urn:a"}],
+        "dct:rightsHolder": ["Anna"],
+        "dct:identifier": [7, "x" * 501, {"@id": "urn:a"}, ["a", "b"]],
+        f"{_AS}alsoKnownAs": ["did:web:a", {"dct:title": "a"}],
+        "dct:conformsTo": ["a schema", {"dct:title": "a schema"}, 3],
+        "dct:spatial": ["Germany", {"dct:title": "Germany"}],
+        "dct:temporal": ["2025", *({"dcat:startDate": value} for value in (
+            "2025-01-01", 2025, _typed("date", "2025-02-30"), _typed("date", "2024-02-29"), _typed("gYear", "2025"), _typed("gYear", "25"),
+            _typed("gYearMonth", "2025-13"), _typed("gYearMonth", "2025-12"), _typed("time", "10:00:00"),
+        )), {"dcat:endDate": [_typed("dateTime", "2025-01-01T10:00"), _typed("date", "2025-01-01")]}],
+        "dct:modified": ["yesterday", 5, _typed("date", "2025-1-1"), _typed("dateTime", "2025-01-31T24:30:00Z"),
+                         _typed("dateTime", "2025-01-31T10:00:00.5+08:00"), _typed("dateTime", "2025-01-31 10:00:00"), _en("2025-01-01")],
+        "dcat:landingPage": [{"@id": "javascript:alert(1)"}, "https://example.org/", {"@id": "ftp://example.org/"}, {"dct:title": "a"}],
+        "dcat:version": [1.0, 2, "1.0", _en("one")],
         f"{KONTOR}rowCount": ["7", 7, -7, _typed("nonNegativeInteger", "-7"), _typed("nonNegativeInteger", "seven")],
-        f"{TDS}grade": ["secret", "General", {"@id": "urn:general"}, ["core", "general"], _en("core")],
-        f"{TDS}securityLevel": [0, 6, 3, "3", 2.5, _typed("integer", "three"), _typed("integer", "9"), _typed("decimal", "3.0")],
+        f"{TDS}grade": ["secret", "General", {"@id": "urn:general"}, ["core", "general"], _en("core"), True],
+        f"{TDS}securityLevel": [0, 6, 3, "3", 2.5, _typed("integer", "three"), _typed("integer", "9"), _typed("decimal", "3.0"), [1, 2]],
         f"{TDS}source": ["001", "1", 1],
         f"{TDS}form": ["006", "007"],
         f"{TDS}productCode": ["6", {"@id": "urn:code"}],
@@ -92,20 +117,25 @@ def broken() -> Iterator[tuple[str, dict[str, Any]]]:
                 (_typed("decimal", "-1"), "EUR"), (_typed("decimal", "a lot"), "EUR"), ("12", "EUR"), (12, "EUR"), (1.5, "EUR"),
                 (_typed("decimal", "0.00"), "Euro"), (_typed("decimal", "+1."), "CNY"),
             )
-        ],
+        ] + [{f"{_SCHEMA}description": text} for text in (MARKUP, "in advance")],
         f"{_DQV}hasQualityMeasurement": [
             {f"{_DQV}value": "A"}, {f"{_DQV}isMeasurementOf": {"@id": f"{TDS}qualityGrade"}}, {"@id": "urn:none"}, "A",
+            {f"{_DQV}value": "A", f"{_DQV}isMeasurementOf": "completeness"},
         ],
         f"{_CSVW}tableSchema": [
             {f"{_CSVW}column": {"@list": [{"@type": f"{_CSVW}Column", **column}]}}
             for column in (
                 {}, {f"{_CSVW}name": ["a", "b"], f"{_CSVW}datatype": {"@id": "urn:text"}},
-                {f"{_CSVW}name": "a", f"{_CSVW}datatype": "text"},
+                {f"{_CSVW}name": "a", f"{_CSVW}datatype": "text"}, {f"{_CSVW}name": 7}, {f"{_CSVW}name": "x" * 301},
+                {f"{_CSVW}name": MARKUP}, {f"{_CSVW}name": "a", f"{_CSVW}title": MARKUP}, {f"{_CSVW}name": "a", "dct:description": "<b>"},
+                *({f"{_CSVW}name": "a", f"{_CSVW}required": value} for value in (True, "yes", _typed("boolean", "yes"))),
             )
         ],
         "distribution": [
             [{"@type": "Distribution", "dcat:byteSize": 7}], [{"@type": "Distribution", "dct:license": {"@id": "urn:licence"}}],
             [{"@type": "Distribution", "dcat:byteSize": _typed("nonNegativeInteger", "many")}],
+            [{"@type": "Distribution", "dcat:mediaType": "text/csv", "dcat:accessURL": {"@id": "https://example.org/a"}}],
+            [{"@type": "Distribution", "dcat:mediaType": {"dct:title": "CSV"}}, {"@type": "Distribution", "dcat:byteSize": 1}],
         ],
     }  # fmt: skip
     for name, values in changes.items():

@@ -40,10 +40,18 @@ def broken() -> Iterator[tuple[str, dict[str, Any]]]:
         del tree[name]
         yield f"without {name}", tree
     changes: dict[str, list[Any]] = {
-        f"{foaf}name": ["x" * 301, "<script>alert(1)</script>", {"@id": "urn:a"}, [_en("a"), _en("b")], "1 < 2"],
-        f"{schema}legalName": ["<b>x</b>", ["a", "b"], {"@id": "urn:a"}, "x" * 301],
-        f"{dct}description": ["x" * 20_001, "see <b>here</b>", {"@id": "urn:a"}],
-        f"{dct}identifier": ["x" * 201, {"@id": "urn:a"}],
+        f"{foaf}name": [
+            "x" * 301,
+            "<script>alert(1)</script>",
+            {"@id": "urn:a"},
+            [_en("a"), _en("b")],
+            "1 < 2",
+            7,
+            [True, "a"],
+        ],
+        f"{schema}legalName": ["<b>x</b>", ["a", "b"], {"@id": "urn:a"}, "x" * 301, 1.5],
+        f"{dct}description": [5, "x" * 20_001, "see <b>here</b>", {"@id": "urn:a"}],
+        f"{dct}identifier": ["x" * 201, {"@id": "urn:a"}, 42],
         f"{dct}spatial": ["DEU"],
         f"{dcat}contactPoint": ["Anna"],
         f"{foaf}homepage": [{"@id": "javascript:alert(1)"}, "nowhere", "https://weather.example/"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -76,6 +77,38 @@ def test_each_column_has_the_narrowest_type_that_all_values_have(tmp_path: Path)
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "body", "encoding"),
+    [
+        ("a.csv", "站名;温度\r\n北京;1,5\r\n".encode("utf-16"), None),
+        ("a.csv", "站名\t温度\n北京\t1,5\n".encode("utf-16-be"), "utf-16-be"),
+        ("a.csv", "站名,温度\n北京,1\n".encode("gb18030"), "gb18030"),
+        ("a.csv", '站名,温度\n"北,京",1\n'.encode("gbk"), "GBK"),
+        ("a.csv.gz", gzip.compress("站名|温度\n北京|1\n".encode()), None),
+        ("a.csv", '"站名";"温度"\n"a,b,c";1\n'.encode(), None),
+    ],
+)
+def test_columns_are_read_in_whatever_encoding_and_form_they_stand(
+    name: str, body: bytes, encoding: str | None, tmp_path: Path
+) -> None:
+    found = detect.look(_file(tmp_path, name, body), encoding)
+    assert list(_columns(found)) == ["站名", "温度"]
+    assert found.table is not None
+    assert found.table.rows == 1
+    assert found.byte_size == len(body)
+
+
+def test_a_separator_in_quotes_is_none(tmp_path: Path) -> None:
+    found = detect.look(_file(tmp_path, "a.csv", '"Name, first, given";"Age, in years";City\nAnna;7;Köln\n'))
+    assert list(_columns(found)) == ["Name, first, given", "Age, in years", "City"]
+
+
+def test_an_encoding_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    for name in ("latin-99", "base64"):
+        with pytest.raises(ConfigurationError, match="nobody knows the encoding"):
+            detect.look(_file(tmp_path, "a.csv", "a\n"), name)
+
+
 def test_json_lines_and_arrays_have_columns_too(tmp_path: Path) -> None:
     rows = [{"a": 1, "b": 'x,]}\\"', "c": {"d": [1, 2]}}, {"a": 2.5, "b": None, "e": "2025-01-01"}, {"a": 3, "f": "7"}]
     wanted = {
@@ -125,9 +158,13 @@ class _Pieces:
         ("a.csv", "a,a\n1,2\n", "the column `a` stands twice"),
         ("a.csv", "a,\n1,2\n", "a column has no name"),
         ("a.csv", "1,2\n3,4\n", "the first row holds values and no names"),
-        ("a.csv", "", "a column has no name"),
+        ("a.csv", "", "the file is empty"),
+        ("a.csv", "\n", "a column has no name"),
         ("a.csv", 'a,b\n"1,2\n', "this is no CSV"),
-        ("a.csv", b"a,b\n\xff,1\n", "this is not UTF-8"),
+        ("a.csv", b"a,b\n\xff,1\n", "save it as UTF-8, or name its encoding with `--encoding`"),
+        ("a.csv", b"\xff\xfea", "this is not utf-16"),
+        ("a.csv.gz", b"a,b\n1,2\n", "this is no whole gzip file"),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-9], "this is no whole gzip file"),
         ("a.csv", ",".join(f"c{n}" for n in range(2001)), "2001 columns"),
         ("a.csv", "a\n" + "x" * (table.MAX_ROW_BYTES + 1), f"a row of more than {table.MAX_ROW_BYTES} bytes at `a.csv:2`"),
         ("a.jsonl", '{"a": 1}\n{"a": }\n', "this is no JSON"),

@@ -41,7 +41,10 @@ def test_what_is_written_is_what_is_told() -> None:
         ("sectors: [weather forecasts]", "unknown sector"),
         ("capabilities: [Two Words]", "is no capability"),
         ("attestations: ['a b']", "is no type of credential"),
-        ("homepage: nowhere", "is no IRI"),
+        ("homepage: nowhere", "is no web address"),
+        ("homepage: 'javascript:alert(1)'", "is no web address"),
+        ("contact: Anna", "is no contact"),
+        ("name: 2013", "is a number, and a text is expected"),
     ],
 )
 def test_a_fault_is_told_with_its_place(line: str, word: str) -> None:

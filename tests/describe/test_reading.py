@@ -35,6 +35,21 @@ def test_a_whole_description_is_read() -> None:
         ("title: {in english: a}", "`in english` is no language at `d.yaml:1:9`"),
         ("title: {en: a, EN: b}", "the language `en` stands twice at `d.yaml:1:16`"),
         ("title: [a]", "expected a text at `d.yaml:1:8`"),
+        ("title: 5", '`5` is a number, and a text is expected at `d.yaml:1:8`; quote it if it is one: "5"'),
+        ("title: {en: yes}", "`yes` is yes or no, and a text is expected at `d.yaml:1:13`"),
+        ("description: 2025-01-01", "`2025-01-01` is a date, and a text is expected at `d.yaml:1:14`"),
+        ("keywords: [weather, 2013]", "`2013` is a number, and a text is expected at `d.yaml:1:21`"),
+        ("keywords: [~]", "expected a text at `d.yaml:1:12`"),
+        ("identifiers: [~]", "expected a text at `d.yaml:1:15`"),
+        ("identifiers: {a: b}", "expected a text at `d.yaml:1:14`"),
+        ("publisher: {name: 7}", "`7` is a number, and a text is expected at `d.yaml:1:19`"),
+        ("columns: [{name: 1}]", "`1` is a number, and a text is expected at `d.yaml:1:18`"),
+        ("columns: [{name: a, unit: 3}]", "`3` is a number, and a text is expected at `d.yaml:1:27`"),
+        ("contact: Anna", "`Anna` is no contact at `d.yaml:1:10`; write a mail address"),
+        ("contact: 'javascript:alert(1)'", "`javascript:alert(1)` is no contact at `d.yaml:1:10`"),
+        ("landing_page: 'javascript:alert(1)'", "`javascript:alert(1)` is no web address at `d.yaml:1:15`"),
+        ("temporal: {from: 2025-12-31, to: 2025-01-01}", "it ends on 2025-01-01, before it begins at `d.yaml:1:34`"),
+        ("quality: {measures: {a: 0.1, a: 0.2}}", "`a` is measured twice at `d.yaml:1:30`"),
         ("frequency: dayly", "unknown frequency `dayly` at `d.yaml:1:12`; did you mean `daily`"),
         ("themes: [enviroment]", "unknown theme `enviroment` at `d.yaml:1:10`; did you mean `environment`"),
         ("grade: 9", "unknown grade `9` at `d.yaml:1:8`; known here: `core`, `general`, `important`"),
@@ -80,3 +95,12 @@ def test_all_faults_are_found_in_one_reading_and_the_rest_is_kept() -> None:
 
 def test_a_word_with_nothing_behind_it_says_nothing() -> None:
     assert reading.read("title: a\nlicense:\n").license is None
+
+
+def test_numbers_and_codes_need_no_quotes_and_stay_as_they_are_written() -> None:
+    it = reading.read(
+        "title: a\nversion: 1.10\nidentifiers: [007, 1e3]\nlevel: 2\ntemporal: {from: 2025-01-01 10:00, to: 2025-01-02}\n"
+    )
+    assert (it.version, it.identifiers, it.level) == ("1.10", ("007", "1e3"), "2")
+    # XML Schema has no time without seconds
+    assert (it.begins, it.ends) == ("2025-01-01T10:00:00", "2025-01-02")
