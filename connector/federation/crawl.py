@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from connector import observe
 from connector.errors import KontorError, PeerAnswer
 from connector.federation.feed import Following
+from connector.federation.judging import is_unjudged
 from connector.federation.looking import Looked, Looking
 from connector.ports.catalog import MemberKind, MemberRow, Records, Report, Snapshot
 from connector.ports.clock import Clock
@@ -30,8 +31,6 @@ _TAKEN_AT_ONCE: Final = 256
 _QUEUED: Final = 128
 """Good looks that wait to be taken over: the members' descriptions are in memory until then."""
 _FIRST_DELAY: Final = timedelta(seconds=30)
-_JUDGE_AGAIN: Final = timedelta(seconds=60)
-"""After a look at which a signature could not be judged: its signer's key was not at hand."""
 _LIST_AGAIN: Final = timedelta(seconds=10)
 """A list that is kept costs nothing to look at, and one that changed is dropped from what is kept by whoever is told."""
 _FORGET_AFTER: Final = timedelta(days=30)
@@ -75,6 +74,8 @@ class Crawler:
         self._done: asyncio.Queue[Snapshot] = asyncio.Queue(_QUEUED)
         self.changed: Callable[[], None] = lambda: None
         """Called when the record has changed."""
+        self.unjudged: Callable[[Iterable[str]], Awaitable[None]] | None = None
+        """Called with what was taken over and could not be judged, as `Entry.signed` says it."""
         self.room: Callable[[], Awaitable[None]] | None = None
         """Waited for before more is recorded: whoever follows the record may be behind."""
 
@@ -193,8 +194,6 @@ class Crawler:
             )
         else:
             pause = self._pace.follow if "sequence" in (found.validators if found else row.validators) else self._pace.interval
-            if found is not None and not found.is_final:
-                pause = min(pause, _JUDGE_AGAIN)
             next_at = begun + pause * random.uniform(0.9, 1.1)
             if found is None:
                 before = row.report or Report(at=begun, is_good=True)
@@ -211,7 +210,6 @@ class Crawler:
                         is_partial=found.is_partial,
                         gone=found.gone,
                         announced=row.announced,
-                        about=found.about,
                     )
                 )
 
@@ -248,3 +246,6 @@ class Crawler:
             for part in parts:
                 if await self._records.swap(part, self._clock.now()):
                     self.changed()
+                waiting = {it.signed for snapshot in part for it in snapshot.entries if is_unjudged(it.signed)}
+                if waiting and self.unjudged is not None:
+                    await self.unjudged(waiting)

@@ -5,16 +5,21 @@ record behind it, and the address it stands at (`web/catalog`).
 
     {"participantId": ID, "sequence": 7, "hasMore": false,
      "changes": [{"sequence": 7, "origin": ID, "id": ID, "endpoint": URL, "via": [ID], "seenAt": TIME, "dataset": {...}},
-                 {"sequence": 6, "origin": ID, "id": ID, "gone": true}]}
+                 {"sequence": 6, "origin": ID, "id": ID, "gone": true}],
+     "participants": [{"sequence": 5, "origin": ID, "via": [ID], "seenAt": TIME, "selfDescription": {...}, "attestations": [...]},
+                      {"sequence": 4, "origin": ID, "gone": true}]}
 
 A reader keeps the last number and asks for what follows it. One that was away for so long that removals are forgotten gets 410, and
 begins again from 0. The origin's description comes unchanged, signatures in it too; each catalogue on the way adds its name to `via`,
-and leaves out what already names it: so nothing goes round in a circle.
+and leaves out what already names it: so nothing goes round in a circle. `participants` is what origins say of themselves, as they said
+it (`origins.py`). A reader of before it was told reads over it, and begins again from 0 when it knows it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,10 +27,11 @@ import orjson
 
 from connector import strict
 from connector.errors import BadMessage, Gone, PeerAnswer, PeerMessage, TooLarge
-from connector.federation.judging import Judge, judged
+from connector.federation import origins
+from connector.federation.judging import Judge, Round, judged
 from connector.federation.looking import MOST_TOLD, Looked
 from connector.federation.reading import entry_of, tree_of
-from connector.ports.catalog import MAX_HOPS, Change, Entry, MemberRow, Report
+from connector.ports.catalog import ITSELF, MAX_HOPS, Change, Entry, MemberRow, Report
 from connector.ports.peers import Peers
 
 FEED_PROPERTY: Final = "https://w3id.org/kontor/ns/feed"
@@ -34,30 +40,80 @@ PAGE: Final = 500
 _MOST_BYTES: Final = 16 << 20
 _MOST_CHANGES: Final = 50_000
 """In one look; the next one goes on."""
+_PAGE_BYTES: Final = 8 << 20
+"""A page ends there: a reader takes twice as much."""
+_MOST_HELD: Final = 2_000_000
+"""Products and descriptions of one other catalogue. A feed that never ends would fill the record."""
 _LIMITS: Final = strict.Limits(max_bytes=_MOST_BYTES)
+_MOST_ID: Final = 2_048
+Key = tuple[str, str]
 
 
 def page(own_id: str, changes: Sequence[Change], limit: int, after: int) -> bytes:
     """A page of our feed; `changes` are at most `limit` and begin after the number `after`."""
-    rows: list[dict[str, Any]] = []
+    rows: list[bytes] = []
+    themselves: list[bytes] = []
+    size, last, is_cut = 0, after, False
     for change in changes:
-        origin, id_ = change.key
-        row: dict[str, Any] = {"sequence": change.sequence, "origin": origin, "id": id_}
-        if change.product is None:
-            rows.append({**row, "gone": True})
-            continue
-        entry = change.product.entry
-        seen = entry.origin_seen_at or change.product.seen_at
-        more = {"endpoint": entry.endpoint, "via": entry.via, "seenAt": seen.isoformat(), "dataset": tree_of(change.product)}
-        rows.append({**row, **more})
-    last = changes[-1].sequence if changes else after
-    return orjson.dumps({"participantId": own_id, "sequence": last, "hasMore": len(changes) == limit, "changes": rows})
+        row = orjson.dumps(_row(change))
+        size += len(row)
+        if size > _PAGE_BYTES and last != after:
+            is_cut = True
+            break
+        (themselves if change.is_itself else rows).append(row)
+        last = change.sequence
+    tree = {"participantId": own_id, "sequence": last, "hasMore": is_cut or len(changes) == limit}
+    for name, found in (("changes", rows), ("participants", themselves)):
+        tree[name] = [orjson.Fragment(row) for row in found]
+    return orjson.dumps(tree)
+
+
+def _row(change: Change) -> dict[str, Any]:
+    origin, id_ = change.key
+    row: dict[str, Any] = {"sequence": change.sequence, "origin": origin} | ({} if change.is_itself else {"id": id_})
+    carried = origins.read(change.product.entry).carried if change.product is not None and change.is_itself else None
+    if change.product is None or carried == {}:
+        return {**row, "gone": True}
+    entry = change.product.entry
+    seen = entry.origin_seen_at or change.product.seen_at
+    way = {**row, "via": entry.via, "seenAt": seen.isoformat()}
+    return {**way, **carried} if carried else {**way, "endpoint": entry.endpoint, "dataset": tree_of(change.product)}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Read:
+    """A feed under way."""
+
+    member: str
+    entries: dict[Key, Entry] = field(default_factory=dict)
+    gone: dict[Key, None] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    round_: Round = field(default_factory=Round)
+
+    def drop(self, key: Key) -> None:
+        self.entries.pop(key, None)
+        self.gone[key] = None
+
+    def take(self, entry: Entry) -> None:
+        self.entries[entry.key] = entry
+        self.gone.pop(entry.key, None)
+
+    def tell(self, text: str) -> None:
+        if len(self.told) < MOST_TOLD:
+            self.told.append(text)
+
+    def note(self, text: str) -> None:
+        if len(self.notes) < MOST_TOLD:
+            self.notes.append(text)
 
 
 class Following:
     """Follows the feeds of other catalogues on behalf of `participant`, whose id is `own_id`."""
 
-    def __init__(self, peers: Peers, judge: Judge, *, participant: str, own_id: str) -> None:
+    def __init__(self, peers: Peers, judge: Judge, *, participant: str, own_id: str, most: int = _MOST_HELD) -> None:
+        """At most so many entries are taken of one catalogue."""
+        self._most = most
         self._peers = peers
         self._judge = judge
         self._participant = participant
@@ -68,11 +124,10 @@ class Following:
 
         Raises: KontorError; PeerAnswer with 404 where there is no feed: it is no catalogue of ours, and can be looked at as others are.
         """
-        after = int(row.validators.get("sequence") or 0)
+        is_known = bool(row.validators.get("participants"))
+        after = int(row.validators.get("sequence") or 0) if is_known else 0
         is_whole = after == 0
-        entries: dict[tuple[str, str], Entry] = {}
-        gone: dict[tuple[str, str], None] = {}
-        left_out: list[str] = []
+        read = _Read(member=row.id)
         while True:
             url = f"{row.address.rstrip('/')}/feed?after={after}&limit={PAGE}"
             try:
@@ -81,76 +136,96 @@ class Following:
                 )
             except PeerAnswer as fault:
                 if fault.answer_status == Gone.status and after:
-                    entries, gone, after, is_whole = {}, {}, 0, True
+                    read, after, is_whole = _Read(member=row.id), 0, True
                     continue
                 raise
             tree = _page(answer.body, url, row.id)
-            for change in tree["changes"]:
-                try:
-                    self._take(change, row.id, entries, gone)
-                    await self._prove(change, entries, gone)
-                except BadMessage as fault:
-                    left_out.append(f"left out a change: {fault}")
+            await self._take_page(tree, read)
+            held = len(read.entries) + (0 if is_whole else row.entries)
+            if held > self._most:
+                raise PeerMessage(f"the feed brings more than {self._most:,} entries", where=url, mend="ask its operator why")
             if not tree["hasMore"] or tree["sequence"] <= after:
                 after = max(after, tree["sequence"])
                 break
             after = tree["sequence"]
-            if len(entries) + len(gone) >= _MOST_CHANGES:
+            if len(read.entries) + len(read.gone) >= _MOST_CHANGES:
                 is_whole = False
                 break
-        if not entries and not gone and not is_whole and not left_out:
+        if not read.entries and not read.gone and not is_whole and not read.told:
             return None
-        report = Report(at=now, is_good=True, entries=len(entries), left_out=tuple(left_out[:MOST_TOLD]))
+        count = sum(id_ != ITSELF for _, id_ in read.entries)
         return Looked(
-            entries=tuple(entries.values()),
-            report=report,
-            validators={"sequence": after},
+            entries=tuple(read.entries.values()),
+            report=Report(at=now, is_good=True, entries=count, left_out=tuple(read.told), notes=tuple(read.notes)),
+            validators={"sequence": after, "participants": True},
             is_partial=not is_whole,
-            gone=tuple(gone),
+            gone=tuple(read.gone),
         )
 
-    def _take(self, change: Any, member: str, entries: dict[tuple[str, str], Entry], gone: dict[tuple[str, str], None]) -> None:
-        if not isinstance(change, dict) or not isinstance(change.get("origin"), str) or not isinstance(change.get("id"), str):
-            raise BadMessage("a change names no `origin` and `id`", where="changes", mend="send both as texts")
-        key = (change["origin"], change["id"])
-        via, dataset, endpoint = change.get("via"), change.get("dataset"), change.get("endpoint")
-        if not change.get("gone"):
-            if not isinstance(via, list) or not all(isinstance(one, str) for one in via):
-                raise BadMessage(f"`via` of `{key[1][:100]}` is no list of texts", where="changes")
-            if not isinstance(dataset, dict) or not isinstance(endpoint, str) or dataset.get("@id") != key[1]:
-                raise BadMessage(f"`{key[1][:100]}` has no dataset or endpoint", where="changes")
-            way = tuple(via) if key[0] == member else (*via, member)
-            # what came from us, or through us, is not news to us
-            if self._own_id not in (*way, key[0]) and len(way) <= MAX_HOPS:
-                seen = change.get("seenAt")
-                entries[key] = entry_of(
-                    dataset, origin=key[0], endpoint=endpoint, via=way, origin_seen_at=_moment(seen) if way else None
-                )
-                try:
-                    judged(dataset)
-                except BadMessage:
-                    # what was good before it changed is not what is offered now
-                    _drop(key, entries, gone)
-                    raise
-                gone.pop(key, None)
-                return
-        _drop(key, entries, gone)
+    async def _take_page(self, tree: dict[str, Any], read: _Read) -> None:
+        # what origins say of themselves comes first: their products are found under their names
+        for row in tree.get("participants", ()):
+            try:
+                await self._take_itself(row, read)
+            except BadMessage as fault:
+                read.tell(f"left out what a participant says of itself: {fault}")
+        for change in tree["changes"]:
+            try:
+                await self._take(change, read)
+            except BadMessage as fault:
+                read.tell(f"left out a change: {fault}")
+            # large pages of others must not hold up what is asked here
+            await asyncio.sleep(0)
 
-    async def _prove(self, change: Any, entries: dict[tuple[str, str], Entry], gone: dict[tuple[str, str], None]) -> None:
-        """Judge the signature of the origin, which no catalogue on the way can have made."""
-        key, dataset = (change["origin"], change["id"]), change.get("dataset")
-        if key not in entries or not isinstance(dataset, dict):
+    async def _take(self, change: Any, read: _Read) -> None:
+        key, way = self._named(change, read.member, is_itself=False)
+        dataset, endpoint = change.get("dataset"), change.get("endpoint")
+        if way is not None and (not isinstance(dataset, dict) or not isinstance(endpoint, str) or dataset.get("@id") != key[1]):
+            raise BadMessage(f"`{key[1][:100]}` has no dataset or endpoint", where="changes")
+        # whatever comes of it: what was good before it changed is not what is offered now
+        read.drop(key)
+        if way is None:
             return
-        try:
-            entries[key], _ = await self._judge.proven(entries[key], dataset)
-        except BadMessage:
-            _drop(key, entries, gone)
-            raise
+        seen = _moment(change.get("seenAt")) if way else None
+        entry = entry_of(dataset, origin=key[0], endpoint=endpoint, via=way, origin_seen_at=seen)
+        judged(dataset)
+        # the signature is that of the origin, which no catalogue on the way can have made
+        entry, note = await self._judge.proven(entry, dataset, read.round_)
+        if note:
+            read.note(note)
+        read.take(entry)
 
+    async def _take_itself(self, row: Any, read: _Read) -> None:
+        key, way = self._named(row, read.member, is_itself=True)
+        read.drop(key)
+        if way is None:
+            return
+        seen = _moment(row.get("seenAt")) if way else None
+        entry, notes, fault = await origins.entry_of(row, key[0], self._judge.prover, read.round_, via=way, origin_seen_at=seen)
+        read.take(entry)
+        for note in notes:
+            read.note(f"`{key[0][:100]}`: {note}")
+        if fault:
+            raise BadMessage(f"`{key[0][:200]}`: {fault}")
 
-def _drop(key: tuple[str, str], entries: dict[tuple[str, str], Entry], gone: dict[tuple[str, str], None]) -> None:
-    entries.pop(key, None)
-    gone[key] = None
+    def _named(self, row: Any, member: str, *, is_itself: bool) -> tuple[Key, tuple[str, ...] | None]:
+        """What a row is about, and the way that it came; None for the way when it is gone, or none of our business.
+
+        Raises: BadMessage.
+        """
+        id_ = ITSELF if is_itself else row.get("id") if isinstance(row, dict) else None
+        if not isinstance(row, dict) or not isinstance(row.get("origin"), str) or not isinstance(id_, str):
+            raise BadMessage("a change names no `origin` and `id`", where="changes", mend="send both as texts")
+        key, via = (row["origin"], id_), row.get("via")
+        if not row["origin"] or len(row["origin"]) > _MOST_ID or bool(id_) == is_itself:
+            raise BadMessage("an `origin` or `id` is empty or too long", where="changes")
+        if row.get("gone"):
+            return key, None
+        if not isinstance(via, list) or not all(isinstance(one, str) for one in via):
+            raise BadMessage(f"`via` of `{(id_ or key[0])[:100]}` is no list of texts", where="changes")
+        way = tuple(via) if key[0] == member else (*via, member)
+        # what came from us, or through us, is not news to us
+        return key, way if self._own_id not in (*way, key[0]) and len(way) <= MAX_HOPS else None
 
 
 def _moment(text: Any) -> datetime | None:
@@ -167,6 +242,7 @@ def _page(body: bytes, url: str, member: str) -> dict[str, Any]:
     except (BadMessage, TooLarge) as fault:
         raise PeerMessage(f"the feed cannot be read: {fault}", where=url) from fault
     is_feed = isinstance(tree, dict) and isinstance(tree.get("changes"), list) and type(tree.get("sequence")) is int
+    is_feed = is_feed and isinstance(tree.get("participants", []), list)
     if not is_feed or type(tree.get("hasMore")) is not bool:
         raise PeerMessage("this is no change feed", where=url, mend="list the member as a connector, or mend its address")
     if tree.get("participantId") != member:

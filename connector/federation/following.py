@@ -11,10 +11,11 @@ from typing import Final
 
 from connector import observe
 from connector.errors import Gone
+from connector.federation.origins import name_of
 from connector.federation.reading import document_of
-from connector.ports.catalog import Records
+from connector.ports.catalog import ITSELF, Product, Records
 from connector.ports.clock import Clock
-from connector.ports.index import Document, Index
+from connector.ports.index import Index
 
 _AT_ONCE: Final = 4_000
 _LOOK_AGAIN: Final = timedelta(seconds=0.5)
@@ -80,15 +81,15 @@ class Indexer:
             return True
         if not changes:
             return False
-        names = await self._publishers({c.key[0] for c in changes if c.product is not None})
+        shown = [change.product for change in changes if change.product is not None and not change.is_itself]
+        shown += await self._renamed({c.key[0] for c in changes if c.is_itself}, {one.number for one in shown})
+        names = await self._publishers({one.entry.origin for one in shown})
+        gone = [c.number for c in changes if c.product is None and not c.is_itself]
         last = changes[-1].sequence
 
         def applied() -> None:
-            documents: list[Document] = []
-            for change in changes:
-                if change.product is not None:
-                    documents.append(document_of(change.product, space=self._space, publisher=names.get(change.key[0], "")))
-            self._index.apply(documents, [c.number for c in changes if c.product is None], last)
+            documents = [document_of(one, space=self._space, publisher=names.get(one.entry.origin, "")) for one in shown]
+            self._index.apply(documents, gone, last)
 
         # before and not after: whoever finds these products knows their terms already
         self.generation += 1
@@ -101,11 +102,26 @@ class Indexer:
         await asyncio.to_thread(self._index.clear)
         self._applied = 0
 
+    async def _renamed(self, origins: set[str], known: set[int]) -> list[Product]:
+        """The products of origins that may call themselves otherwise now, but for those in `known`: they are found by the name."""
+        found: list[Product] = []
+        for origin in origins:
+            member = await self._records.member(origin)
+            before = self._names.pop(origin, None)
+            if (member is not None and member.title) or (await self._publishers({origin}))[origin] == before:
+                continue
+            after = 0
+            while part := await self._records.of_origin(origin, after, _AT_ONCE):
+                after = part[-1].number
+                found += [one for one in part if one.number not in known]
+        return found
+
     async def _publishers(self, origins: set[str]) -> dict[str, str]:
-        """The names of these participants, as the list of members has them."""
+        """The names of these participants, as the list of members has them, or else as they say themselves."""
         if len(self._names) > _NAMES:
             self._names.clear()
         for origin in origins - set(self._names):
             member = await self._records.member(origin)
-            self._names[origin] = member.title if member is not None else ""
+            said = None if member is not None and member.title else await self._records.product(origin, ITSELF)
+            self._names[origin] = name_of(said.entry) if said is not None else member.title if member else ""
         return self._names

@@ -20,9 +20,10 @@ from typing import Any, Final
 from connector.errors import NotFound, Unauthenticated
 from connector.federation import feed
 from connector.federation.following import Indexer
+from connector.federation.origins import name_of
 from connector.federation.permitted import Permitted, Question
 from connector.federation.query import POLICY_FACETS, Query, cursor_of, wanted_of
-from connector.ports.catalog import MemberRow, MemberState, Product, Records, Totals
+from connector.ports.catalog import ITSELF, MemberRow, MemberState, Product, Records, Totals
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
 from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Index, Wanted
@@ -64,8 +65,11 @@ class Standing:
 class Offering:
     """A participant, and a page of what it offers."""
 
+    name: str
     standing: Standing | None
     """None when it is known through others only."""
+    said: Product | None
+    """What it says of itself (`origins.py`), and by which way we know it."""
     products: tuple[Product, ...]
     after: int | None
     """The number behind which the next page begins; None on the last one."""
@@ -267,6 +271,7 @@ class Ledger:
         """
         self.admit(viewer)
         member = await self._records.member(id_)
+        said = await self._records.product(id_, ITSELF)
         products: list[Product] = []
         following: int | None = after
         while following is not None and not products:
@@ -274,10 +279,11 @@ class Ledger:
             await self._know_terms(found)
             products += self._seen(found, viewer)
             following = found[-1].number if len(found) == limit else None
-        if not products and (member is None or member.state is not MemberState.LISTED):
+        if not products and said is None and (member is None or member.state is not MemberState.LISTED):
             raise NotFound("there is no such participant", where=id_[:200], mend="search for its products")
         standing = await self._standing(member, viewer) if member is not None else None
-        return Offering(standing=standing, products=tuple(products), after=following)
+        name = (member.title if member else "") or (name_of(said.entry) if said else "") or id_
+        return Offering(name=name, standing=standing, said=said, products=tuple(products), after=following)
 
     async def report(self, id_: str, viewer: Caller | None) -> Standing:
         """How the last looks at a member went. Whoever may not ask this ledger, perhaps a member that cannot prove itself, reads why
@@ -332,7 +338,8 @@ class Ledger:
         self.admit(viewer)
         limit = max(1, min(limit, feed.PAGE))
         every = await self._records.changes(after, limit)
-        await self._know_terms(change.product for change in every if change.product is not None)
-        seen = {one.number: one for one in self._seen([change.product for change in every if change.product], viewer)}
-        changes = [replace(change, product=seen.get(change.number)) for change in every]
+        shown = [change.product for change in every if change.product is not None and not change.is_itself]
+        await self._know_terms(shown)
+        seen = {one.number: one for one in self._seen(shown, viewer)}
+        changes = [one if one.is_itself else replace(one, product=seen.get(one.number)) for one in every]
         return await asyncio.to_thread(feed.page, self.own_id, changes, limit, after)

@@ -30,10 +30,11 @@ from connector.dsp import wire
 from connector.dsp.catalog import CatalogView, DatasetView
 from connector.dsp.process import below
 from connector.errors import BadMessage, KontorError, PeerAnswer, PeerMessage, TooLarge
-from connector.federation.judging import UNJUDGED, Judge, judged
+from connector.federation import origins
+from connector.federation.judging import Judge, Round, judged
 from connector.federation.reading import Tree, entry_of
 from connector.outbound.links import next_link
-from connector.ports.catalog import Entry, MemberKind, MemberRow, Report
+from connector.ports.catalog import ITSELF, Entry, MemberKind, MemberRow, Report
 from connector.ports.peers import Peers
 
 MOST_TOLD: Final = 100
@@ -65,10 +66,6 @@ class Looked:
     validators: dict[str, Any]
     is_partial: bool
     gone: tuple[tuple[str, str], ...] = ()
-    about: bytes | None = None
-    """What the member says of itself; empty for nothing, None when nobody asked."""
-    is_final: bool = True
-    """False when a signature could not be judged now: look again soon."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,11 +82,9 @@ class _Look:
     is_partial: bool = False
     signed: dict[tuple[str, str], Tree] = field(default_factory=dict)
     """Descriptions that carry a signature, by the keys of their entries."""
-    about: bytes | None = b""
     catalog: Tree | None = None
     """The member's own catalogue, its first page."""
-    is_final: bool = True
-    """False when something could not be judged now: nothing is kept that would make the next look a short one."""
+    round_: Round = field(default_factory=Round)
 
     def note(self, text: str) -> None:
         if text and len(self.notes) < MOST_TOLD:
@@ -124,18 +119,15 @@ class Looking:
         report = Report(
             at=now,
             is_good=True,
-            entries=len(look.entries),
+            entries=sum(id_ != ITSELF for _, id_ in look.entries),
             left_out=tuple(look.left_out[:MOST_TOLD]),
             notes=tuple(look.notes[:MOST_TOLD]),
         )
-        is_whole = look.is_final and not look.is_partial
         return Looked(
             entries=tuple(look.entries.values()),
             report=report,
-            validators={"base": base, "pages": look.pages} if is_whole else {"base": base},
+            validators={"base": base} if look.is_partial else {"base": base, "pages": look.pages},
             is_partial=look.is_partial,
-            about=look.about,
-            is_final=look.is_final,
         )
 
     async def look_at(self, row: MemberRow, ids: Sequence[str], now: datetime) -> Looked:
@@ -172,10 +164,9 @@ class Looking:
         return Looked(
             entries=tuple(look.entries.values()),
             report=report,
-            validators=dict(row.validators) if look.is_final else {"base": base},
+            validators=dict(row.validators),
             is_partial=True,
             gone=tuple(gone),
-            is_final=look.is_final,
         )
 
     async def _is_unchanged(self, look: _Look, pages: Sequence[Sequence[str]]) -> bool:
@@ -299,27 +290,28 @@ class Looking:
             # the keys of a signer are at hand after the first one: others must have their turn all the same
             await asyncio.sleep(0)
             try:
-                look.entries[key], note = await self._judge.proven(look.entries[key], tree)
+                look.entries[key], note = await self._judge.proven(look.entries[key], tree, look.round_)
             except BadMessage as fault:
                 del look.entries[key]
                 look.left_out.append(f"left out a data set: {fault}")
                 continue
             look.note(note)
-            look.is_final &= look.entries[key].signed != UNJUDGED
 
     async def _describe(self, look: _Look) -> None:
-        """What the member says of itself, judged; what it said before stays while that is not possible."""
+        """What the member says of itself."""
+        carried, id_ = origins.carried_by(look.catalog or {}), look.row.id
+        if not carried:
+            return
         try:
-            found = await self._judge.about(look.catalog or {}, look.row.id)
-        except BadMessage as fault:
+            entry, notes, fault = await origins.entry_of(carried, id_, self._judge.prover, look.round_)
+        except BadMessage as refused:
+            look.left_out.append(f"left out what it says of itself: {refused}")
+            return
+        look.entries[entry.key] = entry
+        if fault:
             look.left_out.append(f"left out what it says of itself: {fault}")
-        except KontorError as fault:
-            look.note(f"what it says of itself cannot be judged now: {fault}")
-            look.about, look.is_final = None, False
-        else:
-            look.about = found.body if found is not None else b""
-            for note in found.notes if found is not None else ():
-                look.note(note)
+        for note in notes:
+            look.note(note)
 
     async def _ask(self, method: str, url: str, body: bytes | None, peer: str, headers: dict[str, str] | None = None) -> Any:
         return await self._peers.ask(

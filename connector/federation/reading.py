@@ -47,6 +47,7 @@ def entry_of(
     Raises: BadMessage when it is beyond the bounds of what a catalogue takes.
     """
     id_ = str(tree.get("@id") or "")
+    # INVARIANT: no dataset has an empty id, which is that of what its origin says of itself
     if not id_ or len(id_) > MAX_ID:
         raise BadMessage(f"the id has {len(id_)} characters", where="@id", mend=f"give it an id of at most {MAX_ID}")
     body = orjson.dumps(tree)
@@ -167,13 +168,12 @@ def document_of(product: Product, *, space: str, publisher: str = "") -> Documen
 
 def tree_of(product: Product) -> dict[str, Any]:
     """The description of a product, its members as the origin wrote them."""
-    found: dict[str, Any] = orjson.loads(product.entry.tree)
-    return found
+    return kept(product.entry)
 
 
-def about_of(body: bytes) -> dict[str, Any]:
-    """What is kept of a member's own words, as `judging.About.body` says."""
-    found: dict[str, Any] = orjson.loads(body)
+def kept(entry: Entry) -> dict[str, Any]:
+    """The description of an entry, as the record keeps it."""
+    found: dict[str, Any] = orjson.loads(entry.tree)
     return found
 
 

@@ -108,7 +108,7 @@ class Sparql:
             return True
         if not changes:
             return False
-        if any(c.product is not None and not self._permitted.knows(c.product.entry.terms) for c in changes):
+        if any(c.product and not c.is_itself and not self._permitted.knows(c.product.entry.terms) for c in changes):
             await asyncio.to_thread(self._permitted.know, await self._records.terms())
         visible = self._permitted.addressed_to(None)
         shown = [c.product and self._permitted.shown(c.product, None) for c in changes]

@@ -5,6 +5,9 @@ where rows lie (`storage/`). The search index (`ports/index.py`) is made of this
 
 A product is one dataset of one origin, the participant who offers it. It may reach us by several members: from the origin itself and
 through other catalogues. Each such way is an entry; the product shows its best one, the shortest way, then the first member by id.
+
+What a participant says of itself goes the same ways: it is an entry with the empty id `ITSELF`, and no product. Of a participant that is
+a member here its own word counts alone, and its silence too; of one that is suspended here nothing is shown, whoever reports it.
 """
 
 from __future__ import annotations
@@ -13,10 +16,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-MAX_HOPS = 8
+MAX_HOPS: Final = 8
 """Catalogues between an origin and us; what came a longer way is left out."""
+ITSELF: Final = ""
+"""The id of what an origin says of itself; no dataset has it."""
+UNJUDGED: Final = "?"
+"""What `Entry.signed` begins with when the signature could not be judged yet; behind it stands the DID whose key could not be had."""
 
 
 class MemberKind(StrEnum):
@@ -49,16 +56,17 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One dataset as one member's catalogue holds it."""
+    """One dataset, or what its origin says of itself, as one member's catalogue holds it."""
 
     origin: str
     """Participant id of who offers it."""
     id: str
-    """Dataset id at the origin."""
+    """Dataset id at the origin, or `ITSELF`."""
     endpoint: str
-    """Base address where a negotiation about it goes."""
+    """Base address where a negotiation about it goes; empty with `ITSELF`."""
     tree: bytes
-    """The description in JSON, its members as the origin wrote them; signatures in it are kept."""
+    """The description in JSON, its members as the origin wrote them; signatures in it are kept. With `ITSELF` as `federation/origins.py`
+    says."""
     digest: str
     """SHA-256 of everything that is shown of it: an equal one means that nothing has changed."""
     terms: str = ""
@@ -70,7 +78,11 @@ class Entry:
     origin_seen_at: datetime | None = None
     """When the first catalogue on the way saw it at the origin; None from the origin itself."""
     signed: str = ""
-    """Whose signature on the description was proven: a DID; `?` when it could not be judged yet; empty when there is none."""
+    """Whose signature on the description was proven: a DID; as `UNJUDGED` says when that could not be judged yet; empty when there is
+    none."""
+    as_proven: tuple[str, ...] = ()
+    """Of one that could not be judged: the digests it would have if it had been. One that is held under such a digest was proven
+    before, and stays so."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -114,8 +126,6 @@ class MemberRow:
     """What a conditional request needs: pages with their entity tags, or the number in a change feed."""
     announced: int = 0
     """Counts its announcements."""
-    about: bytes | None = None
-    """What it says of itself, in JSON, judged (`federation/judging.py`)."""
     agreements: int | None = None
     """How many agreements it has concluded as a provider, as it reports; None when it does not."""
     agreements_at: datetime | None = None
@@ -135,13 +145,34 @@ class Snapshot:
     """Keys of entries that are there no more; only with `is_partial`."""
     announced: int = 0
     """The member's count of announcements before the look: when it has grown since, the member is due again at once."""
-    about: bytes | None = None
-    """What the member says of itself; empty when it says nothing any more, None when it was not looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One member's entry as the record holds it."""
+
+    member: str
+    number: int
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What came of judging an entry again."""
+
+    held: Held
+    """As it was judged: when the record holds another by now, the verdict counts for nothing."""
+    entry: Entry | None
+    """As it is from now on; None when it proves nothing, and is taken out."""
+    told: str
+    """For the member's report."""
+    over: tuple[str, ...] = ()
+    """How notes begin that are told there no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """One product as it is shown: its best entry, and by whom we know it."""
+    """One product, or what an origin says of itself, as it is shown: its best entry, and by whom we know it."""
 
     number: int
     """Stays the same as long as the record lives; stands in addresses."""
@@ -163,6 +194,11 @@ class Change:
     at: datetime
     product: Product | None
     """None: it is shown no more."""
+
+    @property
+    def is_itself(self) -> bool:
+        """True for what an origin says of itself."""
+        return self.key[1] == ITSELF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +283,9 @@ class Records(Protocol):
         """Those of the products that are shown."""
         ...
 
-    async def product(self, origin: str, id_: str) -> Product | None: ...
+    async def product(self, origin: str, id_: str) -> Product | None:
+        """One product, or with `ITSELF` what its origin says of itself."""
+        ...
 
     async def named(self, id_: str) -> Sequence[Product]:
         """Products whose dataset has the id `id_`, whatever their origin; at most ten."""
@@ -258,7 +296,8 @@ class Records(Protocol):
         ...
 
     async def changes(self, after: int, limit: int) -> Sequence[Change]:
-        """The last change of each product that changed after the sequence number `after`, in order.
+        """The last change of each product, and of what each origin says of itself, that changed after the sequence number `after`,
+        in order.
 
         Raises: Gone when changes after `after` are forgotten already: begin again from 0.
         """
@@ -266,6 +305,18 @@ class Records(Protocol):
 
     async def sequence(self) -> int:
         """The number of the last change."""
+        ...
+
+    async def waiting(self) -> Sequence[str]:
+        """What entries that could not be judged yet have as `signed`, each once."""
+        ...
+
+    async def unjudged(self, signed: str, after: tuple[int, str], limit: int) -> Sequence[Held]:
+        """Entries with this `signed` by number and member, from the first one after `after`."""
+        ...
+
+    async def judge(self, verdicts: Sequence[Verdict], now: datetime) -> int:
+        """Take over verdicts on entries that the record still holds as they were judged, and tell their members; how many."""
         ...
 
     async def forget(self, before: datetime) -> int:

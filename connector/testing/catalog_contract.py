@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from connector.errors import Gone
-from connector.ports.catalog import Entry, Listed, MemberKind, MemberState, Records, Report, Snapshot
+from connector.ports.catalog import ITSELF, Entry, Listed, MemberKind, MemberState, Records, Report, Snapshot, Verdict
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -36,6 +37,11 @@ def entry(name: str, id_: str, text: str = "first", *, via: tuple[str, ...] = ()
         offers=b'[{"permission":[{"action":"use"}]}]',
         via=via,
     )
+
+
+def itself(name: str, text: str, *, via: tuple[str, ...] = ()) -> Entry:
+    """What an origin says of itself."""
+    return replace(entry(name, "x", text, via=via), id=ITSELF, terms="", offers=b"[]", endpoint="")
 
 
 def snapshot(name: str, *entries: Entry, at: datetime = NOW, **more: object) -> Snapshot:
@@ -153,23 +159,115 @@ class CatalogContract:
         assert await first.hasten("did:web:a", until)
         assert [m.id for m in await second.claim_due(until, LATER, 9)] == ["did:web:a"]
 
-    async def test_what_a_member_says_of_itself_and_of_its_agreements_stays_until_it_leaves(self, records: Pair) -> None:
+    async def test_what_a_member_reports_of_its_agreements_stays_until_it_leaves(self, records: Pair) -> None:
         first, second = records
         await first.list_members([listed("a"), listed("b")], NOW)
-        await first.swap([snapshot("a", about=b'{"name":"a"}')], NOW)
-        await first.swap([snapshot("a", entry("a", "1"), is_partial=True)], NOW)
+        await first.swap([snapshot("a", entry("a", "1"))], NOW)
         assert await first.report_agreements("did:web:a", 7, LATER)
         assert not await first.report_agreements("did:web:x", 7, LATER)
         member, totals = await second.member("did:web:a"), await second.totals(NOW)
         assert member is not None
-        assert (member.about, member.agreements, member.agreements_at) == (b'{"name":"a"}', 7, LATER)
+        assert (member.agreements, member.agreements_at) == (7, LATER)
         assert (totals.agreements, totals.reporting) == (7, 1)
-        await first.swap([snapshot("a", about=b"")], NOW)
-        member = await second.member("did:web:a")
-        assert member is not None
-        assert member.about is None
         await first.list_members([listed("b")], NOW)
         assert (await second.totals(NOW)).reporting == 0
+
+    async def test_what_an_origin_says_of_itself_comes_the_ways_of_its_products_and_is_none(self, records: Pair) -> None:
+        first, second = records
+        region, town = listed("region", kind=MemberKind.CATALOG), listed("town", kind=MemberKind.CATALOG)
+        await first.list_members([region, town], NOW)
+        far = itself("a", "by the town", via=("did:web:b", "did:web:town"))
+        near = itself("a", "by the region", via=("did:web:region",))
+        assert await first.swap([snapshot("region", near, entry("a", "1")), snapshot("town", far)], NOW) == 2
+        assert await _shown(second) == {("did:web:a", ""): "by the region", ("did:web:a", "1"): "first"}
+        said = await second.product("did:web:a", ITSELF)
+        assert said is not None
+        assert (said.member, said.entry.via) == ("did:web:region", ("did:web:region",))
+        # it is counted and listed nowhere among products
+        totals, member = await second.totals(NOW), await second.member("did:web:region")
+        assert (totals.products, totals.participants, totals.growth) == (1, 1, (("2026-11-22", 1),))
+        assert member is not None
+        assert member.entries == 1
+        assert [p.entry.id for p in await second.of_origin("did:web:a", 0, 9)] == ["1"]
+        assert set(await second.terms()) == {"t-first"}
+        # one way ends, and the other; the origin's word is in the order of changes as anything else is
+        before = await second.sequence()
+        await first.swap([snapshot("region", is_partial=True, gone=(("did:web:a", ""),))], NOW)
+        assert [(c.key, c.is_itself, c.product is None) for c in await second.changes(before, 9)] == [
+            (("did:web:a", ""), True, False)
+        ]
+        await first.list_members([region], NOW)
+        assert await second.product("did:web:a", ITSELF) is None
+        assert await first.forget(LATER) == 1
+
+    async def test_the_own_word_of_a_member_counts_and_its_silence_too(self, records: Pair) -> None:
+        first, second = records
+        region = listed("region", kind=MemberKind.CATALOG)
+        reported = itself("a", "reported", via=("did:web:region",))
+        await first.list_members([region], NOW)
+        await first.swap([snapshot("region", reported)], NOW)
+        # until a member is looked at for the first time, what was shown stays
+        await first.list_members([region, listed("a")], NOW)
+        assert await _shown(second) == {("did:web:a", ""): "reported"}
+        await first.swap([snapshot("a")], NOW)
+        assert await _shown(second) == {}
+        await first.swap([snapshot("a", itself("a", "own"))], NOW)
+        await first.swap([snapshot("region", itself("a", "again", via=("did:web:region",)))], NOW)
+        assert await _shown(second) == {("did:web:a", ""): "own"}
+        await first.list_members([region], NOW)
+        assert await _shown(second) == {("did:web:a", ""): "again"}
+
+    async def test_of_one_that_is_suspended_here_nothing_is_shown_whoever_reports_it(self, records: Pair) -> None:
+        first, second = records
+        region = listed("region", kind=MemberKind.CATALOG)
+        reported = [entry("a", "1", via=("did:web:region",)), itself("a", "reported", via=("did:web:region",))]
+        await first.list_members([region, listed("a")], NOW)
+        await first.swap([snapshot("region", *reported), snapshot("a", entry("a", "2"))], NOW)
+        await first.list_members([region, listed("a", is_suspended=True)], NOW)
+        assert await _shown(second) == {}
+        await first.swap([snapshot("region", *reported, entry("a", "3", via=("did:web:region",)))], NOW)
+        assert await _shown(second) == {}
+        await first.list_members([region, listed("a")], NOW)
+        assert sorted(id_ for _, id_ in await _shown(second)) == ["1", "3"]
+        # one that was never a member before
+        await first.list_members([region], NOW)
+        await first.swap([snapshot("region", entry("b", "1", via=("did:web:region",)))], NOW)
+        assert await first.list_members([region, listed("b", is_suspended=True)], NOW) == []
+        assert await _shown(second) == {}
+
+    async def test_what_could_not_be_judged_is_judged_later_if_it_is_still_the_same(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed("a")], NOW)
+        waits, gone, kept = (
+            replace(entry("a", name), signed="?did:web:k", digest=name, as_proven=(f"{name}!",)) for name in ("1", "2", "3")
+        )
+        note = "the signature of `1` could not be judged: the key is away"
+        told = replace(snapshot("a").report, notes=(note, "odd"))
+        await first.swap([replace(snapshot("a", waits, gone, kept), report=told)], NOW)
+        assert await second.waiting() == ["?did:web:k"]
+        one, two, three = await second.unjudged("?did:web:k", (0, ""), 9)
+        assert [held.entry.id for held in await first.unjudged("?did:web:k", (one.number, one.member), 9)] == ["2", "3"]
+        await first.swap([snapshot("a", replace(entry("a", "3"), digest="new"), is_partial=True)], NOW)
+        proven = replace(waits, signed="did:web:k", digest="1!")
+        verdicts = [
+            Verdict(held=one, entry=proven, told="it was judged", over=("the signature of `1` could not be judged",)),
+            Verdict(held=two, entry=None, told="it proves nothing"),
+            Verdict(held=three, entry=None, told="never said"),
+        ]
+        before = await second.sequence()
+        assert await second.judge(verdicts, LATER) == 2
+        assert [(c.key[1], c.product and c.product.entry.signed) for c in await first.changes(before, 9)] == [
+            ("1", "did:web:k"), ("2", None),
+        ]  # fmt: skip
+        member = await first.member("did:web:a")
+        assert member is not None
+        assert member.report is not None
+        assert (member.entries, member.report.left_out) == (2, ("it proves nothing",))
+        assert member.report.notes[0] == "it was judged"
+        assert note not in member.report.notes
+        # what was proven once stays so when the key is away at the next look
+        assert await first.swap([snapshot("a", waits, is_partial=True)], LATER) == 0
+        assert await second.waiting() == []
 
     async def test_a_look_that_fails_leaves_what_was_shown_and_tells_its_cause(self, records: Pair) -> None:
         first, second = records

@@ -19,10 +19,11 @@ from connector.federation.crawl import Crawler, Pace
 from connector.federation.feed import Following
 from connector.federation.judging import Judge
 from connector.federation.looking import Bounds, Looking
+from connector.federation.origins import Said, read
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
 from connector.ports.attesting import Prover
-from connector.ports.catalog import Listed, MemberKind, MemberRow
+from connector.ports.catalog import ITSELF, Listed, MemberKind, MemberRow
 from connector.storage.catalog import open_records
 from connector.storage.catalog.records import CatalogRecords
 
@@ -119,6 +120,8 @@ class Scene:
     crawler: Crawler
     roster: Roster
     looking: Looking
+    judge: Judge
+    following: Following
 
     async def list(self, *names: str, **kinds: str) -> None:
         every = {**dict.fromkeys(names, "connector"), **kinds}
@@ -158,7 +161,13 @@ class Scene:
 
     async def shown(self) -> dict[str, str]:
         """Dataset ids with their origins."""
-        return {c.key[1]: c.key[0] for c in await self.records.changes(0, 1000) if c.product is not None}
+        return {c.key[1]: c.key[0] for c in await self.records.changes(0, 1000) if c.product is not None and not c.is_itself}
+
+    async def said(self, origin: str) -> Said:
+        """What an origin says of itself."""
+        found = await self.records.product(origin, ITSELF)
+        assert found is not None
+        return read(found.entry)
 
 
 @asynccontextmanager
@@ -168,6 +177,7 @@ async def scene(
     bounds: Bounds = Bounds(),  # noqa: B008
     within_s: float = 10,
     prover: Prover | None = None,
+    most: int = 1000,
 ) -> AsyncIterator[Scene]:
     """A scene, and a server that plays the members."""
     foreign = Foreign()
@@ -188,8 +198,17 @@ async def scene(
         pace = Pace(
             interval=timedelta(hours=1), follow=timedelta(hours=1), parallel=8, per_host=8, within=timedelta(seconds=within_s)
         )
-        crawler = Crawler(records, roster, looking, Following(peers, judge, participant="ledger", own_id="ledger"), clock, pace)
+        following = Following(peers, judge, participant="ledger", own_id="ledger", most=most)
+        crawler = Crawler(records, roster, looking, following, clock, pace)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         for work in (crawler.keep_list, crawler.run):
             stack.callback(tasks.create_task(work()).cancel)
-        yield Scene(foreign=foreign, records=records, crawler=crawler, roster=roster, looking=looking)
+        yield Scene(
+            foreign=foreign,
+            records=records,
+            crawler=crawler,
+            roster=roster,
+            looking=looking,
+            judge=judge,
+            following=following,
+        )

@@ -12,8 +12,9 @@ import pytest
 
 from connector.describe import participant
 from connector.errors import Overloaded, Unproven
-from connector.federation import feed
+from connector.federation import feed, origins
 from connector.ports.attesting import Attested
+from connector.ports.catalog import ITSELF
 from tests.describe import participants
 from tests.federation.foreign import Scene, answer, catalog, dataset, scene
 from tests.federation.test_crawl import speaks
@@ -76,22 +77,6 @@ async def test_a_signature_is_proven_and_who_claims_another_is_isolated(tmp_path
         assert any("`urn:foreign` is shown as not signed" in note for note in report.notes)
 
 
-async def test_what_cannot_be_judged_now_is_shown_as_such_and_judged_at_the_next_look(tmp_path: Path) -> None:
-    prover = Signatures()
-    prover.is_away = True
-    async with scene(tmp_path, prover=prover) as here:
-        said = {participant.PROPERTY: enveloped(f"a|{participant.CREDENTIAL_TYPE}")}
-        speaks(here, "a", answer(catalog("a", dataset("urn:x", proof="a"), **said), etag='"1"'))
-        await here.list("a")
-        row = await here.report("a")
-        assert await signed_by(here) == ["?"]
-        assert (row.about, "pages" in row.validators) == (None, False)
-        prover.is_away = False
-        row = await here.look_again("a")
-        assert await signed_by(here) == ["a"]
-        assert (row.about is None, "pages" in row.validators) == (False, True)
-
-
 async def test_a_ledger_proves_what_another_passes_on_and_passes_it_on_as_the_origin_wrote_it(tmp_path: Path) -> None:
     async with scene(tmp_path, prover=Signatures()) as here:
         trees = {
@@ -143,7 +128,13 @@ async def test_what_a_member_falsely_says_of_itself_is_left_out_and_its_products
         row = await here.report("a")
         assert row.report is not None
         assert fault in row.report.left_out[0]
-        assert (row.about, row.entries) == (None, 1)
+        assert row.entries == 1
+        shown = await here.records.product("a", ITSELF)
+        # nothing of it is shown or passed on, but why
+        if shown is not None:
+            found = origins.read(shown.entry)
+            assert (found.state, found.description, found.carried) == ("refused", None, {})
+            assert fault in found.reason
 
 
 async def test_what_a_member_says_of_itself_is_kept_with_who_attests_it(tmp_path: Path) -> None:
@@ -156,12 +147,14 @@ async def test_what_a_member_says_of_itself_is_kept_with_who_attests_it(tmp_path
         speaks(here, "b", answer(catalog("b", **{participant.PROPERTY: {**participants.whole(), "@id": "b"}})))
         await here.list("a", "b")
         rows = [await here.report(name) for name in ("a", "b")]
-        found = [orjson.loads(row.about or b"") for row in rows]
-        assert [one["isSigned"] for one in found] == [True, False]
-        assert found[0]["description"]["@id"] == "a"
-        assert [one["issuer"] for one in found[0]["attestations"]] == ["did:web:authority"]
+        a, b = await here.said("a"), await here.said("b")
+        assert (a.state, b.state, b.reason) == ("verified", "unsigned", "it is not signed")
+        assert a.description is not None
+        assert a.description["@id"] == "a"
+        assert [one["issuer"] for one in a.attestations] == ["did:web:authority"]
         report = rows[0].report
         assert report is not None
         assert any("an attestation is left out" in note for note in report.notes)
         # what is said no longer is shown no longer
-        assert (await here.look_again("a")).about is None
+        await here.look_again("a")
+        assert await here.records.product("a", ITSELF) is None

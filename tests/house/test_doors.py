@@ -64,7 +64,7 @@ JSON_DOORS: dict[str, str] = {
     "storage/codec": "rows that this product wrote",
     "storage/postgres/reads": "rows that this product wrote",
     "storage/sqlite/reads": "rows that this product wrote",
-    "storage/catalog/records": "rows that this product wrote",
+    "storage/catalog/rows": "rows that this product wrote",
     "federation/reading": "descriptions that this product wrote into its record",
     "federation/tantivy_index": "a file that this product wrote",
     "federation/sparql_child": "lines of the process that started it",

@@ -11,12 +11,14 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from connector.api.catalog import LedgerSearch
 from connector.api.participants import SelfDescription
 from connector.client import describing
 from connector.controlplane.clock import SystemClock
 from connector.describe import participant
 from connector.errors import CallerError, Conflict
 from connector.identity.formats import read_credential
+from connector.testing.dataspace import Member
 from tests.identity.hosts import host
 from tests.identity.issuer import MEMBER, Issuer
 from tests.scenarios.ledgers import LedgerSpace
@@ -56,11 +58,11 @@ async def test_a_member_describes_itself_and_the_ledger_shows_what_is_proven_of_
         async with LedgerSpace(
             has_wallets=True,
             clock=clock,
-            settings={"identity": {"membership": membership}, "catalog": {"viewers": "everybody"}},
+            settings={"identity": {"membership": membership}, "catalog": {"viewers": "everybody", "follow_s": 0.1}},
         ) as space:
-            ledger = space.gather("ledger", ["north"])
+            ledger, nation = space.gather("ledger", ["north"]), space.gather("nation", ["ledger"])
             north = space.join("north")
-            for member in (ledger, north):
+            for member in (ledger, nation, north):
                 await joined(member, issuer)
             send, address = north.send, f"{north.app.public_url}/north/self-description"
             async with httpx.AsyncClient() as client:
@@ -77,25 +79,41 @@ async def test_a_member_describes_itself_and_the_ledger_shows_what_is_proven_of_
                 assert again.status_code == 304
                 plain = (await client.get(address, headers={"accept": "application/ld+json"})).json()
                 assert plain[participant.SERVICE][0]["https://schema.org/url"] == {"@id": north.address}
+
             # 2. the ledger has it within moments of an announcement, proven, with who attests what
-            url = f"{ledger.app.public_url}/catalog/api/participants/{quote(north.id, safe='')}"
-
-            looks: set[str] = set()
-
-            async def shown() -> Any:
+            async def shown(by: Member = ledger) -> Any:
                 async with httpx.AsyncClient() as client:
-                    tree = (await client.get(url)).json()
-                report = tree["member"]["report"] or {"at": "", "notes": []}
-                if report["at"] not in looks and any("cannot be judged now" in note for note in report["notes"]):
+                    url = f"{by.app.public_url}/catalog/api/participants/{quote(north.id, safe='')}"
+                    tree = (await client.get(url)).json().get("self")
+                if tree is not None and tree["state"] == "unjudged" and clock.ahead < timedelta(minutes=5):
                     # a key that the ledger has not seen yet is believed when it looks up the document again
-                    looks.add(report["at"])
-                    clock.ahead += timedelta(seconds=70)
-                return tree["self"]
+                    clock.ahead += timedelta(seconds=5)
+                return tree
 
-            found = await north.until(shown, lambda tree: tree is not None)
-            assert found["isSigned"] is True
+            found = await north.until(shown, lambda tree: tree is not None and tree["state"] == "verified")
+            assert (found["isSigned"], found["via"]) == (True, [])
             assert found["description"]["@id"] == north.id
             assert [(one["types"], one["issuer"]) for one in found["attestations"]] == [([MEMBER], issuer.did)]
+            # 3. and so has the ledger above it, which knows the member by the first one's word only, and proves it all the same
+            above = await north.until(lambda: shown(nation), lambda tree: tree is not None and tree["state"] == "verified")
+            assert above["description"] == found["description"]
+            assert [(one["types"], one["issuer"]) for one in above["attestations"]] == [([MEMBER], issuer.did)]
+            assert (above["via"], above["member"]) == ([ledger.id], ledger.id)
+            async with httpx.AsyncClient() as client:
+                page = await client.get(f"{nation.app.public_url}/catalog/participants/{quote(north.id, safe='')}")
+            assert "North Data" in page.text
+            assert f"Told by {ledger.id}" in page.text
+            # 4. its products are found under the name that it gives itself
+            await north.publish("weather")
+            wanted = LedgerSearch(catalog=f"{nation.app.public_url}/catalog", peer=nation.id, text="north data")
+
+            async def names() -> Any:
+                return [(one["title"], one["origin"]) for one in (await north.send(north.calls.search(wanted)))["items"]]
+
+            await north.until(names, lambda items: items == [("weather", north.id)])
+            # 5. what it says no longer is gone above too
+            await north.send(describing.delete_self_description("north"))
+            await north.until(lambda: shown(nation), lambda tree: tree is None)
 
 
 async def test_a_description_that_is_another_s_breaks_a_rule_or_claims_too_much_is_refused() -> None:

@@ -30,8 +30,9 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
 
     Raises: ConfigurationError, StoreUnavailable.
     """
+    from connector.controlplane.jobs import Pace as JobPace
     from connector.controlplane.peers import Peers
-    from connector.federation import notices
+    from connector.federation import notices, rejudging
     from connector.federation.crawl import Crawler, Pace
     from connector.federation.feed import Following
     from connector.federation.following import Indexer
@@ -63,14 +64,19 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     indexer = Indexer(records, index, clock, space=settings.space)
     await indexer.open()
     stack.push_async_callback(indexer.close)
-    as_whom = {"participant": settings.participant, "own_id": own.id}
     judge = Judge(identity.attests)
     members = _members(settings, identity)
     crawler = Crawler(
         records,
         members,
-        Looking(peers, judge, bounds=Bounds(page_bytes=whole.outbound.max_answer_bytes), **as_whom),
-        Following(peers, judge, **as_whom),
+        Looking(
+            peers,
+            judge,
+            participant=settings.participant,
+            own_id=own.id,
+            bounds=Bounds(page_bytes=whole.outbound.max_answer_bytes),
+        ),
+        Following(peers, judge, participant=settings.participant, own_id=own.id),
         clock,
         Pace(
             interval=timedelta(seconds=settings.interval_s),
@@ -80,6 +86,16 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
             within=timedelta(seconds=settings.look_within_s),
         ),
     )
+    again = rejudging.Rejudging(records, ground.store.jobs, judge, clock)
+    pace = JobPace(
+        attempts=rejudging.ATTEMPTS,
+        first_delay_s=rejudging.FIRST_DELAY_S,
+        max_delay_s=rejudging.MAX_DELAY_S,
+        timeout_s=rejudging.WITHIN_S,
+    )
+    ground.jobs.register(rejudging.KIND, again.work, pace)
+    await again.take_up()
+    crawler.unjudged, again.changed = again.put, indexer.woken.set
     crawler.changed, crawler.room = indexer.woken.set, indexer.near
     # the authority tells our participant when somebody leaves, is suspended or is back: nobody waits for the next look at its list
     members.changed = crawler.list_anew

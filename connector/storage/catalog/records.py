@@ -9,26 +9,27 @@ order: a reader that has seen number n never misses one below it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from connector.errors import Gone
 from connector.ports.catalog import (
+    ITSELF,
     Change,
-    Entry,
+    Held,
     Listed,
-    MemberKind,
     MemberRow,
     MemberState,
     Product,
     Report,
     Snapshot,
     Totals,
+    Verdict,
 )
 from connector.storage.catalog.engine import Engine, Row, Work
+from connector.storage.catalog.rows import ended, entry_of, entry_row, member_of, product_of, report_body, told
 from connector.storage.codec import micros, moment_of
 
 _GROWTH: Final = timedelta(days=90)
@@ -56,38 +57,39 @@ class CatalogRecords:
         async with self._engine.changing() as work:
             await work.rows("lock_feed")
             known = {row[0]: row for row in await work.rows("all_members")}
-            fresh, renamed, ended = [], [], []
+            fresh, renamed, ended, back = [], [], [], []
             for one in listed:
                 state = MemberState.SUSPENDED if one.is_suspended else MemberState.LISTED
                 row = known.pop(one.id, None)
                 if row is not None and row[4] == state and row[1:3] == (one.address, one.kind):
                     if row[3] != one.title:
                         renamed.append((one.id, one.title))
-                elif one.is_suspended:
-                    if row is not None:
-                        ended.append((one.id, state))
+                elif one.is_suspended and row is not None:
+                    ended.append((one.id, state))
                 else:
-                    fresh.append((one.id, one.address, one.kind, one.title, state, at))
+                    # one that is suspended from the start is known too: nothing that others report of it is shown
+                    fresh.append((one.id, one.address, one.kind, one.title, state, None if one.is_suspended else at))
+                    back += [one.id] if one.is_suspended or (row is not None and row[4] == MemberState.SUSPENDED) else []
             ended += [(id_, MemberState.LEFT) for id_, row in known.items() if row[4] != MemberState.LEFT]
             await work.many("put_member", fresh)
             await work.many("name_member", renamed)
-            await self._end(work, ended, at)
-        return [row[0] for row in fresh]
+            await self._end(work, ended, back, at)
+        return [row[0] for row in fresh if row[5] is not None]
 
-    async def _end(self, work: Work, ended: Sequence[tuple[str, MemberState]], at: int) -> None:
-        """Show nothing of these members any more."""
-        if not ended:
+    async def _end(self, work: Work, ended: Sequence[tuple[str, MemberState]], back: Sequence[str], at: int) -> None:
+        """Show nothing of those that have `ended` any more, and look at what others report of them and of those in `back`."""
+        if not ended and not back:
             return
         entries = await work.rows("entries_of", [id_ for id_, _ in ended])
-        numbers = [row[3] for row in entries]
-        before = await _shown(work, numbers)
+        reported = await work.rows("numbers_of_origins", [*(id_ for id_, _ in ended), *back])
+        before = await _shown(work, [*(row[3] for row in entries), *(row[0] for row in reported)])
         await work.many("drop_entry", [(row[0], row[3]) for row in entries])
         await work.many("set_state", ended)
         await self._settle(work, before, at)
 
     async def claim_due(self, now: datetime, until: datetime, limit: int) -> Sequence[MemberRow]:
         async with self._engine.changing() as work:
-            return [_member(row) for row in await work.rows("claim_due", micros(now), micros(until), limit)]
+            return [member_of(row) for row in await work.rows("claim_due", micros(now), micros(until), limit)]
 
     async def take_up(self, now: datetime) -> None:
         async with self._engine.changing() as work:
@@ -103,7 +105,7 @@ class CatalogRecords:
 
     async def member(self, id_: str) -> MemberRow | None:
         row = await self._row("member", id_)
-        return _member(row) if row else None
+        return member_of(row) if row else None
 
     async def entries(self, member: str, without: Collection[str]) -> int:
         row = await self._row("entries_seen", member, list(without))
@@ -111,12 +113,15 @@ class CatalogRecords:
 
     async def members(self, after: str | None, limit: int) -> Sequence[MemberRow]:
         async with self._engine.reading() as work:
-            return [_member(row) for row in await work.rows("members", after or "", limit)]
+            return [member_of(row) for row in await work.rows("members", after or "", limit)]
 
     # --- looks at members
 
     async def swap(self, snapshots: Sequence[Snapshot], now: datetime) -> int:
-        """One transaction: 1. who is still listed 2. numbers for what is new 3. entries in and out 4. what is shown now."""
+        """One transaction: 1. who is still listed 2. numbers for what is new 3. entries in and out 4. what is shown now.
+
+        A member that says nothing of itself silences those who say that it does.
+        """
         at = micros(now)
         async with self._engine.changing() as work:
             await work.rows("lock_feed")
@@ -138,23 +143,24 @@ class CatalogRecords:
                 kept = set()
                 for entry in snapshot.entries:
                     kept.add(entry.key)
-                    if mine.get(entry.key, (0, ""))[1] != entry.digest:
-                        puts.append(_entry_row(snapshot.member, numbers[entry.key], entry))
-                        terms[entry.terms] = entry.offers
+                    if mine.get(entry.key, (0, ""))[1] not in (entry.digest, *entry.as_proven):
+                        puts.append(entry_row(snapshot.member, numbers[entry.key], entry))
+                        if entry.id != ITSELF:
+                            terms[entry.terms] = entry.offers
                 gone = (
                     [key for key in snapshot.gone if key in mine] if snapshot.is_partial else [k for k in mine if k not in kept]
                 )
                 drops += [(snapshot.member, mine[key][0]) for key in gone]
-            before = await _shown(work, [int(row[1]) for row in (*puts, *drops)])  # type: ignore[call-overload]
+            silent = [s.member for s in taken if not s.is_partial and (s.member, ITSELF) not in held[s.member]]
+            others = await work.rows("numbers_of_themselves", silent)
+            touched = [*(int(row[1]) for row in (*puts, *drops)), *(row[0] for row in others)]  # type: ignore[call-overload]
+            before = await _shown(work, touched)
             await work.many("put_terms", terms.items())
             await work.many("put_entry", puts)
             await work.many("drop_entry", drops)
             await work.many(
                 "good_look",
-                [
-                    (s.member, *_ended(s.report, s.next_at), orjson.dumps(dict(s.validators)), s.announced, s.about)
-                    for s in taken
-                ],
+                [(s.member, *ended(s.report, s.next_at), orjson.dumps(dict(s.validators)), s.announced) for s in taken],
             )
             # 4.
             return await self._settle(work, before, at)
@@ -174,9 +180,14 @@ class CatalogRecords:
     async def _settle(self, work: Work, before: Mapping[int, Best | None], at: int) -> int:
         """Show the best entry of each product that something happened to; the number of those that look different now."""
         best: dict[int, Best] = {}
+        reported: dict[int, None] = {}
         for numbers in _parts(sorted(before)):
-            for number, member, digest in await work.rows("best_entries", numbers):
-                best.setdefault(number, (member, digest))
+            for number, member, digest, hops in await work.rows("best_entries", numbers):
+                if best.setdefault(number, (member, digest)) == (member, digest) and hops:
+                    reported[number] = None
+        for numbers in _parts(list(reported)):
+            for (number,) in await work.rows("withheld", numbers):
+                del best[number]
         changed = [number for number in sorted(before) if best.get(number) != before[number]]
         if changed:
             ((sequence,),) = await work.rows("lock_feed")
@@ -190,11 +201,11 @@ class CatalogRecords:
 
     async def confirm(self, member: str, report: Report, next_at: datetime, announced: int) -> None:
         async with self._engine.changing() as work:
-            await work.rows("same_look", member, *_ended(report, next_at), announced)
+            await work.rows("same_look", member, *ended(report, next_at), announced)
 
     async def failed(self, member: str, report: Report, next_at: datetime, announced: int) -> None:
         async with self._engine.changing() as work:
-            await work.rows("bad_look", member, *_ended(report, next_at), announced)
+            await work.rows("bad_look", member, *ended(report, next_at), announced)
 
     async def report_agreements(self, member: str, count: int, at: datetime) -> bool:
         async with self._engine.changing() as work:
@@ -204,7 +215,7 @@ class CatalogRecords:
 
     async def products(self, numbers: Sequence[int]) -> Mapping[int, Product]:
         rows = await self._engine.one("products", list(numbers))
-        return {row[0]: found for row in rows if (found := _product(row)) is not None}
+        return {row[0]: found for row in rows if (found := product_of(row)) is not None}
 
     async def product(self, origin: str, id_: str) -> Product | None:
         row = await self._row("number_of", origin, id_)
@@ -220,7 +231,7 @@ class CatalogRecords:
         async with self._engine.reading() as work:
             numbers = [row[0] for row in await work.rows(name, *values)]
             rows = await work.rows("products", numbers)
-        return sorted((found for row in rows if (found := _product(row)) is not None), key=lambda found: found.number)
+        return sorted((found for row in rows if (found := product_of(row)) is not None), key=lambda found: found.number)
 
     async def changes(self, after: int, limit: int) -> Sequence[Change]:
         async with self._engine.reading() as work:
@@ -230,7 +241,7 @@ class CatalogRecords:
             numbers = [row[0] for row in await work.rows("numbers_changed", after, limit)]
             rows = await work.rows("products", numbers)
         found = [
-            Change(sequence=row[6], number=row[0], key=(row[1], row[2]), at=moment_of(row[5]), product=_product(row))
+            Change(sequence=row[6], number=row[0], key=(row[1], row[2]), at=moment_of(row[5]), product=product_of(row))
             for row in rows
         ]
         return sorted(found, key=lambda change: change.sequence)
@@ -238,6 +249,31 @@ class CatalogRecords:
     async def sequence(self) -> int:
         row = await self._row("sequence")
         return int(row[0]) if row else 0
+
+    async def waiting(self) -> Sequence[str]:
+        async with self._engine.reading() as work:
+            return [row[0] for row in await work.rows("waiting")]
+
+    async def unjudged(self, signed: str, after: tuple[int, str], limit: int) -> Sequence[Held]:
+        async with self._engine.reading() as work:
+            rows = await work.rows("unjudged", signed, *after, limit)
+        return [Held(member=row[0], number=row[1], entry=entry_of(*row[2:])) for row in rows]
+
+    async def judge(self, verdicts: Sequence[Verdict], now: datetime) -> int:
+        async with self._engine.changing() as work:
+            await work.rows("lock_feed")
+            held = {(m, n): d for m, n, d in await work.rows("digests", sorted({one.held.number for one in verdicts}))}
+            good = [one for one in verdicts if held.get((one.held.member, one.held.number)) == one.held.entry.digest]
+            before = await _shown(work, [one.held.number for one in good])
+            puts = [(one.held.member, one.held.number, one.entry) for one in good if one.entry is not None]
+            await work.many("put_entry", [entry_row(*put) for put in puts])
+            await work.many("drop_entry", [(one.held.member, one.held.number) for one in good if one.entry is None])
+            for id_ in sorted({one.held.member for one in good}):
+                (row,) = await work.rows("member", id_)
+                before_this = member_of(row).report or Report(at=now, is_good=True)
+                await work.rows("tell", id_, report_body(told(before_this, [v for v in good if v.held.member == id_])))
+            await self._settle(work, before, micros(now))
+        return len(good)
 
     async def forget(self, before: datetime) -> int:
         async with self._engine.changing() as work:
@@ -284,72 +320,3 @@ async def _shown(work: Work, numbers: Iterable[int]) -> dict[int, Best | None]:
 
 def _parts(numbers: list[int]) -> Iterable[list[int]]:
     return (numbers[start : start + _AT_ONCE] for start in range(0, len(numbers), _AT_ONCE))
-
-
-def _entry_row(member: str, number: int, it: Entry) -> tuple[object, ...]:
-    seen = micros(it.origin_seen_at) if it.origin_seen_at else None
-    via = orjson.dumps(it.via).decode()
-    return member, number, len(it.via), it.digest, it.terms, it.endpoint, via, seen, it.tree, it.signed
-
-
-def _product(row: Row) -> Product | None:
-    number, origin, id_, member, added, changed, _, seen, digest, terms, endpoint, via, origin_seen, tree, signed = row
-    if member is None:
-        return None
-    entry = Entry(
-        origin=origin,
-        id=id_,
-        endpoint=endpoint,
-        tree=bytes(tree),
-        digest=digest,
-        terms=terms,
-        via=tuple(orjson.loads(via)),
-        origin_seen_at=moment_of(origin_seen) if origin_seen is not None else None,
-        signed=signed,
-    )
-    return Product(
-        number=number,
-        entry=entry,
-        member=member,
-        added_at=moment_of(added),
-        changed_at=moment_of(changed),
-        seen_at=moment_of(seen if seen is not None else changed),
-    )
-
-
-def _member(row: Row) -> MemberRow:
-    id_, address, kind, title, state, entries, generation, crawled, failures, next_at, report, validators, *more = row
-    announced, about, agreements, agreements_at = more
-    return MemberRow(
-        id=id_,
-        address=address,
-        kind=MemberKind(kind),
-        title=title,
-        state=MemberState(state),
-        entries=entries,
-        generation=generation,
-        crawled_at=moment_of(crawled) if crawled is not None else None,
-        failures=failures,
-        next_at=moment_of(next_at) if next_at is not None else None,
-        report=_read_report(report) if report is not None else None,
-        validators=orjson.loads(validators) if validators is not None else {},
-        announced=announced,
-        about=bytes(about) if about else None,
-        agreements=agreements,
-        agreements_at=moment_of(agreements_at) if agreements_at is not None else None,
-    )
-
-
-def _ended(report: Report, next_at: datetime) -> tuple[int, int, bytes]:
-    """When a look began, when the next one is due, and what is told of it."""
-    return micros(report.at), micros(next_at), _report(report)
-
-
-def _report(report: Report) -> bytes:
-    return orjson.dumps(asdict(report) | {"at": report.at.isoformat()})
-
-
-def _read_report(body: bytes) -> Report:
-    tree: dict[str, Any] = orjson.loads(body)
-    texts = {name: tuple(tree[name]) for name in ("left_out", "notes")}
-    return Report(**(tree | texts | {"at": datetime.fromisoformat(tree["at"])}))

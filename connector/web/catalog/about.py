@@ -1,35 +1,50 @@
 """What a participant says of itself, for its page: facts, services, and who attests what.
 
-What lives here: values for the template, every one of them a text. What does not: judging it (`federation/judging.py`).
+What lives here: values for the template, every one of them a text. What does not: judging it (`federation/origins.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-from connector.federation import judging, reading
+from connector.federation import judging, origins, reading
+from connector.ports.catalog import Product
 from connector.web.catalog import words
 
 Values = dict[str, Any]
 _MOST: int = 40
 
 
-def shown(body: bytes) -> Values:
-    """What the page of a participant shows of its own words."""
-    kept = reading.about_of(body)
-    tree = kept["description"]
+_PROOFS: Final = {
+    "verified": "Signed by the participant itself; the signature was verified.",
+    "unsigned": "Not signed: it was read from the participant's own catalogue.",
+    "unjudged": "It is not shown before its signature is judged, which is tried again and again.",
+    "refused": "It is not shown, because it is not proven to be its own.",
+}
+
+
+def shown(product: Product) -> Values:
+    """What the page of a participant shows of its own words, and by which way they came."""
+    said, entry = origins.read(product.entry), product.entry
+    tree = said.description or {}
+    proof, reason = _PROOFS[said.state], ""
+    if said.state == "unsigned" and entry.via:
+        proof = f"Not signed: it is as `{product.member}` tells it."
+    elif said.state in ("unjudged", "refused"):
+        reason = said.reason
     members = reading.by_name(tree)
     names = reading.texts(tree, "name")
     return {
         "names": [{"lang": lang, "text": text} for lang, text in names[:10]],
         "texts": [{"lang": lang, "text": text} for lang, text in reading.texts(tree, "description")[:10]],
         "facts": list(_rows(_facts(members))),
-        "services": [list(_rows(_service(reading.by_name(one)))) for one in list(judging.services(tree))[:10]],
-        "proof": "Signed by the participant itself; the signature was verified."
-        if kept["isSigned"]
-        else "Not signed: it was read from the participant's own catalogue.",
-        "attested": [_attested(one) for one in kept["attestations"]],
+        "services": [list(_rows(_service(reading.by_name(one)))) for one in list(origins.services(tree))[:10]],
+        "proof": proof,
+        "reason": reason,
+        "way": f"Told by {' and then '.join(entry.via)}." if entry.via else "",
+        "seen": f"{entry.origin_seen_at or product.seen_at:%Y-%m-%d %H:%M} UTC",
+        "attested": [_attested(one) for one in said.attestations],
     }
 
 
@@ -37,7 +52,7 @@ def signature(signed: str) -> str:
     """How the signature on a description stands, in words."""
     if not signed:
         return "none"
-    return "not judged yet" if signed == judging.UNJUDGED else f"verified, by {signed}"
+    return "not judged yet" if judging.is_unjudged(signed) else f"verified, by {signed}"
 
 
 def _facts(members: Mapping[str, Any]) -> Values:

@@ -12,11 +12,12 @@ from starlette.types import Receive, Scope, Send
 
 from connector import strict
 from connector.errors import BadMessage, Forbidden, MethodNotAllowed
-from connector.federation import asking, reading
+from connector.federation import asking, origins, reading
 from connector.federation.crawl import Crawler
 from connector.federation.feed import PAGE
 from connector.federation.ledger import Ledger, Standing
 from connector.federation.query import MOST_PER_PAGE
+from connector.ports.catalog import Product
 from connector.web import edge
 from connector.web.catalog import asked
 from connector.web.catalog.cards import Cards, short
@@ -102,12 +103,12 @@ class Api:
         after, limit = asking.count(found, "after", 0, _FILL_NUMBER), asking.count(found, "size", 50, MOST_PER_PAGE)
         id_ = scope["path_params"]["id"]
         it = await self._ledger.participant(id_, after, max(1, limit), viewer)
-        about = it.standing.member.about if it.standing else None
         return orjson.dumps(
             {
                 "id": id_,
+                "name": it.name,
                 "member": member_tree(it.standing) if it.standing else None,
-                "self": reading.about_of(about) if about else None,
+                "self": said_tree(it.said) if it.said else None,
                 "items": [short(one, self._address, asking.first(found, "language")) for one in it.products],
                 "next": it.after,
             }
@@ -142,6 +143,21 @@ class Api:
 
 def facet_tree(facets: Any) -> Tree:
     return {name: [{"value": value, "count": count} for value, count in rows] for name, rows in facets.items()}
+
+
+def said_tree(product: Product) -> Tree:
+    """What a participant says of itself, how that is proven, and by which way it came."""
+    said, entry = origins.read(product.entry), product.entry
+    return {
+        "state": said.state,
+        "reason": said.reason or None,
+        "isSigned": said.state == "verified",
+        "description": said.description,
+        "attestations": said.attestations,
+        "via": entry.via,
+        "member": product.member,
+        "seenAt": (entry.origin_seen_at or product.seen_at).isoformat(),
+    }
 
 
 def member_tree(standing: Standing) -> Tree:

@@ -77,7 +77,7 @@ def signature(signed: str) -> Tree:
     """How the signature on a description stands: `verified` with its signer, `none`, or `unjudged` for the moment."""
     if not signed:
         return {"state": "none"}
-    return {"state": "unjudged"} if signed == judging.UNJUDGED else {"state": "verified", "by": signed}
+    return {"state": "unjudged"} if judging.is_unjudged(signed) else {"state": "verified", "by": signed}
 
 
 def _seen_at(product: Product) -> str:

@@ -186,14 +186,12 @@ class Pages:
         viewer = await self._viewers.viewer(scope)
         id_, after = scope["path_params"]["id"], asking.count(found, "after", 0, _FILL_NUMBER)
         it = await self._ledger.participant(id_, after, 50, viewer)
-        member = it.standing.member if it.standing else None
-        name = (member.title if member else "") or id_
         return "participant.html", {
-            "title": name,
-            "name": name,
+            "title": it.name,
+            "name": it.name,
             "id": id_,
             "member": _standing(it.standing) if it.standing else None,
-            "about": about.shown(member.about) if member and member.about else None,
+            "about": about.shown(it.said) if it.said else None,
             "report": f"/catalog/reports/{quote(id_, safe='')}",
             "items": [_item(one, asking.first(found, "language")) for one in it.products],
             "next": f"{_participant(id_)}?after={it.after}" if it.after is not None else None,

@@ -26,7 +26,7 @@ from connector.federation.notices import Notices
 from connector.federation.permitted import Permitted
 from connector.federation.reading import entry_of
 from connector.federation.tantivy_index import TantivyIndex
-from connector.ports.catalog import Listed, Report, Snapshot
+from connector.ports.catalog import ITSELF, Entry, Listed, Report, Snapshot
 from connector.ports.identity import Caller, MessageKind
 from connector.settings import Settings
 from connector.storage.catalog import open_records
@@ -109,7 +109,7 @@ async def stand(folder: Path, audience: Audience = Audience.EVERYBODY, members: 
             entries = [entry_of(crowd.product(number, n, 0), origin=names[number], endpoint=base) for n in range(size)]
             snapshots.append(_snapshot(names[number], entries, now))
         evil = entry_of(HOSTILE, origin="did:web:evil", endpoint="https://evil.example/dsp")
-        snapshots[1] = replace(snapshots[1], about=_about(names[1]))
+        snapshots[1] = replace(snapshots[1], entries=(*snapshots[1].entries, _itself(names[1])))
         await records.swap([*snapshots, _snapshot("did:web:evil", [evil], now, left_out=(f"left out {SCRIPT}",))], now)
         await records.report_agreements(names[1], 1_234, now)
         while await indexer.catch_up():
@@ -137,7 +137,7 @@ def _snapshot(member: str, entries: list[Any], now: Any, left_out: tuple[str, ..
     return Snapshot(member=member, entries=tuple(entries), report=report, next_at=now + timedelta(days=1))
 
 
-def _about(member: str) -> bytes:
+def _itself(member: str) -> Entry:
     """What a member says of itself, signed, and what somebody attests of it."""
     it = participant.Organisation(
         participant=member, name=(("en", f"Member One {SCRIPT}"),), legal_name="Member One Ltd", country="urn:country:DEU",
@@ -154,7 +154,9 @@ def _about(member: str) -> bytes:
         "validUntil": None,
         "claims": {"level": SCRIPT},
     }
-    return orjson.dumps({"description": tree, "isSigned": True, "attestations": [attested]})
+    carried = {"selfDescription": {"@id": "data:application/vc+jwt,x"}, "attestations": []}
+    body = {"state": "verified", "reason": "", "carried": carried, "description": tree, "attestations": [attested]}
+    return Entry(origin=member, id=ITSELF, endpoint="", tree=orjson.dumps(body), digest="itself", signed=member)
 
 
 def _crawler(records: Any) -> Crawler:

@@ -67,3 +67,10 @@ ALTER TABLE catalog_member ADD COLUMN IF NOT EXISTS about bytea;
 ALTER TABLE catalog_member ADD COLUMN IF NOT EXISTS agreements bigint;
 ALTER TABLE catalog_member ADD COLUMN IF NOT EXISTS agreements_at bigint;
 ALTER TABLE catalog_entry ADD COLUMN IF NOT EXISTS signed text NOT NULL DEFAULT '';
+
+-- What participants say of themselves stands among the entries, under an empty id, and goes on to other catalogues. The column of old is
+-- written by replicas of an older release alone; whoever said something is looked at anew.
+UPDATE catalog_member SET next_at = CASE state WHEN 'listed' THEN 0 END, validators = NULL, about = NULL WHERE about IS NOT NULL;
+-- behind the mark of what is not judged yet stands whose key could not be had
+UPDATE catalog_entry SET signed = '?' || (SELECT p.origin FROM catalog_product AS p WHERE p.number = catalog_entry.number) WHERE signed = '?';
+CREATE INDEX IF NOT EXISTS catalog_entry_unjudged ON catalog_entry (signed) WHERE substr(signed, 1, 1) = '?';

@@ -22,17 +22,23 @@ ON CONFLICT (id) DO UPDATE SET address = excluded.address, kind = excluded.kind,
 UPDATE catalog_member SET title = $2 WHERE id = $1
 
 -- name: set_state
-UPDATE catalog_member SET state = $2, entries = 0, next_at = NULL, validators = NULL, taken_until = NULL, about = NULL, agreements = NULL
+UPDATE catalog_member SET state = $2, entries = 0, next_at = NULL, validators = NULL, taken_until = NULL, agreements = NULL
 WHERE id = $1
 
 -- name: members_in_state
 SELECT id FROM catalog_member WHERE state = 'listed' AND id IN {texts:$1}
 
+-- name: numbers_of_origins
+SELECT number FROM catalog_product WHERE origin IN {texts:$1}
+
+-- name: numbers_of_themselves
+SELECT number FROM catalog_product WHERE origin IN {texts:$1} AND id = ''
+
 -- name: claim_due
 UPDATE catalog_member SET next_at = $2, taken_until = $2 WHERE id IN (
     SELECT id FROM catalog_member WHERE state = 'listed' AND next_at <= $1 ORDER BY next_at LIMIT $3{skip}
 ) RETURNING id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators,
-    announced, about, agreements, agreements_at
+    announced, agreements, agreements_at
 
 -- name: take_up
 UPDATE catalog_member SET next_at = $1, taken_until = NULL
@@ -47,12 +53,12 @@ WHERE id = $1 AND state = 'listed' RETURNING id
 
 -- name: member
 SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators,
-    announced, about, agreements, agreements_at
+    announced, agreements, agreements_at
 FROM catalog_member WHERE id = $1
 
 -- name: members
 SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators,
-    announced, about, agreements, agreements_at
+    announced, agreements, agreements_at
 FROM catalog_member WHERE id > $1 AND state = 'listed' ORDER BY id LIMIT $2
 
 -- name: entries_of
@@ -60,7 +66,7 @@ SELECT e.member, p.origin, p.id, e.number, e.digest FROM catalog_entry AS e JOIN
 WHERE e.member IN {texts:$1}
 
 -- name: entries_seen
-SELECT count(*) FROM catalog_entry WHERE member = $1 AND terms NOT IN {texts:$2}
+SELECT count(*) FROM catalog_entry WHERE member = $1 AND terms <> '' AND terms NOT IN {texts:$2}
 
 -- name: find_products
 SELECT origin, id, number FROM catalog_product WHERE id IN {texts:$1}
@@ -86,15 +92,20 @@ SELECT p.number, p.member, e.digest FROM catalog_product AS p
 LEFT JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number WHERE p.number IN {numbers:$1}
 
 -- name: best_entries
-SELECT number, member, digest FROM catalog_entry WHERE number IN {numbers:$1} ORDER BY number, hops, member
+SELECT number, member, digest, hops FROM catalog_entry WHERE number IN {numbers:$1} ORDER BY number, hops, member
+
+-- name: withheld
+-- what others report of a participant that is suspended here, and what they say that it says of itself when it is a member here
+SELECT p.number FROM catalog_product AS p JOIN catalog_member AS m ON m.id = p.origin
+WHERE p.number IN {numbers:$1} AND (m.state = 'suspended' OR (p.id = '' AND m.state = 'listed' AND m.generation > 0))
 
 -- name: show_product
 UPDATE catalog_product SET member = $2, changed_at = $3, sequence = $4 WHERE number = $1
 
 -- name: good_look
-UPDATE catalog_member SET entries = (SELECT count(*) FROM catalog_entry WHERE member = $1), generation = generation + 1,
+UPDATE catalog_member SET entries = (SELECT count(*) FROM catalog_entry WHERE member = $1 AND terms <> ''), generation = generation + 1,
     crawled_at = $2, failures = 0, next_at = CASE WHEN announced > $6 THEN CAST($2 AS bigint) ELSE CAST($3 AS bigint) END, report = $4, validators = $5,
-    about = coalesce($7, about), taken_until = NULL
+    taken_until = NULL
 WHERE id = $1
 
 -- name: same_look
@@ -127,7 +138,7 @@ SELECT number FROM catalog_product WHERE origin = $1 AND id = $2 AND member IS N
 SELECT number FROM catalog_product WHERE id = $1 AND member IS NOT NULL ORDER BY number LIMIT 10
 
 -- name: numbers_of_origin
-SELECT number FROM catalog_product WHERE origin = $1 AND number > $2 AND member IS NOT NULL ORDER BY number LIMIT $3
+SELECT number FROM catalog_product WHERE origin = $1 AND id <> '' AND number > $2 AND member IS NOT NULL ORDER BY number LIMIT $3
 
 -- name: numbers_changed
 -- the second condition says what the index of the order of changes asks for: without it all products are looked through and sorted
@@ -150,19 +161,34 @@ SELECT digest, offers FROM catalog_terms
 DELETE FROM catalog_terms WHERE digest NOT IN (SELECT terms FROM catalog_entry)
 
 -- name: count_products
-SELECT count(*), count(DISTINCT origin) FROM catalog_product WHERE member IS NOT NULL
+SELECT count(*), count(DISTINCT origin) FROM catalog_product WHERE member IS NOT NULL AND id <> ''
 
 -- name: count_seen
 SELECT count(*), count(DISTINCT p.origin) FROM catalog_product AS p
-JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number WHERE e.terms NOT IN {texts:$1}
+JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number WHERE e.terms <> '' AND e.terms NOT IN {texts:$1}
 
 -- name: count_members
 SELECT state, count(*) FROM catalog_member GROUP BY state
 
 -- name: growth
-SELECT added_at / 86400000000, count(*) FROM catalog_product WHERE member IS NOT NULL AND added_at >= $1 GROUP BY 1 ORDER BY 1
+SELECT added_at / 86400000000, count(*) FROM catalog_product WHERE member IS NOT NULL AND id <> '' AND added_at >= $1 GROUP BY 1 ORDER BY 1
 
 -- name: growth_seen
 SELECT p.added_at / 86400000000, count(*) FROM catalog_product AS p
 JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number
-WHERE p.added_at >= $1 AND e.terms NOT IN {texts:$2} GROUP BY 1 ORDER BY 1
+WHERE p.added_at >= $1 AND e.terms <> '' AND e.terms NOT IN {texts:$2} GROUP BY 1 ORDER BY 1
+
+-- name: waiting
+SELECT DISTINCT signed FROM catalog_entry WHERE substr(signed, 1, 1) = '?'
+
+-- name: unjudged
+SELECT e.member, e.number, p.origin, p.id, e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed
+FROM catalog_entry AS e JOIN catalog_product AS p ON p.number = e.number
+WHERE substr(e.signed, 1, 1) = '?' AND e.signed = $1 AND (e.number > $2 OR (e.number = $2 AND e.member > $3))
+ORDER BY e.number, e.member LIMIT $4
+
+-- name: digests
+SELECT member, number, digest FROM catalog_entry WHERE number IN {numbers:$1}
+
+-- name: tell
+UPDATE catalog_member SET report = $2, entries = (SELECT count(*) FROM catalog_entry WHERE member = $1 AND terms <> '') WHERE id = $1

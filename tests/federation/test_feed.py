@@ -1,0 +1,146 @@
+"""Ledgers tell each other what origins say of themselves, and each of them judges it; a feed that goes wrong harms nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connector.describe import participant
+from connector.federation import feed
+from connector.ports.catalog import ITSELF
+from tests.describe import participants
+from tests.federation.foreign import Scene, answer, catalog, dataset, scene
+from tests.federation.test_crawl import speaks
+from tests.federation.test_judging import Signatures, enveloped
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+ORIGIN = "did:web:o"
+SIGNED = enveloped(f"{ORIGIN}|{participant.CREDENTIAL_TYPE}")
+GOLD = enveloped("did:web:authority|Gold")
+
+
+def said(origin: str = ORIGIN, by: Any = SIGNED, *, via: tuple[str, ...] = ("town",), **more: Any) -> dict[str, Any]:
+    """What a feed tells of an origin."""
+    return {"origin": origin, "via": via, "seenAt": NOW.isoformat(), "selfDescription": by, "attestations": [GOLD], **more}
+
+
+def page(*themselves: Any, changes: tuple[Any, ...] = (), sequence: int = 9, more: bool = False, **members: Any) -> bytes:
+    tree = {"participantId": "region", "sequence": sequence, "hasMore": more, "changes": changes, "participants": themselves}
+    return answer({**tree, **members})
+
+
+def tells(here: Scene, *replies: bytes, name: str = "region", after: int = 0) -> None:
+    here.foreign.tell(f"/{name}/feed?after={after}&limit=500", *replies)
+
+
+async def test_what_an_origin_says_of_itself_is_judged_here_and_passed_on_as_it_came(tmp_path: Path) -> None:
+    async with scene(tmp_path, prover=Signatures()) as here:
+        plain = {**participants.whole(), "@id": "did:web:plain"}
+        forged = enveloped("did:web:forged|forged")
+        tells(here, page(said(), said("did:web:plain", plain), said("did:web:forged", forged), said("did:web:other")))
+        await here.list(region="catalog")
+        report = (await here.report("region")).report
+        shown = {origin: await here.said(origin) for origin in (ORIGIN, "did:web:plain", "did:web:forged", "did:web:other")}
+        assert [one.state for one in shown.values()] == ["verified", "unsigned", "refused", "refused"]
+        assert [one["types"] for one in shown[ORIGIN].attestations] == [("Gold",)] or shown[ORIGIN].attestations[0][
+            "types"
+        ] == ["Gold"]
+        assert "proves nothing" in shown["did:web:forged"].reason
+        assert "signed by somebody else" in shown["did:web:other"].reason
+        assert report is not None
+        assert len(report.left_out) == 2
+        # the next ledger gets it as the origin wrote it, with the way that it came
+        passed = orjson.loads(feed.page("nation", await here.records.changes(0, 9), 9, 0))
+        (one, two, three, four) = passed["participants"]
+        assert (one["selfDescription"], one["attestations"], one["via"]) == (SIGNED, [GOLD], ["town", "region"])
+        assert (one["seenAt"], two["selfDescription"]) == (NOW.isoformat(), plain)
+        assert [{name: row[name] for name in ("origin", "gone")} for row in (three, four)] == [
+            {"origin": "did:web:forged", "gone": True}, {"origin": "did:web:other", "gone": True},
+        ]  # fmt: skip
+        assert passed["changes"] == []
+
+
+async def test_a_reader_that_knows_no_descriptions_reads_the_products_of_a_feed_all_the_same(tmp_path: Path) -> None:
+    """As an older release reads: `changes` up to `sequence`, and nothing else."""
+    async with scene(tmp_path, prover=Signatures()) as here:
+        speaks(
+            here,
+            "a",
+            answer(catalog("a", dataset("urn:x"), **{participant.PROPERTY: enveloped(f"a|{participant.CREDENTIAL_TYPE}")})),
+        )
+        await here.list("a")
+        await here.report("a")
+        written = orjson.loads(feed.page("nation", await here.records.changes(0, 9), 500, 0))
+        assert [(row["id"], "dataset" in row) for row in written["changes"]] == [("urn:x", True)]
+        assert (written["sequence"], written["hasMore"]) == (2, False)
+
+
+async def test_who_has_read_a_feed_as_an_older_release_reads_it_begins_anew(tmp_path: Path) -> None:
+    async with scene(tmp_path, prover=Signatures()) as here:
+        tells(here, page(said()))
+        await here.list(region="catalog")
+        row = await here.report("region")
+        assert row.validators == {"sequence": 9, "participants": True}
+        older = await here.following.look(replace(row, validators={"sequence": 9}), NOW)
+        assert older is not None
+        assert (older.is_partial, [entry.id for entry in older.entries]) == (False, [ITSELF])
+
+
+async def test_withdrawn_at_the_origin_it_is_gone_and_what_went_through_us_does_not_come_back(tmp_path: Path) -> None:
+    async with scene(tmp_path, prover=Signatures()) as here:
+        tells(here, page(said(), said("did:web:p", enveloped("did:web:p|" + participant.CREDENTIAL_TYPE), via=("ledger",))))
+        tells(here, page({"origin": ORIGIN, "gone": True}, sequence=10), after=9)
+        await here.list(region="catalog")
+        await here.report("region")
+        assert (await here.said(ORIGIN)).state == "verified"
+        assert await here.records.product("did:web:p", ITSELF) is None
+        await here.look_again("region")
+        assert await here.records.product(ORIGIN, ITSELF) is None
+
+
+async def test_rows_that_make_no_sense_are_told_and_the_others_taken(tmp_path: Path) -> None:
+    async with scene(tmp_path, prover=Signatures()) as here:
+        odd = ["no object", {"origin": 7}, {"origin": ""}, said(via="x"), said(by="text"), said(by={"x": "y" * 200_000})]  # type: ignore[arg-type]
+        changes = ({"origin": ORIGIN, "id": ""}, {"origin": ORIGIN, "id": "urn:x", "via": [], "endpoint": "x"})
+        tells(here, page(*odd, said("did:web:p", enveloped("did:web:p|" + participant.CREDENTIAL_TYPE)), changes=changes))
+        await here.list(region="catalog")
+        report = (await here.report("region")).report
+        assert report is not None
+        assert len(report.left_out) == len(odd) + len(changes)
+        assert (await here.said("did:web:p")).state == "verified"
+
+
+async def test_a_feed_that_never_ends_stops_at_a_bound_and_what_was_shown_stays(tmp_path: Path) -> None:
+    async with scene(tmp_path, most=3) as here:
+
+        def many(first: int) -> tuple[Any, ...]:
+            way = {"origin": ORIGIN, "endpoint": "https://o.example/dsp", "via": []}
+            return tuple({**way, "id": f"urn:{n}", "dataset": dataset(f"urn:{n}")} for n in range(first, first + 2))
+
+        tells(here, page(changes=many(0), sequence=1))
+        tells(here, page(changes=many(2), sequence=2, more=True), after=1)
+        await here.list(region="catalog")
+        await here.report("region")
+        row = await here.look_again("region")
+        assert row.report is not None
+        assert "more than 3 entries" in row.report.cause
+        assert sorted(await here.shown()) == ["urn:0", "urn:1"]
+
+
+async def test_a_page_ends_before_it_is_larger_than_its_reader_takes(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        large = [dataset(f"urn:{n}", **{"dct:description": ["x" * 19_000] * 11}) for n in range(45)]
+        way = {"origin": ORIGIN, "endpoint": "https://o.example/dsp", "via": []}
+        tells(here, page(changes=tuple({**way, "id": one["@id"], "dataset": one} for one in large)))
+        await here.list(region="catalog")
+        await here.report("region")
+        changes = await here.records.changes(0, 500)
+        written = feed.page("nation", changes, 500, 0)
+        tree = orjson.loads(written)
+        assert len(changes) == 45
+        assert len(written) < 9 << 20
+        assert (tree["hasMore"], tree["sequence"]) == (True, tree["changes"][-1]["sequence"])
