@@ -9,12 +9,13 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Case, Judge
 from connector.controlplane.usage import Usages
+from connector.dsp.negotiation import Agreement
 from connector.dsp.tables import Kind, State
 from connector.dsp.transfer import Access, Transfer, promoted
 from connector.errors import Conflict, Forbidden, Gone, Unauthenticated
@@ -23,6 +24,8 @@ from connector.ports.clock import Clock
 from connector.ports.dataplane import Event, Grant, Use
 from connector.ports.identity import ACTIVE, STANDING, UNPROVEN, TokenSource
 from connector.ports.store import Change, Key, Snapshot, Store
+
+_MOST_CASES: Final = 1000
 
 
 class DataAccess:
@@ -45,17 +48,20 @@ class DataAccess:
         self._usages = usages
         self._tokens = tokens
         self._clock = clock
+        self._cases: dict[tuple[str, str], Case] = {}
+        """Of transfers that were asked about of late."""
 
     async def may_pull(self, participant: str, pid: str, token: str | None, *, is_look: bool = False) -> Grant:
         """What a consumer that shows `token` may read from our transfer `pid`; a look hands out no data and is no use of it.
 
         Raises: Unauthenticated, Forbidden with the reason, Gone, NotFound when the asset was deleted.
         """
-        transfer = await self._proven(participant, pid, token)
+        transfer, agreement = await self._proven(participant, pid, token)
         if not transfer.is_provider or transfer.is_push:
             raise Unauthenticated("no such data")
         source = await self._offerings.source(participant, transfer.dataset)
-        case = await self._case(transfer, await self._tokens.claims_of(participant, transfer.peer))
+        claims = await self._tokens.claims_of(participant, transfer.peer)
+        case = await self._judged(transfer, agreement, claims)
         if is_look:
             await self._look(transfer, case)
             return Grant(transfer=transfer, source=source)
@@ -129,6 +135,13 @@ class DataAccess:
 
     async def _case(self, transfer: Transfer, claims: Mapping[str, Any]) -> Case:
         agreement = await self._store.agreement(transfer.participant, transfer.agreement_id)
+        return await self._judged(transfer, agreement, claims)
+
+    async def _judged(self, transfer: Transfer, agreement: Agreement | None, claims: Mapping[str, Any]) -> Case:
+        """What a decision about `transfer` looks at: the same object as the last time, while all of it is the same.
+
+        Raises: Forbidden when the agreement is gone, or the peer may do nothing in its data space.
+        """
         if agreement is None:
             raise Forbidden("the agreement is gone", where=transfer.agreement_id)
         # whatever the terms say: who may do nothing in the space gets no data in it
@@ -136,7 +149,13 @@ class DataAccess:
             mend = "send any message: it proves you anew" if claims[STANDING] == UNPROVEN else ""
             raise Forbidden(f"the peer is {claims[STANDING]} in its data space", where=transfer.peer, mend=mend)
         context = await self._participants.context(transfer.participant)
-        return Case(context=context, agreement=agreement, claims=claims)
+        place = transfer.participant, transfer.pid
+        case = self._cases.get(place)
+        if case is None or case.agreement is not agreement or case.claims is not claims or case.context is not context:
+            if len(self._cases) >= _MOST_CASES:
+                self._cases.clear()
+            case = self._cases[place] = Case(context=context, agreement=agreement, claims=claims)
+        return case
 
     async def _look(self, transfer: Transfer, case: Case) -> None:
         book = await self._usages.book(case.agreement)
@@ -165,19 +184,20 @@ class DataAccess:
 
         Raises: as `may_pull`.
         """
-        transfer = await self._proven(participant, pid, token)
+        transfer, _ = await self._proven(participant, pid, token)
         if transfer.is_provider or not transfer.is_push:
             raise Unauthenticated("no such data")
         return transfer
 
-    async def _proven(self, participant: str, pid: str, token: str | None) -> Transfer:
-        process = await self._store.process(_key(participant, pid))
+    async def _proven(self, participant: str, pid: str, token: str | None) -> tuple[Transfer, Agreement | None]:
+        """The transfer that `token` opens now, and its agreement; raises as `may_pull`."""
+        opening = await self._store.opening(participant, pid)
         shown = hashlib.sha256((token or "").encode()).hexdigest()
-        known = (process.access, process.former, process.upcoming) if isinstance(process, Transfer) else ()
-        access = next((a for a in known if a is not None and hmac.compare_digest(shown, a.token_sha256)), None)
-        if not isinstance(process, Transfer) or access is None:
+        access = _shown(opening.transfer, shown) if opening is not None else None
+        if opening is None or access is None:
             # the same answer for an unknown transfer and a wrong token
             raise Unauthenticated("this token opens nothing here", mend="use the token of the latest data address")
+        process = opening.transfer
         if process.is_ended:
             raise Gone(f"the transfer is {process.state}", where=pid)
         if not process.is_open:
@@ -186,8 +206,8 @@ class DataAccess:
         if access.expires_at <= self._clock.now():
             raise Gone("the token's time is over", where=pid, mend="suspend and resume the transfer for a fresh one")
         if access is process.upcoming:
-            return await self._promoted(process, shown)
-        return process
+            process = await self._promoted(process, shown)
+        return process, opening.agreement
 
     async def _promoted(self, process: Transfer, shown: str) -> Transfer:
         """The transfer after the first use of a renewed token, which ends the one before."""
@@ -198,6 +218,14 @@ class DataAccess:
 
         change = await self._store.advance(_key(process.participant, process.pid), decide)
         return change.process or process
+
+
+def _shown(transfer: Transfer, token_sha256: str) -> Access | None:
+    """What of `transfer` a token opens."""
+    for access in (transfer.access, transfer.former, transfer.upcoming):
+        if access is not None and hmac.compare_digest(token_sha256, access.token_sha256):
+            return access
+    return None
 
 
 def _key(participant: str, pid: str) -> Key:

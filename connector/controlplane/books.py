@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from connector.controlplane.kept import Kept
 from connector.odrl.cycles import Cycle
 from connector.odrl.duties import Phase, Standing, standings
-from connector.odrl.truth import DutyState, LedgerView, Period, Rate, Request, Usage, World
+from connector.odrl.truth import NO_DUTIES, DutyState, LedgerView, Period, Rate, Request, Usage, World
 from connector.odrl.units import currency
 from connector.ports.ledger import Book, Consent, DutyEntry, OpenUse, Recent, Use
 
@@ -184,7 +184,8 @@ def world(
         view = _untouched(terms.rules, agreed_at, also)
     else:
         view = _view(swept(book, now), terms, now, agreed_at, also, is_ongoing)
-    return World(now=now, claims=claims, agreed_at=agreed_at, ledger=view, duties=_duties(book, terms))
+    duties = NO_DUTIES if book is EMPTY and not terms.prices else _duties(book, terms)
+    return World(now=now, claims=claims, agreed_at=agreed_at, ledger=view, duties=duties)
 
 
 @lru_cache(maxsize=1024)

@@ -19,7 +19,7 @@ from itertools import islice
 from connector import observe
 from connector.errors import KontorError, StoreUnavailable
 from connector.ports.clock import Clock
-from connector.ports.decisions import STREAM, Made, Ruled, body
+from connector.ports.decisions import STREAM, Made, Ruled, written
 from connector.ports.journal import Entry, Journal, Line
 from connector.ports.page import Page
 from connector.ports.pulse import resting
@@ -92,7 +92,7 @@ class DecisionLog:
             for participant in tuple(self._waiting):
                 waiting = self._waiting[participant]
                 while waiting.noted or waiting.lost:
-                    group = [Line(at=made.at, body=body(made)) for made in islice(waiting.noted, _AT_ONCE)]
+                    group = [Line(at=made.at, body=written(made)) for made in islice(waiting.noted, _AT_ONCE)]
                     lost = waiting.lost
                     told = [Line(at=self._clock.now(), body={"lost": lost})] if lost else []
                     await self._journal.append(participant, STREAM, [*group, *told], can_wait=True)

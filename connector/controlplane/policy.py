@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -56,6 +56,28 @@ class Case:
     """What is attested about the consumer."""
     book: Book = EMPTY
     """Under the agreement, as it was when this was gathered."""
+    recalled: Recalled = field(default_factory=lambda: Recalled(), repr=False, compare=False)
+    """What the judge has worked out about it."""
+
+
+@dataclass(slots=True)
+class Recalled:
+    """What does not change from one question about a case to the next."""
+
+    terms: Kept | None = None
+    asked: Asked | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """A question that is asked of the same case again and again, and the last answer to it."""
+
+    process: Transfer
+    stage: Stage
+    subject: Subject
+    request: Request
+    decision: Decision | None = None
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,42 +247,43 @@ class Judge:
             ended = Judgement(is_acceptable=False, is_refused=True, reasons=(shown,), whole=(why,))
             noted = self._notes.refused(question, agreement, process, ended, claims=case.claims, now=now, code="ended")
             return Answer(judgement=noted)
-        try:
-            terms = self.terms_of(agreement, enforce.SUPPLIED.union(case.context.environment))
-        except PolicyError as fault:
-            unread = _told(told, is_refused=True, reasons=(str(fault),))
-            noted = self._notes.refused(question, agreement, process, unread, claims=case.claims, now=now, code="unreadable")
-            return Answer(judgement=noted)
-        decision = self.on_agreement(terms, process, case, now, stage, also=also)
-        if not decision.is_permitted:
-            return Answer(judgement=_refused(decision, told), valid_until=decision.valid_until)
-        return Answer(
-            judgement=Judgement(is_acceptable=True),
-            valid_until=decision.valid_until,
-            used=terms.used(decision, USE),
-        )
+        terms, asked = case.recalled.terms, case.recalled.asked
+        if terms is None:
+            try:
+                terms = case.recalled.terms = self.terms_of(agreement, enforce.SUPPLIED.union(case.context.environment))
+            except PolicyError as fault:
+                unread = _told(told, is_refused=True, reasons=(str(fault),))
+                noted = self._notes.refused(
+                    question, agreement, process, unread, claims=case.claims, now=now, code="unreadable"
+                )
+                return Answer(judgement=noted)
+        if asked is None or asked.process is not process or asked.stage is not stage:
+            asked = case.recalled.asked = _asked(process, case, stage)
+        decision = self._on_agreement(terms, asked, case, now, also=also, is_noted=True)
+        if asked.answer is not None and asked.decision is decision:
+            # decisions are values: the same one has the same answer
+            return asked.answer
+        if decision.is_permitted:
+            answer = Answer(
+                judgement=Judgement(is_acceptable=True), valid_until=decision.valid_until, used=terms.used(decision, USE)
+            )
+        else:
+            answer = Answer(judgement=_refused(decision, told), valid_until=decision.valid_until)
+        asked.decision, asked.answer = decision, answer
+        return answer
 
     def on_agreement(
         self, terms: Kept, process: Transfer, case: Case, now: datetime, stage: Stage, *, also: int, is_noted: bool = True
     ) -> Decision:
         """The engine's decision on the use of an agreement's data."""
-        agreement = case.agreement
-        is_ours = agreement.role is Role.CONSUMER
-        subject = Subject(
-            participant=agreement.participant,
-            question=_question(agreement, stage),
-            role=agreement.role,
-            about=agreement.id,
-            peer=agreement.peer,
-            dataset=agreement.dataset,
-            process=process.pid,
-            kept=case.context.kept_inputs,
-        )
-        request = use_of(agreement, process, case.context.environment if is_ours else {})
+        return self._on_agreement(terms, _asked(process, case, stage), case, now, also=also, is_noted=is_noted)
+
+    def _on_agreement(self, terms: Kept, asked: Asked, case: Case, now: datetime, *, also: int, is_noted: bool) -> Decision:
+        stage = asked.stage
         world = books.world(
-            case.book, terms, now, agreement.signed_at, case.claims, also=also, is_ongoing=stage is Stage.ONGOING
+            case.book, terms, now, case.agreement.signed_at, case.claims, also=also, is_ongoing=stage is Stage.ONGOING
         )
-        return self._decide(terms, request, world, stage, subject if is_noted else None, case.context.duty_mode)
+        return self._decide(terms, asked.request, world, stage, asked.subject if is_noted else None, case.context.duty_mode)
 
     def would_permit(self, terms: Kept, request: Request, world: World, duty_mode: DutyMode) -> bool:
         """Whether one request would be permitted; nobody has asked, so nothing is noted."""
@@ -288,6 +311,25 @@ class Judge:
                 )
             )
         return decision
+
+
+def _asked(process: Transfer, case: Case, stage: Stage) -> Asked:
+    agreement = case.agreement
+    return Asked(
+        process=process,
+        stage=stage,
+        subject=Subject(
+            participant=agreement.participant,
+            question=_question(agreement, stage),
+            role=agreement.role,
+            about=agreement.id,
+            peer=agreement.peer,
+            dataset=agreement.dataset,
+            process=process.pid,
+            kept=case.context.kept_inputs,
+        ),
+        request=use_of(agreement, process, case.context.environment if agreement.role is Role.CONSUMER else {}),
+    )
 
 
 def _question(agreement: Agreement, stage: Stage) -> Question:

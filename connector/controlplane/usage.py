@@ -1,8 +1,8 @@
 """Uses of data under agreements: reserved before data flows, begun with it or released, metered while it runs, and ended.
 
 Where the terms ask what is on record, the decision is made inside the posting that reserves the use: of a hundred requests that
-come at once under `count <= 10` ten are granted. Where they do not, a use costs a decision and no write: it is tallied here and
-posted with others some seconds later; a node that is killed loses those seconds of the tally, which no decision depends on.
+come at once under `count <= 10` ten are granted. Where they do not, a use costs a decision and no write: it is tallied
+(`tallies.py`) and posted with others some seconds later.
 What is posted while nobody waits (ends, time of use, tallies) is the worker's: nothing that closes a flow waits for the disk.
 A killed node's running uses are let go after `_LET_GO`; the time since their last metering is lost, at most `_METERED_EVERY`.
 What does not live here: what a posting does to a book (`books.py`), and what people record (`records.py`).
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from connector import observe
@@ -22,24 +22,22 @@ from connector.controlplane.kept import Kept
 from connector.controlplane.policy import EMPTY, Answer, Case, Judge, use_of
 from connector.controlplane.process import new_urn
 from connector.controlplane.reviews import Reviews
+from connector.controlplane.tallies import Place, Tallies
 from connector.dsp.negotiation import Agreement
 from connector.dsp.tables import State
 from connector.dsp.transfer import Transfer
 from connector.errors import Conflict, Forbidden, PolicyError, StoreUnavailable
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
-from connector.ports.ledger import Book, BookChange, PostingKind, Use
+from connector.ports.ledger import Book, BookChange, PostingKind
 from connector.ports.store import Store
 
 _RESERVED_FOR = timedelta(seconds=60)
 _METERED_EVERY = timedelta(seconds=10)
 _LET_GO = timedelta(seconds=30)
-_TALLIED_EVERY = timedelta(seconds=5)
 _AFTER_A_FAULT = timedelta(seconds=1)
 _REFUSED = "refused"
 _FOREVER = datetime.max.replace(tzinfo=UTC)
-Place = tuple[str, str]
-"""Participant and agreement."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,13 +75,6 @@ class Running:
             self.usages.end(self, moved_bytes)
 
 
-@dataclass(slots=True)
-class _Tally:
-    """Uses under one agreement that are not posted yet."""
-
-    uses: dict[tuple[str, ...], Use] = field(default_factory=dict)
-
-
 class Usages:
     """The uses of this node, for both sides of an agreement."""
 
@@ -101,8 +92,7 @@ class Usages:
         """When the time of use under an agreement runs out as things run now."""
         self._looks: deque[Place] = deque()
         """Agreements whose transfers are to be decided about again."""
-        self._tallies: dict[Place, _Tally] = {}
-        self._tallied_at: datetime | None = None
+        self._tallies = Tallies(store.ledger)
         self._cut: Callable[[str, str], Awaitable[None]] | None = None
 
     # --- asking
@@ -124,7 +114,7 @@ class Usages:
         """
         agreement, now = case.agreement, self._clock.now()
         try:
-            terms = self._judge.terms_of(agreement)
+            terms = case.recalled.terms or self._judge.terms_of(agreement)
         except PolicyError:
             terms = None
         if terms is None or not terms.asks_ledger:
@@ -158,7 +148,8 @@ class Usages:
         """Count `use` for good."""
         now, agreement, terms = self._clock.now(), use.case.agreement, use.terms
         if not terms.asks_ledger:
-            self._tally(use, replace(Use(), count=1, first_at=now, last_at=now))
+            if self._tallies.began(use.place, use.used, now):
+                self._woken.set()
             use.has_begun = True
             return
         before: list[Book] = []
@@ -193,15 +184,7 @@ class Usages:
         if use.terms.asks_ledger:
             self._ends.append((use, moved_bytes, self._clock.now()))
             self._woken.set()
-        elif use.has_begun:
-            self._tally(use, replace(Use(), moved_bytes=moved_bytes, last_at=self._clock.now()))
-
-    def _tally(self, use: Running, more: Use) -> None:
-        tally = self._tallies.setdefault(use.place, _Tally())
-        known = tally.uses.get(use.used)
-        tally.uses[use.used] = books.added(known, more) if known is not None else more
-        if self._tallied_at is None:
-            self._tallied_at = self._clock.now() + _TALLIED_EVERY
+        elif use.has_begun and self._tallies.moved(use.place, use.used, self._clock.now(), moved_bytes):
             self._woken.set()
 
     async def done(self, process: Transfer, case: Case, moved_bytes: int) -> None:
@@ -213,8 +196,8 @@ class Usages:
             return
         if not terms.asks_ledger:
             answer = self._judge.transfer(process, case, now, Stage.ONGOING)
-            use = Running(self, push_key(process), process, case, answer.used, terms)
-            self._tally(use, replace(Use(), count=1, moved_bytes=moved_bytes, first_at=now, last_at=now))
+            if self._tallies.began((agreement.participant, agreement.id), answer.used, now, moved_bytes):
+                self._woken.set()
             return
         key = push_key(process)
 
@@ -263,8 +246,7 @@ class Usages:
 
     async def _last(self) -> None:
         try:
-            self._tallied_at = None if not self._tallies else self._clock.now()
-            await self.work()
+            await self.work(is_last=True)
         except StoreUnavailable as fault:
             observe.error("usage.lost", ends=len(self._ends), tallies=len(self._tallies), cause=fault)
 
@@ -273,12 +255,12 @@ class Usages:
             use.metered_at + _METERED_EVERY for uses in self._watched.values() for use in uses.values() if use.metered_at
         ]
         moments += self._flips.values()
-        if self._tallied_at is not None:
-            moments.append(self._tallied_at)
+        if self._tallies.due_at is not None:
+            moments.append(self._tallies.due_at)
         return min(moments, default=None)
 
-    async def work(self) -> None:
-        """Everything whose time has come.
+    async def work(self, *, is_last: bool = False) -> None:
+        """Everything whose time has come, and what is tallied in any case if `is_last`.
 
         Raises: StoreUnavailable; what was not posted waits.
         """
@@ -305,12 +287,8 @@ class Usages:
                 if use.metered_at is not None and use.metered_at + _METERED_EVERY <= now:
                     await self._meter(use, now)
         # 5. tallies
-        if self._tallied_at is not None and self._tallied_at <= now:
-            while self._tallies:
-                place, tally = next(iter(self._tallies.items()))
-                await self._post_tally(place, tally, now)
-                del self._tallies[place]
-            self._tallied_at = None
+        if self._tallies.due_at is not None and (is_last or self._tallies.due_at <= now):
+            await self._tallies.post(now)
 
     def connect(self, cut: Callable[[str, str], Awaitable[None]]) -> None:
         """Name what cuts the flows of a transfer of which we are the consumer."""
@@ -358,14 +336,6 @@ class Usages:
         else:
             self._flips[use.place] = moment
             self._woken.set()
-
-    async def _post_tally(self, place: Place, tally: _Tally, now: datetime) -> None:
-        def decide(book: Book) -> BookChange:
-            after = books.tallied(book, tally.uses)
-            total = {"count": sum(use.count for use in tally.uses.values())}
-            return BookChange(book=after, kind=PostingKind.USED, at=now, facts=total)
-
-        await self._ledger.post(*place, new_urn(), decide)
 
     def _change(
         self,

@@ -46,9 +46,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+import orjson
+
 from connector.dsp.tables import Role
 from connector.odrl import explain
-from connector.odrl.truth import Decision, DutyMode, Effect, LedgerView, Request, Usage, World
+from connector.odrl.truth import Decision, DutyMode, Effect, LedgerView, Reason, Request, Usage, World
 from connector.ports.identity import GROUNDS
 from connector.ports.journal import canonical
 
@@ -146,9 +148,9 @@ def grounds_in(claims: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(one) for one in found) if isinstance(found, list) else ()
 
 
-def body(made: Made | Ruled) -> dict[str, Any]:
-    """The entry's body."""
-    return _made(made) if isinstance(made, Made) else _ruled(made)
+def written(made: Made | Ruled) -> bytes:
+    """The entry's body, as canonical JSON."""
+    return canonical(_made(made) if isinstance(made, Made) else _ruled(made))
 
 
 def _ruled(ruled: Ruled) -> dict[str, Any]:
@@ -178,47 +180,71 @@ def _about(subject: Subject) -> dict[str, Any]:
 
 def _made(made: Made) -> dict[str, Any]:
     subject, decision = made.subject, made.decision
-    case = _case(made)
+    effect, is_permit = decision.effect.value, decision.effect is Effect.PERMIT
+    case = canonical(_case(made))
     tree = _about(subject) | {
-        "effect": decision.effect.value,
+        "effect": effect,
         "policy": made.policy,
-        "inputs": hashlib.sha256(canonical({k: v for k, v in case.items() if k != "expect"})).hexdigest(),
-        "grounds": list(grounds_in(made.world.claims)) or None,
-        "because": [
-            {name: text for name, text in (("code", one.code.value), ("where", one.where), ("operand", one.operand)) if text}
-            for one in explain.telling(decision)
-        ],
+        "inputs": hashlib.sha256(case).hexdigest(),
+        "because": [] if is_permit else [_because(one) for one in explain.telling(decision)],
         "deferred": [
             {"code": one.code.value, "operand": one.operand, "until": one.until.value if one.until else None}
             for one in decision.deferred
         ],
-        "valid_until": _moment(decision.valid_until),
         "micros": made.micros,
-        "count": made.count if made.count > 1 else None,
-        "offers": list(made.offers) if made.count > 1 else None,
     }
-    if subject.kept is KeptInputs.ALL or (subject.kept is KeptInputs.REFUSALS and decision.effect is not Effect.PERMIT):
-        tree["case"] = case
-    return {name: value for name, value in tree.items() if value is not None}
+    if subject.process is None:
+        del tree["process"]
+    if grounds := grounds_in(made.world.claims):
+        tree["grounds"] = list(grounds)
+    if decision.valid_until is not None:
+        tree["valid_until"] = _moment(decision.valid_until)
+    if made.count > 1:
+        tree |= {"count": made.count, "offers": list(made.offers)}
+    if subject.kept is KeptInputs.ALL or (subject.kept is KeptInputs.REFUSALS and not is_permit):
+        # spelled once, for the hash and for the entry: what is expected comes first among the names
+        tree["case"] = orjson.Fragment(b'{"expect":"%b",%b' % (effect.encode(), case[1:]))
+    return tree
+
+
+def _because(reason: Reason) -> dict[str, str]:
+    named = (("code", reason.code.value), ("where", reason.where), ("operand", reason.operand))
+    return {name: text for name, text in named if text}
 
 
 def _case(made: Made) -> dict[str, Any]:
+    """The inputs of a decision, as a case file spells them, without what came of it."""
     world, request = made.world, made.request
-    given = {
-        "now": _moment(world.now),
-        "claims": dict(world.claims),
-        "agreed_at": _moment(world.agreed_at),
-        "duties": {key: state.value for key, state in world.duties.items()},
-        "duty_mode": made.duty_mode.value,
-        "ledger": _ledger(world.ledger) if world.ledger is not None else None,
-    }
+    given: dict[str, Any] = {"now": _moment(world.now), "duty_mode": made.duty_mode.value}
+    if world.claims:
+        given["claims"] = dict(world.claims)
+    if world.agreed_at is not None:
+        given["agreed_at"] = _moment(world.agreed_at)
+    if world.duties:
+        given["duties"] = {key: state.value for key, state in world.duties.items()}
+    if world.ledger is not None:
+        given["ledger"] = _spelled(world.ledger)
     asked = {"action": request.action, "target": request.target, "party": request.party, "params": dict(request.params)}
     return {
         "stage": made.decision.stage.value,
-        "given": {name: value for name, value in given.items() if value},
+        "given": given,
         "request": {name: value for name, value in asked.items() if value},
-        "expect": made.decision.effect.value,
     }
+
+
+_MOST_SPELLED: Final = 256
+_ledgers: Final[dict[int, tuple[LedgerView, orjson.Fragment]]] = {}
+"""What was spelled last, by what it was: terms that ask for nothing on record are told the same view with every request."""
+
+
+def _spelled(view: LedgerView) -> orjson.Fragment:
+    found = _ledgers.get(id(view))
+    if found is None:
+        if len(_ledgers) >= _MOST_SPELLED:
+            _ledgers.clear()
+        # the view is kept beside its text: no other one gets its identity meanwhile
+        found = _ledgers[id(view)] = view, orjson.Fragment(canonical(_ledger(view)))
+    return found[1]
 
 
 def _ledger(view: LedgerView) -> dict[str, Any]:

@@ -46,8 +46,8 @@ class Line:
     """Something to append."""
 
     at: datetime
-    body: Mapping[str, Any]
-    """A JSON tree."""
+    body: Mapping[str, Any] | bytes
+    """A JSON tree; bytes are one that is canonical JSON already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +95,8 @@ class Verdict:
 class Journal(Protocol):
     """The streams of all participant contexts. Every call may raise StoreUnavailable; nothing was written then."""
 
-    async def append(
-        self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False
-    ) -> tuple[Entry, ...]:
-        """The entries that `lines` became: all of them in this order and without others between, or none.
+    async def append(self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False) -> tuple[Link, ...]:
+        """The entries that `lines` became, as numbers and digests: all of them in this order and without others between, or none.
 
         With `can_wait` they may be kept back for a moment, to share a commit with others.
 
@@ -141,11 +139,13 @@ class Journal(Protocol):
         ...
 
 
-def canonical(body: Mapping[str, Any]) -> bytes:
-    """`body` as canonical JSON.
+def canonical(body: Mapping[str, Any] | bytes) -> bytes:
+    """`body` as canonical JSON; bytes are that already.
 
     Raises: BadMessage when it is no JSON tree.
     """
+    if isinstance(body, bytes):
+        return body
     try:
         return orjson.dumps(dict(body), option=orjson.OPT_SORT_KEYS)
     except (TypeError, ValueError) as fault:

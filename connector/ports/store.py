@@ -21,37 +21,15 @@ from connector.ports.documents import Documents
 from connector.ports.feed import Feed
 from connector.ports.jobs import Jobs, NewJob
 from connector.ports.journal import Journal
+from connector.ports.keys import Key as Key
+from connector.ports.keys import Opening as Opening
+from connector.ports.keys import PeerKey as PeerKey
 from connector.ports.ledger import UsageLedger
 from connector.ports.page import Page as Page
 from connector.ports.replay import ReplayStore
 
 P = TypeVar("P", bound=Process)
 PROCESS_TYPES: Mapping[Kind, type[Process]] = {Kind.NEGOTIATION: Negotiation, Kind.TRANSFER: Transfer}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """A process by our own pid."""
-
-    kind: Kind
-    participant: str
-    pid: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerKey:
-    """A process that the peer began, by the peer's pid: how a repeated first message finds what it began.
-
-    Only a process that was inserted through this key is found by it: what we began ourselves is known by our own pid alone,
-    whichever pid the peer gives it later.
-    """
-
-    kind: Kind
-    participant: str
-    role: Role
-    """Our role."""
-    peer: str
-    peer_pid: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +230,13 @@ class Store(Documents, Protocol):
 
     async def process(self, key: Key) -> Process | None:
         """The process, or None."""
+        ...
+
+    async def opening(self, participant: str, pid: str) -> Opening | None:
+        """A transfer with its agreement, both as they are committed at this moment, by whichever node; or None.
+
+        As long as neither has changed the same object may be given again: what was worked out about it still holds then.
+        """
         ...
 
     async def processes(

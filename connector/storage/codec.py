@@ -25,10 +25,11 @@ from connector.ports.jobs import MOST_FAILURES, Failure, Job, NewJob
 from connector.ports.journal import Entry
 from connector.ports.ledger import Book, BookChange, Posting, PostingKind
 from connector.ports.page import Page
-from connector.ports.store import Attempt, Change, Decide, Filter, Key, PeerKey, Snapshot
+from connector.ports.store import Attempt, Change, Decide, Filter, Key, Opening, PeerKey, Snapshot
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MOST_OPENINGS = 1000
 PROBE_BYTES = 256 << 10
 """What is written to find out whether a store that refused something has room again."""
 
@@ -52,6 +53,24 @@ def decode_process(kind: str, body: bytes) -> Process:
     if kind == Kind.NEGOTIATION:
         return _NEGOTIATION.decode(body)
     return _TRANSFER.decode(body)
+
+
+class Openings:
+    """Transfers with their agreements as they were last decoded: for the same bytes the same object, which nobody changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], tuple[bytes, bytes | None, Opening]] = {}
+
+    def of(self, participant: str, pid: str, transfer: bytes, agreement: bytes | None) -> Opening:
+        """What both bodies say."""
+        known = self._known.get((participant, pid))
+        if known is not None and known[0] == transfer and known[1] == agreement:
+            return known[2]
+        if len(self._known) >= _MOST_OPENINGS:
+            self._known.clear()
+        found = Opening(_TRANSFER.decode(transfer), decode_agreement(agreement) if agreement is not None else None)
+        self._known[participant, pid] = transfer, agreement, found
+        return found
 
 
 # --- moments

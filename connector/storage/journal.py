@@ -24,9 +24,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._streams: dict[tuple[str, str], _Stream] = {}
 
-    async def append(
-        self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False
-    ) -> tuple[Entry, ...]:
+    async def append(self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False) -> tuple[Link, ...]:
         bodies = [canonical(line.body) for line in lines]
         vetted_stream(stream)
         if not bodies:
@@ -39,7 +37,7 @@ class MemoryJournal:
             kept.last = Link(number=number, sha256=sha256)
             added.append((number, line.at, previous, sha256, body))
         kept.entries += added
-        return tuple(_entry(participant, stream, row) for row in added)
+        return tuple(Link(number=row[0], sha256=row[3]) for row in added)
 
     async def page(
         self,

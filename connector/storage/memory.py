@@ -25,6 +25,7 @@ from connector.ports.store import (
     Filter,
     Key,
     Message,
+    Opening,
     Page,
     PeerKey,
     Snapshot,
@@ -161,6 +162,9 @@ class MemoryStore:
     async def process(self, key: Key) -> Process | None:
         row = self._row(key)
         return self._memory.processes[row].load() if row is not None else None
+
+    async def opening(self, participant: str, pid: str) -> Opening | None:
+        return self._memory.opening(participant, pid)
 
     async def processes(
         self, kind: Kind, participant: str, filter_: Filter, *, cursor: str | None = None, limit: int = 100

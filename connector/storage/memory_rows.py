@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connector.dsp.process import Process
-from connector.dsp.tables import State
-from connector.ports.store import Document, Key, Message, PeerKey
+from connector.dsp.tables import Kind, State
+from connector.ports.store import Document, Key, Message, Opening, PeerKey
 from connector.storage import codec
 from connector.storage.jobs import MemoryJobRows
 from connector.storage.journal import MemoryJournal
@@ -79,3 +79,13 @@ class Memory:
     books: Books = field(default_factory=dict)
     steps: list[tuple[Key, list[bytes]]] = field(default_factory=list)
     """What each transaction added to a timeline, in order."""
+    openings: codec.Openings = field(default_factory=codec.Openings)
+
+    def opening(self, participant: str, pid: str) -> Opening | None:
+        """The transfer with its agreement, or None."""
+        number = self.pids.get((participant, pid))
+        kept = self.processes[number] if number is not None else None
+        if kept is None or kept.key.kind is not Kind.TRANSFER:
+            return None
+        agreed = self.agreements.get((participant, codec.agreement_id(kept.load()) or ""))
+        return self.openings.of(participant, pid, kept.body, agreed[1] if agreed is not None else None)

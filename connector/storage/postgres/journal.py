@@ -18,19 +18,14 @@ class PostgresJournal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def append(
-        self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False
-    ) -> tuple[Entry, ...]:
+    async def append(self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False) -> tuple[Link, ...]:
         ats, bodies = [codec.micros(line.at) for line in lines], [canonical(line.body) for line in lines]
         vetted_stream(stream)
         if not bodies:
             return ()
         async with self._database.connection() as connection:
             rows = await connection.fetch(SQL["append_to_journal"], participant, stream, ats, bodies)
-        return tuple(
-            codec.entry_of(participant, stream, (number, at, previous, sha256, body))
-            for (number, previous, sha256), at, body in zip(rows, ats, bodies, strict=True)
-        )
+        return tuple(Link(number=number, sha256=sha256) for number, _, sha256 in rows)
 
     async def page(
         self,

@@ -11,7 +11,7 @@ import msgspec
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
-from connector.ports.store import Attempt, Document, Filter, Key, Page, Timeline
+from connector.ports.store import Attempt, Document, Filter, Key, Opening, Page, Timeline
 from connector.storage import codec
 from connector.storage.postgres.link import Link
 from connector.storage.postgres.writes import SQL, message_in
@@ -26,12 +26,17 @@ class Reads:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._openings = codec.Openings()
 
     # --- one row by its key
 
     async def process(self, key: Key) -> Process | None:
         row = await self._row("process_by_pid", key.participant, key.pid, key.kind, None)
         return codec.decode_process(key.kind, row["body"]) if row is not None else None
+
+    async def opening(self, participant: str, pid: str) -> Opening | None:
+        row = await self._row("opening", participant, pid, Kind.TRANSFER)
+        return self._openings.of(participant, pid, *row) if row is not None else None
 
     async def find(self, participant: str, pid: str) -> Key | None:
         row = await self._row("find", participant, pid)

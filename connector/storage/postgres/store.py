@@ -19,7 +19,7 @@ from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable
 from connector.ports.feed import Feed
-from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Page, PeerKey, Timeline
+from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Opening, Page, PeerKey, Timeline
 from connector.storage import codec
 from connector.storage.postgres import faults, schema
 from connector.storage.postgres.feed import PostgresFeed
@@ -119,6 +119,9 @@ class PostgresStore:
 
     async def process(self, key: Key) -> Process | None:
         return await self._reads.process(key)
+
+    async def opening(self, participant: str, pid: str) -> Opening | None:
+        return await self._reads.opening(participant, pid)
 
     async def processes(
         self, kind: Kind, participant: str, filter_: Filter, *, cursor: str | None = None, limit: int = 100

@@ -19,9 +19,7 @@ class SqliteJournal:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def append(
-        self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False
-    ) -> tuple[Entry, ...]:
+    async def append(self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False) -> tuple[Link, ...]:
         bodies = [(line.at, canonical(line.body)) for line in lines]
         vetted_stream(stream)
         if not bodies:
@@ -88,17 +86,18 @@ def _keep_chain(connection: sqlite3.Connection, participant: str, stream: str, c
 
 def _append(
     connection: sqlite3.Connection, participant: str, stream: str, bodies: list[tuple[datetime, bytes]]
-) -> tuple[Entry, ...]:
+) -> tuple[Link, ...]:
     chain = _chain(connection, participant, stream) or Chain(before=BEGINNING, last=BEGINNING)
-    last, rows = chain.last, []
+    last, rows, links = chain.last, [], []
     for at, body in bodies:
         number = last.number + 1
         sha256 = digest(last.sha256, participant, stream, number, at, body)
-        rows.append((number, codec.micros(at), last.sha256, sha256, body))
+        rows.append((participant, stream, number, codec.micros(at), last.sha256, sha256, body))
         last = Link(number=number, sha256=sha256)
-    connection.executemany(SQL["insert_journal_entry"], [(participant, stream, *row) for row in rows])
+        links.append(last)
+    connection.executemany(SQL["insert_journal_entry"], rows)
     _keep_chain(connection, participant, stream, Chain(before=chain.before, last=last))
-    return tuple(codec.entry_of(participant, stream, row) for row in rows)
+    return tuple(links)
 
 
 def _trim(connection: sqlite3.Connection, participant: str, stream: str, before: int, limit: int) -> int:

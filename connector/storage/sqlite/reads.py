@@ -33,6 +33,11 @@ def process_row(connection: sqlite3.Connection, participant: str, pid: str, kind
     return row[1] if row is not None else None
 
 
+def opening_row(connection: sqlite3.Connection, participant: str, pid: str) -> tuple[bytes, bytes | None] | None:
+    row: tuple[bytes, bytes | None] | None = connection.execute(SQL["opening"], (participant, pid, Kind.TRANSFER)).fetchone()
+    return row
+
+
 def process(connection: sqlite3.Connection, key: Key) -> Process | None:
     row = process_row(connection, key.participant, key.pid, key.kind)
     return codec.decode_process(key.kind, row) if row is not None else None

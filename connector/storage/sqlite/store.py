@@ -20,7 +20,7 @@ from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable
 from connector.ports.feed import Feed
-from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Page, PeerKey, Timeline
+from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Opening, Page, PeerKey, Timeline
 from connector.storage import codec
 from connector.storage.sqlite import reads, schema
 from connector.storage.sqlite.access import Access
@@ -44,6 +44,7 @@ class SqliteStore:
         self._node = node
         self._lease_s = lease_s
         self._opened: Writes | None = None
+        self._openings = codec.Openings()
         self.journal = SqliteJournal(self._access)
         self.jobs = SqliteJobs(self._access, node=node, lease_s=lease_s)
         self.replay = SqliteReplay(self._access)
@@ -91,6 +92,10 @@ class SqliteStore:
     async def process(self, key: Key) -> Process | None:
         row = self._access.look_up(reads.process_row, key.participant, key.pid, key.kind)
         return codec.decode_process(key.kind, row) if row is not None else None
+
+    async def opening(self, participant: str, pid: str) -> Opening | None:
+        row = self._access.look_up(reads.opening_row, participant, pid)
+        return self._openings.of(participant, pid, *row) if row is not None else None
 
     async def processes(
         self, kind: Kind, participant: str, filter_: Filter, *, cursor: str | None = None, limit: int = 100

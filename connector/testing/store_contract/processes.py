@@ -56,6 +56,34 @@ class ProcessContract:
         assert second is not None
         assert second.entries == {"REQUESTED": 1}
 
+    async def test_a_transfer_is_opened_with_its_agreement_as_both_are_now(self, nodes: Nodes) -> None:
+        here, there = await nodes("here"), await nodes("there")
+        place = await put(here, transfer("moved", agreement_id="urn:a"))
+        first = await there.opening("alice", "moved")
+        assert first is not None
+        assert (first.transfer, first.agreement) == (transfer("moved", agreement_id="urn:a"), None)
+        await here.put_agreement(agreement("urn:a", negotiation=None), is_new=True)
+        second = await there.opening("alice", "moved")
+        assert second is not None
+        assert (second.transfer, second.agreement) == (first.transfer, agreement("urn:a", negotiation=None))
+        await here.put_agreement(agreement("urn:a", negotiation=None, ended_at=NOW), is_new=False)
+        third = await there.opening("alice", "moved")
+        assert third is not None
+        assert third.agreement == agreement("urn:a", negotiation=None, ended_at=NOW)
+        await put(here, transfer("another", agreement_id="urn:a"))
+        again = await there.opening("alice", "moved")
+        assert again is third, "neither of the two has changed"
+        stopped = transfer("moved", agreement_id="urn:a", state=State.SUSPENDED)
+        await here.advance(place, always(Change(process=stopped)))
+        last = await there.opening("alice", "moved")
+        assert last is not None
+        assert last.transfer == stopped
+
+    async def test_only_a_transfer_of_that_context_is_opened(self, store: Store) -> None:
+        await put(store, transfer("moved"))
+        await put(store, negotiation("one"))
+        assert [await store.opening(*at) for at in (("bob", "moved"), ("alice", "one"), ("alice", "none"))] == [None] * 3
+
     async def test_the_caller_gets_the_change_and_decides_on_what_is_there(self, store: Store) -> None:
         process, change = negotiation("one"), Change(process=negotiation("one"), repeated=b"a result")
         creating, changing = Seen(always(change)), Seen(adding())

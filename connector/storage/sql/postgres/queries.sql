@@ -4,6 +4,10 @@
 SELECT id, version, body, (SELECT answer FROM step WHERE process = p.id AND message_id = $4)
 FROM process AS p WHERE participant = $1 AND pid = $2 AND kind = $3
 
+-- name: opening
+SELECT p.body, a.body FROM process AS p LEFT JOIN agreement AS a ON a.participant = p.participant AND a.id = p.agreement_id
+WHERE p.participant = $1 AND p.pid = $2 AND p.kind = $3
+
 -- name: process_by_peer
 SELECT id, version, body, (SELECT answer FROM step WHERE process = p.id AND message_id = $6)
 FROM process AS p WHERE participant = $1 AND peer = $2 AND opened_as = $3 AND role = $4 AND kind = $5
