@@ -6,6 +6,7 @@ What does not: joining (`joining.py`), and what credentials are worth in a space
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -59,6 +60,11 @@ class Joined:
             did=self.authority, limits=Limits(types=frozenset({ANY})), where=where, max_depth=1, list_url=self.issuers
         )
         return Framework(id=self.space, governance=self.authority, anchors=(own, listed), where=where)
+
+
+def name_of(space: str) -> str:
+    """The name of what belongs to a space in a participant's context."""
+    return f"space-{hashlib.sha256(space.encode()).hexdigest()[:16]}"
 
 
 def to_body(one: Joined) -> dict[str, Any]:

@@ -10,9 +10,8 @@ host that the operator named.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -33,7 +32,7 @@ from connector.identity import did as dids
 from connector.identity import joined, notices, tokens
 from connector.identity.authority.space import About, read_about
 from connector.identity.holder import Wallet, Wallets
-from connector.identity.joined import Joined
+from connector.identity.joined import Joined, name_of
 from connector.identity.listsource import ListSource
 from connector.identity.requests import Request, Requests, RequestState
 from connector.identity.senders import LOOK_AGAIN, Senders, refusal
@@ -73,6 +72,8 @@ class Joining:
     """Called with a participant of which something was written."""
     wake: Callable[[], None]
     """Called when a request for credentials has something to do."""
+    entered: Callable[[str, str], Awaitable[None]] | None = None
+    """Called with a participant and the space of which it has just become a member."""
     unsafe_local: bool = False
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict, repr=False)
 
@@ -124,7 +125,7 @@ class Joining:
         job = NewJob(
             participant=participant,
             kind=JOB,
-            id=_name(about.space),
+            id=name_of(about.space),
             body={"space": about.space, "began": now.isoformat()},
             not_before=now + _SOON,
         )
@@ -145,13 +146,13 @@ class Joining:
         one = await self._known(participant, space)
         if one is None:
             raise NotFound(f"`{participant}` takes no part in `{space}`", mend="see `kontor spaces`")
-        await self.jobs.drop(participant, JOB, _name(space))
-        if await self.requests.get(participant, _name(space)) is not None:
-            await self.requests.drop(participant, _name(space))
+        await self.jobs.drop(participant, JOB, name_of(space))
+        if await self.requests.get(participant, name_of(space)) is not None:
+            await self.requests.drop(participant, name_of(space))
         await self.store.delete_document(participant, joined.KIND, space)
         self.changed(participant)
         body = {"space": space, "authority": one.authority, "applications": one.applications}
-        job = NewJob(participant=participant, kind=GOODBYE, id=f"{_name(space)} {self.new_id()}", body=body)
+        job = NewJob(participant=participant, kind=GOODBYE, id=f"{name_of(space)} {self.new_id()}", body=body)
         await self.jobs.put([job], self.clock.now())
 
     async def say_goodbye(self, job: Job) -> None:
@@ -197,7 +198,7 @@ class Joining:
 
     async def _credentials(self, participant: str, one: Joined, job: Job) -> datetime | None:
         """Ask for the membership, once; the participant is a member when it is here."""
-        name = _name(one.space)
+        name = name_of(one.space)
         request = await self.requests.get(participant, name)
         if request is None:
             await self.requests.add(participant, Request(id=name, issuer=one.authority, types=one.types[:1]))
@@ -209,6 +210,8 @@ class Joining:
             # with the lists at hand from the start: no message waits for them
             await self.lists.get(one.participant_list)
             await self._note(participant, one, "ACTIVE", "")
+            if self.entered is not None:
+                await self.entered(participant, one.space)
             observe.info("space.joined", participant=participant, space=one.space)
             return None
         if one.state != "APPROVED":
@@ -353,11 +356,6 @@ def _waiting_as(tree: Mapping[str, Any]) -> str:
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc.lower()
-
-
-def _name(space: str) -> str:
-    """The name of what belongs to a space in a participant's context."""
-    return f"space-{hashlib.sha256(space.encode()).hexdigest()[:16]}"
 
 
 def _ascii(body: bytes) -> str:

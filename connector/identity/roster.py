@@ -16,8 +16,17 @@ from connector.ports.catalog import Listed
 class SignedMembers:
     """Members of the list at `address`; what the operator says of a member in `more` takes the place of its entry."""
 
-    def __init__(self, lists: Callable[[], Awaitable[ListSource]], address: ListAddress, more: Sequence[Listed]) -> None:
+    def __init__(
+        self,
+        lists: Callable[[], Awaitable[ListSource]],
+        address: ListAddress,
+        more: Sequence[Listed],
+        follow: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`follow` asks the authority to tell of whoever joins; it is called once."""
         self._lists = lists
+        self._follow = follow
+        self._is_followed = False
         self._address = address
         self._more = {one.id: one for one in more}
         self.changed: Callable[[], None] = lambda: None
@@ -33,6 +42,9 @@ class SignedMembers:
         """
         source = await self._lists()
         source.told.add(self._changed)
+        if not self._is_followed:
+            await self._follow()
+            self._is_followed = True
         found = await source.get(self._address, anew=anew)
         if newcomer is not None and found.participant(newcomer) is None:
             found = await source.newer(self._address, newcomer)

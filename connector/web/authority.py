@@ -87,6 +87,7 @@ def routes(office: Office, schemas: Mapping[str, bytes], *, is_plain: bool) -> l
         Route(f"{base}/did.json", _Door(office, GET=_document)),
         Route(f"{base}/applications", _Door(office, GET=_standing, POST=_apply)),
         Route(f"{base}/applications/leave", _Door(office, POST=_leave)),
+        Route(f"{base}/applications/follow", _Door(office, POST=_follow)),
         Route(f"{base}/applications/{{id}}", _Door(office, POST=_prove)),
         Route(f"{base}/participants", _Door(office, GET=_participants)),
         Route(f"{base}/issuers", _Door(office, GET=_issuers)),
@@ -123,6 +124,10 @@ async def _standing(office: Office, scope: Scope, body: bytes) -> Answer:
 
 async def _leave(office: Office, scope: Scope, body: bytes) -> Answer:
     return _json(_shown(await office.registry.leave(edge.header(scope, b"authorization"))))
+
+
+async def _follow(office: Office, scope: Scope, body: bytes) -> Answer:
+    return _json(_shown(await office.registry.follow(edge.header(scope, b"authorization"))))
 
 
 async def _participants(office: Office, scope: Scope, body: bytes) -> Answer:

@@ -183,10 +183,17 @@ async def test_who_gathers_the_members_hears_of_a_change_when_the_authority_tell
     async def lists() -> ListSource:
         return scene.source
 
-    members, heard = SignedMembers(lists, scene.address, ()), []
+    followed: list[str] = []
+
+    async def follow() -> None:
+        followed.append(scene.address.governance)
+
+    members, heard = SignedMembers(lists, scene.address, (), follow), []
     members.changed = lambda: heard.append("changed")
     scene.serve(1)
     assert await members.listed()
+    assert await members.listed()
+    assert followed == [scene.address.governance]
     scene.source.forget("did:web:somebody.else")
     assert heard == []
     scene.source.forget(scene.address.governance)
@@ -264,7 +271,11 @@ async def test_a_ledger_takes_its_members_from_the_list_and_never_from_one_that_
         return scene.source
 
     elsewhere = Listed(id="did:web:region.example", address="https://region.example/catalog", kind=MemberKind.CATALOG)
-    members = SignedMembers(lists, scene.address, [elsewhere])
+
+    async def follow() -> None:
+        pass
+
+    members = SignedMembers(lists, scene.address, [elsewhere], follow)
     silent = ListedParticipant(id="did:web:silent.example", state=Standing.ACTIVE)
     left = replace(ANNA, id="did:web:left.example", state=Standing.REVOKED)
     scene.serve(3, ANNA, silent, left, replace(BERT, address="https://bert.example/b"))

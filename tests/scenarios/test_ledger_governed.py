@@ -1,4 +1,4 @@
-"""The ledger of a governed space: whoever the authority suspends is out of the catalogue at once, and back when it is reinstated."""
+"""The ledger of a governed space: who joins is in the catalogue at once, and who is suspended or leaves is out of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connector.testing.dataspace import DataSpace, Member
 from tests.scenarios.governed import SPACE, Governed, governor_of
 
 
-async def test_the_products_of_a_suspended_member_leave_the_catalogue_at_once_and_come_back_with_it() -> None:
+async def test_products_come_and_go_with_the_standing_of_their_member_within_two_seconds() -> None:
     async with DataSpace(has_wallets=True) as space:
         governor = governor_of(space, "governor", SPACE)
         signed = {"url": f"{_address(governor)}/authority/participants", "governance": f"{_host(governor)}:authority"}
@@ -20,10 +20,12 @@ async def test_the_products_of_a_suspended_member_leave_the_catalogue_at_once_an
         ledger = space.join("ledger", sections=sections)
         known = [{"id": ledger.id, "address": f"{_address(ledger)}/catalog"}]
         north, south = (space.join(name, catalogs=known) for name in ("north", "south"))
+        west = space.join("west")
         governed = Governed(space, governor)
         await governed.joined(ledger, north, south)
         await north.publish("weather")
         await south.publish("whales")
+        await west.publish("waves")
 
         async def shown() -> list[str]:
             async with httpx.AsyncClient(trust_env=False) as client:
@@ -39,6 +41,18 @@ async def test_the_products_of_a_suspended_member_leave_the_catalogue_at_once_an
         await governed.reinstate(north)
         await ledger.until(shown, lambda found: found == ["weather", "whales"])
         assert time.monotonic() - begun < 8
+        # who joins is found without announcing itself: the authority tells those who gather its members
+        await governed.apply(west)
+        await governed.approve(west)
+        assert (await governed.entered(west)).state == "ACTIVE"
+        begun = time.monotonic()
+        await ledger.until(shown, lambda found: found == ["waves", "weather", "whales"])
+        assert time.monotonic() - begun < 2
+        # and who leaves is gone
+        begun = time.monotonic()
+        await west.send(west.calls.leave_space(SPACE))
+        await ledger.until(shown, lambda found: found == ["weather", "whales"])
+        assert time.monotonic() - begun < 2
 
 
 def _host(member: Member) -> str:

@@ -164,7 +164,10 @@ def _members(settings: Catalog, identity: Identity) -> Members:
     async def lists() -> ListSource:
         return (await identity.parts.opened()).lists
 
-    return SignedMembers(lists, address, listed(settings.members))
+    async def follow() -> None:
+        await (await identity.parts.opened()).newcomers.follow(settings.participant, said.governance)
+
+    return SignedMembers(lists, address, listed(settings.members), follow)
 
 
 def _index(settings: Catalog, ground: Ground) -> Index:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from connector.identity.keys import Keys, Safe
     from connector.identity.listsource import ListSource
     from connector.identity.mixed import Proofs
+    from connector.identity.newcomers import Newcomers
     from connector.identity.requests import Requests
     from connector.identity.resolver import Resolver
     from connector.identity.senders import Senders
@@ -61,6 +62,7 @@ class Opened:
     lists: ListSource
     """The signed lists of data spaces, for whoever reads them."""
     joining: Joining
+    newcomers: Newcomers
 
 
 class WalletParts:
@@ -116,6 +118,7 @@ class WalletParts:
         from connector.identity.known import Known
         from connector.identity.listsource import ListSource
         from connector.identity.mixed import Proofs
+        from connector.identity.newcomers import Newcomers
         from connector.identity.resolver import Resolver, ResolverRules
         from connector.identity.senders import Senders
         from connector.identity.sts import TokenService
@@ -162,6 +165,20 @@ class WalletParts:
             verifier.forget(holder)
             self._changed.set()
 
+        newcomers = Newcomers(
+            store=store,
+            wallets=wallets.wallet,
+            outbound=outbound,
+            jobs=store.jobs,
+            clock=clock,
+            new_id=_new_id,
+        )
+        gathers = ground.settings.catalog.participant if "catalog" in ground.settings.node.roles else None
+
+        async def entered(participant: str, space: str) -> None:
+            if participant == gathers:
+                await newcomers.put(participant, space)
+
         joining = Joining(
             store=store,
             wallets=wallets.wallet,
@@ -177,6 +194,7 @@ class WalletParts:
             governor=lambda space: frameworks[space].governance if space in frameworks else None,
             changed=changed,
             wake=self._woken.set,
+            entered=entered,
             unsafe_local=rules.unsafe_local,
         )
         return Opened(
@@ -202,6 +220,7 @@ class WalletParts:
             tokens=TokenService(parts=self.part, wallets=wallets.wallet, clock=clock, new_id=_new_id),
             lists=lists,
             joining=joining,
+            newcomers=newcomers,
         )
 
 
@@ -261,7 +280,11 @@ async def opened_identity(ground: Ground, stack: AsyncExitStack) -> Identity:
     async def say_goodbye(job: Job) -> None:
         await (await parts.opened()).joining.say_goodbye(job)
 
+    async def ask_to_follow(job: Job) -> None:
+        await (await parts.opened()).newcomers.ask(job)
+
     ground.jobs.register("space.join", follow, Pace(attempts=1000, first_delay_s=1, max_delay_s=60))
+    ground.jobs.register("space.follow", ask_to_follow, Pace(attempts=100, first_delay_s=1, max_delay_s=3600))
     ground.jobs.register("space.leave", say_goodbye, Pace(attempts=20, first_delay_s=1, max_delay_s=3600))
 
     async def renew() -> None:

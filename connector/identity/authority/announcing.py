@@ -1,5 +1,9 @@
 """Telling the connectors of the space that somebody's standing has changed: a signed notice to each, tried until it has arrived.
 
+Of who has just joined only those are told that follow the list of participants, which are catalogues: nobody else has anything of a
+newcomer that could count wrongly, and a notice of every newcomer to every member would be more than either could bear. Newcomers of one
+moment are one notice: it makes a follower look at the list, which has them all.
+
 What lives here: `Announcing`. What does not: the form of a notice (`notices.py`), and what a connector does about it (`spaces.py`).
 One job for each receiver: a connector that is away holds up nobody. A notice is signed when it is sent; it says what is true then.
 """
@@ -7,12 +11,13 @@ One job for each receiver: a connector that is away holds up nobody. A notice is
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from connector.errors import PeerAnswer
+from connector.errors import Conflict, Overloaded, PeerAnswer
 from connector.identity import notices
 from connector.identity.authority.members import Member
-from connector.identity.authority.records import AUTHORITY, Records
+from connector.identity.authority.records import AUTHORITY, FOLLOWERS, Records
 from connector.identity.authority.signedlists import SignedLists, listed
 from connector.identity.authority.space import Space
 from connector.identity.keys import Keys, Purpose
@@ -22,6 +27,9 @@ from connector.ports.clock import Clock
 from connector.ports.jobs import Job, Jobs, NewJob
 
 JOB: Final = "authority.notice"
+_MOST_FOLLOWERS: Final = 1_000
+_TOGETHER: Final = timedelta(seconds=0.25)
+"""Who joins within so long is told together."""
 
 
 class Announcing:
@@ -69,11 +77,49 @@ class Announcing:
         if jobs:
             await self._jobs.put(jobs, self._clock.now())
 
+    async def follow(self, member: Member) -> None:
+        """Have an active member told of whoever joins from now on; again changes nothing.
+
+        Raises: Conflict when it is not active or takes no notices; Overloaded when too many follow already.
+        """
+        if not member.is_active or not member.notices:
+            mend = "apply with the address where you take notices"
+            raise Conflict(f"`{member.did}` is {member.state} or takes no notices", where="notices", mend=mend)
+        known = [one.id async for one in self._records.all(FOLLOWERS, "follower")]
+        if member.did in known:
+            return
+        if len(known) >= _MOST_FOLLOWERS:
+            raise Overloaded(f"{len(known)} members follow the list already", mend="look at the list from time to time")
+        await self._records.update(FOLLOWERS, "follower", member.did, lambda kept: kept or {})
+
+    async def announce_newcomer(self, about: Member) -> None:
+        """Have every follower told that `about` has joined."""
+        now = self._clock.now()
+        moment = int(now.timestamp() / _TOGETHER.total_seconds()) + 1
+        at = datetime.fromtimestamp(moment * _TOGETHER.total_seconds(), UTC)
+        jobs = [
+            NewJob(
+                participant=AUTHORITY,
+                kind=JOB,
+                # one that waits takes the others of its moment along; the moment is over before it is sent
+                id=f"joined {moment}/{one.id}",
+                body={"receiver": one.id, "about": about.did, "if_active": True},
+                order_key=one.id,
+                not_before=at,
+            )
+            async for one in self._records.all(FOLLOWERS, "follower")
+            if one.id != about.did
+        ]
+        if jobs:
+            await self._jobs.put(jobs, now)
+
     async def work(self, job: Job) -> None:
         """Sends one notice. Raises: PeerError, so that it is tried again."""
         receiver = await self._records.member(str(job.body["receiver"]))
         about = await self._records.member(str(job.body["about"]))
         if receiver is None or about is None or not receiver.notices or about.since is None:
+            return
+        if job.body.get("if_active") and not receiver.is_active:
             return
         raw = notices.write(
             await self._keys.signing(AUTHORITY, Purpose.TRUST_LIST),

@@ -26,6 +26,8 @@ MEMBERS: Final = "@authority-members"
 APPLICATIONS: Final = "@authority-applications"
 ISSUED: Final = "@authority-issued"
 LISTS: Final = "@authority-lists"
+FOLLOWERS: Final = "@authority-followers"
+"""Members that are told of whoever joins: catalogues."""
 _MOST_TRIES: Final = 100
 
 Body = Mapping[str, Any]

@@ -124,6 +124,15 @@ class Registry:
         """The sender's own record. Raises: Unauthenticated, the same for every cause; NotFound."""
         return await self._records.known(await self._proven(authorization, None))
 
+    async def follow(self, authorization: str | None) -> Member:
+        """The sender, which is told of whoever joins from now on.
+
+        Raises: Unauthenticated, the same for every cause; NotFound, Conflict, Overloaded.
+        """
+        member = await self._records.known(await self._proven(authorization, None))
+        await self._announcing.follow(member)
+        return member
+
     async def leave(self, authorization: str | None) -> Member:
         """The sender, which is no member any more by its own word: REVOKED; it may apply again.
 
@@ -245,8 +254,9 @@ class Registry:
         await self._withdrawal.settle(did)
         await self._signing.changed()
         if before is not None and before.since is not None:
-            # who has just come needs no push: nobody has anything of it that could count wrongly
             await self._announcing.announce(member)
+        elif member.is_active:
+            await self._announcing.announce_newcomer(member)
         return member
 
     async def _written_down(self, member: Member) -> None:

@@ -171,6 +171,38 @@ async def test_who_leaves_is_sent_no_notice_of_it_and_the_others_are(office: Sce
     assert len(bert.noticed) == 2
 
 
+async def test_who_joins_is_told_to_those_who_follow_the_list_and_newcomers_of_a_moment_together(office: Scene) -> None:
+    anna, bert, registry = office.someone("anna"), office.someone("bert"), office.office.registry
+    with pytest.raises(NotFound):
+        await registry.follow(anna.token())
+    for one in (anna, bert):
+        await one.join()
+    for _ in range(2):
+        await registry.follow(anna.token())
+    newcomers = [office.someone(name) for name in ("carl", "dora", "emil")]
+    for one in newcomers:
+        await one.join()
+    first = (await listed(office)).version.seq
+    assert await office.work() == []
+    assert anna.noticed == []
+    office.clock.move(seconds=1)
+    assert await office.work() == []
+    (raw,) = anna.noticed
+    notice = notices.open_(raw, receiver=anna.did, now=office.clock.now())
+    assert (notice.about, notice.state, notice.seq) == (newcomers[0].did, Standing.ACTIVE, first)
+    assert [one.noticed for one in (bert, *newcomers)] == [[]] * 4
+    # a member that is none any more is told nothing
+    await registry.suspend(anna.did, by="olga", reason="test")
+    await office.work()
+    anna.noticed.clear()
+    await office.someone("fred").join()
+    office.clock.move(seconds=1)
+    await office.work()
+    assert anna.noticed == []
+    with pytest.raises(Conflict):
+        await registry.follow(anna.token())
+
+
 async def test_a_node_that_dies_between_state_and_lists_leaves_nothing_undone(office: Scene) -> None:
     anna = office.someone("anna")
     await anna.join()
