@@ -63,6 +63,13 @@ async def restore(settings: Settings, path: pathlib.Path, passphrase: str | None
     return counts
 
 
+def written_at(path: pathlib.Path) -> str:
+    """The moment that an archive which was restored shows."""
+    from connector.storage import archive
+
+    return str(archive.head_of_checked(path)["written_at"])
+
+
 def left_out(settings: Settings, *, has_key: bool) -> tuple[str, ...]:
     """What of a node is in no archive, each with where it lies or how it comes back."""
     folder = settings.node.data_dir

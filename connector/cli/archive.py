@@ -36,7 +36,7 @@ def backup(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), pa
 
 
 def restore(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), passphrase_file: PassphraseFile = None) -> None:
-    """Fill the new, empty store of the configuration from a backup. Nothing is ever overwritten."""
+    """Fill the new, empty store of the configuration from a backup, of an earlier release, too. Nothing is ever overwritten."""
     _filled(out, file, config, passphrase_file, "restored")
 
 
@@ -73,10 +73,16 @@ def _filled(out: Output, file: Path, config: Path, passphrase_file: Path | None,
 
     try:
         counts = asyncio.run(archives.restore(read(config), file, _passphrase(passphrase_file)))
+        written_at = archives.written_at(file)
     except ConfigurationError as fault:
         raise located(fault, config) from fault
-    tree = {"file": str(file), "rows": dict(counts)}
+    tree = {"file": str(file), "rows": dict(counts), "written_at": written_at}
     out.lines(tree, f"{sum(counts.values())} rows {what}, each compared with the file: `{file}`")
+    if not out.as_json:
+        note(
+            f"not in it: what happened after {written_at}. Peers may have gone on with what had not ended then (`kontor negotiations`,"
+            " `kontor transfers`), and hold later agreements, which the API's `POST …/agreements` takes in"
+        )
 
 
 def _passphrase(file: Path | None) -> str | None:

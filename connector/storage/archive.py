@@ -75,6 +75,10 @@ class Rows(Protocol):
         """The version of the schema."""
         ...
 
+    async def tables(self) -> tuple[Table, ...]:
+        """Those of `TABLES` that its schema has, in that order; none of them has ever changed its columns."""
+        ...
+
     def rows(self, table: Table) -> AsyncIterator[Row]:
         """All rows of a table in their order."""
         ...
@@ -89,16 +93,23 @@ class Source(Protocol):
 
     where: str
     """What may be said of its address."""
+    latest: int
+    """The version of the schema in this release."""
 
     def reading(self) -> AbstractAsyncContextManager[Rows]:
         """One view of it; others go on writing meanwhile."""
         ...
 
-    def writing(self) -> AbstractAsyncContextManager[Rows]:
-        """It, to be filled: made when it is not there; written when the context ends without an error, and else left as it was.
+    def writing(self, version: int) -> AbstractAsyncContextManager[Rows]:
+        """It, to be filled: made with that version of the schema when it is not there; written when the context ends without an
+        error, and else left as it was.
 
-        Raises: ConfigurationError when the schema is another than this release's.
+        Raises: ConfigurationError when it is there with an older one.
         """
+        ...
+
+    async def migrate(self) -> None:
+        """Bring its schema up to this release."""
         ...
 
 
@@ -182,9 +193,12 @@ def _opened(draft: pathlib.Path, path: pathlib.Path) -> int:
 
 async def _lines(source: Source, sum_: _Sum, now: datetime, more: Mapping[str, Any]) -> AsyncGenerator[bytes]:
     async with source.reading() as rows:
+        if rows.schema == 0:
+            raise ConfigurationError("there is no store yet", where=source.where, mend="check `store.url` and `node.data_dir`")
         head = {"form": _FORM, "version": _VERSION, "schema": rows.schema, "written_at": now.isoformat(), **more}
         yield orjson.dumps(head) + b"\n"
-        for table in TABLES:
+        # of an older schema, too: a backup is made before `kontor migrate`
+        for table in await rows.tables():
             yield orjson.dumps({"table": table.name, "columns": table.columns}) + b"\n"
             sum_.counts[table.name] = 0
             async for row in rows.rows(table):
@@ -213,6 +227,11 @@ def head(path: pathlib.Path) -> Mapping[str, Any]:
     Raises: ConfigurationError.
     """
     _checked(path)
+    return head_of_checked(path)
+
+
+def head_of_checked(path: pathlib.Path) -> Mapping[str, Any]:
+    """The same of one that was checked before, without reading all of it again."""
     with gzip.open(path, "rb") as file:
         found: Mapping[str, Any] = orjson.loads(file.readline())
     return found
@@ -221,19 +240,28 @@ def head(path: pathlib.Path) -> Mapping[str, Any]:
 async def read(path: pathlib.Path, target: Source) -> Mapping[str, int]:
     """How many rows of each table went from the file `path` into the empty store `target`: all, or none.
 
-    Each row is read back from the store and compared with the file, field by field, before it counts.
+    Each row is read back from the store and compared with the file, field by field, before it counts. The store has the schema of the
+    archive until then, and that of this release afterwards.
 
-    Raises: ConfigurationError when the file is none of ours, damaged, of another schema, or the store is not empty.
+    Raises: ConfigurationError when the file is none of ours, damaged, of a newer release, or the store is not empty, or of another
+    schema.
     """
     schema, counts = _checked(path)
-    async with target.writing() as rows:
+    if schema > target.latest:
+        raise ConfigurationError(
+            f"the archive is of schema {schema}, this release knows {target.latest}",
+            where=str(path),
+            mend="restore it with the release that wrote it or a newer one",
+        )
+    async with target.writing(schema) as rows:
         if schema != rows.schema:
             raise ConfigurationError(
                 f"the archive is of schema {schema}, the store has {rows.schema}",
-                where=str(path),
-                mend="restore it with the release that wrote it, and run `kontor migrate` then",
+                where=target.where,
+                mend="name a new store in `store.url`: it is made as the archive has it, and brought up to date then",
             )
-        for table in TABLES:
+        tables = await rows.tables()
+        for table in tables:
             async for _ in rows.rows(table):
                 raise ConfigurationError(
                     f"the store is not empty: it has rows in `{table.name}`",
@@ -242,17 +270,18 @@ async def read(path: pathlib.Path, target: Source) -> Mapping[str, int]:
                 )
         for table, batch in _batches(path):
             await rows.insert(table, batch)
-        await _compare(path, rows)
+        await _compare(path, rows, tables)
+    await target.migrate()
     return counts
 
 
-async def _compare(path: pathlib.Path, rows: Rows) -> None:
+async def _compare(path: pathlib.Path, rows: Rows, tables: tuple[Table, ...]) -> None:
     """Nothing, when the store holds what the file says.
 
     Raises: InternalError, naming the first row and field that differ.
     """
     wanted = _rows(path)
-    for table in TABLES:
+    for table in tables:
         async for row in rows.rows(table):
             place, expected = next(wanted, (None, ()))
             if place is not table or row != expected:

@@ -25,6 +25,7 @@ def test_a_store_goes_to_a_file_and_into_a_new_store(run: Run, tmp_path: Path) -
     restored = run("restore", file, *new)
     assert restored.code == 0
     assert "each compared with the file" in restored.out
+    assert "not in it: what happened after 20" in restored.err
     told = run("export", tmp_path / "b.archive", *new)
     assert told.code == 0
     assert "not in it: the key" in told.err

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from connector.errors import ConfigurationError, InternalError
 from connector.storage import archive, source_of
 from connector.storage.archive import TABLES, Source
 from connector.storage.sqlite.rows import SqliteRows, SqliteSource
+from connector.storage.sqlite.schema import prepare
 from connector.storage.sqlite.store import SqliteStore
 from connector.testing.store_contract.values import LEASE_S, NOW, key, negotiation, put
 from tests.storage.filled import fill, rows_of
@@ -103,15 +107,39 @@ async def test_a_damaged_archive_is_refused_before_anything_is_written(source: S
     assert not (tmp_path / "new.db").exists()
 
 
-async def test_an_archive_of_another_schema_waits_for_its_release(source: Source, tmp_path: Path) -> None:
-    file = tmp_path / "a.archive"
-    connection = sqlite3.connect(tmp_path / "kontor.db")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    connection.execute(f"PRAGMA user_version = {version - 1}")
-    connection.close()
+async def test_a_backup_from_before_a_migration_becomes_a_store_of_this_release(source: Source, tmp_path: Path) -> None:
+    file, target = tmp_path / "a.archive", SqliteSource(tmp_path / "new.db")
+    with closing(sqlite3.connect(tmp_path / "kontor.db")) as connection:
+        connection.executescript("DROP TABLE posting; DROP TABLE book; DROP TABLE pulse; DROP TABLE document_change")
+        connection.execute("PRAGMA user_version = 2")
+    counts = await archive.write(source, file, NOW)
+    assert "book" not in counts
+    # a store that has another schema already is not the place for it
+    prepare(tmp_path / "there.db")
+    with pytest.raises(ConfigurationError, match=f"the archive is of schema 2, the store has {target.latest}"):
+        await archive.read(file, SqliteSource(tmp_path / "there.db"))
+    # its own indexes of later steps are no part of it: what is made is the second schema, filled, and then all that follows
+    assert await archive.read(file, target) == counts
+    after = await rows_of(target)
+    assert after.pop("book") == after.pop("posting") == []
+    async with source.reading() as rows:
+        assert after == {table.name: [row async for row in rows.rows(table)] for table in await rows.tables()}
+    store = SqliteStore(path=tmp_path / "new.db", node="here", lease_s=LEASE_S)
+    await store.open()
+    await put(store, negotiation("next"))
+    await store.close()
+
+
+async def test_an_archive_of_a_newer_release_waits_for_it(source: Source, tmp_path: Path) -> None:
+    file, target = tmp_path / "a.archive", SqliteSource(tmp_path / "new.db")
     await archive.write(source, file, NOW)
-    with pytest.raises(ConfigurationError, match=f"the archive is of schema {version - 1}, the store has {version}"):
-        await archive.read(file, SqliteSource(tmp_path / "new.db"))
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)[:-1]
+    lines[0] = lines[0].replace(b'"schema":%d' % target.latest, b'"schema":99')
+    foot = {"end": True, "rows": {}, "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
+    file.write_bytes(gzip.compress(b"".join(lines) + json.dumps(foot).encode()))
+    with pytest.raises(ConfigurationError, match=f"of schema 99, this release knows {target.latest}"):
+        await archive.read(file, target)
+    assert not (tmp_path / "new.db").exists()
 
 
 async def test_a_store_that_keeps_something_else_than_it_was_given_is_found(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from connector.dsp.process import Outgoing
 from connector.dsp.tables import Event
 from connector.storage import codec
-from connector.storage.archive import Row, Table
+from connector.storage.archive import TABLES, Row, Table
 from connector.storage.postgres import faults, schema
 from connector.storage.postgres.link import Link
 
@@ -35,6 +35,7 @@ class PostgresSource:
     def __init__(self, url: str) -> None:
         self._link = Link(url, size=1)
         self.where = self._link.where
+        self.latest = schema.latest()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[PostgresRows]:
@@ -42,23 +43,35 @@ class PostgresSource:
             yield rows
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[PostgresRows]:
-        async with self._opened(is_new=True) as rows:
+    async def writing(self, version: int) -> AsyncIterator[PostgresRows]:
+        async with self._opened(version) as rows:
             # nobody writes meanwhile: what is empty stays so until we are done
             await rows.connection.execute("LOCK TABLE process, document, agreement IN EXCLUSIVE MODE")
             yield rows
+            has = {table.name for table in await rows.tables()}
             for table, column in _NUMBERED.items():
+                if table not in has:
+                    continue
                 await rows.connection.execute(
                     f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), max({column})) FROM {table}"
                     f" HAVING max({column}) IS NOT NULL"
                 )
 
-    @asynccontextmanager
-    async def _opened(self, *, is_new: bool = False, **transaction: Any) -> AsyncIterator[PostgresRows]:
+    async def migrate(self) -> None:
         connection = await self._link.connect()
         try:
-            if is_new:
-                await schema.prepare(connection, self.where)
+            await schema.migrate(connection, self.where)
+        except Exception as fault:
+            raise faults.at_opening(fault, self.where) from fault
+        finally:
+            await self._link.hang_up(connection)
+
+    @asynccontextmanager
+    async def _opened(self, wanted: int | None = None, **transaction: Any) -> AsyncIterator[PostgresRows]:
+        connection = await self._link.connect()
+        try:
+            if wanted is not None:
+                await schema.prepare(connection, self.where, wanted)
             await schema.check_server(connection, self.where)
             version = await schema.recognise(connection, self.where)
             async with connection.transaction(**transaction):
@@ -76,6 +89,11 @@ class PostgresRows:
     def __init__(self, connection: Any, version: int) -> None:
         self.connection = connection
         self.schema = version
+
+    async def tables(self) -> tuple[Table, ...]:
+        rows = await self.connection.fetch("SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()")
+        names = {name for (name,) in rows}
+        return tuple(table for table in TABLES if table.name in names)
 
     async def rows(self, table: Table) -> AsyncIterator[Row]:
         columns = _OUTBOX if table.name == "outbox" else table.columns

@@ -22,18 +22,19 @@ def latest() -> int:
     return migrations("postgres")[-1].version
 
 
-async def prepare(connection: Any, where: str) -> None:
-    """See to it that the database holds the present schema.
+async def prepare(connection: Any, where: str, wanted: int | None = None) -> None:
+    """See to it that the database holds the present schema; that of version `wanted`, or a newer one.
 
     Raises: SchemaTooNew; ConfigurationError for a foreign or older one.
     """
     await check_server(connection, where)
     version = await recognise(connection, where)
+    steps = tuple(step for step in migrations("postgres") if wanted is None or step.version <= wanted)
     if version == 0:
-        await migrate(connection, where)
-    elif version < latest():
+        await migrate(connection, where, steps)
+    elif version < steps[-1].version:
         raise ConfigurationError(
-            f"the state store has schema {version}, this release needs {latest()}",
+            f"the state store has schema {version}, this release needs {steps[-1].version}",
             where=where,
             mend="make a backup, then run `kontor migrate`",
         )

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
 from connector.errors import ConfigurationError
-from connector.storage.archive import Row, Table
+from connector.storage.archive import TABLES, Row, Table
 from connector.storage.sqlite import faults, schema
 
 _AT_ONCE = 500
@@ -20,6 +20,7 @@ class SqliteSource:
     def __init__(self, path: pathlib.Path) -> None:
         self._path = path
         self.where = str(path)
+        self.latest = schema.latest()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[SqliteRows]:
@@ -29,10 +30,13 @@ class SqliteSource:
             yield rows
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[SqliteRows]:
-        schema.prepare(self._path)
+    async def writing(self, version: int) -> AsyncIterator[SqliteRows]:
+        schema.prepare(self._path, version)
         async with self._opened("BEGIN IMMEDIATE") as rows:
             yield rows
+
+    async def migrate(self) -> None:
+        schema.migrate(self._path)
 
     @asynccontextmanager
     async def _opened(self, begin: str) -> AsyncIterator[SqliteRows]:
@@ -58,6 +62,10 @@ class SqliteRows:
     def __init__(self, connection: sqlite3.Connection, version: int) -> None:
         self._connection = connection
         self.schema = version
+
+    async def tables(self) -> tuple[Table, ...]:
+        names = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return tuple(table for table in TABLES if table.name in names)
 
     async def rows(self, table: Table) -> AsyncIterator[Row]:
         held = table.columns.index("is_held") if "is_held" in table.columns else None

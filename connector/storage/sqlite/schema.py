@@ -60,20 +60,22 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-def prepare(path: pathlib.Path) -> None:
-    """See to it that `path` is a store with the present schema.
+def prepare(path: pathlib.Path, wanted: int | None = None) -> None:
+    """See to it that `path` is a store with the present schema; with that of version `wanted`, or a newer one.
 
     Raises: SchemaTooNew; ConfigurationError for a foreign, damaged or older file; StoreUnavailable.
     """
     make(path)
+    steps = tuple(step for step in migrations("sqlite") if wanted is None or step.version <= wanted)
+    needed = steps[-1].version
     try:
         with closing(connect_plainly(path)) as connection:
             version = recognise(connection, path)
             if version == 0:
-                run(connection, path, migrations("sqlite"))
-            elif version < latest():
+                run(connection, path, steps)
+            elif version < needed:
                 raise ConfigurationError(
-                    f"the state store has schema {version}, this release needs {latest()}",
+                    f"the state store has schema {version}, this release needs {needed}",
                     where=str(path),
                     mend="make a backup, then run `kontor migrate`",
                 )

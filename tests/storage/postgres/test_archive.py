@@ -82,6 +82,12 @@ async def test_the_first_schema_with_rows_becomes_this_one(tmp_path: Path, datab
     store = at(database)
     with pytest.raises(ConfigurationError, match="kontor migrate"):
         await store.open()
+    # as it says: first a backup, with this release
+    await archive.write(source_of(database), tmp_path / "old.archive", NOW)
+    restored = source_of(f"sqlite:///{tmp_path / 'restored.db'}")
+    await archive.read(tmp_path / "old.archive", restored)
+    found = await rows_of(restored)
+    assert {name: found[name] for name in FIRST} == {name: rows[name] for name in FIRST}
     assert await store.migrate() == (1, schema.latest())
     after = await rows_of(source_of(database))
     assert {name: after[name] for name in FIRST} == {name: rows[name] for name in FIRST}
