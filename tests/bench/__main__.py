@@ -54,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--small", action="store_true", help="a tenth of the work: to see that it works, not to quote")
     parser.add_argument("--kills", type=int, default=100, help="`crash`: how often a node is killed (100)")
     parser.add_argument(
-        "--store", choices=("sqlite", "postgres"), default="sqlite", help="`crash`: where nodes keep their state"
+        "--store", choices=("sqlite", "postgres"), default="sqlite", help="`crash`, `overload`: where nodes keep their state"
     )
+    parser.add_argument("--workers", type=int, default=0, help="`overload`: data workers of the node (0)")
     parser.add_argument("--minutes", type=float, default=10.0, help="`soak`: how long (10)")
     parser.add_argument("--seed", type=int, help="`crash`, `soak`: the dice of an earlier run")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep settings, databases and logs in this folder")
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 is_profiled=asked.profile,
                 kills=asked.kills,
                 store=asked.store,
+                workers=asked.workers,
                 minutes=asked.minutes,
                 seed=asked.seed,
                 figures=frozenset(int(number) for number in asked.figures.split(",") if number),

@@ -20,6 +20,8 @@ class Asked:
     minutes: float = 10.0
     store: str = "sqlite"
     """`sqlite` or `postgres`: where nodes keep their state."""
+    workers: int = 0
+    """Data workers of the node that is asked."""
     seed: int | None = None
     """None: a new one."""
     products: int | None = None

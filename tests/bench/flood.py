@@ -37,11 +37,13 @@ class Tally:
     """Requests that got no answer, or another one than is promised, by what happened."""
     closed: int = 0
     """Connections that the server would not have, with an answer or without."""
+    answer: int | None = None
+    """The status that each request should get; None for any success."""
 
     def answered(self, connection: Connection, status: int, body: bytes, took_s: float) -> None:
         """Count an answer."""
         self.slowest_s = max(self.slowest_s, took_s)
-        if 200 <= status < 300:
+        if (200 <= status < 300) if self.answer is None else (status == self.answer):
             self.served.append(took_s)
         elif status not in _REFUSED:
             self.faults[f"answered {status}: {body[:200].decode(errors='replace')}"] += 1
@@ -54,18 +56,19 @@ class Tally:
 class Hose:
     """Requests to one port."""
 
-    def __init__(self, port: int, requests: Iterator[bytes], *, most: int, within_s: float) -> None:
+    def __init__(self, port: int, requests: Iterator[bytes], *, most: int, within_s: float, answer: int | None = None) -> None:
         """`most` connections at once; whoever is not answered `within_s` has been left hanging."""
         self._port = port
         self._requests = requests
         self._most = most
         self._within_s = within_s
+        self._answer = answer
         self._free: list[Connection] = []
         self._open = 0
 
     async def run(self, per_second: float, for_s: float) -> Tally:
         """Send so many a second for so long, and wait for all answers."""
-        tally = Tally()
+        tally = Tally(answer=self._answer)
         self._free = [await Connection.to(self._port) for _ in range(self._most)]
         self._open = self._most
         begin = time.perf_counter()

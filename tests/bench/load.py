@@ -108,16 +108,19 @@ async def connections(stack: AsyncExitStack, port: int, count: int) -> list[Conn
     return opened
 
 
-async def flood(over: Iterable[Connection], requests: Iterable[bytes]) -> None:
+async def flood(over: Iterable[Connection], requests: Iterable[bytes], answer: int | None = None) -> None:
     """Send all requests, each connection the next one as soon as its last is answered.
 
-    Raises: LoadError for an answer that is no success.
+    Raises: LoadError for an answer that is no success; with `answer` for one of another status.
     """
     left = iter(requests)
 
     async def work(connection: Connection) -> None:
         for request in left:
-            await connection.ask_well(request)
+            if answer is None:
+                await connection.ask_well(request)
+            elif (found := await connection.ask(request))[0] != answer:
+                raise LoadError(f"answered {found[0]} in place of {answer}: {found[1][:200].decode(errors='replace')}")
 
     async with asyncio.timeout(_ANSWER_S), asyncio.TaskGroup() as tasks:
         for connection in over:

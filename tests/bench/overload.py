@@ -2,13 +2,14 @@
 
 One participant with the limits that a node has by itself. A peer floods it with contract requests and pulls small data, a program
 with a key of its own lists and writes at the operator API, each at a pace that does not wait for answers. Beside them a well-behaved
-peer, a node of its own, goes on negotiating to the end; another operator lists, and `/health` is asked as a cluster does.
+peer, a node of its own, goes on negotiating to the end; another operator lists, and `/health` is asked as a cluster does. Strangers flood,
+too, with tokens that nobody knows: they get a 401 and nothing more.
 
 1. at rest: what each door answers in a second when it is asked within its limits, how long the well-behaved wait
 2. the flood: what is answered, how much memory it takes, how the well-behaved fare
 3. afterwards: how long until they wait as they did before
 
-python -m tests.bench overload --json
+python -m tests.bench overload [--store postgres] [--workers 1] --json
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,9 +30,10 @@ from tests.bench.asked import Asked
 from tests.bench.flood import Hose, Tally
 from tests.bench.load import Sink, connections, flood, on_loop, post
 from tests.bench.nodes import PARTICIPANT, PURPOSE, Node, participant_id, token
-from tests.bench.processes import ServerError
+from tests.bench.processes import ServerError, free_port
 from tests.bench.reading import Readable
 from tests.bench.requests import contract_request
+from tests.servers.postgres import running
 
 _TIMES: Final = 6.0
 _FLOOD_S: Final = 6.0
@@ -45,6 +47,7 @@ _CALM_S: Final = 1.0
 """So long the well-behaved must wait as before, for the node to count as recovered."""
 _EVERY_S: Final = 0.1
 _FLOODER: Final = "flooder"
+_STRANGER: Final = "stranger"
 
 
 def run(asked: Asked) -> list[figures.Figure]:
@@ -58,8 +61,16 @@ claims = {{ membership = "active" }}
 """
     small = asked.folder / "small.bin"
     small.write_bytes(bytes(1024))
-    provider = Node(asked, "provider", "consumer", limits="", more=more)
-    with provider, Node(asked, "consumer", "provider") as consumer:
+    with ExitStack() as stack:
+        if asked.store == "postgres":
+            more += f'[store]\nurl = "{stack.enter_context(running(is_durable=True)).url}"\n'
+        if asked.workers:
+            port = free_port()
+            more += (
+                f'[data]\nworkers = {asked.workers}\npublic_url = "http://127.0.0.1:{port}"\nlistener = {{ port = {port} }}\n'
+            )
+        provider = stack.enter_context(Node(asked, "provider", "consumer", limits="", more=more))
+        consumer = stack.enter_context(Node(asked, "consumer", "provider"))
         pid = agreed.opened(provider, consumer, "small", {"type": "file", "path": str(small)})
         scene = _Scene(asked, provider, consumer, agreed.address(consumer, pid))
         return on_loop(scene.played)
@@ -70,6 +81,8 @@ class _Door:
     name: str
     port: int
     requests: Iterator[bytes]
+    answer: int | None = None
+    """The status that each should get; None for any success."""
 
 
 @dataclass(slots=True)
@@ -132,9 +145,10 @@ class _Scene:
         async with AsyncExitStack() as stack:
             sink = await stack.enter_async_context(Sink())
             doors = [
-                _Door(name="protocol", port=node.public_port, requests=self._contracts(sink.port)),
+                _Door(name="protocol", port=node.public_port, requests=self._contracts(sink.port, _FLOODER)),
                 _Door(name="operator", port=node.port, requests=self._operations()),
-                _Door(name="data", port=node.public_port, requests=itertools.repeat(self._pull.request(is_last=False))),
+                _Door(name="data", port=self._pull.port, requests=itertools.repeat(self._pull.request(is_last=False))),
+                _Door(name="strangers", port=node.public_port, requests=self._contracts(sink.port, _STRANGER), answer=401),
             ]
             # 1. at rest
             able = [await self._able(door) for door in doors]
@@ -163,10 +177,10 @@ class _Scene:
 
     # --- who floods
 
-    def _contracts(self, sink: int) -> Iterator[bytes]:
+    def _contracts(self, sink: int, sender: str) -> Iterator[bytes]:
         body = json.loads(contract_request(f"http://127.0.0.1:{sink}/peer/dsp/2025-1", self._offer))
         body["@id"], body["consumerPid"] = "urn:flood:message:@@@@@@@@@@@@", "urn:flood:process:@@@@@@@@@@@@"
-        shown = token(_FLOODER, self._provider.name)
+        shown = token(sender, self._provider.name)
         path = f"/{PARTICIPANT}/dsp/2025-1/negotiations/request"
         whole = post(self._provider.public_port, path, json.dumps(body).encode(), Authorization=shown)
         for number in itertools.count():
@@ -188,13 +202,14 @@ class _Scene:
         count = self._asked.of(1000)
         async with AsyncExitStack() as stack:
             over = await connections(stack, door.port, _AT_ONCE)
-            await flood(over, itertools.islice(door.requests, _AT_ONCE * 2))
+            await flood(over, itertools.islice(door.requests, _AT_ONCE * 2), door.answer)
             begin = time.perf_counter()
-            await flood(over, itertools.islice(door.requests, count))
+            await flood(over, itertools.islice(door.requests, count), door.answer)
             return count / (time.perf_counter() - begin)
 
     async def _flooded(self, door: _Door, per_second: float) -> Tally:
-        tally = await Hose(door.port, door.requests, most=_CONNECTIONS, within_s=_WITHIN_S).run(per_second, _FLOOD_S)
+        hose = Hose(door.port, door.requests, most=_CONNECTIONS, within_s=_WITHIN_S, answer=door.answer)
+        tally = await hose.run(per_second, _FLOOD_S)
         refused = ", ".join(f"{count} times {status}" for status, count in sorted(tally.refused.items()))
         self._asked.tell(
             f"{door.name}: {tally.sent} sent, {tally.unsent} more were due; {len(tally.served)} served, refused {refused or 'none'};"
