@@ -20,11 +20,11 @@ class NewKey(Asked):
     """A key to be made."""
 
     name: KeyName = Field(examples=["ci-publisher"])
-    role: RoleName = Field("read", description="`read` looks, `operate` also acts, `admin` also gives access.")
+    role: RoleName = Field(default="read", description="`read` looks, `operate` also acts, `admin` also gives access.")
     participants: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         min_length=1, max_length=1000, description="Contexts it is good for; `*` is all.", examples=[["acme"]]
     )
-    days: int = Field(90, ge=1, le=3650, description="How long it is good.")
+    days: int = Field(default=90, ge=1, le=3650, description="How long it is good.")
 
 
 class ApiKey(Shown):
@@ -36,7 +36,7 @@ class ApiKey(Shown):
     expires: datetime | None = Field(description="When it ends; null for one of the settings without an end.")
     is_configured: bool = Field(description="True for one that stands in the settings and is taken away there.")
     created_at: datetime | None = None
-    created_by: str = Field("", description="Whose act it was.")
+    created_by: str = Field(default="", description="Whose act it was.")
 
 
 class CreatedKey(ApiKey):

@@ -15,7 +15,7 @@ class ImportedAgreement(Asked):
     role: RoleName = Field(description="Our role in it.")
     peer: Id = Field(description="The other party's participant id.")
     address: Address | None = Field(
-        None, description="Address of the peer's connector; may be given with each transfer instead."
+        default=None, description="Address of the peer's connector; may be given with each transfer instead."
     )
     agreement: Tree = Field(
         description="The agreement as the Dataspace Protocol spells it: `@id`, `target`, `assigner`, `assignee`, `timestamp`, rules.",
@@ -31,7 +31,7 @@ class ImportedAgreement(Asked):
             }
         ],
     )
-    purpose: str | None = Field(None, max_length=2048, description="What the consumer said it wants the data for.")
+    purpose: str | None = Field(default=None, max_length=2048, description="What the consumer said it wants the data for.")
 
 
 class AgreementEnd(Asked):
@@ -57,7 +57,9 @@ class Agreement(Shown):
     dataset: str
     policy: Tree = Field(description="The agreement as it went over the wire.")
     purpose: str | None = None
-    negotiation: str | None = Field(None, description="Our process id of the negotiation; null for an imported agreement.")
+    negotiation: str | None = Field(
+        default=None, description="Our process id of the negotiation; null for an imported agreement."
+    )
     signed_at: datetime
-    ended_at: datetime | None = Field(None, description="When it was ended before its own terms end it.")
+    ended_at: datetime | None = Field(default=None, description="When it was ended before its own terms end it.")
     end_reason: str | None = None

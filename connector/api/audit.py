@@ -17,12 +17,12 @@ class AuditEntry(Shown):
     at: datetime
     stage: Literal["asked", "answered", "refused"]
     act: str = Field(description="Joins the two entries of one act.")
-    who: str | None = Field(None, description="Name of the key, or of the token's bearer.")
-    what: str | None = Field(None, description="Method and address, without query and body.")
-    source: str | None = Field(None, description="The machine that it came from.")
-    status: int | None = Field(None, description="The HTTP status of the answer.")
-    object: str | None = Field(None, description="What came into being, where the answer names it.")
-    error_id: str | None = Field(None, description="Under it the log tells the whole story.")
+    who: str | None = Field(default=None, description="Name of the key, or of the token's bearer.")
+    what: str | None = Field(default=None, description="Method and address, without query and body.")
+    source: str | None = Field(default=None, description="The machine that it came from.")
+    status: int | None = Field(default=None, description="The HTTP status of the answer.")
+    object: str | None = Field(default=None, description="What came into being, where the answer names it.")
+    error_id: str | None = Field(default=None, description="Under it the log tells the whole story.")
     cause: str | None = None
     previous: str = Field(description="Digest of the entry before.")
     sha256: str = Field(description="Digest of this entry over the one before.")
@@ -35,4 +35,4 @@ class AuditVerdict(Shown):
     checked: int = Field(description="Entries that were looked at.")
     last_number: int = Field(description="The last entry that is in order.")
     last_sha256: str
-    fault: str | None = Field(None, description="What is wrong first.")
+    fault: str | None = Field(default=None, description="What is wrong first.")

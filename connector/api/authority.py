@@ -43,7 +43,7 @@ class Member(Shown):
     notices: str = Field(description="Where it takes notices of the authority; empty for none.")
     since: datetime | None = Field(description="When it became a member.")
     steps: list[MemberStep]
-    credentials: list[IssuedTo] = Field([], description="What it was given; only where one member is asked for.")
+    credentials: list[IssuedTo] = Field(default=[], description="What it was given; only where one member is asked for.")
 
 
 class NewMember(Asked):
@@ -51,9 +51,9 @@ class NewMember(Asked):
 
     id: Id = Field(examples=["did:web:data.acme.example:acme"])
     attributes: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    address: str = Field("", max_length=2048)
-    notices: str = Field("", max_length=2048)
-    reason: str = Field("", max_length=1000)
+    address: str = Field(default="", max_length=2048)
+    notices: str = Field(default="", max_length=2048)
+    reason: str = Field(default="", max_length=1000)
 
 
 class Approval(Asked):
@@ -62,7 +62,7 @@ class Approval(Asked):
     attributes: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Corrects and adds to what it said of itself; these are attested."
     )
-    reason: str = Field("", max_length=1000)
+    reason: str = Field(default="", max_length=1000)
 
 
 class Decision(Asked):
@@ -74,11 +74,11 @@ class Decision(Asked):
 class Reinstatement(Asked):
     """The end of a suspension."""
 
-    reason: str = Field("", max_length=1000)
+    reason: str = Field(default="", max_length=1000)
 
 
 class OfferWish(Asked):
     """Credentials to offer a member, so that its wallet asks for them."""
 
-    types: list[str] = Field([], max_length=32, description="All types that are issued, when none is named.")
+    types: list[str] = Field(default=[], max_length=32, description="All types that are issued, when none is named.")
     reason: Literal["reissue", "proof-key-revocation"] = "reissue"

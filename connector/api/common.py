@@ -60,7 +60,7 @@ class Listing(Shown, Generic[T]):
 
     items: list[T]
     total: int = Field(description="How many there are in all that fit.")
-    next_cursor: str | None = Field(None, description="Give it as `cursor` to get the next part; null on the last one.")
+    next_cursor: str | None = Field(default=None, description="Give it as `cursor` to get the next part; null on the last one.")
 
 
 class Problem(Shown):
@@ -69,10 +69,10 @@ class Problem(Shown):
     Source: RFC 9457, Problem Details for HTTP APIs.
     """
 
-    type: str = Field("about:blank", description="`urn:kontor:error:` and the error's code.")
+    type: str = Field(default="about:blank", description="`urn:kontor:error:` and the error's code.")
     title: str = Field(description="The HTTP status in words.")
     status: int
     detail: str = Field(description="What happened.")
-    where: str | None = Field(None, description="Member of the body, parameter, file or process it is about.")
-    mend: str | None = Field(None, description="How to mend it.")
+    where: str | None = Field(default=None, description="Member of the body, parameter, file or process it is about.")
+    mend: str | None = Field(default=None, description="How to mend it.")
     error_id: str = Field(description="Under this id the node's log tells the whole story.")

@@ -13,12 +13,18 @@ from connector.api.common import Asked, Id, Shown
 class PlaneAuthorization(Asked):
     """How the data plane and we prove ourselves to each other. Goes in, and is never given back."""
 
-    secret: SecretStr | None = Field(None, max_length=4096, description="One secret that both hold and send as a bearer token.")
-    token_endpoint: str | None = Field(None, pattern=r"^https?://[^\s]+$", description="Where we get the tokens of our calls.")
-    client_id: str | None = Field(None, max_length=512, description="Who we are to `token_endpoint`.")
-    client_secret: SecretStr | None = Field(None, max_length=4096, description="What proves us to `token_endpoint`.")
-    jwks: dict[str, Any] | None = Field(None, description="The keys that sign the tokens of its calls, as a JWK Set.")
-    jwks_uri: str | None = Field(None, pattern=r"^https?://[^\s]+$", description="Where those keys are, in place of `jwks`.")
+    secret: SecretStr | None = Field(
+        default=None, max_length=4096, description="One secret that both hold and send as a bearer token."
+    )
+    token_endpoint: str | None = Field(
+        default=None, pattern=r"^https?://[^\s]+$", description="Where we get the tokens of our calls."
+    )
+    client_id: str | None = Field(default=None, max_length=512, description="Who we are to `token_endpoint`.")
+    client_secret: SecretStr | None = Field(default=None, max_length=4096, description="What proves us to `token_endpoint`.")
+    jwks: dict[str, Any] | None = Field(default=None, description="The keys that sign the tokens of its calls, as a JWK Set.")
+    jwks_uri: str | None = Field(
+        default=None, pattern=r"^https?://[^\s]+$", description="Where those keys are, in place of `jwks`."
+    )
 
     @model_validator(mode="after")
     def _is_whole(self) -> PlaneAuthorization:
@@ -39,17 +45,27 @@ class NewDataPlane(Asked):
         description="Base of its signaling addresses, with or without `/dataflows`.",
         examples=["https://dataplane.internal/v1"],
     )
-    dialect: Literal["dps", "edc-legacy"] = Field("dps", description="`edc-legacy`: what EDC up to 0.17 and Tractus-X speak.")
+    dialect: Literal["dps", "edc-legacy"] = Field(
+        default="dps", description="`edc-legacy`: what EDC up to 0.17 and Tractus-X speak."
+    )
     profiles: tuple[str, ...] = Field(
         min_length=1, max_length=100, description="Transfer formats or profiles that it serves.", examples=[["HttpData-PULL"]]
     )
-    labels: tuple[Id, ...] = Field((), max_length=32, description="What assets may ask for.")
-    source_types: tuple[str, ...] = Field((), max_length=32, description="`edc-legacy`: kinds of source, such as `HttpData`.")
-    provision_types: tuple[str, ...] = Field((), max_length=32, description="`edc-legacy`: destinations that it prepares.")
-    authorization: PlaneAuthorization = Field(PlaneAuthorization(), description="How the two of us prove ourselves.")
-    unverified: bool = Field(False, description="Believe its calls without proof; only where nobody else reaches the listener.")
-    announced: bool = Field(False, description="Register this node with it as its control plane.")
-    hosts: tuple[str, ...] = Field((), max_length=32, description="Hosts that its addresses may name; else that of `endpoint`.")
+    labels: tuple[Id, ...] = Field(default=(), max_length=32, description="What assets may ask for.")
+    source_types: tuple[str, ...] = Field(
+        default=(), max_length=32, description="`edc-legacy`: kinds of source, such as `HttpData`."
+    )
+    provision_types: tuple[str, ...] = Field(
+        default=(), max_length=32, description="`edc-legacy`: destinations that it prepares."
+    )
+    authorization: PlaneAuthorization = Field(default=PlaneAuthorization(), description="How the two of us prove ourselves.")
+    unverified: bool = Field(
+        default=False, description="Believe its calls without proof; only where nobody else reaches the listener."
+    )
+    announced: bool = Field(default=False, description="Register this node with it as its control plane.")
+    hosts: tuple[str, ...] = Field(
+        default=(), max_length=32, description="Hosts that its addresses may name; else that of `endpoint`."
+    )
 
 
 class DataPlane(Shown):
@@ -64,5 +80,5 @@ class DataPlane(Shown):
     owner: str = Field(description="`operator`, or `plane`: it registered itself.")
     unverified: bool = False
     announced: bool = False
-    answered_at: datetime | None = Field(None, description="When this node last called it; null: not since it started.")
-    fault: str = Field("", description="Why it did not answer then; empty: it did.")
+    answered_at: datetime | None = Field(default=None, description="When this node last called it; null: not since it started.")
+    fault: str = Field(default="", description="Why it did not answer then; empty: it did.")

@@ -20,22 +20,29 @@ class Decision(Shown):
 
     number: int = Field(description="Its place in the log, counted from 1.")
     at: datetime
-    question: QuestionName | None = Field(None, description="What was asked; null for a line that counts lost decisions.")
+    question: QuestionName | None = Field(
+        default=None, description="What was asked; null for a line that counts lost decisions."
+    )
     role: str | None = None
     effect: EffectName | None = None
-    policy: str | None = Field(None, description="Digest of the policy's canonical form: `sha256:` and hexadecimal digits.")
-    about: str | None = Field(None, description="Id of the offer or agreement.")
-    against: str | None = Field(
-        None, description="Digest of the rules of the other side's terms, where two policies were compared."
+    policy: str | None = Field(
+        default=None, description="Digest of the policy's canonical form: `sha256:` and hexadecimal digits."
     )
-    count: int = Field(1, description="So many offers of one catalogue request came to this under the same policy.")
+    about: str | None = Field(default=None, description="Id of the offer or agreement.")
+    against: str | None = Field(
+        default=None, description="Digest of the rules of the other side's terms, where two policies were compared."
+    )
+    count: int = Field(default=1, description="So many offers of one catalogue request came to this under the same policy.")
     offers: list[str] = Field(default_factory=list, description="Their ids, the first hundred.")
     process: str | None = None
     peer: str | None = None
     dataset: str | None = None
-    inputs: str | None = Field(None, description="SHA-256 of what it was made from: the same inputs have the same hash.")
+    inputs: str | None = Field(
+        default=None, description="SHA-256 of what it was made from: the same inputs have the same hash."
+    )
     case: Tree | None = Field(
-        None, description="What it was made from, as a case file spells it; null where `decision_inputs` does not keep it."
+        default=None,
+        description="What it was made from, as a case file spells it; null where `decision_inputs` does not keep it.",
     )
     grounds: list[str] = Field(
         default_factory=list,
@@ -47,8 +54,8 @@ class Decision(Shown):
     )
     deferred: list[dict[str, Any]] = Field(default_factory=list, description="What was left for later, or for the law.")
     valid_until: datetime | None = None
-    micros: int | None = Field(None, description="How long the engine took, in microseconds.")
-    lost: int | None = Field(None, description="So many decisions before this line could not be written.")
+    micros: int | None = Field(default=None, description="How long the engine took, in microseconds.")
+    lost: int | None = Field(default=None, description="So many decisions before this line could not be written.")
 
 
 class Explanation(Shown):

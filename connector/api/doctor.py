@@ -17,8 +17,8 @@ class Finding(Shown):
     check: str = Field(description="Such as `did`, `keys`, `clock`, `certificate`, `store`.")
     state: State
     what: str = Field(description="What was found.")
-    where: str | None = Field(None, description="Address, setting or name it is about.")
-    mend: str | None = Field(None, description="How to mend it.")
+    where: str | None = Field(default=None, description="Address, setting or name it is about.")
+    mend: str | None = Field(default=None, description="How to mend it.")
 
 
 class Findings(Shown):
@@ -31,7 +31,7 @@ class Examination(Asked):
     """Whom to look at."""
 
     subject: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[^\x00-\x20\x7f]+$")] | None = Field(
-        None,
+        default=None,
         description="A DID or the address of a connector; our own participant, as others see it, if left out.",
         examples=["did:web:connector.example.com:acme"],
     )

@@ -18,13 +18,15 @@ class Event(Shown):
     kind: str = Field(description="`negotiation` or `transfer`.")
     pid: str = Field(description="Our process id.")
     event: str = Field(description="What happened, such as `agree`, `start`, `terminate`.")
-    state: str | None = Field(None, description="The state after it; null before the peer's first acknowledgement.")
+    state: str | None = Field(default=None, description="The state after it; null before the peer's first acknowledgement.")
     by: str = Field(description="`peer`, `operator`, `rule`, `policy`, `delivery` or `data-plane`.")
     note: str = ""
     role: RoleName = Field(description="Our role in the process.")
     peer: str = Field(description="The peer's participant id.")
     dataset: str
-    agreement_id: str | None = Field(None, description="The agreement that the process has led to or is about, as of now.")
+    agreement_id: str | None = Field(
+        default=None, description="The agreement that the process has led to or is about, as of now."
+    )
 
 
 class EventPage(Shown):

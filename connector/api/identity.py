@@ -31,14 +31,14 @@ class NewIdentityKey(Asked):
     """A key to make; one that is there for the purpose is replaced when all others have seen the new one."""
 
     purpose: Purpose = Field(examples=["token"])
-    type: Literal["P-256", "P-384", "Ed25519"] = Field("P-256", description="P-256 is what every connector reads.")
+    type: Literal["P-256", "P-384", "Ed25519"] = Field(default="P-256", description="P-256 is what every connector reads.")
 
 
 class NewAuthorityKey(Asked):
     """A key of an authority to make; the one that is there for the purpose stays published until it is revoked."""
 
     purpose: AuthorityPurpose = Field(examples=["credential"])
-    type: Literal["P-256", "P-384", "Ed25519"] = Field("P-256", description="P-256 is what every connector reads.")
+    type: Literal["P-256", "P-384", "Ed25519"] = Field(default="P-256", description="P-256 is what every connector reads.")
 
 
 class RevokedKey(Shown):
@@ -53,9 +53,11 @@ class CredentialRequest(Asked):
 
     issuer: Id = Field(examples=["did:web:authority.example.org"])
     types: list[Id] = Field(min_length=1, max_length=32, examples=[["MembershipCredential"]])
-    id: Id | None = Field(None, description="Our name for it, `holderPid` on the wire; a random one if left out.")
-    profile: str = Field("", max_length=100, description="Format, such as `vc20-bssl/jwt`; empty for the issuer's first.")
-    is_standing: bool = Field(True, description="Renew before the end, and take in what the issuer sends meanwhile.")
+    id: Id | None = Field(default=None, description="Our name for it, `holderPid` on the wire; a random one if left out.")
+    profile: str = Field(
+        default="", max_length=100, description="Format, such as `vc20-bssl/jwt`; empty for the issuer's first."
+    )
+    is_standing: bool = Field(default=True, description="Renew before the end, and take in what the issuer sends meanwhile.")
 
 
 class Requested(Shown):
@@ -67,9 +69,9 @@ class Requested(Shown):
     profile: str = ""
     is_standing: bool
     state: Literal["REQUESTED", "RECEIVED", "ISSUED", "REJECTED"]
-    next_at: datetime | None = Field(None, description="When it is tried, looked at or renewed next.")
+    next_at: datetime | None = Field(default=None, description="When it is tried, looked at or renewed next.")
     tries: int = 0
-    error: str = Field("", description="Why it does not go on.")
+    error: str = Field(default="", description="Why it does not go on.")
 
 
 class Credential(Shown):

@@ -21,10 +21,10 @@ class Job(Shown):
 
     kind: str = Field(description="What is to be done, such as `push` or `webhook`.")
     id: str = Field(description="One of its kind.")
-    order_key: str | None = Field(None, description="Work of this kind with the same one is done one after another.")
+    order_key: str | None = Field(default=None, description="Work of this kind with the same one is done one after another.")
     created_at: datetime
     not_before: datetime = Field(description="When it is tried next.")
     tries: int = Field(description="How often it was begun since it last ended well.")
     failures: list[JobFailure] = Field(description="The last ones, oldest first.")
-    node: str | None = Field(None, description="The node that is at it; null when nobody is.")
-    given_up_at: datetime | None = Field(None, description="When it was given up; null when it was not.")
+    node: str | None = Field(default=None, description="The node that is at it; null when nobody is.")
+    given_up_at: datetime | None = Field(default=None, description="When it was given up; null when it was not.")

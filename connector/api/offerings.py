@@ -18,26 +18,30 @@ class Asset(Asked):
     """Data that can be offered: its description and where it lies."""
 
     id: Id = Field(examples=["urn:example:weather-2025"])
-    title: str = Field("", max_length=300, examples=["Hourly weather, 2025"])
-    description: str = Field("", max_length=20_000)
-    keywords: tuple[str, ...] = Field((), max_length=100, description="Words to find it by.", examples=[["weather", "hourly"]])
-    media_type: str | None = Field(None, max_length=200, description="IANA media type.", examples=["text/csv"])
+    title: str = Field(default="", max_length=300, examples=["Hourly weather, 2025"])
+    description: str = Field(default="", max_length=20_000)
+    keywords: tuple[str, ...] = Field(
+        default=(), max_length=100, description="Words to find it by.", examples=[["weather", "hourly"]]
+    )
+    media_type: str | None = Field(default=None, max_length=200, description="IANA media type.", examples=["text/csv"])
     properties: dict[str, Any] = Field(
         default_factory=dict,
         description="Further description: members of the dataset in the catalogue; names have a prefix (`dct:creator`) or are IRIs.",
         examples=[{"dct:creator": "Example Weather Service"}],
     )
     source: AssetSource = Field(
-        AssetSource(type="none"),
+        default=AssetSource(type="none"),
         description="Where the data lies.",
         examples=[{"type": "file", "path": "/srv/data/weather-2025.csv"}],
     )
     digest: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="SHA-256 of the data, hexadecimal; computed for a file when left out."
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the data, hexadecimal; computed for a file when left out.",
     )
-    byte_size: int | None = Field(None, ge=0, description="Size in bytes; measured for a file when left out.")
+    byte_size: int | None = Field(default=None, ge=0, description="Size in bytes; measured for a file when left out.")
     formats: tuple[str, ...] | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="Transfer formats to offer; when left out, all that the data plane can serve this source in.",
         examples=[["HttpData-PULL", "HttpData-PUSH"]],
@@ -70,22 +74,25 @@ class ContractDefinition(Asked):
     assets: tuple[Id, ...] = Field(
         min_length=1, description="Ids of assets, or `*` for all.", examples=[["urn:example:weather-2025"]]
     )
-    keywords: tuple[str, ...] = Field((), description="Only assets that have one of these keywords; none does not narrow.")
+    keywords: tuple[str, ...] = Field(
+        default=(), description="Only assets that have one of these keywords; none does not narrow."
+    )
     policy: Id = Field(description="Id of the policy that is offered as contract.", examples=["members-only"])
     access_policy: Id | None = Field(
-        None, description="Id of the policy that decides who sees the offer at all; without one every proven caller does."
+        default=None,
+        description="Id of the policy that decides who sees the offer at all; without one every proven caller does.",
     )
     offer_id: str = Field(
-        "{definition}:{dataset}",
+        default="{definition}:{dataset}",
         min_length=1,
         max_length=512,
         description="Template of the offer's id; `{definition}` and `{dataset}` are filled in.",
     )
     legal_only: tuple[str, ...] = Field(
-        (),
+        default=(),
         max_length=100,
         description="Left operands of the policy that are agreed and not technically enforced; nobody else may be expected to.",
         examples=[["spatial"]],
     )
-    rules: tuple[Rule, ...] = Field((), description="Automation rules for negotiations about these offers.")
-    approval: Literal["auto", "manual"] = Field("auto", description="`manual` holds every request for a person.")
+    rules: tuple[Rule, ...] = Field(default=(), description="Automation rules for negotiations about these offers.")
+    approval: Literal["auto", "manual"] = Field(default="auto", description="`manual` holds every request for a person.")

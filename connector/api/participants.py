@@ -13,7 +13,7 @@ class NewParticipant(Asked):
 
     name: Name = Field(examples=["acme"])
     id: Id = Field(description="Participant id as in agreements: a DID or another URI.", examples=["did:web:acme.example"])
-    title: str = Field("", max_length=300, description="Name for people.")
+    title: str = Field(default="", max_length=300, description="Name for people.")
 
 
 class Participant(Shown):
@@ -40,7 +40,7 @@ class SelfDescription(Asked):
         description="The organisation as JSON-LD with full IRIs, as `kontor describe participant` makes it."
     )
     attestations: tuple[str, ...] = Field(
-        (), max_length=20, description="Types of credentials in its wallet that everybody may see."
+        default=(), max_length=20, description="Types of credentials in its wallet that everybody may see."
     )
 
 
@@ -49,7 +49,7 @@ class PublishedDescription(Shown):
 
     description: Tree = Field(description="The organisation, and its connector as a service.")
     credential: str | None = Field(
-        None, description="The same as a credential, signed by the participant; null without a wallet."
+        default=None, description="The same as a credential, signed by the participant; null without a wallet."
     )
     attestations: list[str] = Field(default_factory=list, description="Credentials of others about it, as tokens.")
     address: str = Field(description="Where everybody can read it.")

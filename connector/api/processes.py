@@ -17,15 +17,17 @@ class Process(Shown):
     role: RoleName = Field(description="Our role.")
     peer: str = Field(description="The peer's participant id.")
     peer_address: str = Field(description="Where the peer takes our messages.")
-    peer_pid: str | None = Field(None, description="The peer's process id; null until it is known.")
-    state: str | None = Field(None, description="Protocol state; null until the peer has acknowledged our first message.")
-    in_flight: str | None = Field(None, description="What of ours is on its way and not acknowledged yet.")
-    hold: str | None = Field(None, description="Why it waits for a person; null when it does not.")
-    error: str | None = Field(None, description="The last failure; null when the last thing went well.")
-    code: str | None = Field(None, description="Code of the suspension or termination, by whoever sent it.")
+    peer_pid: str | None = Field(default=None, description="The peer's process id; null until it is known.")
+    state: str | None = Field(
+        default=None, description="Protocol state; null until the peer has acknowledged our first message."
+    )
+    in_flight: str | None = Field(default=None, description="What of ours is on its way and not acknowledged yet.")
+    hold: str | None = Field(default=None, description="Why it waits for a person; null when it does not.")
+    error: str | None = Field(default=None, description="The last failure; null when the last thing went well.")
+    code: str | None = Field(default=None, description="Code of the suspension or termination, by whoever sent it.")
     reasons: list[str] = Field(default_factory=list, description="Reasons of the suspension or termination.")
     warnings: list[str] = Field(default_factory=list, description="What the peer did that is lawful and worth a look.")
-    purpose: str | None = Field(None, description="What the consumer says it wants the data for.")
+    purpose: str | None = Field(default=None, description="What the consumer says it wants the data for.")
     dataset: str
     entries: dict[str, int] = Field(default_factory=dict, description="How many times each state was entered.")
     created_at: datetime
@@ -38,7 +40,7 @@ class TimelineRecord(Shown):
     at: datetime
     by: str = Field(description="`peer`, `operator`, `rule`, `policy`, `delivery` or `data-plane`.")
     event: str
-    state: str | None = Field(None, description="The state after it.")
+    state: str | None = Field(default=None, description="The state after it.")
     note: str = ""
 
 
@@ -49,9 +51,9 @@ class DeliveryAttempt(Shown):
     message_id: str = Field(description="Empty for an attempt to move data.")
     event: str = Field(description="What the message says; `data` for an attempt to move data.")
     url: str
-    status: int | None = Field(None, description="The peer's HTTP status; null when there was no answer.")
-    cause: str = Field("", description="Why it failed; empty when it was delivered.")
-    is_final: bool = Field(True, description="False when it is tried again.")
+    status: int | None = Field(default=None, description="The peer's HTTP status; null when there was no answer.")
+    cause: str = Field(default="", description="Why it failed; empty when it was delivered.")
+    is_final: bool = Field(default=True, description="False when it is tried again.")
 
 
 class PendingMessage(Shown):
@@ -69,7 +71,7 @@ class DueAct(Shown):
 
     at: datetime
     act: str
-    state: str | None = Field(None, description="Carried out only if the process is still in this state.")
+    state: str | None = Field(default=None, description="Carried out only if the process is still in this state.")
     reason: str = ""
 
 

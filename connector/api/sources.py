@@ -23,12 +23,12 @@ class Login(Asked):
         " credentials grant; `certificate`: our certificate chain and its private key, PEM (mTLS)."
     )
     token_url: str | None = Field(
-        None,
+        default=None,
         pattern=r"^https?://[^\s]+$",
         description="`oauth2`: where tokens are got.",
         examples=["https://login.example.org/token"],
     )
-    scope: str = Field("", max_length=2000, description="`oauth2`: the scopes to ask for, between blanks.")
+    scope: str = Field(default="", max_length=2000, description="`oauth2`: the scopes to ask for, between blanks.")
 
     @model_validator(mode="after")
     def _token_url_fits(self) -> Self:
@@ -43,20 +43,20 @@ class Passes(Asked):
     """What of a consumer's request reaches an upstream; by default nothing but the wish to read what `url` names."""
 
     methods: tuple[Literal["GET", "POST"], ...] = Field(
-        ("GET",),
+        default=("GET",),
         min_length=1,
         description="How it may be asked; a POST carries the consumer's body.",
         examples=[["GET", "POST"]],
     )
-    path: bool = Field(False, description="Whether consumers may name a path below `url`.")
+    path: bool = Field(default=False, description="Whether consumers may name a path below `url`.")
     query: tuple[str, ...] = Field(
-        (),
+        default=(),
         max_length=100,
         description="Names of query parameters that pass; `*` for all. Those that `url` itself sets stay as they are.",
         examples=[["station", "from", "to"]],
     )
     errors: bool = Field(
-        False, description="Pass on how the upstream describes an error; without it consumers get the status alone."
+        default=False, description="Pass on how the upstream describes an error; without it consumers get the status alone."
     )
 
 
@@ -67,49 +67,54 @@ class AssetSource(Asked):
         description="`file` and `folder` lie on the node, `http` is an upstream, `s3`, `azure` (Blob Storage) and `gcs` (Google Cloud"
         " Storage) are object stores, `nats` is a stream of events (JetStream), `none` is moved by others."
     )
-    path: str | None = Field(None, description="`file`, `folder`: absolute path on the machine of the node.")
+    path: str | None = Field(default=None, description="`file`, `folder`: absolute path on the machine of the node.")
     url: str | None = Field(
-        None,
+        default=None,
         pattern=r"^((https?)://[^\s]+|(nats|tls)://[^\s/?#@]+)$",
         description="`http`: address of the upstream; `nats`: of the server, `nats://host:port` or `tls://host:port`.",
     )
-    stream: str | None = Field(None, pattern=r"^[^\s.*>/\\]{1,255}$", description="`nats`: name of the stream.")
+    stream: str | None = Field(default=None, pattern=r"^[^\s.*>/\\]{1,255}$", description="`nats`: name of the stream.")
     subject: str | None = Field(
-        None, pattern=r"^[^\s]{1,255}$", description="`nats`: only messages of this subject, with NATS's wildcards."
+        default=None, pattern=r"^[^\s]{1,255}$", description="`nats`: only messages of this subject, with NATS's wildcards."
     )
     new_only: bool = Field(
-        False, description="`nats`: transfers begin with what comes after their start; else with the oldest message there is."
+        default=False,
+        description="`nats`: transfers begin with what comes after their start; else with the oldest message there is.",
     )
     bucket: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9._-]{3,255}$", description="Object stores: the bucket; `azure`: the container."
+        default=None, pattern=r"^[A-Za-z0-9._-]{3,255}$", description="Object stores: the bucket; `azure`: the container."
     )
     key: str | None = Field(
-        None,
+        default=None,
         max_length=1024,
         description="Object stores: key of an object; a prefix that ends in `/`, or nothing, is a folder.",
     )
-    account: str | None = Field(None, pattern=r"^[a-z0-9]{3,24}$", description="`azure`: the storage account.")
+    account: str | None = Field(default=None, pattern=r"^[a-z0-9]{3,24}$", description="`azure`: the storage account.")
     endpoint: str | None = Field(
-        None,
+        default=None,
         pattern=r"^https?://[^\s/?#@]+(/[a-z0-9]{3,24})?/?$",
         description="Object stores: address of the store, `azure`: of the account; that of Amazon, Azure or Google when left out.",
     )
-    region: str | None = Field(None, pattern=r"^[a-z0-9-]{1,64}$", description="`s3`: region; `us-east-1` when left out.")
+    region: str | None = Field(
+        default=None, pattern=r"^[a-z0-9-]{1,64}$", description="`s3`: region; `us-east-1` when left out."
+    )
     proxied: bool = Field(
-        False, description="`s3`: consumers never read from the store itself: `S3-PULL` goes through the node, too."
+        default=False, description="`s3`: consumers never read from the store itself: `S3-PULL` goes through the node, too."
     )
     secret: Id | None = Field(
-        None,
+        default=None,
         description="Name of the stored secret. `http`: what `login` says, without one the whole value of `secret_header`;"
         " `s3`: `ACCESS_KEY:SECRET_KEY`, or with a session token `ACCESS_KEY:SECRET_KEY:TOKEN`; `azure`: the account's key, or a"
         " shared access signature; `gcs`: the key of a service account, JSON; `nats`: `USER:PASSWORD`, or a token.",
     )
     secret_header: str = Field(
-        "Authorization", pattern=r"^[A-Za-z0-9-]{1,64}$", description="`http` without `login`: header that carries the secret."
+        default="Authorization",
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description="`http` without `login`: header that carries the secret.",
     )
-    login: Login | None = Field(None, description="`http`: how the secret proves us to the upstream.")
+    login: Login | None = Field(default=None, description="`http`: how the secret proves us to the upstream.")
     labels: tuple[Id, ...] = Field(
-        (), max_length=32, description="`none`: labels that the external data plane must have, all of them."
+        default=(), max_length=32, description="`none`: labels that the external data plane must have, all of them."
     )
     passes: Passes = Field(default_factory=Passes, description="`http`: what of a consumer's request reaches the upstream.")
 

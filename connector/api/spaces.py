@@ -32,4 +32,4 @@ class JoinedSpace(Shown):
     authority: str = Field(description="The DID that governs it.")
     state: MemberState = Field(description="`ACTIVE` once the credential is here.")
     types: list[str] = Field(description="Types of credential that its authority issues; the first is membership.")
-    error: str = Field("", description="Why it does not go on.")
+    error: str = Field(default="", description="Why it does not go on.")

@@ -17,9 +17,9 @@ class DataAddress(Shown):
     """Where data is fetched from or delivered to."""
 
     endpoint_type: str = Field(
-        "https://w3id.org/idsa/v4.1/HTTP", description="What kind of endpoint it is, in the words of the data space."
+        default="https://w3id.org/idsa/v4.1/HTTP", description="What kind of endpoint it is, in the words of the data space."
     )
-    endpoint: str | None = Field(None, description="Its address.", examples=["https://receiver.example.com/inbox/42"])
+    endpoint: str | None = Field(default=None, description="Its address.", examples=["https://receiver.example.com/inbox/42"])
     properties: dict[str, str] = Field(
         default_factory=dict,
         description="What opens it; customary are `authorization` and `authType`.",
@@ -37,13 +37,15 @@ class NewTransfer(Asked):
         description="Transfer format, as in the dataset's distributions.",
         examples=["HttpData-PULL"],
     )
-    address: Address | None = Field(None, description="Address of the provider; when left out, that of the agreement.")
-    purpose: str | None = Field(None, max_length=2048, description="What the data is wanted for; when left out, as agreed.")
+    address: Address | None = Field(default=None, description="Address of the provider; when left out, that of the agreement.")
+    purpose: str | None = Field(
+        default=None, max_length=2048, description="What the data is wanted for; when left out, as agreed."
+    )
     destination: DataAddress | None = Field(
-        None, description="Push: where the provider delivers to; when left out, this node receives and keeps the data."
+        default=None, description="Push: where the provider delivers to; when left out, this node receives and keeps the data."
     )
     data_plane: Id | None = Field(
-        None,
+        default=None,
         description="The registered data plane that takes the data; when left out, this node does where it knows the format.",
     )
 
@@ -51,8 +53,10 @@ class NewTransfer(Asked):
 class TransferStep(Asked):
     """What goes with an act."""
 
-    code: str | None = Field(None, max_length=200, description="`suspend`, `terminate`: a code for the peer's program.")
-    reason: str | None = Field(None, max_length=4000, description="`suspend`, `terminate`: why, for the peer's and our people.")
+    code: str | None = Field(default=None, max_length=200, description="`suspend`, `terminate`: a code for the peer's program.")
+    reason: str | None = Field(
+        default=None, max_length=4000, description="`suspend`, `terminate`: why, for the peer's and our people."
+    )
 
 
 class Transfer(Process):
@@ -63,7 +67,7 @@ class Transfer(Process):
     format: str
     has_address: bool = Field(description="True when the address of the data is known (pull) or was announced (push).")
     is_open: bool = Field(description="True while data may flow.")
-    data_plane: str | None = Field(None, description="The external data plane that moves the data; null: this node.")
-    flow_state: str | None = Field(None, description="Where that says the flow is.")
+    data_plane: str | None = Field(default=None, description="The external data plane that moves the data; null: this node.")
+    flow_state: str | None = Field(default=None, description="Where that says the flow is.")
     moved_bytes: int = 0
-    digest: str | None = Field(None, description="SHA-256 of what was moved, hexadecimal; null until it is known.")
+    digest: str | None = Field(default=None, description="SHA-256 of what was moved, hexadecimal; null until it is known.")

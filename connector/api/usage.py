@@ -24,19 +24,25 @@ class NewPosting(Asked):
 
     kind: Literal["payment", "duty", "consent", "event"]
     key: Id | None = Field(
-        None, description="Names this record, such as an invoice's number: recording it again changes nothing."
+        default=None, description="Names this record, such as an invoice's number: recording it again changes nothing."
     )
-    amount: Decimal | None = Field(None, gt=0, description="`payment`: how much.", examples=["500.00"])
-    currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="`payment`: ISO 4217.", examples=["EUR"])
-    rule: Id | None = Field(None, description="`payment`: the rule that was paid for; left out: whatever asks for money.")
-    duty: Id | None = Field(None, description="`duty`: its key, or its action where only one duty has it.")
-    state: Literal["fulfilled", "waived", "violated"] | None = Field(None, description="`duty`: `fulfilled` when left out.")
-    by: str | None = Field(None, max_length=512, description="`consent`: who consents.")
-    withdrawn: bool | None = Field(None, description="`consent`: it is withdrawn.")
-    event: Id | None = Field(None, description="`event`: its IRI.")
-    over: bool | None = Field(None, description="`event`: it is over; else it has begun.")
-    note: str = Field("", max_length=2000)
-    evidence: str = Field("", pattern="^([0-9a-f]{64})?$", description="SHA-256 of a document that proves it, hexadecimal.")
+    amount: Decimal | None = Field(default=None, gt=0, description="`payment`: how much.", examples=["500.00"])
+    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$", description="`payment`: ISO 4217.", examples=["EUR"])
+    rule: Id | None = Field(
+        default=None, description="`payment`: the rule that was paid for; left out: whatever asks for money."
+    )
+    duty: Id | None = Field(default=None, description="`duty`: its key, or its action where only one duty has it.")
+    state: Literal["fulfilled", "waived", "violated"] | None = Field(
+        default=None, description="`duty`: `fulfilled` when left out."
+    )
+    by: str | None = Field(default=None, max_length=512, description="`consent`: who consents.")
+    withdrawn: bool | None = Field(default=None, description="`consent`: it is withdrawn.")
+    event: Id | None = Field(default=None, description="`event`: its IRI.")
+    over: bool | None = Field(default=None, description="`event`: it is over; else it has begun.")
+    note: str = Field(default="", max_length=2000)
+    evidence: str = Field(
+        default="", pattern="^([0-9a-f]{64})?$", description="SHA-256 of a document that proves it, hexadecimal."
+    )
 
     @model_validator(mode="after")
     def _members_fit_kind(self) -> Self:
@@ -64,7 +70,7 @@ class UseOf(Shown):
     """How much was used."""
 
     count: int = 0
-    metered_s: float = Field(0, description="Time of use, added up over all streams.")
+    metered_s: float = Field(default=0, description="Time of use, added up over all streams.")
     moved_bytes: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
@@ -87,7 +93,7 @@ class DutyOf(Shown):
     actions: list[str]
     state: Literal["inactive", "pending", "due", "fulfilled", "violated", "waived"]
     due_at: datetime | None = None
-    deadline: datetime | None = Field(None, description="From then on it is violated when it is not on record as done.")
+    deadline: datetime | None = Field(default=None, description="From then on it is violated when it is not on record as done.")
 
 
 class ClauseOf(Shown):

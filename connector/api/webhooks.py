@@ -20,11 +20,11 @@ class NewWebhook(Asked):
     name: WebhookName = Field(examples=["erp"])
     url: str = Field(max_length=2048, description="Where messages are posted to.", examples=["https://erp.example.org/kontor"])
     events: tuple[Annotated[str, Field(pattern=r"^[a-z*?-]+\.[a-z*?-]+$", max_length=100)], ...] = Field(
-        (), max_length=50, description="What it is told of, such as `negotiation.hold` or `transfer.*`; everything without.",
+        default=(), max_length=50, description="What it is told of, such as `negotiation.hold` or `transfer.*`; everything without.",
         examples=[["negotiation.hold", "transfer.*"]],
     )  # fmt: skip
     secret: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00-\x20\x7f]+$")] | None = Field(
-        None, description="Name of a stored secret to sign with; without it one is made and shown once."
+        default=None, description="Name of a stored secret to sign with; without it one is made and shown once."
     )
 
 
@@ -42,7 +42,8 @@ class CreatedWebhook(Webhook):
     """A webhook that was just made."""
 
     key: str | None = Field(
-        None, description="The key that messages are signed with (Standard Webhooks): note it now, it is shown never again."
+        default=None,
+        description="The key that messages are signed with (Standard Webhooks): note it now, it is shown never again.",
     )
 
 
@@ -54,6 +55,6 @@ class WebhookTry(Shown):
     type: str
     pid: str = Field(description="The process that it is about.")
     number: int = Field(description="The how-manieth try it was.")
-    status: int | None = Field(None, description="The receiver's HTTP status; null when there was no answer.")
-    cause: str = Field("", description="Why it failed; empty when it was taken.")
+    status: int | None = Field(default=None, description="The receiver's HTTP status; null when there was no answer.")
+    cause: str = Field(default="", description="Why it failed; empty when it was taken.")
     ms: int = Field(description="How long it took, milliseconds.")
