@@ -33,11 +33,13 @@ _SESSION: Final = {
 
 def shown(url: str) -> str:
     """`url` without user, password and options: what may be logged."""
+    # a password that was not encoded may hold `/`, `?`, `#` and `@`: it ends before the last `@`
+    scheme, mark, _ = url.partition("://")
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(f"{scheme}{mark}{url.rpartition('@')[2]}" if "@" in url else url)
     except ValueError:
         return "store.url"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
 async def _as_it_is(connection: Any) -> None:

@@ -159,15 +159,21 @@ async def test_wrong_words_in_the_url_are_a_fault_of_the_configuration(postgres:
 
 
 async def test_a_url_that_is_none_is_not_repeated() -> None:
-    for url in ("postgresql://kontor:geheim@127.0.0.1:port/kontor", "postgresql://kontor:geheim@[/kontor"):
+    for url in (
+        "postgresql://kontor:geheim@127.0.0.1:port/kontor",
+        "postgresql://kontor:geheim@[/kontor",
+        "postgresql://kontor:a/geheim@127.0.0.1:5432/kontor",
+    ):
         with pytest.raises(ConfigurationError, match="no address of a PostgreSQL server") as fault:
             await at(url).open()
         assert "geheim" not in str(fault.value)
 
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
-    with pytest.raises(StoreUnavailable, match="cannot be used"):
-        await at("postgresql://kontor:geheim@127.0.0.1:1/kontor").open()
+    for url in ("postgresql://kontor:geheim@127.0.0.1:1/kontor", "postgresql://kontor:p@geheim#x@127.0.0.1:1/kontor"):
+        with pytest.raises(StoreUnavailable, match="cannot be used") as fault:
+            await at(url).open()
+        assert "geheim" not in str(fault.value)
 
 
 def test_the_url_names_the_store() -> None:
