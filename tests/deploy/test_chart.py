@@ -55,10 +55,14 @@ def test_wrong_values_are_refused_by_their_schema(helm: str, deploy: Path) -> No
     done = helped(helm, "template", "here", str(deploy / "helm" / "kontor"), "--set", "replicas=none")
     assert done.returncode != 0
     assert "replicas" in done.stderr
+    bounds = ("--kube-version", "1.33.0", "--set", "autoscaling.enabled=true", "--set", "autoscaling.minReplicas=7")
+    done = helped(helm, "template", "here", str(deploy / "helm" / "kontor"), *bounds)
+    assert (done.returncode, "`autoscaling.minReplicas` is more than" in done.stderr) == (1, True)
 
 
 def test_the_configuration_it_makes_is_one(helm: str, deploy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = {
+        "publicUrl": "https://kontor.acme.example:8443",
         "participants": {"a.b": {"id": "did:web:a"}, "acme": {"id": "did:web:b", "title": "Acme", "approval": "manual"}},
         "extraConfig": "[delivery]\nattempts = 3\n",
         "trustedProxies": ["10.0.0.0/8"],
@@ -67,6 +71,9 @@ def test_the_configuration_it_makes_is_one(helm: str, deploy: Path, tmp_path: Pa
     settings = configured(objects, tmp_path, monkeypatch)
     assert (settings.node.id, settings.store.url, settings.delivery.attempts) == ("here-kontor-1", STORE, 3)
     assert {name: one.approval for name, one in settings.participants.items()} == {"a.b": "auto", "acme": "manual"}
+    # peers are sent to where the ingress listens, without being told twice
+    assert objects["Ingress", "here-kontor"]["spec"]["rules"][0]["host"] == "kontor.acme.example"
+    assert settings.node.public_url == values["publicUrl"]
     # each variable that the configuration names is given to the container, from a secret where it is one
     container = objects["Deployment", "here-kontor"]["spec"]["template"]["spec"]["containers"][0]
     given = {one["name"]: set(one["valueFrom"]) for one in container["env"]}
@@ -85,12 +92,51 @@ def test_nodes_and_migrations_may_do_little_and_are_watched(helm: str, deploy: P
     node = objects["Deployment", "here-kontor"]["spec"]["template"]["spec"]["containers"][0]
     probes = {word: node[f"{word}Probe"]["httpGet"]["path"] for word in ("startup", "liveness", "readiness")}
     assert probes == {"startup": "/health", "liveness": "/health", "readiness": "/ready"}
-    hooks = objects["Job", "here-kontor-migrate"]["metadata"]["annotations"]["helm.sh/hook"]
-    assert hooks == "pre-install,pre-upgrade"
     policy = objects["NetworkPolicy", "here-kontor"]["spec"]
     assert policy["ingress"] == [{"ports": [{"port": "public", "protocol": "TCP"}]}]
     assert [one["containerPort"] for one in node["ports"]] == [8080, 8081]
     assert objects["Deployment", "here-kontor"]["spec"]["replicas"] == 2
+
+
+def test_a_migration_brings_all_that_it_needs_and_leaves_the_release_alone(helm: str, deploy: Path, tmp_path: Path) -> None:
+    objects = rendered(helm, deploy / "helm" / "kontor", tmp_path)
+    # what is a hook is no part of the release: neither an upgrade that fails nor a rollback touches what its nodes use
+    hooked = {at for at, one in objects.items() if "helm.sh/hook" in one["metadata"].get("annotations", {})}
+    kinds = ("ServiceAccount", "ConfigMap", "NetworkPolicy", "Job")
+    assert hooked == {(kind, "here-kontor-migrate") for kind in kinds}
+    assert {objects[at]["metadata"]["annotations"]["helm.sh/hook"] for at in hooked} == {"pre-install,pre-upgrade"}
+    job = objects["Job", "here-kontor-migrate"]
+    pod = job["spec"]["template"]["spec"]
+    assert int(job["metadata"]["annotations"]["helm.sh/hook-weight"]) > max(
+        int(objects[kind, "here-kontor-migrate"]["metadata"]["annotations"]["helm.sh/hook-weight"]) for kind in kinds[:3]
+    )
+    assert (pod["serviceAccountName"], pod["volumes"][0]["configMap"]) == (
+        "here-kontor-migrate",
+        {"name": "here-kontor-migrate"},
+    )
+    assert objects["ConfigMap", "here-kontor-migrate"]["data"] == objects["ConfigMap", "here-kontor"]["data"]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    policy = objects["NetworkPolicy", "here-kontor-migrate"]["spec"]
+    assert policy["podSelector"]["matchLabels"] == labels
+    assert [[one["port"] for one in rule["ports"]] for rule in policy["egress"]] == [[53, 53], [5432]]
+    assert "ingress" not in policy
+    # nothing of the nodes means it
+    for kind, name in (("Service", "here-kontor"), ("PodDisruptionBudget", "here-kontor"), ("NetworkPolicy", "here-kontor")):
+        selector = objects[kind, name]["spec"].get("podSelector") or objects[kind, name]["spec"]["selector"]
+        assert not (selector.get("matchLabels") or selector).items() <= labels.items()
+
+
+def test_one_replica_with_a_volume_of_its_own_is_stopped_before_the_next_starts(
+    helm: str, deploy: Path, tmp_path: Path
+) -> None:
+    volume = {"accessMode": "ReadWriteOnce"}
+    objects = rendered(helm, deploy / "helm" / "kontor", tmp_path, replicas=1, persistence=volume)
+    assert objects["Deployment", "here-kontor"]["spec"]["strategy"] == {"type": "Recreate"}
+    # a budget of one for one replica would hold up every drain of its machine
+    assert ("PodDisruptionBudget", "here-kontor") not in objects
+    objects = rendered(helm, deploy / "helm" / "kontor", tmp_path)
+    assert objects["Deployment", "here-kontor"]["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert objects["PodDisruptionBudget", "here-kontor"]["spec"]["minAvailable"] == 1
 
 
 def test_data_workers_and_planes_are_reached_by_those_who_may(
@@ -155,7 +201,9 @@ def test_what_is_turned_off_is_not_there(helm: str, deploy: Path, tmp_path: Path
     off = {
         name: {"enabled": False} for name in ("migrations", "persistence", "ingress", "networkPolicy", "podDisruptionBudget")
     }
-    objects = rendered(helm, deploy / "helm" / "kontor", tmp_path, **off, autoscaling={"enabled": True})
+    registry = {"pullSecrets": [{"name": "registry"}]}
+    objects = rendered(helm, deploy / "helm" / "kontor", tmp_path, **off, autoscaling={"enabled": True}, image=registry)
+    assert objects["Deployment", "here-kontor"]["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
     kinds = {kind for kind, _ in objects}
     assert kinds == {"ConfigMap", "ServiceAccount", "Service", "Deployment", "HorizontalPodAutoscaler"}
     assert "replicas" not in objects["Deployment", "here-kontor"]["spec"]

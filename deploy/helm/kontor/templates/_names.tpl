@@ -8,6 +8,12 @@ app.kubernetes.io/name: kontor
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* The pods of the migration: no service, budget or policy of the nodes means them. */}}
+{{- define "kontor.migration" -}}
+app.kubernetes.io/name: kontor-migrate
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "kontor.labels" -}}
 {{ include "kontor.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -51,13 +57,16 @@ resources: {{- toYaml .Values.resources | nindent 2 }}
 {{- end -}}
 
 {{- define "kontor.pod" -}}
-serviceAccountName: {{ include "kontor.name" . }}
 automountServiceAccountToken: false
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
 securityContext:
   runAsNonRoot: true
   runAsUser: 10001
   runAsGroup: 10001
   fsGroup: 10001
+  fsGroupChangePolicy: OnRootMismatch
   seccompProfile: { type: RuntimeDefault }
 {{- with .Values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
