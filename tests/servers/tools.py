@@ -1,4 +1,4 @@
-"""Programs that the proofs of the deployment need: nginx from the system's packages, Helm built with the Go toolchain.
+"""Programs that the proofs of the deployment need: nginx and systemd from the system's packages, Helm built with the Go toolchain.
 
 Each is installed when it is missing; nothing of it lies in the project's folder.
 """
@@ -51,6 +51,14 @@ def helm() -> str:
             (Path(made) / "helm").replace(built)
         print(f"built Helm in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return str(built)
+
+
+def systemd_analyze() -> str:
+    """The path of `systemd-analyze`, which needs no running systemd.
+
+    Raises: ToolError.
+    """
+    return shutil.which("systemd-analyze") or _from_system("systemd-analyze", "systemd")
 
 
 def _from_system(program: str, package: str) -> str:
