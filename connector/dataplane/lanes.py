@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from connector import observe
@@ -53,21 +53,52 @@ class _Track:
         return self.due_at - now
 
 
-@dataclass(frozen=True, slots=True)
 class Lane:
-    """The place of one stream."""
+    """The place of one stream; entered as a context it is taken, and free again afterwards."""
 
-    lanes: Lanes
-    tracks: tuple[_Track, ...]
+    __slots__ = ("_lanes", "is_bounded", "tracks")
+
+    def __init__(self, lanes: Lanes, own: _Track, whole: _Track) -> None:
+        self._lanes = lanes
+        self.tracks = own, whole
+        self.is_bounded = own.bounds.bytes_per_s is not None or whole.bounds.bytes_per_s is not None
+        """Whether its bytes may have to wait."""
+
+    def __enter__(self) -> Lane:
+        for track in self.tracks:
+            track.running += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for track in self.tracks:
+            track.running -= 1
 
     async def pace(self, count: int, still_here: Callable[[], None]) -> None:
         """Return when the next bytes may go, after `count` that went; `still_here` is called while it waits."""
-        now = self.lanes.now()
+        now = self._lanes.now()
         wait_s = max(track.moved(count, now) for track in self.tracks)
         while wait_s > 0:
-            await self.lanes.sleep(min(wait_s, _STEP_S))
+            await self._lanes.sleep(min(wait_s, _STEP_S))
             still_here()
             wait_s -= _STEP_S
+
+
+class _Asking:
+    """Those who ask, counted while they do."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> None:
+        if self.count >= _MOST_ASKING:
+            observe.count("streams_refused", code=Overloaded.code)
+            raise Overloaded("too many ask for data at once", mend="come again in a moment")
+        self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.count -= 1
 
 
 class Lanes:
@@ -84,30 +115,22 @@ class Lanes:
         self.now = now
         self.sleep = sleep
         self._tracks: dict[tuple[str, str | None], _Track] = {}
-        self._asking = 0
+        self._asking = _Asking()
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self) -> AbstractContextManager[None]:
         """A request of which nobody knows yet whose it is, and whether it is allowed.
 
-        Raises: Overloaded.
+        Raises, on entering: Overloaded.
         """
-        if self._asking >= _MOST_ASKING:
-            observe.count("streams_refused", code=Overloaded.code)
-            raise Overloaded("too many ask for data at once", mend="come again in a moment")
-        self._asking += 1
-        try:
-            yield
-        finally:
-            self._asking -= 1
+        return self._asking
 
-    @contextmanager
-    def taken(self, participant: str, peer: str) -> Iterator[Lane]:
-        """A stream between a participant and a peer, for as long as the context is open.
+    def taken(self, participant: str, peer: str) -> Lane:
+        """The place of a stream between a participant and a peer; enter it at once.
 
         Raises: TooMany when the peer has as many as it may have, Overloaded when the participant has.
         """
-        own, whole = self._track(participant, peer), self._track(participant, None)
+        lane = self.ours(participant, peer)
+        own, whole = lane.tracks
         if own.is_full:
             observe.count("streams_refused", code=TooMany.code)
             mend = f"at most {own.bounds.streams_at_once} may run at once"
@@ -115,20 +138,11 @@ class Lanes:
         if whole.is_full:
             observe.count("streams_refused", code=Overloaded.code)
             raise Overloaded("too many streams are running", mend="come again in a moment")
-        with self.ours(participant, peer) as lane:
-            yield lane
+        return lane
 
-    @contextmanager
-    def ours(self, participant: str, peer: str) -> Iterator[Lane]:
+    def ours(self, participant: str, peer: str) -> Lane:
         """As `taken`, for a stream that we begin ourselves: it counts, and nobody is there to be refused."""
-        lane = Lane(self, (self._track(participant, peer), self._track(participant, None)))
-        for track in lane.tracks:
-            track.running += 1
-        try:
-            yield lane
-        finally:
-            for track in lane.tracks:
-                track.running -= 1
+        return Lane(self, self._track(participant, peer), self._track(participant, None))
 
     def _track(self, participant: str, peer: str | None) -> _Track:
         found = self._tracks.get((participant, peer))

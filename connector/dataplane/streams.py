@@ -7,60 +7,102 @@ What does not: what flows, and whether it may.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Final
 
 from connector.dataplane.kernel import Flow
 from connector.dataplane.lanes import Lane
 from connector.errors import Conflict
 
+Place = tuple[str, str]
+"""Participant and pid of a transfer."""
+_TICK_S: Final = 0.005
+"""The loop's clock is coarse: what is due within its next tick is due."""
+
 
 class Stream:
-    """One flow. It ends by itself, by `cut`, or after `silence_s` in which not a single piece moved."""
+    """One flow, in the task that began it. It ends by itself, by `cut`, or after a silence in which not a single piece moved."""
 
-    def __init__(self, scope: asyncio.Timeout, silence_s: float, *, is_upload: bool) -> None:
-        self.is_upload = is_upload
-        self._scope = scope
+    __slots__ = (
+        "_cancelling",
+        "_is_interrupted",
+        "_over",
+        "_silence_s",
+        "_streams",
+        "_task",
+        "due_at",
+        "is_cut",
+        "is_over",
+        "is_upload",
+        "lane",
+        "place",
+    )
+
+    def __init__(self, streams: Streams, place: Place, silence_s: float, *, is_upload: bool) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams = streams
+        self._task = task
+        self._cancelling = task.cancelling()
         self._silence_s = silence_s
-        self._loop = loop = asyncio.get_running_loop()
-        self._due_at = loop.time() + silence_s
-        # one timer for a stream: what moves says when it did, and nothing is set anew with each piece
-        self._timer = loop.call_at(self._due_at, self._look)
+        self._is_interrupted = False
+        self._over: asyncio.Event | None = None
+        self.place = place
+        self.is_upload = is_upload
         self.is_cut = False
+        self.is_over = False
         self.lane: Lane | None = None
         """Bounds its pace, once it is known whose stream it is."""
-        self.over = asyncio.Event()
+        self.due_at = streams.loop.time() + silence_s
+        """When it was silent for too long, if nothing moves until then."""
 
     def cut(self) -> None:
         """End it at the next turn of the loop, wherever it waits."""
         self.is_cut = True
-        if not self.over.is_set() and not self._scope.expired():
-            self._scope.reschedule(self._loop.time())
+        self._streams.loop.call_soon(self.interrupt)
+
+    def interrupt(self) -> None:
+        """End it now, wherever it waits; once."""
+        if not self.is_over and not self._is_interrupted:
+            self._is_interrupted = True
+            self.due_at = math.inf
+            self._task.cancel()
 
     def moved(self, silence_s: float | None = None) -> None:
         """Something moved: the silence begins anew; `silence_s` when the next may take longer than usual."""
-        self._due_at = due_at = self._loop.time() + (silence_s or self._silence_s)
-        if self._timer.when() > due_at:
-            self._timer.cancel()
-            self._timer = self._loop.call_at(due_at, self._look)
+        if not self._is_interrupted:
+            self.due_at = self._streams.loop.time() + (silence_s or self._silence_s)
+            self._streams.expect(self.due_at)
 
-    def _look(self) -> None:
-        """End it when it was silent for too long; else look again when it would have been."""
-        now = self._loop.time()
-        if now < self._due_at:
-            self._timer = self._loop.call_at(self._due_at, self._look)
-        elif not self.is_cut and not self.over.is_set() and not self._scope.expired():
-            self._scope.reschedule(now)
+    def end(self, fault: BaseException | None) -> None:
+        """It is over, by `fault`.
 
-    def end(self) -> None:
-        """It is over."""
-        self._timer.cancel()
-        self.over.set()
+        Raises: Conflict in the place of a cancellation by which it was cut, or ended for its silence.
+        """
+        self.is_over = True
+        if self._over is not None:
+            self._over.set()
+        self._streams.leave(self)
+        # as `asyncio.timeout` does it: whoever else has cancelled the task meanwhile is heard
+        if not self._is_interrupted or self._task.uncancel() > self._cancelling:
+            return
+        if isinstance(fault, asyncio.CancelledError):
+            if self.is_cut:
+                raise Conflict("the flow of data was stopped", mend="see the state of the transfer") from fault
+            raise Conflict(f"nothing moved for {self._silence_s:g} s", mend="take up the transfer again") from fault
+
+    async def ended(self) -> None:
+        """Return when it is over."""
+        if not self.is_over:
+            self._over = self._over or asyncio.Event()
+            await self._over.wait()
 
     async def went(self, count: int) -> None:
         """Return when the next bytes may go, after `count` that went."""
         self.moved()
-        if self.lane is not None:
+        if self.lane is not None and self.lane.is_bounded:
             await self.lane.pace(count, self.moved)
 
     async def paced(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
@@ -86,45 +128,74 @@ class Streams:
     """All flows of a data plane."""
 
     def __init__(self) -> None:
-        self._running: dict[tuple[str, str], set[Stream]] = {}
+        self._running: dict[Place, set[Stream]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        """One for all: set for whoever is the first to be silent for too long, and not anew with each piece that moves."""
         self.over: Callable[[str, str], None] = lambda participant, pid: None
         """Called when nothing of a transfer runs any more."""
 
-    @asynccontextmanager
-    async def running(self, participant: str, pid: str, silence_s: float, *, is_upload: bool = False) -> AsyncIterator[Stream]:
-        """A flow of transfer `pid`, for as long as the context is open.
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Where the flows run."""
+        return asyncio.get_running_loop()
 
-        INVARIANT: enter it before asking whether the flow is allowed. Who stops a transfer first writes that down and then
+    def begin(self, participant: str, pid: str, silence_s: float, *, is_upload: bool = False) -> Stream:
+        """A flow of transfer `pid` in this task; `end` it, whatever becomes of it.
+
+        INVARIANT: begin it before asking whether the flow is allowed. Who stops a transfer first writes that down and then
         calls `cut`, so each flow either is seen by `cut` or is not allowed any more.
+        """
+        stream = Stream(self, (participant, pid), silence_s, is_upload=is_upload)
+        flows = self._running.get(stream.place)
+        if flows is None:
+            flows = self._running[stream.place] = set()
+        flows.add(stream)
+        self.expect(stream.due_at)
+        return stream
+
+    def running(self, participant: str, pid: str, silence_s: float, *, is_upload: bool = False) -> _Running:
+        """A flow as `begin` gives it, for as long as the context is open.
 
         Raises: Conflict when it was cut or went silent.
         """
-        flows = self._running.setdefault((participant, pid), set())
-        stream: Stream | None = None
-        try:
-            async with asyncio.timeout(None) as scope:
-                stream = Stream(scope, silence_s, is_upload=is_upload)
-                flows.add(stream)
-                yield stream
-        except TimeoutError as fault:
-            if stream is None or not scope.expired():
-                raise
-            if stream.is_cut:
-                raise Conflict("the flow of data was stopped", mend="see the state of the transfer") from fault
-            raise Conflict(f"nothing moved for {silence_s:g} s", mend="take up the transfer again") from fault
-        finally:
-            if stream is not None:
-                stream.end()
-                flows.discard(stream)
-            if not flows and self._running.get((participant, pid)) is flows:
-                del self._running[participant, pid]
-                self.over(participant, pid)
+        return _Running(lambda: self.begin(participant, pid, silence_s, is_upload=is_upload))
+
+    def leave(self, stream: Stream) -> None:
+        """A flow is over."""
+        flows = self._running.get(stream.place)
+        if flows is None:
+            return
+        flows.discard(stream)
+        if not flows:
+            del self._running[stream.place]
+            self.over(*stream.place)
+
+    def expect(self, due_at: float) -> None:
+        """Look for who is silent at `due_at` at the latest."""
+        if self._timer is not None:
+            if self._timer.when() <= due_at:
+                return
+            self._timer.cancel()
+        self._timer = self.loop.call_at(due_at, self._look)
+
+    def _look(self) -> None:
+        """End whoever was silent for too long; look again when the next one would have been."""
+        self._timer = None
+        now, first = self.loop.time(), math.inf
+        for flows in tuple(self._running.values()):
+            for stream in tuple(flows):
+                if stream.due_at <= now + _TICK_S:
+                    stream.interrupt()
+                else:
+                    first = min(first, stream.due_at)
+        if first < math.inf:
+            self.expect(first)
 
     def count(self, participant: str, pid: str) -> int:
         """How many flows of a transfer are running."""
         return len(self._running.get((participant, pid), ()))
 
-    def places(self) -> tuple[tuple[str, str], ...]:
+    def places(self) -> tuple[Place, ...]:
         """The transfers that have flows."""
         return tuple(self._running)
 
@@ -138,8 +209,26 @@ class Streams:
         await _ended(tuple(stream for stream in flows if stream.is_upload and stream is not spare))
 
 
+class _Running:
+    """A flow as a context."""
+
+    __slots__ = ("_begin", "_stream")
+
+    def __init__(self, begin: Callable[[], Stream]) -> None:
+        self._begin = begin
+
+    async def __aenter__(self) -> Stream:
+        self._stream = self._begin()
+        return self._stream
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.end(fault)
+
+
 async def _ended(flows: tuple[Stream, ...]) -> None:
     for stream in flows:
         stream.cut()
     for stream in flows:
-        await stream.over.wait()
+        await stream.ended()
