@@ -12,6 +12,7 @@ that was no UTF-8: what is left of it is not what was asked for.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -51,6 +52,8 @@ def address_of(source: Source, request: DataRequest) -> str:
 
     Raises: NotFound when paths do not pass, BadMessage for a path or query that is refused.
     """
+    if not request.path and not request.query:
+        return _without_fragment(source.url or "")
     parts = urlsplit(source.url or "")
     path = parts.path
     if request.path:
@@ -63,6 +66,11 @@ def address_of(source: Source, request: DataRequest) -> str:
         passed = passed_query(source, request.query)
         query = "&".join(part for part in (query, passed) if part)
     return urlunsplit(parts._replace(path=path, query=query, fragment=""))
+
+
+@lru_cache(maxsize=1024)
+def _without_fragment(url: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(fragment=""))
 
 
 def check_path(path: str) -> None:

@@ -13,17 +13,19 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from types import TracebackType
 from typing import Final
 
 from connector.dataplane import asking, representation, upstream
 from connector.dataplane.addresses import S3_PULL, token_of
-from connector.dataplane.lanes import Lanes
+from connector.dataplane.lanes import Lane, Lanes
 from connector.dataplane.logins import Logins
 from connector.dataplane.manifests import MANIFEST_TYPE, Manifest, Manifests, Readable
 from connector.dataplane.sources import Places, media_type_of
 from connector.dataplane.streams import Stream, Streams
-from connector.dataplane.using import counted
+from connector.dataplane.using import Counting
 from connector.errors import BadMessage, NotFound
+from connector.outbound.client import StreamedAnswer
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Authorizer, DataRequest, Grant, Served, Source
 
@@ -48,41 +50,31 @@ class Pulls:
     clock: Clock
     silence_s: float
 
-    @asynccontextmanager
-    async def pull(self, participant: str, pid: str, request: DataRequest) -> AsyncIterator[Served]:
+    def pull(self, participant: str, pid: str, request: DataRequest) -> AbstractAsyncContextManager[Served]:
         """The answer to `request`, flowing for as long as the context is open.
 
         Raises, on entering: what the Authorizer raises; NotFound, SourceError, TooMany, Overloaded, MethodNotAllowed. While it flows:
         SourceError when the data breaks off; Conflict when the transfer is stopped or the receiver takes nothing.
         """
-        async with self.streams.running(participant, pid, self.silence_s) as stream:
-            token = token_of(request.headers.get("authorization"))
-            with self.lanes.asking():
-                grant = await self.authorizer.may_pull(participant, pid, token, is_look=request.method == "HEAD")
-            try:
-                with self.lanes.taken(grant.transfer.participant, grant.transfer.peer) as stream.lane:
-                    async with counted(grant.use, self._answer(grant, request, stream)) as served:
-                        yield served
-                        if served.body is not None:
-                            await stream.went(len(served.body))
-            finally:
-                # what was refused before it was opened was no use; to end one again does nothing
-                if grant.use is not None:
-                    grant.use.end(0)
+        return _Pull(self, participant, pid, request)
 
-    def _answer(self, grant: Grant, request: DataRequest, stream: Stream) -> AbstractAsyncContextManager[Served]:
-        """What is served, from wherever it comes; raises as `pull`."""
-        source = grant.source
+    def check(self, source: Source, request: DataRequest) -> None:
+        """Nothing, when the source may be asked so.
+
+        Raises: MethodNotAllowed, BadMessage.
+        """
         # only an upstream is ever told to let more pass
         asking.check_method(source.passing, request)
         if request.query and source.type != "http":
             raise BadMessage("this data takes no query", where="query", mend="leave it out")
+
+    def answer(self, grant: Grant, request: DataRequest, stream: Stream) -> AbstractAsyncContextManager[Served]:
+        """What is served of a source that is no upstream; raises as `pull`."""
+        source = grant.source
         if source.events is not None and not request.path:
             return self._events(grant, request, stream)
         if source.is_folder:
             return self._below(source, request, stream) if request.path else self._manifest(source, request, stream)
-        if source.type == "http":
-            return self._upstream(source, request, stream)
         if source.is_file and not request.path:
             is_sent = self._is_sent_there(grant, request)
             return self._presigned(grant, stream) if is_sent else self._file(source, request, stream)
@@ -134,28 +126,114 @@ class Pulls:
     async def _manifest(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
         yield serve_manifest(await self.manifests.current(self.places.tree(source)), request, stream)
 
-    @asynccontextmanager
-    async def _upstream(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
-        async with upstream.ask(self.logins, source, request, max_body_bytes=self.max_request_bytes) as answer:
-            headers = {"cache-control": "private", "x-content-type-options": "nosniff"} | upstream.told(source, request, answer)
-            has_body = upstream.has_body(source.passing, request, answer.status)
-            if not has_body and request.method != "HEAD" and answer.status not in (204, 304):
-                headers["content-length"] = "0"
-            if not has_body:
-                yield Served(status=answer.status, headers=headers, chunks=None, cut=stream.cut)
-                return
+    async def relayed(self, source: Source, request: DataRequest, stream: Stream) -> tuple[Served, StreamedAnswer | None]:
+        """What an upstream answers, and the answer to close afterwards, where more of it is to come; raises as `pull`."""
+        answer = await upstream.asked(self.logins, source, request, max_body_bytes=self.max_request_bytes)
+        status, passing = answer.status, source.passing
+        is_left = True
+        try:
+            headers = upstream.told(source, request, answer)
+            if not upstream.has_body(passing, request, status):
+                if request.method != "HEAD" and status not in (204, 304):
+                    headers["content-length"] = "0"
+                return Served(status=status, headers=headers, chunks=None, cut=stream.cut), None
             if (answer.length or _SMALL_BYTES) < _SMALL_BYTES:
                 body = await upstream.whole(source, answer)
-                yield Served(status=answer.status, headers=headers, chunks=None, body=body, cut=stream.cut)
-                return
-            direct = upstream.is_direct(answer)
-            yield Served(
-                status=answer.status,
-                headers=headers,
-                chunks=stream.paced(upstream.chunks(source, answer)),
-                direct=stream.filling(partial(upstream.direct, answer, self.places.disk.move)) if direct else None,
-                cut=stream.cut,
-            )
+                return Served(status=status, headers=headers, chunks=None, body=body, cut=stream.cut), None
+            is_left = False
+        finally:
+            if is_left:
+                answer.close()
+        direct = upstream.is_direct(answer)
+        served = Served(
+            status=status,
+            headers=headers,
+            chunks=stream.paced(upstream.chunks(source, answer)),
+            direct=stream.filling(partial(upstream.direct, answer, self.places.disk.move)) if direct else None,
+            cut=stream.cut,
+        )
+        return served, answer
+
+
+class _Pull:
+    """One request of a consumer, served for as long as it is entered."""
+
+    __slots__ = ("_answer", "_counting", "_lane", "_opened", "_participant", "_pid", "_pulls", "_request", "_served", "_stream")
+
+    def __init__(self, pulls: Pulls, participant: str, pid: str, request: DataRequest) -> None:
+        self._pulls = pulls
+        self._participant = participant
+        self._pid = pid
+        self._request = request
+        self._counting = Counting()
+        # what is held while it flows, in the order in which it is taken
+        self._lane: Lane | None = None
+        self._answer: StreamedAnswer | None = None
+        self._opened: AbstractAsyncContextManager[Served] | None = None
+
+    async def __aenter__(self) -> Served:
+        pulls = self._pulls
+        self._stream = pulls.streams.begin(self._participant, self._pid, pulls.silence_s)
+        try:
+            self._served = served = await self._begun()
+        except BaseException as fault:
+            await self._close(fault)
+            raise
+        return served
+
+    async def _begun(self) -> Served:
+        pulls, request, stream, counting = self._pulls, self._request, self._stream, self._counting
+        # 1. may it be served at all, now
+        token = token_of(request.headers.get("authorization"))
+        with pulls.lanes.asking():
+            grant = await pulls.authorizer.may_pull(self._participant, self._pid, token, is_look=request.method == "HEAD")
+        counting.use = grant.use
+        # 2. is there room for it
+        stream.lane = self._lane = pulls.lanes.taken(grant.transfer.participant, grant.transfer.peer).__enter__()
+        # 3. the data, from wherever it comes
+        pulls.check(grant.source, request)
+        if grant.source.type == "http":
+            served, self._answer = await pulls.relayed(grant.source, request, stream)
+        else:
+            opened = pulls.answer(grant, request, stream)
+            served = await opened.__aenter__()
+            self._opened = opened
+        # 4. from here on it is a use
+        return await counting.begun(served)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        body = self._served.body
+        if body is not None and fault is None:
+            self._counting.moved(len(body))
+            try:
+                await self._stream.went(len(body))
+            except BaseException as stopped:
+                await self._close(stopped)
+                raise
+        await self._close(fault)
+
+    async def _close(self, fault: BaseException | None) -> None:
+        """Let go of everything, in reverse.
+
+        Raises: Conflict in the place of `fault` when that is how it was cut.
+        """
+        try:
+            if self._answer is not None:
+                self._answer.close()
+            if self._opened is not None:
+                await self._opened.__aexit__(type(fault) if fault else None, fault, fault.__traceback__ if fault else None)
+        except BaseException as other:
+            if other is not fault:
+                fault = other
+                raise
+        finally:
+            # what was refused before it was opened was no use
+            self._counting.end()
+            if self._lane is not None:
+                self._lane.__exit__()
+            self._stream.end(fault)
 
 
 def serve_manifest(manifest: Manifest, request: DataRequest, stream: Stream) -> Served:

@@ -9,8 +9,8 @@ Source: RFC 9110, sections 7.6.1 (hop-by-hop) and 15.6 (gateways).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from connector import observe
@@ -41,10 +41,17 @@ _READ: Final = DataRequest()
 
 
 @asynccontextmanager
-async def ask(
-    logins: Logins, source: Source, request: DataRequest = _READ, *, max_body_bytes: int = 0
-) -> AsyncIterator[StreamedAnswer]:
-    """The upstream's answer to `request`, of a status that concerns the data; its body unread.
+async def ask(logins: Logins, source: Source, request: DataRequest = _READ) -> AsyncIterator[StreamedAnswer]:
+    """The upstream's answer to `request`, for as long as the context is open; as `asked`, and raises as that."""
+    answer = await asked(logins, source, request)
+    try:
+        yield answer
+    finally:
+        answer.close()
+
+
+async def asked(logins: Logins, source: Source, request: DataRequest, *, max_body_bytes: int = 0) -> StreamedAnswer:
+    """The upstream's answer to `request`, of a status that concerns the data; its body unread. Close it.
 
     A token that the upstream refuses is got anew, once; a POST, whose body has flowed by then, is not repeated.
 
@@ -54,24 +61,18 @@ async def ask(
     url, headers = asking.address_of(source, request), asking.headers_of(request, max_body_bytes)
     body = _bounded(request.body, max_body_bytes) if request.method == "POST" and request.body is not None else None
     client = await logins.client(source)
-
-    async def asked(proof: Mapping[str, str]) -> tuple[AbstractAsyncContextManager[StreamedAnswer], StreamedAnswer]:
-        opened = client.stream(request.method, url, {**headers, **proof}, body)
-        return opened, await opened.__aenter__()
-
     try:
-        opened, answer = await asked(proof := await logins.headers(source))
+        proof = await logins.headers(source)
+        answer = await client.opened(request.method, url, {**headers, **proof}, body)
         if answer.status == 401 and logins.refused(source, proof) and body is None:
-            await opened.__aexit__(None, None, None)
-            opened, answer = await asked(await logins.headers(source))
+            answer.close()
+            answer = await client.opened(request.method, url, {**headers, **await logins.headers(source)}, body)
     except PeerError as fault:
         raise SourceError(f"the upstream failed: {fault}", where=shown(source.url or "")) from fault
-    try:
-        if not is_passed(source.passing, request, answer.status):
-            raise _failure(answer.status, source.url or "")
-        yield answer
-    finally:
-        await opened.__aexit__(None, None, None)
+    if not is_passed(source.passing, request, answer.status):
+        answer.close()
+        raise _failure(answer.status, source.url or "")
+    return answer
 
 
 def is_passed(passing: Passing, request: DataRequest, status: int) -> bool:
@@ -93,7 +94,8 @@ async def _bounded(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[byt
 
 def told(source: Source, request: DataRequest, answer: StreamedAnswer) -> dict[str, str]:
     """The headers of an upstream's answer as the consumer gets them."""
-    headers = {name: value for name, value in answer.headers.items() if name in TOLD}
+    headers = {"cache-control": "private", "x-content-type-options": "nosniff"}
+    headers |= {name: value for name, value in answer.headers.items() if name in TOLD}
     if answer.status in (200, 203, 206):
         headers.setdefault("content-type", source.media_type or _UNKNOWN_TYPE)
         # the digest is that of the data as published: not of one that has another size or another coding by now
@@ -129,7 +131,10 @@ async def chunks(source: Source, answer: StreamedAnswer) -> AsyncIterator[bytes]
 
 async def whole(source: Source, answer: StreamedAnswer) -> bytes:
     """The body of an upstream's answer that is small; raises as `chunks`."""
-    return b"".join([chunk async for chunk in chunks(source, answer)])
+    try:
+        return await answer.whole()
+    except PeerError as fault:
+        raise SourceError(f"the upstream broke off: {fault}", where=shown(source.url or "")) from fault
 
 
 def is_direct(answer: StreamedAnswer) -> bool:

@@ -12,20 +12,23 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
 from connector.errors import PeerMessage, Unreachable
-from connector.outbound.connection import Body, Broken, Connection, headed
+from connector.outbound.connection import Broken, Connection
 from connector.outbound.names import by_system
 from connector.outbound.pool import Opener, Pool, Resolve
+from connector.outbound.requests import Body, Request, headed
 from connector.outbound.rules import DEFAULT_PORTS, Judge, OutboundRules, Target, shown
 from connector.outbound.tls import Tls
 
 _MOST_OF_A_FAILURE = 64 << 10
+_MOST_WRITTEN: Final = 1000
 _ORIGIN: Final = re.compile(r"[^/]*//[^/?#]*")
 _SAFE: Final = "/?:@!$&'()*+,;=-._~%[]"
 """What an address may have beside letters and digits (RFC 3986, section 2)."""
@@ -57,15 +60,21 @@ class Answer:
         return 200 <= self.status < 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamedAnswer:
-    """An answer whose body is read in chunks, at the reader's pace."""
+    """An answer whose body is read in chunks, at the reader's pace; to be closed by whoever has opened it."""
 
-    status: int
-    headers: Headers
-    """As in `Answer`."""
-    where: str
-    connection: Connection = field(repr=False)
+    __slots__ = ("_let_go", "connection", "headers", "status", "where")
+
+    def __init__(
+        self, *, status: int, headers: Headers, where: str, connection: Connection, let_go: Callable[[], None] | None = None
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        """As in `Answer`."""
+        self.where = where
+        self.connection = connection
+        self._let_go = let_go
+        """Gives the connection back."""
 
     @property
     def length(self) -> int | None:
@@ -82,10 +91,21 @@ class StreamedAnswer:
             async for chunk in self.connection.chunks():
                 yield chunk
 
+    async def whole(self) -> bytes:
+        """The body in one piece, for one that is known to be small; raises as `chunks`."""
+        with _translated(self.where):
+            return await self.connection.whole()
+
     async def read(self, max_bytes: int) -> bytes:
         """At most `max_bytes` of the body: for error texts."""
         with _translated(self.where):
             return (await _gathered(self.connection, max_bytes))[0]
+
+    def close(self) -> None:
+        """Nobody wants more of it; before the body's end that cuts the connection. Again: nothing happens."""
+        let_go, self._let_go = self._let_go, None
+        if let_go is not None:
+            let_go()
 
 
 class OutboundClient:
@@ -101,6 +121,8 @@ class OutboundClient:
         self._messages = Pool(self._opener, rules.per_host)
         # streams have connections of their own: however many run, a message to the same host finds its way
         self._streams = Pool(self._opener, 0)
+        self._written: dict[tuple[str, str, tuple[tuple[str, str], ...], float], tuple[Target, Request]] = {}
+        """Requests of streams that were asked of late."""
         self._is_open = False
 
     def showing(self, pem: str) -> OutboundClient:
@@ -124,6 +146,7 @@ class OutboundClient:
 
     async def __aexit__(self, *_: object) -> None:
         self._is_open = False
+        self._written.clear()
         self._messages.close()
         self._streams.close()
 
@@ -199,19 +222,47 @@ class OutboundClient:
         *,
         silence_s: float | None = None,
     ) -> AsyncIterator[StreamedAnswer]:
-        """The answer with its body unread. `body` is sent at the peer's pace; give its `Content-Length` in `headers`.
+        """The answer with its body unread, for as long as the context is open; as `opened`, and raises as that."""
+        answer = await self.opened(method, url, headers, body, silence_s=silence_s)
+        try:
+            yield answer
+        finally:
+            answer.close()
 
-        Leaving the context before the body's end cuts the connection. `silence_s` takes the place of the rules' `read_s`.
+    async def opened(
+        self, method: str, url: str, headers: Headers, body: Body = None, *, silence_s: float | None = None
+    ) -> StreamedAnswer:
+        """The answer with its body unread; close it. `body` is sent at the peer's pace; give its `Content-Length` in `headers`.
+
+        `silence_s` takes the place of the rules' `read_s`.
 
         Raises: AddressRefused, Unreachable; a KontorError of `body` comes through as it is.
         """
-        target = self._judge.vet(url)
+        assert self._is_open, "the client is not open"
+        silence_s = silence_s or self.rules.read_s
         with _translated(url):
-            connection = await self._asked(self._streams, target, method, url, headers, body, silence_s or self.rules.read_s)
-        try:
-            yield StreamedAnswer(status=connection.status, headers=connection.headers, where=url, connection=connection)
-        finally:
-            self._streams.give_back(target, connection)
+            if body is None:
+                target, request = self._repeated(method, url, headers, silence_s)
+            else:
+                target = self._judge.vet(url)
+                request = headed(method, _path(url), headers, _host(target), body, silence_s)
+            connection = await self._streams.ask(target, request)
+        let_go = partial(self._streams.give_back, target, connection)
+        return StreamedAnswer(
+            status=connection.status, headers=connection.headers, where=url, connection=connection, let_go=let_go
+        )
+
+    def _repeated(self, method: str, url: str, headers: Headers, silence_s: float) -> tuple[Target, Request]:
+        """A request without a body, judged and written: what is asked again and again is so once, as the rules do not change."""
+        key = method, url, tuple(headers.items()), silence_s
+        found = self._written.get(key)
+        if found is None:
+            target = self._judge.vet(url)
+            found = target, headed(method, _path(url), headers, _host(target), None, silence_s)
+            if len(self._written) >= _MOST_WRITTEN:
+                self._written.clear()
+            self._written[key] = found
+        return found
 
 
 async def _gathered(connection: Connection, limit: int) -> tuple[bytes, bool]:

@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from functools import lru_cache
 from typing import Final, cast
 
 import httptools
 
-from connector import __version__
+from connector.outbound.requests import Request
 
 CHUNK_BYTES: Final = 256 << 10
 """As much of a body waits here as its reader does not take."""
@@ -28,33 +28,10 @@ _MOST_OF_A_HEAD: Final = 64 << 10
 _NOT_REPLACED: Final = 0.5
 """A timer is set anew only when it would be late by more seconds than this: connections that are busy set none at all."""
 _NO_BODY: Final = frozenset({204, 304})
-_ALWAYS: Final = {
-    "user-agent": f"User-Agent: kontor/{__version__}",
-    "accept": "Accept: */*",
-    "accept-encoding": "Accept-Encoding: identity",
-}
-"""What each request carries that says nothing else."""
-Body = bytes | AsyncIterable[bytes | memoryview] | None
 
 
 class Broken(Exception):
     """An exchange that did not come to its end, in words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is asked."""
-
-    method: str
-    head: bytes
-    """Request line and headers, and the empty line."""
-    body: Body
-    is_chunked: bool
-    """Whether the body goes out in chunks, because its length is not known."""
-    length: int | None
-    """Of the body, where it is known."""
-    silence_s: float
-    """How long nothing may come of an answer."""
 
 
 class Connection(asyncio.Protocol):
@@ -172,6 +149,18 @@ class Connection(asyncio.Protocol):
             if self._fault is not None:
                 raise self._fault
             await self._more()
+
+    async def whole(self) -> bytes:
+        """The body in one piece, which the caller knows to fit; raises as `ask`."""
+        while not self.is_whole:
+            if self._fault is not None:
+                raise self._fault
+            await self._more()
+        pieces = self._pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._held_bytes = 0
+        return body
 
     def taken(self) -> bytes:
         """What has come of the body; from then on nothing is read here, so that somebody else may."""
@@ -301,7 +290,7 @@ class Connection(asyncio.Protocol):
         if self._has_head:
             # a trailer, which nobody has asked for
             return
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        key, text = _named(name), value.decode("latin-1")
         # RFC 9110, section 5.3
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
@@ -361,34 +350,6 @@ class Connection(asyncio.Protocol):
                 self._expect(self._silence_s)
 
 
-def headed(method: str, target: str, headers: Mapping[str, str], host: str, body: Body, silence_s: float) -> Request:
-    """The request as it goes out; `headers` take the place of those that are always there, whatever their case.
-
-    Raises: ValueError for a header that would end its line.
-    """
-    given = {name.lower() for name in headers}
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
-    lines += [line for name, line in _ALWAYS.items() if name not in given]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    length, is_chunked = None, False
-    if body is not None:
-        # what is empty has no type: EDC's endpoint for a completed transfer takes JSON or nothing
-        if "content-type" not in given and body != b"":
-            lines.append("Content-Type: application/octet-stream")
-        if isinstance(body, bytes):
-            if "content-length" not in given:
-                lines.append(f"Content-Length: {len(body)}")
-        elif "content-length" in given:
-            length = int(next(value for name, value in headers.items() if name.lower() == "content-length"))
-        else:
-            is_chunked = True
-            lines.append("Transfer-Encoding: chunked")
-    text = "\r\n".join(lines)
-    # INVARIANT: what a value says stays within its header
-    if not text.count("\n") == text.count("\r") == len(lines) - 1 or "\0" in text:
-        raise ValueError("a header has characters that would end its line")
-    try:
-        head = text.encode("latin-1")
-    except UnicodeEncodeError:
-        head = text.encode()
-    return Request(method=method, head=head + b"\r\n\r\n", body=body, is_chunked=is_chunked, length=length, silence_s=silence_s)
+@lru_cache(maxsize=256)
+def _named(name: bytes) -> str:
+    return name.decode("latin-1").lower()

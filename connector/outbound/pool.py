@@ -18,7 +18,8 @@ from ipaddress import ip_address
 from typing import Final
 
 from connector.errors import AddressRefused
-from connector.outbound.connection import Connection, Request
+from connector.outbound.connection import Connection
+from connector.outbound.requests import Request
 from connector.outbound.rules import Judge, Target
 
 # shorter than the 5 s after which uvicorn and many others close an idle connection: no message is sent into a closing one

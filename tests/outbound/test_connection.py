@@ -9,7 +9,7 @@ import pytest
 
 from connector.errors import Unreachable
 from connector.outbound.client import OutboundClient
-from connector.outbound.connection import headed
+from connector.outbound.requests import headed
 from tests.outbound.test_client import Handle, answering, rules, server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
