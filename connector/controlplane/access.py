@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from connector.controlplane.offerings import Offerings
@@ -18,6 +17,7 @@ from connector.controlplane.usage import Usages
 from connector.dsp.negotiation import Agreement
 from connector.dsp.tables import Kind, State
 from connector.dsp.transfer import Access, Transfer, promoted
+from connector.dsp.values import replace
 from connector.errors import Conflict, Forbidden, Gone, Unauthenticated
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock

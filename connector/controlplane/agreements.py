@@ -6,7 +6,6 @@ Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Contract Agre
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.dsp.negotiation import Agreement, Negotiation, rules_of
 from connector.dsp.tables import Event, Kind, Role, State
+from connector.dsp.values import replace
 from connector.errors import CallerError, Conflict, NotFound, PolicyError
 from connector.odrl.wire import Shape
 from connector.ports.clock import Clock

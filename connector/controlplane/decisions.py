@@ -8,13 +8,14 @@ Everything here is a pure function of values; what is asked of the engine comes 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.process import By, Cause, Process, entry
 from connector.dsp.tables import TABLES, Event, Kind, Role, State, lawful
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import Value
 from connector.errors import CallerError
 from connector.settings import Rule
 
@@ -27,14 +28,13 @@ MAX_CONCESSIONS = 3
 """Offers of a provider that a consumer answers by itself with what both permit, before a person is asked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Value, frozen=True, kw_only=True):
     """What to do now: an act, nothing (the peer's turn), or hold for a human."""
 
     act: Event | None = None
     hold: str | None = None
     """Why a human is waited for; None when it is simply the peer's turn."""
-    cause: Cause = field(default_factory=lambda: Cause(by=By.POLICY))
+    cause: Cause = Cause(by=By.POLICY)
     delay_s: float = 0
     offer: Mapping[str, Any] | None = None
     """Terms that go with `offer` or `request`; None takes those at hand."""
@@ -43,11 +43,10 @@ class Choice:
 WAIT = Choice()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class Gate(Value, frozen=True, kw_only=True):
     """What the policy engine allows in the present state, and what it advises."""
 
-    refused: Mapping[Event, tuple[str, ...]] = field(default_factory=dict)
+    refused: Mapping[Event, tuple[str, ...]] = MappingProxyType({})
     """Acts that are not allowed, each with the reasons; what is not listed is allowed."""
     usual: Choice = WAIT
     """The usual course when nobody else has an opinion."""
@@ -123,8 +122,7 @@ def act_named(name: str, role: Role) -> Event:
         raise CallerError(f"there is no act `{name}`", where="act", mend=f"one of: {known}") from fault
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Judgement(Value, frozen=True, kw_only=True):
     """What the engine says about the terms on the table."""
 
     is_acceptable: bool

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +19,7 @@ from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.process import Outgoing, Process
 from connector.dsp.tables import Event, Kind
+from connector.dsp.values import replace
 from connector.errors import AddressRefused, ConfigurationError, PeerError, StoreUnavailable
 from connector.outbound.client import Answer, OutboundClient, wait_s
 from connector.ports.clock import Clock

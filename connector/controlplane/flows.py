@@ -13,10 +13,10 @@ from typing import Final
 
 from connector.dps.flow import Call, FlowState
 from connector.dps.messages import Status
-from connector.dsp.copies import replace
 from connector.dsp.process import Process
 from connector.dsp.tables import Event, Kind, State
 from connector.dsp.transfer import DataFlow, Transfer
+from connector.dsp.values import replace
 from connector.ports.jobs import NewJob
 from connector.ports.store import Key
 

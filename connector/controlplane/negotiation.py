@@ -25,10 +25,10 @@ from connector.controlplane.terms import NegotiationWish, named_terms, opening_t
 from connector.dsp import messages as m
 from connector.dsp import negotiation as steps
 from connector.dsp import wire
-from connector.dsp.copies import replace
 from connector.dsp.negotiation import Negotiation, Opening
 from connector.dsp.process import By, Cause
 from connector.dsp.tables import Event, Kind, Role, State
+from connector.dsp.values import replace
 from connector.errors import BadMessage, IllegalTransition, NotFound, TooMany
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock

@@ -6,7 +6,6 @@ What does not live here: gathering and committing (`negotiation.py`), and the ru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from connector.controlplane.agreements import agreed_tree, agreement_of
@@ -16,17 +15,16 @@ from connector.controlplane.policy import Judge
 from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long, waiting
 from connector.controlplane.shelf import Shelf
 from connector.dsp import negotiation as steps
-from connector.dsp.copies import replace
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.process import By, Cause, Due, Step, entry
 from connector.dsp.tables import Event, Kind, Role, State
+from connector.dsp.values import Value, replace
 from connector.errors import CallerError, Conflict
 from connector.ports.clock import Clock
 from connector.ports.store import Attempt, Change
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Desk(Value, frozen=True, kw_only=True):
     """Everything a decision may look at, gathered before the transaction."""
 
     context: Context

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from connector.controlplane.decisions import Choice
-from connector.dsp.copies import replace
 from connector.dsp.process import By, Cause, Due, Process, Record, Step, entry
+from connector.dsp.values import replace
 from connector.errors import IllegalTransition
 from connector.observe import new_id
 from connector.ports.store import Change

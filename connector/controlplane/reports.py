@@ -18,11 +18,11 @@ from connector.controlplane.transfer_course import Desk
 from connector.controlplane.usage import Usages
 from connector.dps.flow import REPORTED, Call, FlowState, Report
 from connector.dps.messages import Status
-from connector.dsp.copies import replace
 from connector.dsp.plain import DSP_CONTEXT
 from connector.dsp.process import By, Cause, Record, Step
 from connector.dsp.tables import Event, Role, State
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import replace
 from connector.errors import BadMessage, Conflict, NotFound
 from connector.ports.clock import Clock
 from connector.ports.store import Store

@@ -28,10 +28,10 @@ from connector.dps.flow import Call, FlowState, Report
 from connector.dps.messages import Note, Order, Status
 from connector.dsp import transfer as steps
 from connector.dsp import transfer_opening as openings
-from connector.dsp.copies import replace
 from connector.dsp.process import By, Cause, Record, Step
 from connector.dsp.tables import Event, State
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import replace
 from connector.errors import (
     BadMessage,
     CallerError,

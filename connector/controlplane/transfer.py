@@ -29,12 +29,12 @@ from connector.dsp import messages as m
 from connector.dsp import transfer as steps
 from connector.dsp import transfer_opening as openings
 from connector.dsp import wire
-from connector.dsp.copies import replace
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import By, Cause
 from connector.dsp.tables import Kind, Role, State
 from connector.dsp.transfer import DataFlow, Transfer
 from connector.dsp.transfer_opening import TransferOpening
+from connector.dsp.values import replace
 from connector.errors import BadMessage, CallerError, Conflict, NotFound
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock

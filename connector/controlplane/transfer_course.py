@@ -6,7 +6,6 @@ What does not live here: gathering, committing, and telling the data plane (`tra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,11 +20,11 @@ from connector.dps.messages import Status
 from connector.dsp import messages as m
 from connector.dsp import transfer as steps
 from connector.dsp import wire
-from connector.dsp.copies import replace
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import By, Cause, Due, Record, Step, entry, may_send
 from connector.dsp.tables import Event, Kind, State
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import Value, replace
 from connector.errors import CallerError
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
@@ -39,8 +38,7 @@ REVIEW = "review"
 _SOON = timedelta(milliseconds=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Desk(Value, frozen=True, kw_only=True):
     """Everything a decision may look at, gathered before the transaction."""
 
     context: Context

@@ -8,11 +8,11 @@ Source: Dataspace Protocol 2025-1, "ACK - Contract Negotiation" and "ACK - Trans
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, TypeVar
 
 from connector.dsp import messages as m
 from connector.dsp.process import Process, cut, warned
+from connector.dsp.values import replace
 
 P = TypeVar("P", bound=Process)
 _SHOWN: Final = 120

@@ -8,14 +8,12 @@ Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol and its HTTPS b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.acknowledging import learned
-from connector.dsp.copies import replace
 from connector.dsp.process import (
     By,
     Cargo,
@@ -40,6 +38,7 @@ from connector.dsp.process import (
     warned,
 )
 from connector.dsp.tables import Event, Kind, Role, State
+from connector.dsp.values import Value, replace
 from connector.errors import BadMessage, IllegalTransition
 
 KIND = Kind.NEGOTIATION
@@ -50,8 +49,7 @@ _ENVELOPE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Negotiation(Process):
+class Negotiation(Process, frozen=True, kw_only=True):
     """A negotiation as one side sees it."""
 
     dataset: str
@@ -77,8 +75,7 @@ class Negotiation(Process):
         return {State.REQUESTED: Role.CONSUMER, State.OFFERED: Role.PROVIDER}.get(self.state) if self.state else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
+class Agreement(Value, frozen=True, kw_only=True):
     """A contract agreement that was reached, or imported: what transfers happen under."""
 
     participant: str
@@ -109,8 +106,7 @@ class Agreement:
     """Left operands that the consumer's connector judges, and its provider does not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class Opening(Value, frozen=True, kw_only=True):
     """What both first messages need: who with, about what, on which terms."""
 
     participant: str
@@ -124,7 +120,7 @@ class Opening:
     """Offer with `@id` and `target`."""
     purpose: str | None = None
     definition: str | None = None
-    cause: Cause = field(default_factory=lambda: Cause(by=By.OPERATOR))
+    cause: Cause = Cause(by=By.OPERATOR)
 
 
 def begin(opening: Opening, role: Role, now: datetime) -> Step[Negotiation]:

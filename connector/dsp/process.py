@@ -9,7 +9,6 @@ Source: Dataspace Protocol 2025-1, "State Machine" of both protocols, and its HT
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -17,8 +16,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from connector.dsp.copies import replace
 from connector.dsp.tables import DELIVERY_FAILED, TABLES, Event, Kind, Role, State, follow
+from connector.dsp.values import Value, replace
 from connector.errors import BadMessage, Conflict, IllegalTransition
 
 
@@ -33,8 +32,7 @@ class By(StrEnum):
     DATA_PLANE = "data-plane"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class Cause(Value, frozen=True, kw_only=True):
     """Who acts, and the words that go with the act to the peer and into the timeline."""
 
     by: By
@@ -49,16 +47,14 @@ class Cause:
         return "; ".join(([self.code] if self.code else []) + list(self.whole or self.reasons))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class Words(Value, frozen=True, kw_only=True):
     """Why a process was suspended or terminated, as said to the peer; empty words wipe older ones out."""
 
     code: str | None = None
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cargo:
+class Cargo(Value, frozen=True, kw_only=True):
     """What becomes part of a process when the message that carries it is acknowledged; None leaves as it was."""
 
     offer: Mapping[str, Any] | None = None
@@ -78,18 +74,16 @@ class Cargo:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InFlight:
+class InFlight(Value, frozen=True, kw_only=True):
     """Our message that the peer has not acknowledged yet; at most one a process."""
 
     message_id: str
     event: Event
     to: State
-    cargo: Cargo = field(default_factory=Cargo)
+    cargo: Cargo = Cargo()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(Value, frozen=True, kw_only=True):
     """One message for the outbox."""
 
     message_id: str
@@ -101,8 +95,7 @@ class Outgoing:
     """True when a refusal changes nothing (the provider's own start after a consumer's resume)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Value, frozen=True, kw_only=True):
     """One line of a process's timeline."""
 
     at: datetime
@@ -113,8 +106,7 @@ class Record:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(Value, frozen=True, kw_only=True):
     """What both kinds of process remember."""
 
     participant: str
@@ -131,7 +123,7 @@ class Process:
     """The peer's process id; None until it is known."""
     state: State | None = None
     """None until our own first message is acknowledged."""
-    entries: Mapping[str, int] = field(default_factory=dict)
+    entries: Mapping[str, int] = msgspec.field(default_factory=dict)
     """How many times each state was entered."""
     in_flight: InFlight | None = None
     last_received: str | None = None
@@ -171,8 +163,7 @@ class Process:
 P = TypeVar("P", bound=Process)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class Due(Value, frozen=True, kw_only=True):
     """An act that waits: decided again when its time has come, dropped when the process has moved on."""
 
     at: datetime
@@ -184,8 +175,7 @@ class Due:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step(Generic[P]):
+class Step(Value, Generic[P], frozen=True, kw_only=True):
     """What one message or act changes: the process after it, what goes out, what is no longer worth sending."""
 
     process: P

@@ -8,14 +8,12 @@ Source: Dataspace Protocol 2025-1, Transfer Process Protocol and its HTTPS bindi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.acknowledging import learned
-from connector.dsp.copies import replace
 from connector.dsp.process import (
     By,
     Cargo,
@@ -40,22 +38,21 @@ from connector.dsp.process import (
     warned,
 )
 from connector.dsp.tables import Event, Kind, State
+from connector.dsp.values import Value, replace
 from connector.errors import BadMessage, IllegalTransition
 
 KIND = Kind.TRANSFER
 _STOPPING = frozenset({Event.SUSPEND, Event.COMPLETE, Event.TERMINATE})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Value, frozen=True, kw_only=True):
     """What opens the data of one transfer: the hash of a token that only the peer holds, and until when."""
 
     token_sha256: str
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFlow:
+class DataFlow(Value, frozen=True, kw_only=True):
     """What is known of the flow of data that an external data plane moves for a transfer."""
 
     plane: str
@@ -72,8 +69,7 @@ class DataFlow:
     """Since when the data plane is getting there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer(Process):
+class Transfer(Process, frozen=True, kw_only=True):
     """A transfer as one side sees it."""
 
     agreement_id: str

@@ -6,19 +6,17 @@ Source: Dataspace Protocol 2025-1, Transfer Process Protocol, "Transfer Request 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from connector.dsp import messages as m
 from connector.dsp import wire
-from connector.dsp.copies import replace
 from connector.dsp.process import By, InFlight, Outgoing, Record, Step, below, enter
 from connector.dsp.tables import Event, Role, State
 from connector.dsp.transfer import Access, DataFlow, Transfer
+from connector.dsp.values import Value, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferOpening:
+class TransferOpening(Value, frozen=True, kw_only=True):
     """What a consumer's first message needs."""
 
     participant: str

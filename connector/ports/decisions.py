@@ -41,7 +41,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -49,6 +48,7 @@ from typing import Any, Final
 import orjson
 
 from connector.dsp.tables import Role
+from connector.dsp.values import Value
 from connector.odrl import explain
 from connector.odrl.truth import Decision, DutyMode, Effect, LedgerView, Reason, Request, Usage, World
 from connector.ports.identity import GROUNDS
@@ -89,8 +89,7 @@ class KeptInputs(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Value, frozen=True, kw_only=True):
     """What a decision was about."""
 
     participant: str
@@ -103,8 +102,7 @@ class Subject:
     kept: KeptInputs = KeptInputs.ALL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(Value, frozen=True, kw_only=True):
     """A decision with what it was made from."""
 
     subject: Subject
@@ -124,8 +122,7 @@ class Made:
         return self.world.now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruled:
+class Ruled(Value, frozen=True, kw_only=True):
     """A decision that follows from a comparison or a fact, and not from the evaluator."""
 
     subject: Subject

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from connector.dsp.negotiation import Agreement
 from connector.dsp.tables import Kind, Role
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class Key(Value, frozen=True, kw_only=True):
     """A process by our own pid."""
 
     kind: Kind
@@ -29,8 +29,7 @@ class Opening:
     agreement: Agreement | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerKey:
+class PeerKey(Value, frozen=True, kw_only=True):
     """A process that the peer began, by the peer's pid: how a repeated first message finds what it began.
 
     Only a process that was inserted through this key is found by it: what we began ourselves is known by our own pid alone,

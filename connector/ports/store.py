@@ -16,6 +16,7 @@ from connector.dsp.negotiation import Agreement, Negotiation
 from connector.dsp.process import Due, Outgoing, Process, Record
 from connector.dsp.tables import Kind, Role, State
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import Value
 from connector.ports.documents import Document as Document
 from connector.ports.documents import Documents
 from connector.ports.feed import Feed
@@ -32,8 +33,7 @@ P = TypeVar("P", bound=Process)
 PROCESS_TYPES: Mapping[Kind, type[Process]] = {Kind.NEGOTIATION: Negotiation, Kind.TRANSFER: Transfer}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot(Generic[P]):
+class Snapshot(Value, Generic[P], frozen=True, kw_only=True):
     """What a transaction found."""
 
     process: P | None
@@ -42,8 +42,7 @@ class Snapshot(Generic[P]):
     """The answer that the received message got the first time; None when it is new."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Value, frozen=True, kw_only=True):
     """One attempt to deliver a message."""
 
     at: datetime
@@ -58,16 +57,14 @@ class Attempt:
     """False when it will be tried again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(Value, frozen=True, kw_only=True):
     """A message of the outbox that is to be tried again."""
 
     message_id: str
     not_before: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change(Generic[P]):
+class Change(Value, Generic[P], frozen=True, kw_only=True):
     """What a transaction writes."""
 
     process: P | None = None
@@ -107,8 +104,7 @@ class Change(Generic[P]):
 Decide = Callable[[Snapshot[P]], Change[P]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Value, frozen=True, kw_only=True):
     """A message of the outbox, ready to be posted."""
 
     key: Key
@@ -119,8 +115,7 @@ class Message:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DueRow:
+class DueRow(Value, frozen=True, kw_only=True):
     """An act whose time has come."""
 
     id: int

@@ -16,9 +16,9 @@ from connector.dps import legacy, standard
 from connector.dps.addresses import from_properties
 from connector.dps.flow import Call, FlowState
 from connector.dps.messages import Dialect, Note, Status
-from connector.dsp.copies import replace
 from connector.dsp.messages import DataAddress
 from connector.dsp.process import below
+from connector.dsp.values import replace
 from connector.errors import SourceError
 from connector.ports.dataplane import Source
 from connector.ports.signaling import ANY_SOURCE, Telling

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from connector.dsp.negotiation import Agreement, Negotiation
 from connector.dsp.process import Due, Outgoing, Process, Record
 from connector.dsp.tables import Kind
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import replace
 from connector.errors import BadMessage, Conflict, InternalError
 from connector.ports import ledger
 from connector.ports.jobs import MOST_FAILURES, Failure, Job, NewJob

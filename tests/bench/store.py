@@ -12,10 +12,10 @@ import asyncio
 import itertools
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from connector.dsp.process import Process
+from connector.dsp.values import replace
 from connector.ports.ledger import Book, BookChange, PostingKind
 from connector.ports.store import Change, Key, Snapshot
 from connector.storage.sqlite.store import SqliteStore

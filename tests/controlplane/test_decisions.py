@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from connector.dsp.negotiation import Negotiation
 from connector.dsp.process import Process
 from connector.dsp.tables import Event, Kind, Role, State
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import replace
 from connector.errors import CallerError
 from connector.settings import Rule
 from tests.controlplane.conftest import NewNode

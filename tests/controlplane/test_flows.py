@@ -9,10 +9,10 @@ import pytest
 from connector.controlplane.flows import again, arrived, jobs_of, next_call, taken
 from connector.dps.flow import Call, FlowState
 from connector.dps.messages import Status
-from connector.dsp.copies import replace
 from connector.dsp.process import InFlight
 from connector.dsp.tables import Event, Role, State
 from connector.dsp.transfer import DataFlow, Transfer
+from connector.dsp.values import replace
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ import pytest
 
 from connector.controlplane.outer import OuterFlows
 from connector.controlplane.standing import Standings
-from connector.dsp.copies import replace
 from connector.dsp.tables import Kind, State
 from connector.dsp.transfer import DataFlow, Transfer
+from connector.dsp.values import replace
 from connector.ports.identity import ACTIVE, STANDING
 from connector.ports.store import Change, Key
 from tests.controlplane.scene import Node

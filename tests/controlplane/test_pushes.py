@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 from connector.controlplane.pushes import take_up
 from connector.controlplane.shelving import ASSET, DEFINITION
 from connector.controlplane.watch import LOOK_EVERY
 from connector.dsp.tables import Kind, State
+from connector.dsp.values import replace
 from connector.errors import StoreUnavailable
 from tests.controlplane.conftest import NewNode
 from tests.controlplane.scene import PUSH, Node, key

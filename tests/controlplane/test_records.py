@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +12,7 @@ from connector.controlplane.records import Account, Record
 from connector.controlplane.reviews import Noticing
 from connector.dsp.tables import State
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import replace
 from connector.errors import CallerError, Forbidden
 from connector.odrl.duties import Phase
 from connector.odrl.truth import DutyState

@@ -10,10 +10,10 @@ import pytest
 from connector.controlplane.signals import Signals
 from connector.dps.flow import FlowState
 from connector.dps.messages import Status
-from connector.dsp.copies import replace
 from connector.dsp.process import Step
 from connector.dsp.tables import State
 from connector.dsp.transfer import DataFlow, Transfer
+from connector.dsp.values import replace
 from connector.errors import Conflict
 from tests.controlplane.scene import Node
 from tests.dps.samples import ADDRESS

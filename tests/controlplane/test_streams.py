@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from connector.controlplane.pushes import STREAM, job_of
-from connector.dsp.copies import replace
 from connector.dsp.tables import Role
+from connector.dsp.values import replace
 from connector.errors import Forbidden
 from connector.ports.dataplane import Event
 from tests.controlplane.scene import PUSH, USE, Node

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from connector.dsp import messages as m
 from connector.dsp.process import By
 from connector.dsp.tables import Role, State
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import replace
 from connector.errors import (
     AddressRefused,
     BadMessage,

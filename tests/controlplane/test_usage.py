@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from connector.controlplane.kept import kept
 from connector.controlplane.terms import TransferWish
 from connector.dsp.tables import State
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import replace
 from connector.errors import Forbidden
 from connector.odrl import jsonld
 from connector.odrl.truth import Usage

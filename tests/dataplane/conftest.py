@@ -9,7 +9,7 @@ import pathlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from connector.dataplane.representation import digest_field
 from connector.dsp.messages import DataAddress, EndpointProperty
 from connector.dsp.tables import Role, State
 from connector.dsp.transfer import Access, Transfer, promoted
+from connector.dsp.values import replace
 from connector.errors import Forbidden, Unauthenticated
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules

@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import aiohttp
 import pytest
@@ -18,6 +18,7 @@ from connector.dataplane.addresses import NATS_PUSH, PULL, PUSH
 from connector.dsp.messages import DataAddress
 from connector.dsp.tables import Role, State
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import replace
 from connector.errors import SourceError
 from connector.ports.dataplane import DataRequest, EventPlace, Source
 from tests.dataplane.conftest import Node, Start, address, transfer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from connector.dsp import wire
 from connector.dsp.negotiation import Negotiation, Opening
 from connector.dsp.process import By, Cause, Step, below
 from connector.dsp.tables import Event, Role, State
+from connector.dsp.values import replace
 from connector.errors import BadMessage, Conflict, IllegalTransition
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from connector.dsp.process import By, Cause, Step, dump, load
 from connector.dsp.tables import Event, Role, State
 from connector.dsp.transfer import Access, Transfer
 from connector.dsp.transfer_opening import TransferOpening
+from connector.dsp.values import replace
 from connector.errors import BadMessage, Conflict, IllegalTransition
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

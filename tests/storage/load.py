@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import replace
 
 from connector.dsp.process import Process
+from connector.dsp.values import replace
 from connector.ports.store import Change, Key, Snapshot, Store
 from connector.storage import open_store
 from connector.testing.store_contract.values import agreement, key, negotiation, outgoing, record

@@ -6,7 +6,6 @@ Whoever has a durable store overrides `new_durable`; `test_same_behaviour.py` an
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, Role, State
+from connector.dsp.values import replace
 from connector.errors import Conflict, KontorError
 from connector.ports.store import Change, Decide, DueRow, Filter, Key, PeerKey, Retry, Snapshot, Store
 from connector.storage.memory import Memory, MemoryStore

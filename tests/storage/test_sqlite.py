@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from connector.dsp.copies import replace
 from connector.dsp.tables import State
+from connector.dsp.values import replace
 from connector.ports.store import Change
 from connector.storage.sqlite.store import SqliteStore
 from connector.testing.store_contract import LEASE_S, NewStore, StoreContract

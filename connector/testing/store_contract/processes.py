@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, Role, State
+from connector.dsp.values import replace
 from connector.errors import Conflict, IllegalTransition, InternalError
 from connector.ports.store import Change, Key, Snapshot, Store, Timeline
 from connector.testing.store_contract.values import (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import replace
 
 import pytest
 
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.tables import Kind, Role, State
+from connector.dsp.values import replace
 from connector.errors import IllegalTransition
 from connector.ports.store import Change, Decide, Filter, PeerKey, Snapshot, Store
 from connector.testing.store_contract.values import (

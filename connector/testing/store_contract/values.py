@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from connector.dsp.negotiation import Agreement, Negotiation
 from connector.dsp.process import By, Cargo, Due, InFlight, Outgoing, Process, Record, Words
 from connector.dsp.tables import Event, Kind, Role, State
 from connector.dsp.transfer import Access, Transfer
+from connector.dsp.values import replace
 from connector.ports.store import Attempt, Change, Decide, Document, Key, PeerKey, Snapshot, Store
 
 NewStore = Callable[[str], Store]

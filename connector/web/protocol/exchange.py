@@ -19,6 +19,7 @@ from connector import observe
 from connector.controlplane.limits import Limiter
 from connector.dsp import wire
 from connector.dsp.tables import Role
+from connector.dsp.values import Value
 from connector.errors import MethodNotAllowed, Overloaded, TooMany, Unauthenticated, UnsupportedMediaType
 from connector.ports.identity import Caller, MessageKind
 from connector.strict import Limits
@@ -37,8 +38,7 @@ _FOREIGN_AT_ONCE: Final = 4
 """Foreign JSON-LD is expanded in threads, so many at once: it costs a thousand times what a known context does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Value, frozen=True, kw_only=True):
     """What a use case is asked, once the caller is proven and the message understood."""
 
     participant: str
@@ -48,8 +48,7 @@ class Asked:
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Value, frozen=True, kw_only=True):
     """What goes back."""
 
     body: bytes

@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from connector.dsp.tables import Kind
+from connector.dsp.values import replace
 from connector.ports.store import Change, Filter
 from connector.storage.sqlite.store import SqliteStore
 from connector.testing.store_contract.values import LEASE_S, key, negotiation, outgoing, put
