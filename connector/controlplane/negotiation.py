@@ -8,7 +8,8 @@ Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from connector import observe, tracing
 from connector.controlplane.agreements import Agreements, lost_agreement
@@ -37,6 +38,8 @@ from connector.ports.store import Attempt, Change, Decide, DueRow, Key, PeerKey,
 
 KIND = Kind.NEGOTIATION
 _HELD_RETRY_S = 60
+_NOTHING_KNOWN: Final[Mapping[str, Any]] = MappingProxyType({})
+# INVARIANT: a message of ours leads to no state in which terms are judged: what is known of the peer is not looked up for it
 
 
 class _Held(Exception):
@@ -300,7 +303,7 @@ class Negotiations:
         if answer is None and body.strip():
             observe.warning("negotiation.odd_answer", pid=key.pid, cause="the peer acknowledged with a body that is no answer")
         now, new_id = self._clock.now(), new_urn()
-        desk = await self._desk_of(key)
+        desk = await self._desk(key.participant, _NOTHING_KNOWN)
 
         def decide(snapshot: Snapshot[Negotiation]) -> Change[Negotiation]:
             process = snapshot.process
@@ -315,7 +318,7 @@ class Negotiations:
     async def given_up(self, key: Key, attempt: Attempt) -> None:
         """A message of ours cannot be delivered."""
         now, new_id = self._clock.now(), new_urn()
-        desk = await self._desk_of(key)
+        desk = await self._desk(key.participant, _NOTHING_KNOWN)
 
         def decide(snapshot: Snapshot[Negotiation]) -> Change[Negotiation]:
             process = snapshot.process
@@ -330,7 +333,7 @@ class Negotiations:
 
     async def due(self, row: DueRow) -> None:
         """Carry out a delayed act, unless the negotiation has moved on since; end it when it has stood still for too long."""
-        desk = await self._desk_of(row.key, is_judging=True)
+        desk = await self._desk_of(row.key)
 
         def decide(snapshot: Snapshot[Negotiation]) -> Change[Negotiation]:
             return self._course.due(snapshot.process, row.due, desk) if snapshot.process is not None else Change()
@@ -344,12 +347,11 @@ class Negotiations:
             context=await self._participants.context(participant), shelf=await self._offerings.shelf(participant), claims=claims
         )
 
-    async def _desk_of(self, key: Key, *, is_judging: bool = False) -> Desk:
-        """The desk for what no message of the peer set off: its claims are looked up, where something may be judged by them."""
+    async def _desk_of(self, key: Key) -> Desk:
+        """The desk for what no message set off: what is known of the peer is looked up, since something may be judged by it."""
         process = await self._store.process(key)
-        if process is None or (process.role is Role.CONSUMER and not is_judging):
-            return await self._desk(key.participant, {})
-        return await self._desk(key.participant, await self._tokens.claims_of(key.participant, process.peer))
+        known = await self._tokens.claims_of(key.participant, process.peer) if process is not None else _NOTHING_KNOWN
+        return await self._desk(key.participant, known)
 
     async def _advance(
         self, key: Key | PeerKey, decide: Any, *, received: str | None = None, can_wait: bool = False

@@ -6,11 +6,21 @@ from typing import Any
 
 import pytest
 
-from connector.controlplane.decisions import MAX_ROUNDS, WAIT, Choice, Gate, act_named, choose, matches
+from connector.controlplane.decisions import (
+    MAX_ROUNDS,
+    WAIT,
+    Choice,
+    Gate,
+    Judgement,
+    act_named,
+    choose,
+    matches,
+    negotiation_gate,
+)
 from connector.dsp import messages as m
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.process import Process
-from connector.dsp.tables import Event, Kind, Role, State
+from connector.dsp.tables import TABLES, Event, Kind, Move, Role, State
 from connector.dsp.transfer import Transfer
 from connector.dsp.values import replace
 from connector.errors import CallerError
@@ -40,6 +50,15 @@ TRANSFER = Transfer(**COMMON, agreement_id="urn:a:1", format="HttpData-PULL")
 
 def rule(on: str = "REQUESTED", do: str = "terminate", **given: Any) -> Rule:
     return Rule.model_validate({"on": on, "do": do, **given})
+
+
+@pytest.mark.parametrize("move", [move for moves in TABLES[Kind.NEGOTIATION].values() for move in moves], ids=str)
+def test_a_message_of_ours_leads_to_no_state_in_which_terms_are_judged(move: Move) -> None:
+    # INVARIANT: a message of ours leads to no state in which terms are judged: what is known of the peer is not looked up for it
+    def judge(_: Negotiation) -> Judgement:
+        raise AssertionError("terms were judged")
+
+    assert isinstance(negotiation_gate(replace(NEGOTIATION, role=move.sender, state=move.to), judge), Gate)
 
 
 # --- a rule matches role, party, dataset, agreement, format, state, n-th entry
