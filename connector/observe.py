@@ -20,9 +20,12 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Final, Literal, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
 
 import orjson
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 _LOGGER: Final = logging.getLogger("kontor")
 _context: ContextVar[Mapping[str, object]] = ContextVar("kontor.context", default={})  # noqa: B039 - never written to
@@ -30,6 +33,8 @@ _context: ContextVar[Mapping[str, object]] = ContextVar("kontor.context", defaul
 _SECRET = re.compile(r"(?i)authorization|token|secret|password|api_?key|private|claims|payload")
 _PLAIN = re.compile(r"[\w./:@+%,*#{}()\[\]~-]+\Z", re.ASCII)
 _MOST_OF_A_VALUE: Final = 2000
+_MOST_WAITING: Final = 200
+"""Lines that one turn of the event loop may hold back."""
 
 
 # --- context
@@ -68,9 +73,17 @@ def new_id() -> str:
 
 _drawn: Final[list[str]] = []
 """Ids that nobody has been given yet."""
+
+
+def _begin_in_child() -> None:
+    """Neither gives out the same ids, nor writes the same lines, a process that was split off this one."""
+    _drawn.clear()
+    for handler in _ours:
+        handler.forget()
+
+
 if hasattr(os, "register_at_fork"):
-    # nor may a process that was split off this one give out the same
-    os.register_at_fork(after_in_child=_drawn.clear)
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 # --- lines
@@ -103,7 +116,8 @@ def _write(level: int, event: str, fields: Mapping[str, object], fault: BaseExce
     carried = {**bound_here, **fields} if bound_here else fields
     if _is_ours_alone():
         # nobody else listens: the line goes out without a record and the walk through loggers, at a third of the cost
-        _ours[0].write(_Line(time.time(), _LEVELS[level], event, carried, _trace(fault)))
+        line = _Line(time.time(), _LEVELS[level], event, carried, _trace(fault) if fault is not None else "")
+        _ours[0].write(line, can_wait=level < logging.WARNING)
         return
     # a record made by hand: what stands in the line is known here, so nobody need walk up the stack for it
     trace = (type(fault), fault, fault.__traceback__) if fault is not None else None
@@ -112,8 +126,8 @@ def _write(level: int, event: str, fields: Mapping[str, object], fault: BaseExce
     _LOGGER.handle(record)
 
 
-def _trace(fault: BaseException | None) -> str:
-    return "".join(traceback.format_exception(fault)).rstrip("\n") if fault is not None else ""
+def _trace(fault: BaseException) -> str:
+    return "".join(traceback.format_exception(fault)).rstrip("\n")
 
 
 # --- formats
@@ -145,11 +159,19 @@ def _as_json(line: _Line) -> str:
     """One JSON object for programs: `at`, `level`, `event`, the fields, `trace` of an exception."""
     tree: dict[str, Any] = {"at": _time(line.at), "level": line.level, "event": line.event}
     for name, value in line.fields.items():
-        if value is not None:
-            tree[name if name not in tree else f"{name}_"] = _hidden(name) or (_cut(value) if isinstance(value, str) else value)
+        if value is None:
+            continue
+        if (hidden := _hidden(name)) is not None:
+            value = hidden
+        elif isinstance(value, str) and (len(value) > _MOST_OF_A_VALUE or not value.isascii()):
+            value = _cut(value)
+        tree[name if name not in _OWN else f"{name}_"] = value
     if line.trace:
         tree["trace"] = line.trace
     return orjson.dumps(tree, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+_OWN: Final = frozenset({"at", "level", "event", "trace"})
 
 
 class _Formatter(logging.Formatter):
@@ -209,22 +231,73 @@ def _quoted(text: str) -> str:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Writes lines to a stream: those of the house as they are, those of libraries as records."""
+    """Writes lines to a stream: those of the house as they are, those of libraries as records.
+
+    What was done in one turn of the event loop is written at once at its end, in order: to write costs as much as a line does. A
+    line that someone should look at, or that comes from a thread, goes out with all before it; so does what waits when the program
+    ends. A kill takes the lines of the turn with it, as a pipe would.
+    """
 
     def __init__(self, out: TextIO, form: Callable[[_Line], str]) -> None:
+        # not loaded by whoever only asks the command for its version
+        from asyncio import _get_running_loop
+
         super().__init__(out)
         self.setFormatter(_Formatter(form))
         self._form = form
+        self._running = _get_running_loop
+        self._waiting: list[str] = []
+        self._turn: AbstractEventLoop | None = None
+        """The loop at the end of whose turn the waiting lines are written."""
 
-    def write(self, line: _Line) -> None:
+    def write(self, line: _Line, *, can_wait: bool) -> None:
         """Write a line of the house; a stream that is broken does not break what is told about."""
+        loop = self._running() if can_wait else None
         try:
-            text = self._form(line) + "\n"
+            text = self._form(line)
             with self.lock or contextlib.nullcontext():
-                self.stream.write(text)
-                self.stream.flush()
+                self._waiting.append(text)
+                if loop is None or len(self._waiting) >= _MOST_WAITING:
+                    self._write_out()
+                elif loop is not self._turn:
+                    self._turn = loop
+                    loop.call_soon(self._end_of_turn)
         except Exception:  # noqa: BLE001 - as logging does it: told on stderr, and the work goes on
-            self.handleError(logging.LogRecord(_LOGGER.name, logging.ERROR, "", 0, line.event, None, None))
+            self._failed(line.event)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """As the library does it, behind what waits."""
+        self.flush()
+        super().emit(record)
+
+    def flush(self) -> None:
+        """Write what waits, and have the stream pass it on."""
+        with self.lock or contextlib.nullcontext():
+            if self._waiting:
+                self._end_of_turn()
+        super().flush()
+
+    def forget(self) -> None:
+        """Leave what waits to somebody else."""
+        self._waiting.clear()
+
+    def _end_of_turn(self) -> None:
+        self._turn = None
+        try:
+            with self.lock or contextlib.nullcontext():
+                self._write_out()
+        except Exception:  # noqa: BLE001 - as above
+            self._failed("lines")
+
+    def _write_out(self) -> None:
+        if self._waiting:
+            self._waiting.append("")
+            text, self._waiting = "\n".join(self._waiting), []
+            self.stream.write(text)
+            self.stream.flush()
+
+    def _failed(self, event: str) -> None:
+        self.handleError(logging.LogRecord(_LOGGER.name, logging.ERROR, "", 0, event, None, None))
 
 
 _ours: Final[list[_Handler]] = []
@@ -246,6 +319,7 @@ def configure(*, format_: Literal["auto", "text", "json"] = "auto", level: str =
     handler = _Handler(out, _as_text if is_text else _as_json)
     root = logging.getLogger()
     for old in [h for h in root.handlers if isinstance(h, _Handler)]:
+        old.flush()
         root.removeHandler(old)
     root.addHandler(handler)
     _ours[:] = [handler]

@@ -7,7 +7,9 @@ import io
 import json
 import logging
 import os
+import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -20,10 +22,14 @@ def lines() -> io.StringIO:
     return _configured("json")
 
 
-def _configured(format_: str) -> io.StringIO:
-    stream = io.StringIO()
-    observe.configure(format_=format_, level="debug", stream=stream)  # type: ignore[arg-type]
-    return stream
+def _configured(format_: str, stream: io.StringIO | None = None) -> io.StringIO:
+    found = stream or io.StringIO()
+    root = logging.getLogger()
+    before = list(root.handlers)
+    observe.configure(format_=format_, level="debug", stream=found)  # type: ignore[arg-type]
+    # as in a node, where nobody else listens
+    root.handlers[:] = [handler for handler in root.handlers if handler not in before]
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +120,75 @@ def test_the_level_silences_what_is_below_it() -> None:
     observe.warning("y")
     assert stream.getvalue().count("\n") == 1
     assert stream.getvalue().startswith("{")  # no terminal, so JSON
+
+
+class Stream(io.StringIO):
+    """A stream that counts how often it is written to."""
+
+    writes = 0
+
+    def write(self, text: str, /) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+def told(stream: io.StringIO) -> list[str]:
+    """The events in a stream, in order."""
+    return [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+
+
+async def test_what_was_done_in_one_turn_of_the_loop_is_written_at_once_in_its_order() -> None:
+    stream = Stream()
+    _configured("json", stream)
+    for number in range(5):
+        observe.info(f"event.{number}")
+    assert told(stream) == []
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert told(stream) == [f"event.{number}" for number in range(5)]
+    assert stream.writes == 1
+    observe.info("next")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert told(stream)[5:] == ["next"]
+
+
+@pytest.mark.parametrize("urgent", [observe.warning, observe.error, logging.getLogger("some.library").warning])
+async def test_nothing_waits_behind_a_line_that_someone_should_look_at(
+    urgent: Callable[[str], None], lines: io.StringIO
+) -> None:
+    observe.info("before")
+    urgent("look")
+    assert [event.removeprefix("some.library ") for event in told(lines)] == ["before", "look"]
+
+
+async def test_a_line_of_a_thread_takes_along_what_waits(lines: io.StringIO) -> None:
+    observe.info("before")
+    thread = threading.Thread(target=observe.info, args=("from a thread",))
+    thread.start()
+    thread.join()
+    assert told(lines) == ["before", "from a thread"]
+
+
+def test_what_waits_when_a_loop_ends_is_written_before_the_program_does(lines: io.StringIO) -> None:
+    async def last() -> None:
+        asyncio.get_running_loop().stop()
+        observe.info("last words")
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(last())
+    loop.run_forever()
+    assert task.done()
+    loop.close()
+    asyncio.run(asyncio.sleep(0))
+    _configured("json")
+    assert told(lines) == ["last words"]
+
+
+async def test_many_lines_do_not_wait_for_the_end_of_a_long_turn(lines: io.StringIO) -> None:
+    for number in range(1000):
+        observe.info(f"event.{number}")
+    assert len(told(lines)) > 800
 
 
 def test_a_line_costs_little(lines: io.StringIO) -> None:
