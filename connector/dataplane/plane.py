@@ -237,8 +237,10 @@ class BuiltInDataPlane:
         await self._streams.cut_uploads(participant, pid)
 
     def tell_over(self, over: Callable[[str, str], None]) -> None:
-        """Have `over` called when nothing of a transfer runs in this process any more."""
+        """Have `over` called when nothing of a transfer runs in this process any more, or in the workers that it has."""
         self._streams.over = over
+        if self._crew is not None:
+            self._crew.tell_over = over
 
     async def describe(self, source: Source, *, with_digest: bool = True) -> Description:
         """Size, digest and media type of `source`, found out by reading it.

@@ -61,8 +61,11 @@ class Attached:
         uses, self._uses = self._uses, {}
         for use in uses.values():
             use.end(0)
+        places = self.places | self.pushes
         self.places.clear()
         self.pushes.clear()
+        for place in places:
+            self._crew.ended(*place)
 
     async def _may_pull(self, participant: str, pid: str, token: str | None, is_look: bool) -> tuple[Grant, int | None]:
         self.places.add((participant, pid))
@@ -104,6 +107,7 @@ class Attached:
 
     def _over(self, participant: str, pid: str) -> None:
         self.places.discard((participant, pid))
+        self._crew.ended(participant, pid)
 
     def _ready(self) -> None:
         self.is_ready = True
@@ -131,6 +135,8 @@ class Crew:
         self.is_leaving = False
         self.cut_here: Callable[[str, str], Awaitable[None]] | None = None
         """Ends what this process itself receives for a transfer."""
+        self.tell_over: Callable[[str, str], None] = lambda participant, pid: None
+        """Called when nothing of a transfer runs in any worker any more."""
 
     @contextlib.contextmanager
     def attached(self, at: End, *orders: object) -> Iterator[Attached]:
@@ -157,6 +163,11 @@ class Crew:
     def places(self) -> tuple[Place, ...]:
         """The transfers of which something may run in a worker."""
         return tuple({place for worker in self._attached for place in (*worker.places, *worker.pushes)})
+
+    def ended(self, participant: str, pid: str) -> None:
+        """Nothing of a transfer runs in one of them any more: told when that is so in all."""
+        if (participant, pid) not in self.places():
+            self.tell_over(participant, pid)
 
     async def start(self, transfer: Transfer, source: Source) -> bool:
         """Have a worker push `source`; nothing when one does so. False: there is none that could."""

@@ -189,8 +189,9 @@ class Serving:
             await self.failed(HOME, flow.id, str(fault))
             return
         finally:
-            self._moving.discard(flow.id)
             await self._data_plane.stop(HOME, flow.id)
+            self._moving.discard(flow.id)
+            self.over(HOME, flow.id)
         if moved is not None:
             await self.completed(HOME, flow.id, moved_bytes=moved[0], digest=moved[1])
             return
@@ -209,8 +210,6 @@ class Serving:
     async def look(self) -> None:
         """Cut what moves here and may not any more; nothing moves on for longer than a lease while the store cannot be asked."""
         running, now = self._data_plane.running(), self._clock.now()
-        here = {pid for _, pid in running} | self._moving
-        self._pauses = {pid: count for pid, count in self._pauses.items() if pid in here}
         try:
             for participant, pid in running:
                 if not self._may_move(await self._flows.find(pid), pid):
@@ -223,6 +222,11 @@ class Serving:
             observe.error("data.flows_cut", count=len(running), cause=fault, mend="the state of the flows cannot be seen")
             for participant, pid in running:
                 await self._data_plane.stop(participant, pid)
+
+    def over(self, participant: str, pid: str) -> None:
+        """Nothing of a flow moves here any more: what begins next is another matter."""
+        if pid not in self._moving:
+            self._pauses.pop(pid, None)
 
     def _may_move(self, flow: Flow | None, pid: str) -> bool:
         """Whether what moves here for a flow goes on: it was never suspended since that began, however short."""
@@ -287,7 +291,7 @@ class Serving:
 
 _AFTER_THE_ANSWER: Final = timedelta(seconds=0.05)
 """A report waits for the answer that it follows to be sent, and for its own state to be kept."""
-_LOOK_EVERY: Final = timedelta(seconds=0.5)
+_LOOK_EVERY: Final = timedelta(seconds=0.3)
 _LAST_TRY: Final = 10
 """Tries after which what does not come is reported; until then it is ours to sit out."""
 

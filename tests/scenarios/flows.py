@@ -25,6 +25,7 @@ class Sink:
         self.running = 0
         self.most_running = 0
         self.begun = 0
+        self.begun_at: list[float] = []
         self.whole = 0
         """Deliveries that came to their end."""
         self._lock = threading.Lock()
@@ -36,6 +37,7 @@ class Sink:
             def do_PUT(self) -> None:
                 with sink._lock:
                     sink.running, sink.begun = sink.running + 1, sink.begun + 1
+                    sink.begun_at.append(time.monotonic())
                     sink.most_running = max(sink.most_running, sink.running)
                 try:
                     if sink._take(self):
@@ -142,3 +144,18 @@ def opened(start: dict[str, Any], port: int | None = None) -> tuple[str, dict[st
 def state(replica: Replica, pid: str) -> str:
     """The state of a transfer, as the buyer is told."""
     return str(replica.http.get(f"transfers/{pid}").json()["state"])
+
+
+def read_to_its_end(url: str, headers: dict[str, str], begun: threading.Event) -> tuple[float, int]:
+    """When the flow to a reader as slow as a `Sink` ended, and how many bytes had come by then."""
+    got = 0
+    try:
+        with httpx.stream("GET", url, headers=headers, trust_env=False, timeout=20) as answer:
+            assert answer.status_code in (200, 206), answer.read()
+            for piece in answer.iter_raw(_PIECE):
+                got += len(piece)
+                begun.set()
+                time.sleep(0.001)
+    except httpx.HTTPError:
+        return time.monotonic(), got
+    return time.monotonic(), got

@@ -121,16 +121,21 @@ class Replica:
 
     def talks_to(self, url: str) -> bool:
         """True when its process has a connection to the host and port of `url`."""
-        port, process = f":{httpx.URL(url).port:04X}", Path(f"/proc/{self.node.process.pid}")
-        held = set()
-        for link in (process / "fd").iterdir():
-            with contextlib.suppress(OSError):
-                held.add(link.readlink().name)
-        rows = [row.split() for row in (process / "net" / "tcp").read_text().splitlines()[1:]]
-        return any(row[2].endswith(port) and f"socket:[{row[9]}]" in held for row in rows)
+        return talks_to(self.node, url)
 
     def is_ready(self) -> bool:
         return self.operator.get("/ready").status_code == 200
+
+
+def talks_to(node: Running, url: str) -> bool:
+    """True when the process of `node` has a connection to the host and port of `url`."""
+    port, process = f":{httpx.URL(url).port:04X}", Path(f"/proc/{node.process.pid}")
+    held = set()
+    for link in (process / "fd").iterdir():
+        with contextlib.suppress(OSError):
+            held.add(link.readlink().name)
+    rows = [row.split() for row in (process / "net" / "tcp").read_text().splitlines()[1:]]
+    return any(row[2].endswith(port) and f"socket:[{row[9]}]" in held for row in rows)
 
 
 @contextmanager

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from connector.api.sources import AssetSource
 from connector.api.transfers import TransferStep
 from connector.app.listening import free_ports
-from connector.cli.init import CONFIG_FILE
-from connector.cli.nodes import Running, running
-from connector.client.dataplanes import dataplanes
-from tests.scenarios.flows import PULL, PUSH, Sink, agreed, opened, requested, start_of, started, state
-from tests.scenarios.replicas import CALLS, DATASET, LEASE_S, Buyer, Replica, replicas, until
-
-KEY, SECRET = "key-of-the-plane", "between the two planes"
-DATA = b"rain, later sun"
+from tests.scenarios.dataplanes import DATA, Plane, control, flow_state, knows, read
+from tests.scenarios.flows import PULL, PUSH, Sink, agreed, requested, start_of, started, state
+from tests.scenarios.replicas import CALLS, LEASE_S, Buyer, replicas, until
 
 
 @pytest.fixture
@@ -29,75 +21,6 @@ def sink() -> Iterator[Sink]:
     found = Sink()
     yield found
     found.close()
-
-
-class Plane:
-    """The data plane: its place stays when its process is killed."""
-
-    def __init__(self, folder: Path, *, registers_at: int, reports_to: int) -> None:
-        """Both are ports of signaling listeners."""
-        self.folder = folder / "plane"
-        self.folder.mkdir()
-        (self.folder / "weather.txt").write_bytes(DATA)
-        self.public, self.operator, self.port = free_ports(3)
-        (self.folder / CONFIG_FILE).write_text(self._settings(registers_at, reports_to))
-
-    @contextmanager
-    def running(self) -> Iterator[Running]:
-        with running([(self.folder, self.operator, KEY)]) as (process,):
-            yield process
-
-    def _settings(self, registers_at: int, reports_to: int) -> str:
-        return f"""
-[node]
-id = "plane"
-roles = ["dataplane"]
-public_url = "http://127.0.0.1:{self.public}"
-data_dir = "data"
-[public]
-port = {self.public}
-[operator]
-port = {self.operator}
-api_keys = [{{ name = "all", sha256 = "{hashlib.sha256(KEY.encode()).hexdigest()}", participants = ["*"], role = "admin" }}]
-[outbound]
-unsafe_allow_http = true
-unsafe_allow_loopback = true
-[signaling]
-port = {self.port}
-unsafe_allow_http = true
-[dataplane]
-register_at = [{{ control_plane = "shop", url = "http://127.0.0.1:{registers_at}/shop/dataplanes" }}]
-control_planes = [{{ id = "shop", endpoint = "http://127.0.0.1:{reports_to}/shop", secret = "{SECRET}" }}]
-[dataplane.datasets."{DATASET}"]
-type = "file"
-path = "{self.folder / "weather.txt"}"
-"""
-
-
-def control(port: int, known_at: int) -> str:
-    """What a replica needs to drive it; all say one address, as they do behind a balancer, which here leads to one of them."""
-    return f"""
-[signaling]
-id = "shop"
-port = {port}
-url = "http://127.0.0.1:{known_at}"
-unsafe_allow_http = true
-[[signaling.planes]]
-id = "plane"
-participants = ["shop"]
-hosts = ["127.0.0.1"]
-secret = "{SECRET}"
-"""
-
-
-def knows(replica: Replica) -> bool:
-    """Whether it lists the data plane."""
-    return [one.id for one in replica.node.client.send(dataplanes("shop")).items] == ["plane"]
-
-
-def flow_state(replica: Replica, pid: str) -> str | None:
-    """How the data plane's flow stands, as the replica knows it."""
-    return replica.node.client.send(CALLS.transfer(pid)).flow_state
 
 
 def test_any_replica_drives_a_data_plane_and_hears_its_reports(tmp_path: Path, buyer: Buyer, sink: Sink, database: str) -> None:
@@ -133,10 +56,3 @@ def test_any_replica_drives_a_data_plane_and_hears_its_reports(tmp_path: Path, b
         later = start_of(buyer, "urn:t:later", LEASE_S + 10)
         assert read(later) == (200, DATA)
         until(lambda: state(two, waiting) == "STARTED", "the buyer has taken it")
-
-
-def read(start: dict[str, Any]) -> tuple[int, bytes]:
-    """What the address of a start message answers."""
-    url, headers = opened(start)
-    answer = httpx.get(url, headers=headers, trust_env=False)
-    return answer.status_code, answer.content

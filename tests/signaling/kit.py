@@ -204,6 +204,7 @@ async def composed(folder: pathlib.Path, control: Plane, is_ready: Callable[[], 
         )
         serving = Serving(table, store, plane, outbound, drivers, Logins(outbound, clock), clock, sources=sources)
         plane.connect(serving, serving)
+        plane.tell_over(serving.over)
         await stack.enter_async_context(plane)
         workers = Workers(store.jobs, clock, lease_s=30)
         workers.register(READY, serving.ready)

@@ -17,12 +17,14 @@ import pytest_asyncio
 
 from connector.dataplane.plane import BuiltInDataPlane
 from connector.dps.flow import FlowState
+from connector.errors import AddressRefused
+from connector.ports.dataplane import DataRequest
 from connector.signaling.flows import HOME, own_id
-from connector.signaling.serving import Serving
+from connector.signaling.serving import REPORT, Serving
 from connector.signaling.shelf import Flows
 from tests.dps.schemas import faults
 from tests.signaling.foreign import SECRET, Plane, listening
-from tests.signaling.kit import CONTENT, Kit, address, composed, read_started, running
+from tests.signaling.kit import CONTENT, Kit, address, composed, properties_of, read_started, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOWHERE = "http://127.0.0.1:1/in"
@@ -123,6 +125,24 @@ async def test_a_flow_is_begun_once_and_ends_for_good(kit: Kit) -> None:
         assert (await kit.note("urn:uuid:unknown", call)).status_code == 404
 
 
+async def test_nothing_comes_in_while_a_flow_is_suspended(kit: Kit) -> None:
+    flow, prepared = await kit.begin("prepare", "http-push")
+    found = prepared["dataAddress"]
+
+    async def pushed() -> int:
+        headers = {"authorization": f"Bearer {properties_of(found)['authorization']}"}
+        return (await kit.client.post(found["endpoint"], content=CONTENT, headers=headers)).status_code
+
+    assert (await kit.note(flow, "started")).status_code == 200
+    assert (await kit.note(flow, "suspend")).status_code == 200
+    assert await pushed() == 403
+    assert (await kit.note(flow, "resume")).status_code == 200
+    # the provider may not have heard of the new address yet
+    assert await pushed() == 200
+    assert (await kit.note(flow, "completed")).status_code == 200
+    assert await pushed() == 401
+
+
 @asynccontextmanager
 async def pushing(tmp_path: pathlib.Path) -> AsyncIterator[tuple[Kit, BuiltInDataPlane, Flows, Serving, str]]:
     """A push that is under way to a sink that takes its time, and our id of it."""
@@ -165,6 +185,21 @@ async def test_what_another_node_has_stopped_is_cut_here(tmp_path: pathlib.Path,
         assert (HOME, id_) not in plane.running()
 
 
+async def test_what_begins_after_a_pause_is_not_taken_for_what_began_before(tmp_path: pathlib.Path) -> None:
+    async with listening(Plane()) as control, composed(tmp_path, control, lambda: asyncio.sleep(0)) as kit:
+        assert kit.parts is not None
+        plane, _, serving = kit.parts
+        kit.later(CONTENT)
+        flow, status = await kit.begin("start", "http-pull")
+        for _ in range(2):
+            token = f"Bearer {properties_of(status['dataAddress'])['authorization']}"
+            async with plane.pull(HOME, own_id("tck", flow), DataRequest(headers={"authorization": token})) as served:
+                await serving.look()
+                assert (served.status, plane.running()) == (200, ((HOME, own_id("tck", flow)),))
+            await kit.note(flow, "suspend")
+            status = (await kit.note(flow, "resume")).json()
+
+
 async def test_a_push_that_was_cut_without_a_word_is_taken_up_again(tmp_path: pathlib.Path) -> None:
     async with pushing(tmp_path) as (kit, plane, _, _, id_):
         # as it is when the store cannot be asked for as long as a lease
@@ -172,3 +207,14 @@ async def test_a_push_that_was_cut_without_a_word_is_taken_up_again(tmp_path: pa
         kit.control.before.clear()
         await kit.control.until("completed")
         assert kit.control.of("sink")[-1].body == CONTENT
+
+
+async def test_a_report_goes_nowhere_that_is_not_on_the_list_any_more(tmp_path: pathlib.Path) -> None:
+    async with pushing(tmp_path) as (kit, _, flows, serving, id_):
+        # as it is kept from a time when the settings allowed that host
+        await flows.change(id_, lambda found: replace(found, callback=kit.control.url.replace("127.0.0.1", "localhost")))
+        await serving.failed(HOME, id_, "why")
+        job = (await serving._store.jobs.page(HOME, kind=REPORT)).items[0]
+        with pytest.raises(AddressRefused, match="not on the list"):
+            await serving.report(job)
+        assert kit.control.of("errored") == []

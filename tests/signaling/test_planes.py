@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from connector import jose
 from connector.controlplane.secrets import Seal
 from connector.dps.flow import Call, FlowState
 from connector.dps.messages import Dialect, Note
-from connector.errors import PeerAnswer, PeerMessage, SourceError, Unreachable
+from connector.errors import AddressRefused, PeerAnswer, PeerMessage, SourceError, Unreachable
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
 from connector.ports.dataplane import ObjectPlace, Source
@@ -175,6 +175,21 @@ async def test_a_token_that_the_plane_does_not_take_is_not_shown_again(scene: Sc
         with pytest.raises(PeerAnswer):
             await scene.tell("a", Call.START)
     assert len(asked) == 2
+
+
+async def test_what_a_stricter_setting_does_not_allow_any_more_is_not_reached(scene: Scene) -> None:
+    entry = await scene.register("a")
+    book = Book(scene.store, Seal(b"k" * 32), scene.clock, DATA_PLANE, allows_http=False, written=lambda _: None)
+    async with OutboundClient(OutboundRules(allow_http=True, allow_loopback=True)) as outbound:
+        logins = Logins(outbound, scene.clock)
+        stricter = DataPlanes(book, outbound, logins, scene.clock, url="http://cp.example", id_="cp")
+        with pytest.raises(AddressRefused, match="plain http"):
+            await stricter.tell("acme", "a", Telling(order=order(Call.START), is_provider=True))
+        # nor does a token server get our secret that is not on the list
+        login = Authorization(token_endpoint="http://localhost:1/token", client_id="us", client_secret="s")
+        with pytest.raises(AddressRefused, match="not on the list"):
+            await logins.headers(replace(entry, authorization=login))
+    assert scene.plane.heard == []
 
 
 # --- how it answers

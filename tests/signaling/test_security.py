@@ -21,6 +21,7 @@ from connector.api.dataplanes import NewDataPlane
 from connector.api.sources import AssetSource
 from connector.api.transfers import NewTransfer
 from connector.client.dataplanes import dataplanes, delete_dataplane, put_dataplane
+from connector.dps.flow import HTTP_PULL
 from connector.errors import CallerError
 from connector.testing.dataspace import PULL, DataSpace, Member, api_key
 from tests.dps.schemas import faults
@@ -115,6 +116,17 @@ async def test_a_an_id_belongs_to_who_has_registered_it(scene: Scene) -> None:
     assert (await posted(f"{url}/dp", None, EXPECTED["secret"], "DELETE")).status_code in (401, 409)
     assert (await posted(f"{url}/dp", None, SECRET, "DELETE")).status_code == 409
     assert "dp" in {one.id for one in (await scene.provider.send(dataplanes("provider"))).items}
+
+
+async def test_a_no_plane_takes_the_place_of_what_an_operator_has_written(scene: Scene) -> None:
+    # expected or not: an entry is whose it is
+    wanted = {"endpoint": "http://127.0.0.1:1", "profiles": ["Kept-PULL"], "authorization": {"secret": "of the operator"}}
+    await scene.provider.send(put_dataplane("provider", "self", NewDataPlane.model_validate(wanted)))
+    url = f"{scene.base}/dataplanes"
+    assert (await posted(url, registration(scene), EXPECTED["secret"], "PUT")).status_code == 409
+    found = {one.id: one for one in (await scene.provider.send(dataplanes("provider"))).items}
+    assert (found["self"].owner, found["self"].profiles) == ("operator", ["Kept-PULL"])
+    await scene.provider.send(delete_dataplane("provider", "self"))
 
 
 async def test_a_no_control_plane_takes_our_data_plane_by_its_own_word(kit: Kit) -> None:
@@ -271,11 +283,17 @@ async def test_f_signaling_is_not_on_the_public_listener_and_off_by_default(scen
 
 async def test_g_what_opens_data_is_in_no_answer_and_no_log(scene: Scene, kit: Kit, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "kontor")
     flow, started = await kit.begin("start", "http-pull")
     token = next(p["value"] for p in started["dataAddress"]["endpointProperties"] if p["name"] == "authorization")
-    await kit.begin(
-        "start", "http-push", dataAddress=address("urn:http", "http://127.0.0.1:1/in", {"authorization": "push-t0k3n"})
-    )
+    renewable, found = await kit.begin("start", HTTP_PULL)
+    refresh = next(p["value"] for p in found["dataAddress"]["endpointProperties"] if p["name"] == "refreshToken")
+    pushed = address("urn:http", f"{kit.control.url}/in", {"authorization": "push-t0k3n"})
+    push, _ = await kit.begin("start", "http-push", dataAddress=pushed)
+    await kit.until_reported(push, "completed")
+    for one in (flow, renewable):
+        await kit.note(one, "suspend")
+        await kit.note(one, "resume")
     async with httpx.AsyncClient(headers={"x-api-key": "key-for-*"}) as client:
         assert kit.app is not None
         flows = (await client.get(f"{kit.app.operator_url}/api/v1/dataflows")).text
@@ -283,8 +301,12 @@ async def test_g_what_opens_data_is_in_no_answer_and_no_log(scene: Scene, kit: K
         answered = (await kit.post(f"/dataflows/{flow}/status", method="GET")).text
     assert flow in flows
     assert '"dp"' in planes
-    for text in (flows, planes, answered, caplog.text):
-        for secret in (token, "push-t0k3n", SECRET, "of another plane"):
+    # a line is its event and its fields
+    lines = "\n".join(f"{record.getMessage()} {record.__dict__.get('fields')}" for record in caplog.records)
+    assert "signaling.reports" in lines
+    assert push in lines
+    for text in (flows, planes, answered, lines):
+        for secret in (token, refresh, "push-t0k3n", SECRET, "of another plane"):
             assert secret not in text
 
 

@@ -91,6 +91,7 @@ async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack
     lease = timedelta(seconds=ground.settings.store.lease_s)
     serving = Serving(table, store, plane, shared.outbound, drivers, shared.logins, clock, sources=sources, lease=lease)
     data_workers = side.connected(serving, serving)
+    plane.tell_over(serving.over)
     await stack.enter_async_context(plane)
 
     workers = Workers(store.jobs, clock, lease_s=ground.settings.store.lease_s, parallel=64)
