@@ -10,7 +10,7 @@ import typer
 from connector import __version__
 
 _SUBJECTS = (
-    "init", "serve", "describe", "publish", "visible", "catalog", "search", "negotiate", "get", "acts", "processes",
+    "init", "serve", "describe", "publish", "visible", "catalog", "search", "ledgers", "negotiate", "get", "acts", "processes",
     "agreements", "participants", "dataplanes", "decisions", "approvals", "events", "jobs", "webhooks", "identity",
     "credentials", "join", "authority", "keys", "audit", "archive", "doctor", "config", "policy", "protocol", "demo",
 )  # fmt: skip

@@ -54,11 +54,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) 
     for column in shown.columns:
         column.overflow = "fold"
     for row in rows:
-        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+        shown.add_row(*("" if cell is None else _plain(str(cell)) for cell in row))
     if shown.row_count:
         console().print(shown)
     else:
         note(empty)
+
+
+def _plain(text: str) -> str:
+    """A text that commands nothing to the terminal: what peers write stands in tables, too."""
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def note(text: str) -> None:

@@ -11,6 +11,11 @@ from connector.cli.command import command
 from connector.cli.output import Output, note
 from connector.errors import CallerError
 
+Catalog = Annotated[
+    str | None, typer.Option("--catalog", help="Address of the ledger; else the participant's first catalogue.")
+]
+Peer = Annotated[str | None, typer.Option("--peer", help="The ledger's participant id, where its token depends on it.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add `search` to the commands."""
@@ -29,28 +34,52 @@ def search(
         list[str] | None, typer.Option(help="FACET=VALUE, such as `format=text/csv`; may stand several times.")
     ] = None,
     count: Annotated[list[str] | None, typer.Option(help="A facet to count, such as `theme` or `purpose`.")] = None,
+    price_at_most: Annotated[str | None, typer.Option(help="Highest price, such as `10.50`.")] = None,
+    modified: Annotated[str | None, typer.Option(help="Only data that changed on this day or later: `2026-01-31`.")] = None,
     sort: Annotated[str, typer.Option(help="relevance, modified, added, cheapest.")] = "relevance",
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many at most.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of titles, such as `de`.")] = None,
-    catalog: Annotated[str | None, typer.Option(help="Address of the ledger; else the participant's first catalogue.")] = None,
-    peer: Annotated[str | None, typer.Option(help="The ledger's participant id, where its token depends on it.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Only say which words of the ledger begin so.")] = False,
+    subscribe: Annotated[
+        bool, typer.Option("--subscribe", help="Save the search, and be told of what is new: see `kontor subscriptions`.")
+    ] = False,
+    webhook: Annotated[str | None, typer.Option(help="With `--subscribe`: where the ledger posts what is new, signed.")] = None,
+    catalog: Catalog = None,
+    peer: Peer = None,
 ) -> None:
     """Search the ledger of data products, as the participant that asks may see and use them."""
     from connector.api.catalog import LedgerSearch
+    from connector.api.ledgers import NewSubscription
+    from connector.client import ledgers
 
+    text = " ".join(words or ())
+    if webhook is not None and not subscribe:
+        raise typer.BadParameter("it goes with `--subscribe`", param_hint="--webhook")
+    if suggest:
+        with access.open() as (node, me):
+            told = node.send(ledgers.suggestions(me.participant, text or " ", catalog=catalog, peer=peer))
+        out.lines(told.model_dump(), *told.suggestions)
+        return
     chosen: dict[str, tuple[str, ...]] = {}
     for pair in only or ():
         facet, equals, value = pair.partition("=")
         if not equals or not value:
             raise CallerError(f"`{pair}` is no choice", where="--only", mend="write FACET=VALUE, such as `theme=energy`")
         chosen[facet] = (*chosen.get(facet, ()), value)
-    wanted = LedgerSearch(
-        text=" ".join(words or ()), chosen=chosen, purpose=purpose, action=action, sort=sort, size=limit, cursor=cursor,
-        facets=tuple(count or ()), language=language, catalog=catalog, peer=peer,
+    wanted = NewSubscription(
+        text=text, chosen=chosen, purpose=purpose, action=action, price_at_most=price_at_most, modified=modified, sort=sort,
+        size=limit, cursor=cursor, facets=tuple(count or ()), language=language, catalog=catalog, peer=peer, webhook=webhook,
     )  # fmt: skip
+    if subscribe:
+        with access.open() as (node, me):
+            made = node.send(ledgers.subscribe(me.participant, wanted))
+        out.lines(made.model_dump(mode="json"), made.id, *([made.key] if made.key else []))
+        if made.key:
+            note("the key that your program checks signatures with is shown this once")
+        return
     with access.open() as (node, me):
-        found = node.send(me.search(wanted))
+        found = node.send(me.search(LedgerSearch.model_validate(wanted.model_dump(exclude={"webhook"}))))
     rows = [
         (one["title"], one["publisher"] or one["origin"], ", ".join(one["mediaTypes"]), (one["modified"] or "")[:10], one["id"])
         for one in found["items"]

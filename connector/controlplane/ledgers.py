@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import orjson
+
 from connector import strict
 from connector.controlplane.participants import Participants
 from connector.dsp.process import below
@@ -34,16 +36,29 @@ class Ledgers:
 
         Raises: CallerError when there is none; PeerError of every kind, NotFound.
         """
-        return await self._asked(participant, "api/search?" + urlencode(fields, doseq=True), address, peer)
+        return await self.asked(participant, "GET", "api/search?" + urlencode(fields, doseq=True), address=address, peer=peer)
 
     async def report(self, participant: str, member: str, *, address: str | None, peer: str | None) -> Mapping[str, Any]:
         """How the ledger's last look at a member went.
 
         Raises: as `search`.
         """
-        return await self._asked(participant, below("api/reports", member), address, peer)
+        return await self.asked(participant, "GET", below("api/reports", member), address=address, peer=peer)
 
-    async def _asked(self, participant: str, path: str, address: str | None, peer: str | None) -> Mapping[str, Any]:
+    async def asked(
+        self,
+        participant: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        address: str | None,
+        peer: str | None,
+    ) -> Mapping[str, Any]:
+        """What the ledger answers at `path`, below its own address.
+
+        Raises: as `search`.
+        """
         await self._participants.context(participant)
         known = self._catalogs.get(participant, ())
         if address is None:
@@ -57,7 +72,10 @@ class Ledgers:
         elif peer is None:
             peer = next((one.id for one in known if one.address == address.rstrip("/")), None)
         url = f"{address.rstrip('/')}/{path}"
-        answer = await self._peers.ask("GET", url, None, participant=participant, peer=peer)
+        data = orjson.dumps(body) if body is not None else None
+        answer = await self._peers.ask(method, url, data, participant=participant, peer=peer)
+        if answer.status == 204:
+            return {}
         try:
             tree = strict.scan(answer.body, _LIMITS)
         except (BadMessage, TooLarge) as fault:

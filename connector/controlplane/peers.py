@@ -119,11 +119,10 @@ class Peers:
             sent = {"accept": "application/json", **tracing.headers(), **(headers or {})}
             if authorization is not None:
                 sent["authorization"] = authorization
-            if body is None or method == "GET":
-                answer = await self._outbound.get(url, sent, max_bytes=max_bytes)
-            else:
+            given = None if method == "GET" else body
+            if given is not None:
                 sent["content-type"] = "application/json"
-                answer = await self._outbound.post(url, body, sent, max_bytes=max_bytes)
+            answer = await self._outbound.request(method, url, given, sent, max_bytes=max_bytes)
             span.note(**{"http.response.status_code": answer.status})
         if not answer.is_success:
             said = " ".join(answer.body[:300].decode("utf-8", "replace").split())

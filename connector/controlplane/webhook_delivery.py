@@ -3,14 +3,11 @@
 What lives here: `Telling`, the handlers of both kinds of job, and the message. What does not: the list (`webhooks.py`), retries and
 leases (`jobs.py`). Messages about one process wait for each other; a receiver that fails or hangs holds up its own alone, since only a
 few of its messages are sent at once. A message that is sent again has the same id: receivers drop what they have.
-Source: CloudEvents 1.0.2, JSON event format, structured mode; Standard Webhooks 1.0.0, "Webhook headers", "Symmetric".
+Source: CloudEvents 1.0.2, JSON event format, structured mode; Standard Webhooks 1.0.0 (`outbound/signing.py`).
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import time
 import zlib
 from collections.abc import Mapping
@@ -24,9 +21,10 @@ from connector.controlplane.events import Events
 from connector.controlplane.jobs import Failed, Pace, Workers
 from connector.controlplane.participants import NODE, Participants
 from connector.controlplane.secrets import Secrets
-from connector.controlplane.webhooks import KIND, PLAN, Webhook, Webhooks, key_of, tries_stream, type_of
+from connector.controlplane.webhooks import KIND, PLAN, Webhook, Webhooks, tries_stream, type_of
 from connector.errors import BadMessage, KontorError, NotFound, StoreUnavailable
 from connector.outbound.client import Answer, OutboundClient, wait_s
+from connector.outbound.signing import key_of, signed
 from connector.ports.clock import Clock
 from connector.ports.feed import Happening
 from connector.ports.jobs import Job, NewJob
@@ -35,7 +33,8 @@ from connector.ports.store import Store
 
 PACE: Final = Pace(attempts=14, first_delay_s=1, max_delay_s=3600, timeout_s=60)
 """Some five hours until a message is given up; then it is seen in the jobs, and may be taken up again."""
-_PLAN_PACE: Final = Pace(attempts=1_000_000_000, first_delay_s=1, max_delay_s=5, timeout_s=None)
+WATCH_PACE: Final = Pace(attempts=1_000_000_000, first_delay_s=1, max_delay_s=5, timeout_s=None)
+"""Of work that watches and never ends."""
 PARALLEL: Final = 64
 _LANES: Final = 4
 """Messages of one webhook that are sent at once."""
@@ -46,6 +45,7 @@ _LOOK_AGAIN: Final = timedelta(seconds=1)
 _TIDY_EVERY: Final = timedelta(hours=1)
 _TRIES_KEPT: Final = timedelta(days=30)
 _MOST_ANSWER_BYTES: Final = 64 << 10
+_CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 
 
 class Telling:
@@ -71,7 +71,7 @@ class Telling:
 
     def register(self, workers: Workers) -> None:
         """Have `workers` do the jobs."""
-        workers.register(PLAN, self.plan, _PLAN_PACE)
+        workers.register(PLAN, self.plan, WATCH_PACE)
         workers.register(KIND, self.tell, PACE)
 
     # --- reading the feed
@@ -151,7 +151,7 @@ class Telling:
         now = self._clock.now()
         try:
             key = key_of(await self._secrets.opened(hook.participant, hook.secret), hook.secret)
-            headers = signed(key, str(event["id"]), int(now.timestamp()), body)
+            headers = signed(key, str(event["id"]), int(now.timestamp()), body, _CONTENT_TYPE)
             answer = await self._outbound.post(hook.url, body, headers, max_bytes=_MOST_ANSWER_BYTES)
         except StoreUnavailable:
             raise
@@ -168,20 +168,6 @@ def _asked(answer: Answer, now: datetime) -> datetime | None:
     """When the receiver asks us to come again, an hour at most."""
     asked_s = wait_s(answer.headers)
     return now + timedelta(seconds=min(asked_s, 3600)) if asked_s is not None else None
-
-
-def signed(key: bytes, id_: str, timestamp_s: int, body: bytes) -> dict[str, str]:
-    """The headers of a message.
-
-    Source: Standard Webhooks 1.0.0: the signature is over id, timestamp and body, joined by dots.
-    """
-    digest = hmac.new(key, b"%s.%d.%s" % (id_.encode(), timestamp_s, body), hashlib.sha256).digest()
-    return {
-        "content-type": "application/cloudevents+json; charset=utf-8",
-        "webhook-id": id_,
-        "webhook-timestamp": str(timestamp_s),
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-    }
 
 
 def _job(hook: Webhook, found: Happening, source: str) -> NewJob:

@@ -8,7 +8,6 @@ stream of the node: a document would make every cache look again. What was tried
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import os
 from collections.abc import Callable
@@ -20,8 +19,9 @@ from typing import Final
 from connector import observe
 from connector.controlplane.participants import NODE, Participants, Revisions
 from connector.controlplane.secrets import Secrets
-from connector.errors import BadMessage, Conflict, NotFound, StoreUnavailable
+from connector.errors import Conflict, NotFound, StoreUnavailable
 from connector.outbound.client import OutboundClient
+from connector.outbound.signing import key_of, new_key
 from connector.ports.clock import Clock
 from connector.ports.feed import Happening
 from connector.ports.jobs import NewJob
@@ -31,8 +31,6 @@ from connector.ports.store import Document, Store
 
 KIND: Final = "webhook"
 PLAN: Final = "webhook-plan"
-SECRET_PREFIX: Final = "whsec_"
-_KEY_BYTES: Final = 32
 _MOST_OF_ONE: Final = 100
 _TAKE_UP_EVERY: Final = timedelta(minutes=1)
 
@@ -170,7 +168,7 @@ class Webhooks:
                 f"there is a webhook `{name}` already", where="name", mend="choose another name, or remove it"
             ) from fault
         if secret is None:
-            key = SECRET_PREFIX + base64.b64encode(self._random(_KEY_BYTES)).decode()
+            key = new_key(self._random)
             await self._secrets.put(participant, kept, key)
         self._revisions.forget(NODE)
         await self.take_up()
@@ -209,24 +207,6 @@ class Webhooks:
         """See to it that one node of the store reads the feed, when there is a webhook."""
         if await self.all():
             await self._store.jobs.put([NewJob(participant=NODE, kind=PLAN, id="plan", body={})], self._clock.now())
-
-
-def key_of(text: str, name: str) -> bytes:
-    """The key that a secret holds: what stands behind `whsec_` in base64, or else the text itself.
-
-    Raises: BadMessage when it is too short to sign with.
-    Source: Standard Webhooks, "Symmetric" (24 to 64 bytes).
-    """
-    key = text.encode()
-    if text.startswith(SECRET_PREFIX):
-        try:
-            key = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
-        except ValueError:
-            key = b""
-    if len(key) < 24:
-        mend = f"store at least 24 random bytes, in base64 behind `{SECRET_PREFIX}`"
-        raise BadMessage(f"the secret `{name}` is no key to sign with", where="secret", mend=mend)
-    return key
 
 
 def _read(document: Document) -> Webhook:

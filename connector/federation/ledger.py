@@ -155,6 +155,16 @@ class Ledger:
             is_relaxed=found.is_relaxed,
         )
 
+    async def numbers(self, query: Query, viewer: Caller | None) -> tuple[int, ...]:
+        """The numbers of the products on the page of a search.
+
+        Raises: as `search`.
+        """
+        self.admit(viewer)
+        await self._know_terms()
+        wanted = wanted_of(query, self._clock.now(), self._visible(viewer))
+        return tuple(hit.number for hit in (await asyncio.to_thread(self._index.search, wanted)).hits)
+
     async def suggest(self, beginning: str, limit: int, viewer: Caller | None) -> tuple[str, ...]:
         """Words that begin so.
 

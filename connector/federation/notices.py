@@ -5,43 +5,61 @@ on the wire (`web/catalog/notices.py`).
 
 A saved search belongs to a member and is asked as that member: it never tells of what its owner could not see. Something new is a
 product that came or changed since; each is told once for each change. Who reads the feed asks when it likes; a webhook is told by
-a job, which is tried again until it is taken. What its owner left behind when it left the alliance tells nothing any more.
+a job, which is tried again until it is taken, and each message is signed with a key that its owner alone was shown. Of several nodes
+one looks for what is new; another takes over when it dies. What its owner left behind when it left the alliance tells nothing any more.
+A notice of what is wanted is seen by the members whose products fit, and by everybody where its owner says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 import orjson
 
+from connector.describe.words import fold, runs
 from connector.errors import CallerError, Conflict, Gone, NotFound, PeerAnswer
 from connector.federation import asking, reading
 from connector.federation.following import Indexer
 from connector.federation.ledger import Ledger
 from connector.federation.query import MOST_PER_PAGE
 from connector.outbound.client import OutboundClient
+from connector.outbound.signing import key_of, new_key, signed
 from connector.ports.catalog import Change, MemberState, Product, Records
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
 from connector.ports.index import Sort
 from connector.ports.jobs import Job, NewJob
+from connector.ports.seal import Sealer
 from connector.ports.store import Document, Store
 
 CONTEXT: Final = "@catalog"
 """The context of what members leave here; no participant can have this name."""
 KIND: Final = "catalog.notify"
+WATCH: Final = "catalog.watch"
+"""The work of whoever looks for what is new: one job, which never ends while there is a saved search with a webhook."""
 SEARCHES: Final = "saved-search"
 DEMANDS: Final = "demand"
 _MOST_EACH: Final = 50
 _MOST_CHANGES: Final = 1_000
 _AGAIN: Final = timedelta(seconds=1)
+_TAKE_UP_EVERY: Final = timedelta(minutes=1)
+_NOTED_EVERY: Final = 10_000
+"""Changes that fit nothing, after which it is written down that they were looked at."""
 _DEMAND_LIVES: Final = timedelta(days=90)
 _MOST_TEXT: Final = 4_000
+_MOST_SHOWN: Final = 500
+_MOST_WORDS: Final = 12
+_LOOKED_FOR: Final = 100
+_TELLING: Final = 4
+"""Letters of a word that says something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +70,20 @@ class Saved:
     owner: Caller
     fields: Mapping[str, Sequence[str]]
     webhook: str | None
+    sealed: str
+    """The key that its webhook's messages are signed with; empty without a webhook."""
     after: int
     """Up to which change its webhook was told."""
     created_at: datetime
+
+
+class Readers(StrEnum):
+    """Who sees a notice of what is wanted."""
+
+    MATCHING = "matching"
+    """Its owner, and members with a product that fits."""
+    EVERYBODY = "everybody"
+    """Whoever may ask the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +94,7 @@ class Demand:
     owner: str
     title: str
     text: str
+    readers: Readers
     created_at: datetime
     fits: bool | None = None
     """Whether the viewer offers something that fits; None when nobody known asks."""
@@ -74,9 +104,17 @@ class Notices:
     """What members leave with the ledger."""
 
     def __init__(
-        self, store: Store, records: Records, ledger: Ledger, indexer: Indexer, outbound: OutboundClient, clock: Clock
+        self,
+        store: Store,
+        records: Records,
+        ledger: Ledger,
+        indexer: Indexer,
+        outbound: OutboundClient,
+        seal: Sealer,
+        clock: Clock,
     ) -> None:
         self._store = store
+        self._seal = seal
         self._records = records
         self._ledger = ledger
         self._indexer = indexer
@@ -86,8 +124,8 @@ class Notices:
 
     # --- saved searches
 
-    async def save(self, owner: Caller, fields: Mapping[str, Sequence[str]], webhook: str | None) -> Saved:
-        """A saved search of `owner`, from now on.
+    async def save(self, owner: Caller, fields: Mapping[str, Sequence[str]], webhook: str | None) -> tuple[Saved, str]:
+        """A saved search of `owner`, from now on; and the key that messages to its webhook are signed with, which is shown once.
 
         Raises: BadMessage for a search that cannot be asked, AddressRefused for a webhook that may not be reached, CallerError
         when the owner has too many.
@@ -96,10 +134,14 @@ class Notices:
         if webhook is not None:
             self._outbound.vet(webhook)
         await self._vet_count(SEARCHES, owner.id)
-        now, sequence = self._clock.now(), await self._records.sequence()
-        found = Saved(id=str(uuid.uuid4()), owner=owner, fields=dict(fields), webhook=webhook, after=sequence, created_at=now)
+        now, sequence, id_ = self._clock.now(), await self._records.sequence(), str(uuid.uuid4())
+        key = new_key() if webhook is not None else ""
+        sealed = self._seal.seal(CONTEXT, id_, key) if key else ""
+        found = Saved(id=id_, owner=owner, fields=dict(fields), webhook=webhook, sealed=sealed, after=sequence, created_at=now)
         await self._store.put_document(_written(found, now), expect=0)
-        return found
+        if webhook is not None:
+            await self._take_up()
+        return found, key
 
     async def saved(self, owner: str) -> list[Saved]:
         """The saved searches of `owner`."""
@@ -148,50 +190,72 @@ class Notices:
     # --- webhooks
 
     async def run(self) -> None:
-        """Have webhooks told of what is new, for ever."""
+        """See to it, as long as the node runs, that one node looks for what is new while there is a webhook."""
         while True:
-            changes: dict[int, Sequence[Change]] = {}
-            for document in await self._all(SEARCHES):
-                saved = _read(document)
-                if saved.webhook is not None and saved.after < self._indexer.sequence:
-                    await self._notice(document, saved, changes)
+            if any(_read(one).webhook is not None for one in await self._all(SEARCHES)):
+                await self._take_up()
+            await self._clock.wait_until(self._clock.now() + _TAKE_UP_EVERY, self._waits)
+
+    async def _take_up(self) -> None:
+        await self._store.jobs.put([NewJob(participant=CONTEXT, kind=WATCH, id="watch", body={})], self._clock.now())
+
+    async def watch(self, job: Job) -> None:
+        """Have webhooks told of what is new, as long as there is one; the job's lease keeps other nodes from it."""
+        reached: dict[str, int] = {}
+        while True:
+            found = [document for document in await self._all(SEARCHES) if _read(document).webhook is not None]
+            if not found:
+                return
+            known: dict[int, Sequence[Change]] = {}
+            for document in found:
+                await self._notice(document, reached, known)
             await self._clock.wait_until(self._clock.now() + _AGAIN, self._waits)
 
-    async def _notice(self, document: Document, saved: Saved, known: dict[int, Sequence[Change]]) -> None:
-        if saved.after not in known:
+    async def _notice(self, document: Document, reached: dict[str, int], known: dict[int, Sequence[Change]]) -> None:
+        """Put a message when something new fits a search; `reached` says up to which change each was looked at."""
+        saved = _read(document)
+        after = max(saved.after, reached.get(saved.id, 0))
+        if after >= self._indexer.sequence:
+            return
+        if after not in known:
             try:
-                known[saved.after] = await self._records.changes(saved.after, _MOST_CHANGES)
+                known[after] = await self._records.changes(after, _MOST_CHANGES)
             except Gone:
-                known[saved.after] = ()
-        changes = [change for change in known[saved.after] if change.sequence <= self._indexer.sequence]
+                known[after] = ()
+        changes = [change for change in known[after] if change.sequence <= self._indexer.sequence]
         last = changes[-1].sequence if changes else self._indexer.sequence
         found = await self._fitting(saved, changes)
         now = self._clock.now()
         if found:
-            # put twice by two replicas it is one job; put and not noted it is told twice, and never forgotten
-            body = {"search": saved.id, "webhook": saved.webhook, "sequence": last, "items": [brief(one) for one in found]}
-            job = NewJob(participant=CONTEXT, kind=KIND, id=f"{saved.id} {last}", body=body, order_key=saved.id)
+            # a node that dies between the two has it told again, and never forgotten
+            body = {"search": saved.id, "sequence": last, "items": [brief(one) for one in found]}
+            job = NewJob(participant=CONTEXT, kind=KIND, id=f"{saved.id}-{last}", body=body, order_key=saved.id)
             await self._store.jobs.put([job], now)
-        try:
-            await self._store.put_document(_written(replace(saved, after=last), now), expect=document.version)
-        except Conflict:
-            # another replica was quicker
-            return
+        if found or last - saved.after >= _NOTED_EVERY:
+            with suppress(Conflict, NotFound):
+                # it was taken away meanwhile
+                await self._store.put_document(_written(replace(saved, after=last), now), expect=document.version)
+        reached[saved.id] = last
 
     async def tell(self, job: Job) -> None:
         """Tell a webhook.
 
         Raises: KontorError: it is tried again.
         """
-        url = str(job.body["webhook"])
-        tree = {name: job.body[name] for name in ("search", "sequence", "items")}
-        answer = await self._outbound.post(url, orjson.dumps(tree), {"content-type": "application/json"}, max_bytes=4096)
+        document = await self._store.document(CONTEXT, SEARCHES, str(job.body["search"]))
+        saved = _read(document) if document is not None else None
+        if saved is None or saved.webhook is None:
+            return
+        key = key_of(self._seal.unseal(CONTEXT, saved.id, saved.sealed), saved.id)
+        body = orjson.dumps({name: job.body[name] for name in ("search", "sequence", "items")})
+        headers = signed(key, job.id, int(self._clock.now().timestamp()), body, "application/json")
+        answer = await self._outbound.post(saved.webhook, body, headers, max_bytes=4096)
         if not answer.is_success:
-            raise PeerAnswer(f"the webhook answered {answer.status}", answer_status=answer.status, where=url)
+            raise PeerAnswer(f"the webhook answered {answer.status}", answer_status=answer.status, where=saved.webhook)
 
     # --- demands
 
-    async def want(self, owner: Caller, title: str, text: str) -> Demand:
+    async def want(self, owner: Caller, title: str, text: str, readers: Readers = Readers.MATCHING) -> Demand:
         """A notice of what `owner` wants, for ninety days.
 
         Raises: CallerError when it says nothing or too much, or the owner has too many.
@@ -201,31 +265,41 @@ class Notices:
             raise CallerError("this is no notice", where="title", mend=mend)
         await self._vet_count(DEMANDS, owner.id)
         now = self._clock.now()
-        found = Demand(id=str(uuid.uuid4()), owner=owner.id, title=title.strip(), text=text, created_at=now)
-        body = {"owner": found.owner, "title": found.title, "text": found.text}
+        found = Demand(id=str(uuid.uuid4()), owner=owner.id, title=title.strip(), text=text, readers=readers, created_at=now)
+        body = {"owner": found.owner, "title": found.title, "text": found.text, "readers": found.readers.value}
         document = Document(participant=CONTEXT, kind=DEMANDS, id=found.id, body=body, created_at=now, updated_at=now)
         await self._store.put_document(document, expect=0)
         return found
 
     async def demands(self, viewer: Caller | None) -> list[Demand]:
-        """The notices, the latest first; those that the viewer's own products fit say so.
+        """The notices that `viewer` sees, the latest first; those that its own products fit say so.
 
         Raises: Unauthenticated.
         """
         self._ledger.admit(viewer)
         now = self._clock.now()
         found: list[Demand] = []
-        for document in await self._all(DEMANDS):
+        for document in sorted(await self._all(DEMANDS), key=lambda one: one.created_at, reverse=True):
             if document.created_at + _DEMAND_LIVES < now:
                 await self._store.delete_document(CONTEXT, DEMANDS, document.id)
                 continue
-            one = Demand(id=document.id, created_at=document.created_at, **document.body)
-            found.append(replace(one, fits=await self._fits(one, viewer) if viewer else None))
-        return sorted(found, key=lambda one: one.created_at, reverse=True)
+            one = _demand(document)
+            one = replace(one, fits=await self._fits(one, viewer) if viewer else None)
+            if one.fits or one.readers is Readers.EVERYBODY or (viewer is not None and viewer.id == one.owner):
+                found.append(one)
+            if len(found) == _MOST_SHOWN:
+                break
+        return found
 
     async def _fits(self, demand: Demand, viewer: Caller) -> bool:
-        query = asking.query({"q": [f"{demand.title} {demand.text}"[:1_000]], "origin": [viewer.id], "size": ["1"]})
-        return (await self._ledger.search(query, viewer)).total > 0
+        """Whether a product of the viewer's has at least half of the telling words of a notice's title."""
+        every = [run for run, is_wide in runs(fold(demand.title)) if is_wide or len(run) >= _TELLING] or [demand.title]
+        told = list(dict.fromkeys(every))[:_MOST_WORDS]
+        seen: Counter[int] = Counter()
+        for word in told:
+            query = asking.query({"q": [word], "origin": [viewer.id], "size": [str(_LOOKED_FOR)]})
+            seen.update(await self._ledger.numbers(query, viewer))
+        return any(count * 2 >= len(told) for count in seen.values())
 
     # --- documents
 
@@ -265,6 +339,7 @@ def _written(saved: Saved, now: datetime) -> Document:
         "owner": owner,
         "fields": {name: list(values) for name, values in saved.fields.items()},
         "webhook": saved.webhook,
+        "sealed": saved.sealed,
         "after": saved.after,
     }
     return Document(participant=CONTEXT, kind=SEARCHES, id=saved.id, body=body, created_at=saved.created_at, updated_at=now)
@@ -277,6 +352,19 @@ def _read(document: Document) -> Saved:
         owner=Caller(id=body["owner"]["id"], claims=body["owner"]["claims"]),
         fields=body["fields"],
         webhook=body["webhook"],
+        sealed=body["sealed"],
         after=body["after"],
+        created_at=document.created_at,
+    )
+
+
+def _demand(document: Document) -> Demand:
+    body = document.body
+    return Demand(
+        id=document.id,
+        owner=body["owner"],
+        title=body["title"],
+        text=body["text"],
+        readers=Readers(body["readers"]),
         created_at=document.created_at,
     )

@@ -1,4 +1,4 @@
-"""`kontor search` and `kontor catalog report`, against a real ledger over two members."""
+"""`kontor search`, `subscriptions`, `demands` and `kontor catalog report`, against a real ledger over two members."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Reader:
         self._run = run
         self._key = folder / "key"
         self._key.write_text(api_key())
+        self.other = self
+        """Another member, who offers something."""
 
     async def runs(self, *words: str) -> Ran:
         url = ("--url", self.member.app.operator_url, "--api-key-file", str(self._key), "--participant", self.member.name)
@@ -34,6 +36,7 @@ async def reader(run: Run, tmp_path: Path) -> AsyncIterator[Reader]:
         north, member = space.join("north"), space.join("reader")
         await north.publish("weather", policy={"permission": [{"action": "use"}]})
         found = Reader(member, run, tmp_path)
+        found.other = Reader(north, run, tmp_path)
 
         async def shown() -> str:
             return (await found.runs("search", "weather")).out
@@ -72,3 +75,41 @@ async def test_a_report_says_how_the_last_look_went(reader: Reader) -> None:
     assert found.code == 0
     for word in ("urn:member:north (listed)", "1 datasets", "good"):
         assert word in found.out, word
+
+
+async def test_words_are_suggested_and_choices_narrow(reader: Reader) -> None:
+    assert (await reader.runs("search", "wea", "--suggest")).out.split() == ["weather"]
+    assert "urn:north:weather" in (await reader.runs("search", "--modified", "2020-01-01")).out
+    assert "nothing fits" in (await reader.runs("search", "--price-at-most", "10")).err
+
+
+async def test_whoever_subscribes_reads_what_is_new_and_has_a_program_told(reader: Reader) -> None:
+    made = await reader.runs("search", "whales", "--subscribe")
+    id_ = made.out.strip()
+    assert (await reader.runs("subscriptions")).out.count(id_) == 1
+    assert "nothing new" in (await reader.runs("subscriptions", "news", id_)).err
+    await reader.other.member.publish("whales")
+
+    async def told() -> str:
+        return (await reader.runs("subscriptions", "news", id_)).out
+
+    await reader.member.until(told, lambda out: "urn:north:whales" in out)
+    hooked = (await reader.runs("search", "--subscribe", "--webhook", f"{reader.member.app.public_url}/hook", "--json")).tree
+    assert hooked["key"].startswith("whsec_")
+    assert "key" not in (await reader.runs("subscriptions", "--json")).tree["items"][0]
+    for one in (id_, hooked["id"]):
+        assert (await reader.runs("subscriptions", "remove", one)).code == 0
+    assert (await reader.runs("subscriptions", "--json")).tree == {"items": []}
+    assert (await reader.runs("search", "--webhook", "http://x.example")).code == 2
+
+
+async def test_a_demand_is_read_by_whoever_has_it(reader: Reader) -> None:
+    wanted = (await reader.runs("demands", "add", "Weather of tomorrow", "--text", "Ask anna@example.org")).out.strip()
+    assert (await reader.runs("demands", "add", "Whales in the Baltic Sea")).code == 0
+    seen = (await reader.other.runs("demands")).out
+    assert ("Weather of tomorrow" in seen, "ours fits" in seen, "Whales" in seen) == (True, True, False)
+    refused = await reader.other.runs("demands", "remove", wanted)
+    assert (refused.code, "there is no such thing of yours" in refused.err) == (1, True)
+    assert (await reader.runs("demands", "remove", wanted)).code == 0
+    assert "nobody looks for anything" in (await reader.other.runs("demands")).err
+    assert (await reader.runs("demands", "add", "x" * 301)).code == 2

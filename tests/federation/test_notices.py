@@ -6,19 +6,21 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from connector.controlplane.clock import SystemClock
 from connector.controlplane.jobs import Workers
+from connector.controlplane.secrets import Seal
+from connector.controlplane.webhook_delivery import WATCH_PACE
 from connector.errors import AddressRefused
 from connector.federation import notices as subject
-from connector.federation.notices import Notices
+from connector.federation.notices import Notices, Readers
 from connector.federation.reading import entry_of
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
+from connector.outbound.signing import key_of, signed
 from connector.ports.catalog import Report, Snapshot
 from connector.ports.identity import Caller
 from connector.storage.memory import MemoryStore
@@ -37,10 +39,19 @@ class Scene:
         self.there = there
         self.store = store
         self.clock = SystemClock()
-        self.notices = Notices(store, there.records, there.ledger, there.indexer, outbound, self.clock)
-        self.workers = Workers(store.jobs, self.clock, lease_s=30)
-        self.workers.register(subject.KIND, self.notices.tell)
-        self.heard: list[Any] = []
+        self.notices = Notices(store, there.records, there.ledger, there.indexer, outbound, Seal(bytes(32)), self.clock)
+        self.workers = self.working()
+        self.heard: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[bytes] = []
+        """Statuses that the receiver gives first; then it takes everything."""
+        self.outbound = outbound
+
+    def working(self) -> Workers:
+        """What does the jobs: that of one node, or of another after it."""
+        found = Workers(self.store.jobs, self.clock, lease_s=30)
+        found.register(subject.KIND, self.notices.tell)
+        found.register(subject.WATCH, self.notices.watch, WATCH_PACE)
+        return found
 
     async def publish(self, member: int, id_: str, title: str) -> None:
         """Member `member` offers one thing more."""
@@ -54,12 +65,20 @@ class Scene:
             pass
 
     async def hook(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
-        self.heard.append(json.loads(await reader.readexactly(length)))
-        writer.write(b"HTTP/1.1 204 X\r\nconnection: close\r\n\r\n")
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[1:-1]
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self.heard.append((headers, await reader.readexactly(int(headers["content-length"]))))
+        status = self.answers.pop(0) if self.answers else b"204"
+        writer.write(b"HTTP/1.1 %s X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
         await writer.drain()
         writer.close()
+
+    async def heard_of(self, count: int) -> list[list[str]]:
+        """What the webhook was told, once there are so many messages."""
+        async with asyncio.timeout(20):
+            while len(self.heard) < count:  # noqa: ASYNC110 - what is waited for lies behind a socket
+                await asyncio.sleep(0.01)
+        return [[item["id"] for item in json.loads(body)["items"]] for _, body in self.heard]
 
 
 @pytest.fixture
@@ -70,7 +89,8 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def test_a_saved_search_tells_what_came_since_and_nothing_else(scene: Scene) -> None:
-    saved = await scene.notices.save(ANNA, {"q": ["platypus"]}, None)
+    saved, key = await scene.notices.save(ANNA, {"q": ["platypus"]}, None)
+    assert key == ""
     assert await scene.notices.news(ANNA, saved.id, saved.after) == ([], saved.after, False)
     await scene.publish(1, "urn:p", "A platypus census")
     await scene.publish(2, "urn:q", "Something else")
@@ -83,32 +103,45 @@ async def test_a_saved_search_tells_what_came_since_and_nothing_else(scene: Scen
     assert await scene.notices.saved(ANNA.id) == []
 
 
-async def test_a_webhook_is_told_once_of_each_change_and_only_where_it_may_stand(scene: Scene) -> None:
+async def test_a_webhook_is_told_once_of_each_change_signed_and_only_where_it_may_stand(scene: Scene) -> None:
     with pytest.raises(AddressRefused):
         await scene.notices.save(ANNA, {"q": ["x"]}, "http://169.254.169.254/latest")
-    server = await asyncio.start_server(scene.hook, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, asyncio.TaskGroup() as tasks:
-        await scene.notices.save(ANNA, {"q": ["platypus"]}, f"http://127.0.0.1:{port}/hook")
+    async with await asyncio.start_server(scene.hook, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        saved, key = await scene.notices.save(ANNA, {"q": ["platypus"]}, url)
+        assert key not in str(await scene.store.documents(subject.CONTEXT, subject.SEARCHES))
         await scene.publish(1, "urn:p", "A platypus census")
-        running = [tasks.create_task(work()) for work in (scene.notices.run, scene.workers.run)]
-        async with asyncio.timeout(10):
-            while not scene.heard:  # noqa: ASYNC110 - what is waited for lies behind a socket
+        # the receiver is away at first: it is told again, under the same id
+        scene.answers.append(b"503")
+        working = asyncio.create_task(scene.workers.run())
+        assert await scene.heard_of(2) == [["urn:p"], ["urn:p"]]
+        assert len({headers["webhook-id"] for headers, _ in scene.heard}) == 1
+        for headers, body in scene.heard:
+            wanted = signed(key_of(key, ""), headers["webhook-id"], int(headers["webhook-timestamp"]), body, "application/json")
+            assert headers["webhook-signature"] == wanted["webhook-signature"]
+        working.cancel()
+        # what came while nobody looked is told by whoever looks next
+        await scene.publish(2, "urn:other", "Something else")
+        await scene.publish(1, "urn:r", "Another platypus")
+        await scene.store.jobs.release()
+        working = asyncio.create_task(scene.working().run())
+        assert (await scene.heard_of(3))[2:] == [["urn:r"]]
+        await scene.notices.drop(ANNA.id, subject.SEARCHES, saved.id)
+        async with asyncio.timeout(20):
+            while (await scene.store.jobs.page(subject.CONTEXT, limit=1)).total:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-            await scene.publish(1, "urn:r", "Another platypus")
-            while len(scene.heard) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        for task in running:
-            task.cancel()
-    assert [[item["id"] for item in body["items"]] for body in scene.heard] == [["urn:p"], ["urn:r"]]
+        working.cancel()
 
 
-async def test_a_demand_is_seen_by_all_and_says_to_a_provider_that_it_fits(scene: Scene) -> None:
+async def test_a_demand_is_seen_by_whom_it_fits_and_by_all_where_its_owner_says_so(scene: Scene) -> None:
     await scene.publish(1, "urn:p", "A platypus census")
-    await scene.notices.want(ANNA, "Platypus census", "")
-    other = Caller(id=crowd.participant_id(2))
-    assert [one.fits for one in await scene.notices.demands(Caller(id=crowd.participant_id(1)))] == [True]
-    assert [one.title for one in await scene.notices.demands(other)] == ["Platypus census"]
+    await scene.publish(2, "urn:q", "Counting rivers")
+    fitting, other = (Caller(id=crowd.participant_id(number)) for number in (1, 2))
+    await scene.notices.want(ANNA, "Yearly platypus census wanted", "")
+    for viewer, seen in ((fitting, [True]), (other, []), (ANNA, [False]), (None, [])):
+        assert [one.fits for one in await scene.notices.demands(viewer)] == seen
+    await scene.notices.want(ANNA, "鸭嘴兽普查", "", Readers.EVERYBODY)
+    assert [one.title for one in await scene.notices.demands(other)] == ["鸭嘴兽普查"]
     assert [one.fits for one in await scene.notices.demands(None)] == [None]
 
 
@@ -129,6 +162,7 @@ async def test_members_leave_and_take_away_over_http_and_strangers_do_not(scene:
             assert (await client.delete(f"{path}/{left.json()['id']}", headers=member)).status_code == 404
         for path, wrong in (
             ("/searches", {"fields": {"colour": ["red"]}}), ("/searches", {"fields": "q"}), ("/searches", {"fields": {"q": []}}),
-            ("/searches", []), ("/demands", {"title": ""}), ("/demands", {"title": 7}), ("/demands", {"title": "x" * 301}),
+            ("/searches", []), ("/demands", {"title": ""}), ("/demands", {"title": 7}), ("/demands", {"title": "a", "readers": "me"}),
+            ("/demands", {"title": "x" * 301}),
         ):  # fmt: skip
             assert (await client.post(path, json=wrong, headers=member)).status_code == 400, wrong

@@ -32,6 +32,8 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     """
     from connector.controlplane.jobs import Pace as JobPace
     from connector.controlplane.peers import Peers
+    from connector.controlplane.secrets import Seal
+    from connector.controlplane.webhook_delivery import PACE, WATCH_PACE
     from connector.federation import notices, rejudging
     from connector.federation.crawl import Crawler, Pace
     from connector.federation.feed import Following
@@ -101,8 +103,9 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     members.changed = crawler.list_anew
     permitted = Permitted(known_vocabulary(whole.profiles, whole.plugins))
     ledger = Ledger(records, index, indexer, permitted, clock, audience=Audience(settings.viewers), own_id=own.id)
-    left = notices.Notices(ground.store, records, ledger, indexer, ground.outbound, clock)
-    ground.jobs.register(notices.KIND, left.tell)
+    left = notices.Notices(ground.store, records, ledger, indexer, ground.outbound, Seal(ground.key), clock)
+    ground.jobs.register(notices.KIND, left.tell, PACE)
+    ground.jobs.register(notices.WATCH, left.watch, WATCH_PACE)
     more: dict[str, Worker] = {}
     extra: list[BaseRoute] = []
     viewers = Viewers(ground.participants, identity.verifier, ledger, settings.participant)

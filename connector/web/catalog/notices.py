@@ -2,7 +2,9 @@
 
 POST /catalog/api/searches {"fields": {"q": ["wind"], "theme": ["energy"]}, "webhook": "https://..."}
 GET  /catalog/api/searches/ID/news?after=N
-POST /catalog/api/demands {"title": "...", "text": "..."}
+POST /catalog/api/demands {"title": "...", "text": "...", "readers": "matching"}
+
+The answer to a new search with a webhook, and no other, has the `key` that its messages are signed with (Standard Webhooks).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from connector import strict
 from connector.errors import BadMessage, Forbidden, MethodNotAllowed
 from connector.federation import asking
-from connector.federation.notices import DEMANDS, SEARCHES, Demand, Notices, Saved
+from connector.federation.notices import DEMANDS, SEARCHES, Demand, Notices, Readers, Saved
 from connector.ports.identity import Caller
 from connector.web import edge
 from connector.web.catalog import asked
@@ -85,10 +87,12 @@ class Door:
 
     async def _left(self, member: Caller, tree: dict[str, Any]) -> dict[str, Any]:
         if self._kind == DEMANDS:
-            title, text = tree.get("title"), tree.get("text", "")
+            title, text, readers = tree.get("title"), tree.get("text", ""), tree.get("readers", Readers.MATCHING.value)
             if not isinstance(title, str) or not isinstance(text, str):
                 raise BadMessage("`title` and `text` are texts", where="title", mend='send {"title": "...", "text": "..."}')
-            return _demand(await self._notices.want(member, title, text))
+            if readers not in tuple(Readers):
+                raise BadMessage("nobody is meant by `readers`", where="readers", mend=f"send one of {', '.join(Readers)}")
+            return _demand(await self._notices.want(member, title, text, Readers(readers)))
         fields, webhook = tree.get("fields"), tree.get("webhook")
         is_map = isinstance(fields, dict) and all(
             isinstance(values, list) and values and all(isinstance(one, str) for one in values) for values in fields.values()
@@ -96,7 +100,8 @@ class Door:
         if not isinstance(fields, dict) or not is_map or not isinstance(webhook, str | None):
             mend = 'send {"fields": {"q": ["wind"]}, "webhook": "https://..."}'
             raise BadMessage("`fields` are lists of texts by name, `webhook` an address", where="fields", mend=mend)
-        return self._saved(await self._notices.save(member, fields, webhook))
+        found, key = await self._notices.save(member, fields, webhook)
+        return {**self._saved(found), **({"key": key} if key else {})}
 
     def _saved(self, one: Saved) -> dict[str, Any]:
         news = f"{self._address}/api/searches/{one.id}/news?after={one.after}"
@@ -104,8 +109,8 @@ class Door:
 
 
 def _demand(one: Demand) -> dict[str, Any]:
-    tree = {"id": one.id, "owner": one.owner, "title": one.title, "text": one.text, "createdAt": one.created_at}
-    return {**tree, "fits": one.fits}
+    tree = {"id": one.id, "owner": one.owner, "title": one.title, "text": one.text, "readers": one.readers}
+    return {**tree, "createdAt": one.created_at, "fits": one.fits}
 
 
 class News:

@@ -14,6 +14,7 @@ import orjson
 from connector.app.parts import known_vocabulary
 from connector.controlplane.clock import SystemClock
 from connector.controlplane.limits import Limiter
+from connector.controlplane.secrets import Seal
 from connector.describe import participant
 from connector.errors import Unauthenticated
 from connector.federation.crawl import Crawler, Pace
@@ -22,7 +23,7 @@ from connector.federation.following import Indexer
 from connector.federation.judging import Judge
 from connector.federation.ledger import Audience, Ledger
 from connector.federation.looking import Bounds, Looking
-from connector.federation.notices import Notices
+from connector.federation.notices import Notices, Readers
 from connector.federation.permitted import Permitted
 from connector.federation.reading import entry_of
 from connector.federation.tantivy_index import TantivyIndex
@@ -122,8 +123,8 @@ async def stand(folder: Path, audience: Audience = Audience.EVERYBODY, members: 
         no_way_out: Any = None
         store = MemoryStore(node="n", lease_s=30)
         limiter = Limiter(Settings.model_validate({"node": {"public_url": "http://ledger.example"}}), store)
-        notices = Notices(store, records, ledger, indexer, no_way_out, clock)
-        await notices.want(Caller(id="did:web:evil"), f"Wanted {SCRIPT}", SCRIPT)
+        notices = Notices(store, records, ledger, indexer, no_way_out, Seal(bytes(32)), clock)
+        await notices.want(Caller(id="did:web:evil"), f"Wanted {SCRIPT}", SCRIPT, Readers.EVERYBODY)
         routes = [
             *api.routes(ledger, viewers, crawler, "http://ledger.example/catalog"),
             *protocol.routes(ledger, viewers, "http://ledger.example/catalog", Limits(), limiter),
