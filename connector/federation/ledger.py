@@ -308,7 +308,9 @@ class Ledger:
 
     async def _standing(self, member: MemberRow, viewer: Caller | None) -> Standing:
         if viewer is None and self.audience is Audience.MEMBERS:
-            report = replace(member.report, left_out=(), notes=(_TOLD_TO_MEMBERS,)) if member.report is not None else None
+            report = member.report
+            if report is not None and (report.left_out or report.notes):
+                report = replace(report, left_out=(), notes=(_TOLD_TO_MEMBERS,))
             return Standing(member=replace(member, report=report), entries=None)
         await self._know_terms()
         hidden = self._permitted.hidden_from(viewer.id if viewer is not None else None)

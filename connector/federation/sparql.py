@@ -46,8 +46,8 @@ class Limits:
 
     within: timedelta = timedelta(seconds=10)
     answer_bytes: int = 4 << 20
-    memory_bytes: int = 4 << 30
-    """Of the process, address space: the engine maps its files."""
+    memory_bytes: int = 1 << 30
+    """What the process may write to; its files, which the engine maps, are not among it."""
 
 
 class Sparql:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import io
 import json
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, cast
 
 
@@ -20,7 +22,10 @@ def main(folder: str, most_memory: int) -> None:
 
     from pyoxigraph import NamedNode, QueryResultsFormat, QueryTriples, RdfFormat, Store, serialize
 
-    resource.setrlimit(resource.RLIMIT_AS, (most_memory, most_memory))
+    resource.setrlimit(resource.RLIMIT_DATA, (most_memory, most_memory))
+    with suppress(OSError):
+        # where memory runs out all the same, this process goes and not the node
+        Path("/proc/self/oom_score_adj").write_text("1000")
     store = Store(folder)
 
     def put(asked: dict[str, Any]) -> dict[str, Any]:

@@ -91,6 +91,16 @@ async def test_a_question_without_end_is_ended_and_the_next_one_answered(sparql:
     assert b"true" in (await sparql.query("ASK { ?s ?p ?o }"))[1]
 
 
+async def test_a_question_that_takes_too_much_memory_is_ended_and_the_next_one_answered(there: Stand, tmp_path: Path) -> None:
+    sparql = opened(there, tmp_path, memory_bytes=256 << 20)
+    await sparql.open()
+    doubled = " ".join(f"BIND(CONCAT(?x{n}, ?x{n}) AS ?x{n + 1})" for n in range(30))
+    with pytest.raises(CallerError, match="more memory than it may"):
+        await sparql.query(f'SELECT (STRLEN(?x30) AS ?n) {{ BIND("a" AS ?x0) {doubled} }}')
+    assert b"false" in (await sparql.query("ASK { ?s ?p ?o }"))[1]
+    await sparql.close()
+
+
 @pytest.mark.parametrize(
     ("query", "error"),
     [
