@@ -9,7 +9,7 @@ participant itself, and would hold before a verifier; of a delivery in which one
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -43,6 +43,8 @@ class Deliveries:
     evidence: EvidenceSource
     wake: Callable[[], None]
     """Called when a request has something to do."""
+    offered: Callable[[str, str], Awaitable[bool]]
+    """Whether a participant waits to be taken in by who offers it something; it looks at once then."""
     renew_before: timedelta = timedelta(days=7)
 
     async def receive(self, participant: str, authorization: str | None, body: bytes) -> None:
@@ -93,7 +95,8 @@ class Deliveries:
         if offer.issuer != sender.document.id:
             self._tell(participant, sender, "issuer", f"the offer is of {strict.shown(offer.issuer)}")
             raise BadMessage("the offer is another's", where="issuer", mend="send your own offers")
-        if not await self._anew(participant, offer, sender.now):
+        is_wanted = await self._anew(participant, offer, sender.now)
+        if not await self.offered(participant, offer.issuer) and not is_wanted:
             types = [one.type or one.id for one in offer.credentials]
             mend = f"ask for it with `kontor credentials request --issuer {offer.issuer}`"
             observe.info("identity.offered", participant=participant, issuer=offer.issuer, credentials=types, mend=mend)

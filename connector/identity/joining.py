@@ -133,6 +133,17 @@ class Joining:
         observe.info("space.applied", participant=participant, space=about.space, authority=about.authority)
         return kept
 
+    async def offered(self, participant: str, authority: str) -> bool:
+        """Whether the participant waits for an authority that now offers it something: it looks at once how it stands there."""
+        waiting = [one for one in await self.spaces(participant) if one.authority == authority and one.state in _WAITING]
+        now = self.clock.now()
+        for one in waiting:
+            kept = await self.jobs.job(participant, JOB, name_of(one.space))
+            if kept is not None and await self.jobs.drop(participant, JOB, kept.id):
+                job = NewJob(participant=participant, kind=JOB, id=kept.id, body=kept.body)
+                await self.jobs.put([job], now)
+        return bool(waiting)
+
     async def spaces(self, participant: str) -> tuple[Joined, ...]:
         """The spaces that the participant has joined, or wants to."""
         return await joined.joined(self.store, participant)

@@ -12,10 +12,11 @@ import pytest
 
 from connector import jose
 from connector.errors import Conflict, KontorError, NotFound, Overloaded, PeerAnswer, PeerError, Unauthenticated
-from connector.identity import joined, joining, notices
+from connector.identity import joined, joining, newcomers, notices
 from connector.identity.holder import Wallet
 from connector.identity.joined import Joined
 from connector.identity.joining import Joining
+from connector.identity.newcomers import Newcomers
 from connector.identity.requests import Requests
 from connector.identity.resolver import Resolver, ResolverRules
 from connector.identity.senders import Senders
@@ -180,6 +181,46 @@ async def test_who_takes_part_does_not_apply_again_and_may_leave(node: Node) -> 
     await node.joining.leave("us", SPACE)
     with pytest.raises(NotFound):
         await node.joining.leave("us", SPACE)
+
+
+async def test_who_is_offered_what_it_waits_for_looks_at_once_how_it_stands(node: Node) -> None:
+    node.about()
+    await node.joining.join("us", node.scene.host.url, {})
+    store, clock = node.scene.store, node.scene.clock
+    clock.move(minutes=10)
+    (job,) = await store.jobs.claim([joining.JOB], clock.now())
+    until = await node.joining.follow(job)
+    assert until is not None
+    await store.jobs.put_off(job, until)
+    assert await store.jobs.claim([joining.JOB], clock.now()) == ()
+    assert not await node.joining.offered("us", "did:web:elsewhere.example")
+    assert await node.joining.offered("us", node.scene.host.did)
+    (again,) = await store.jobs.claim([joining.JOB], clock.now())
+    assert again.body == job.body
+
+
+async def test_a_catalogue_asks_once_to_be_told_of_newcomers_and_takes_no_for_an_answer(node: Node) -> None:
+    scene = node.scene
+    work = Newcomers(
+        store=scene.store, wallets=node.joining.wallets, outbound=scene.outbound, jobs=scene.store.jobs, clock=scene.clock,
+        new_id=iter("abcdef").__next__,
+    )  # fmt: skip
+    await node.has_joined()
+    await work.follow("us", "did:web:elsewhere.example")
+    assert await scene.store.jobs.claim([newcomers.FOLLOW], scene.clock.now()) == ()
+    for _ in range(2):
+        await work.follow("us", scene.host.did)
+    (job,) = await scene.store.jobs.claim([newcomers.FOLLOW], scene.clock.now())
+    scene.host.pages["/applications/follow"], scene.host.statuses["/applications/follow"] = b"{}", 503
+    with pytest.raises(PeerAnswer):
+        await work.ask(job)
+    for status in (200, 404):
+        scene.host.statuses["/applications/follow"] = status
+        await work.ask(job)
+    assert scene.host.asked["/applications/follow"] == 3
+    await node.joining.leave("us", SPACE)
+    await work.ask(job)
+    assert scene.host.asked["/applications/follow"] == 3
 
 
 async def test_a_notice_makes_us_forget_and_look_again(node: Node) -> None:

@@ -173,10 +173,10 @@ class WalletParts:
             clock=clock,
             new_id=_new_id,
         )
-        gathers = ground.settings.catalog.participant if "catalog" in ground.settings.node.roles else None
+        ledger = ground.settings.catalog if "catalog" in ground.settings.node.roles else None
 
         async def entered(participant: str, space: str) -> None:
-            if participant == gathers:
+            if ledger is not None and ledger.list is not None and participant == ledger.participant:
                 await newcomers.put(participant, space)
 
         joining = Joining(
@@ -215,6 +215,7 @@ class WalletParts:
                 held=held,
                 evidence=evidence,
                 wake=self._woken.set,
+                offered=joining.offered,
                 renew_before=timedelta(seconds=said.renew_before_s),
             ),
             tokens=TokenService(parts=self.part, wallets=wallets.wallet, clock=clock, new_id=_new_id),

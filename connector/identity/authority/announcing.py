@@ -27,6 +27,8 @@ from connector.ports.clock import Clock
 from connector.ports.jobs import Job, Jobs, NewJob
 
 JOB: Final = "authority.notice"
+OFFER: Final = "authority.offer"
+"""What the issuer sends (`issuer.py`)."""
 _MOST_FOLLOWERS: Final = 1_000
 _TOGETHER: Final = timedelta(seconds=0.25)
 """Who joins within so long is told together."""
@@ -76,6 +78,15 @@ class Announcing:
         ]
         if jobs:
             await self._jobs.put(jobs, self._clock.now())
+
+    async def invite(self, member: Member) -> None:
+        """Have an applicant that was just taken in offered its membership: it need not ask again and again whether it was.
+
+        Source: DCP 1.0, section 6.6.
+        """
+        body = {"holder": member.did, "types": [one.type for one in self._space.kinds[:1]], "reason": "issue"}
+        job = NewJob(participant=AUTHORITY, kind=OFFER, id=f"membership {member.did}", body=body, order_key=member.did)
+        await self._jobs.put([job], self._clock.now())
 
     async def follow(self, member: Member) -> None:
         """Have an active member told of whoever joins from now on; again changes nothing.

@@ -20,7 +20,7 @@ import orjson
 from connector import observe
 from connector.errors import BeyondGrant, CallerError, Conflict, KontorError, NotFound, PeerAnswer, Unproven
 from connector.identity import tokens
-from connector.identity.authority import issuing, kinds, messages
+from connector.identity.authority import announcing, issuing, kinds, messages
 from connector.identity.authority.kinds import CredentialType
 from connector.identity.authority.members import Member, State
 from connector.identity.authority.messages import RequestStatus
@@ -36,7 +36,7 @@ from connector.ports.clock import Clock
 from connector.ports.jobs import Job, Jobs, NewJob
 
 DELIVERY: Final = "authority.delivery"
-OFFER: Final = "authority.offer"
+OFFER: Final = announcing.OFFER
 ATTEMPTS: Final = 12
 """How often a delivery is tried before the request counts as rejected."""
 _REQUEST: Final = "request"

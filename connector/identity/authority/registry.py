@@ -253,6 +253,8 @@ class Registry:
         # 3. at once what takes effect outside: bits first, so that whoever is told finds them set
         await self._withdrawal.settle(did)
         await self._signing.changed()
+        if before is not None and member.state is State.APPROVED:
+            await self._announcing.invite(member)
         if before is not None and before.since is not None:
             await self._announcing.announce(member)
         elif member.is_active:

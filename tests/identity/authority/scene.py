@@ -48,6 +48,8 @@ class Someone:
     scene: Scene
     name: str
     received: list[Json] = field(default_factory=list)
+    invited: list[Json] = field(default_factory=list)
+    """Offers of membership that came when it was taken in."""
     authorizations: list[str] = field(default_factory=list)
     noticed: list[str] = field(default_factory=list)
 
@@ -72,7 +74,9 @@ class Someone:
         return [read_credential(one["payload"]) for message in self.received for one in message.get("credentials", [])]
 
     def _take(self, head: str, body: bytes) -> bytes:
-        self.received.append(json.loads(body))
+        message = json.loads(body)
+        is_invited = [one.get("offerReason") for one in message.get("credentials", [])] == ["issue"]
+        (self.invited if is_invited else self.received).append(message)
         self.authorizations += [
             line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("authorization")
         ]

@@ -47,6 +47,10 @@ async def test_a_member_is_taken_in_step_by_step(office: Scene) -> None:
     approved = await office.office.registry.approve(anna.did, by="olga", attributes={"region": "CH"})
     assert (approved.state, approved.attributes) == (State.APPROVED, {"name": "Anna", "region": "CH"})
     assert (await listed(office)).participants == ()
+    # it need not ask again and again whether it was taken in
+    assert await office.work() == []
+    (offer,) = anna.invited
+    assert [one["credentialType"] for one in offer["credentials"]] == ["MembershipCredential"]
     await anna.request("membership", "region")
     assert await office.work() == []
     member = await office.office.registry.standing(anna.token())
