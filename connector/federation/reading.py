@@ -35,6 +35,7 @@ _MOST_FACET: Final = 300
 _WORD_OF_THEME: Final = {iri: word for word, iri in THEMES.items()}
 _WORD_OF_FORM: Final = {code: word for word, code in FORMS.items()}
 _LANGUAGE: Final = re.compile("[a-zA-Z]{2}(-|$)")
+_CURRENCY: Final = re.compile("[A-Z]{3}")
 _PRICES: Final = ((0, "free"), (1_000, "up to 10"), (10_000, "up to 100"), (100_000, "up to 1000"))
 _NOT_RULES: Final = frozenset({"@id", "@type", "target", "assigner", "uid", "@context"})
 
@@ -148,9 +149,10 @@ def document_of(product: Product, *, space: str, publisher: str = "") -> Documen
         "license": tuple(named(members.get("license"))),
         "grade": tuple(plain_texts(members.get("grade"))),
         "price": (price_word(price),),
+        "currency": (code,) if (code := currency(members)) else (),
         "origin": (product.entry.origin,),
         "language": tuple(dict.fromkeys(lang[:2].lower() for lang, _ in (*titles, *described) if _LANGUAGE.match(lang))),
-        "form": tuple(_WORD_OF_FORM.get(code, code) for code in plain_texts(members.get("form"))),
+        "form": tuple(forms(members)),
     }
     more = [("", column) for column in columns(members)] + [("", shown), ("", last_part(product.entry.id))]
     return Document(
@@ -276,12 +278,24 @@ def formats(tree: Tree) -> tuple[str, ...]:
 
 def columns(members: Tree) -> Iterator[str]:
     """The names of its columns, the first hundred."""
+    for row in column_rows(members):
+        yield from plain_texts(row.get("name"))
+
+
+def column_rows(members: Tree) -> Iterator[Members]:
+    """What is said of each of its columns, the first hundred."""
     schema = members.get("tableSchema")
     listed = by_name(schema).get("column") if isinstance(schema, Mapping) else None
     rows = listed.get("@list") if isinstance(listed, Mapping) else listed
     for row in several(rows)[:100]:
         if isinstance(row, Mapping):
-            yield from plain_texts(by_name(row).get("name"))
+            yield by_name(row)
+
+
+def forms(members: Tree) -> Iterator[str]:
+    """In what form it is delivered, known forms by their word."""
+    for code in plain_texts(members.get("form")):
+        yield _WORD_OF_FORM.get(code, code)
 
 
 def moment(value: Any) -> datetime | None:
@@ -309,6 +323,16 @@ def price_cents(members: Tree) -> int | None:
     return None
 
 
+def currency(members: Tree) -> str:
+    """The currency of the price; empty when none is named, or nothing is to be paid."""
+    for one in several(members.get("priceSpecification")):
+        if isinstance(one, Mapping) and price_cents(members):
+            for text in plain_texts(by_name(one).get("priceCurrency")):
+                if _CURRENCY.fullmatch(text):
+                    return text
+    return ""
+
+
 def price_word(cents: int | None) -> str:
     """The value of the facet `price`."""
     if cents is None:
@@ -316,10 +340,15 @@ def price_word(cents: int | None) -> str:
     return next((word for most, word in _PRICES if cents <= most), "more")
 
 
-def best_text(found: Sequence[tuple[str, str]], language: str) -> str:
-    """The text in the language asked for, else in English, else without a language, else the first."""
-    by_language = {lang[:2].lower(): text for lang, text in reversed(found)}
+def best(found: Sequence[tuple[str, str]], language: str) -> tuple[str, str]:
+    """The text in the language asked for, else in English, else without a language, else the first; with its language."""
+    by_language = {lang[:2].lower(): (lang, text) for lang, text in reversed(found)}
     for code in (language, "en", ""):
         if code in by_language:
             return by_language[code]
-    return found[0][1] if found else ""
+    return found[0] if found else ("", "")
+
+
+def best_text(found: Sequence[tuple[str, str]], language: str) -> str:
+    """The same without its language."""
+    return best(found, language)[1]

@@ -24,7 +24,7 @@ from connector.describe.words import fold, runs
 from connector.federation.words import Stems
 from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Document, Found, Hit, Sort, Wanted, start_of
 
-_LAYOUT: Final = 1
+_LAYOUT: Final = 2
 """Of the fields; another one in the file means that the index is made anew."""
 _HEAP_BYTES: Final = 24 << 20
 _NUMBER_BITS: Final = 31

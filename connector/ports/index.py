@@ -13,7 +13,8 @@ from typing import Final, Protocol
 
 LANGUAGES: Final = ("en", "de", "fr", "zh")
 FACETS: Final = (
-    "theme", "publisher", "space", "region", "format", "license", "grade", "price", "freshness", "origin", "language", "form",
+    "theme", "publisher", "space", "region", "format", "license", "grade", "price", "currency", "freshness", "origin", "language",
+    "form",
 )  # fmt: skip
 """What can be counted and chosen, each by words that the index keeps as they are."""
 MAX_DEPTH: Final = 10_000

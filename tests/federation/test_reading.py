@@ -38,6 +38,7 @@ def test_a_description_of_ours_fills_every_facet() -> None:
         "format": ("text/csv",),
         "grade": ("general",),
         "price": ("up to 100",),
+        "currency": ("EUR",),
         "origin": ("did:web:a",),
         "language": ("en", "de", "zh", "fr"),
         "form": ("dataset",),

@@ -18,7 +18,7 @@ from typing import Any, Final
 from connector.describe.words import fold, pairs, runs, words
 from connector.ports.index import FACETS, MAX_DEPTH, Document, Found, Hit, Sort, Wanted, start_of
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE doc (number INTEGER PRIMARY KEY, terms TEXT NOT NULL, modified INTEGER NOT NULL, added INTEGER NOT NULL, price INTEGER);
 CREATE INDEX doc_terms ON doc (terms);

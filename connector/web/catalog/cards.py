@@ -62,6 +62,7 @@ def short(product: Product, address: str, language: str) -> Tree:
         "formats": reading.formats(members),
         "mediaTypes": list(dict.fromkeys(reading.media_types(members))),
         "price": cents / 100 if cents is not None else None,
+        "currency": reading.currency(members) or None,
         "modified": modified.isoformat() if modified else None,
         "endpoint": entry.endpoint,
         "via": entry.via,

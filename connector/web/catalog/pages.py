@@ -11,6 +11,7 @@ Source: WCAG 2.2 (landmarks, labels, contrast, focus); Content Security Policy L
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from http import HTTPStatus
@@ -28,7 +29,7 @@ from connector.federation.notices import Notices
 from connector.ports.catalog import Product
 from connector.ports.index import FACETS, Sort
 from connector.web import edge, errors
-from connector.web.catalog import about, asked, words
+from connector.web.catalog import about, asked, facts, words
 from connector.web.catalog.viewers import Viewers
 
 Values = dict[str, Any]
@@ -45,7 +46,8 @@ _HEADERS: Final = (
 )
 _HTML: Final = b"text/html; charset=utf-8"
 _COUNTED: Final = (
-    "purpose", "theme", "publisher", "space", "region", "format", "license", "grade", "price", "freshness", "language", "form", "action",
+    "purpose", "theme", "publisher", "space", "region", "format", "license", "grade", "price", "currency", "freshness",
+    "language", "form", "action",
 )  # fmt: skip
 _OPEN: Final = ("theme", "purpose", "publisher", "format")
 _MOST_VALUES: Final = 12
@@ -56,6 +58,7 @@ _CHARTED: Final = ("theme", "region", "publisher", "format", "freshness", "licen
 _CHART_WIDTH: Final = 1_000
 _CHART_HEIGHT: Final = 140
 _FILL_NUMBER: Final = 1 << 62
+_LANGUAGE: Final = re.compile("[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 def routes(ledger: Ledger, viewers: Viewers, notices: Notices, space: str) -> list[BaseRoute]:
@@ -156,17 +159,16 @@ class Pages:
         viewer = await self._viewers.viewer(scope)
         product = await self._ledger.product(scope["path_params"]["number"], viewer)
         actions, purposes = await self._ledger.allowed(product, viewer)
-        tree = reading.tree_of(product)
-        members = reading.by_name(tree)
-        titles, entry = reading.texts(tree, "title"), product.entry
-        name = reading.best_text(titles, "") or entry.id
-        keywords = list(dict.fromkeys(text for _, text in reading.texts(tree, "keyword")))[:40]
+        members = reading.by_name(reading.tree_of(product))
+        titles, entry = reading.texts(members, "title"), product.entry
+        lang, name = reading.best(titles, "")
+        keywords = list(dict.fromkeys(reading.texts(members, "keyword")))[:40]
         return "product.html", {
-            "title": name,
-            "name": name,
-            "lang": next((lang for lang, text in titles if text == name), ""),
-            "others": [{"lang": lang, "text": text} for lang, text in titles if text != name][:10],
-            "texts": [{"lang": lang, "text": text} for lang, text in reading.texts(tree, "description")[:10]],
+            "title": name or entry.id,
+            "name": name or entry.id,
+            "lang": _lang(lang),
+            "others": [_told(one) for one in titles if one[1] != name][:10],
+            "texts": [_told(one) for one in reading.texts(members, "description")[:10]],
             "publisher": reading.publisher_of(members) or entry.origin,
             "participant": _participant(entry.origin),
             "themes": [words.facet_value("theme", one) for one in reading.themes(members)][:8],
@@ -174,11 +176,11 @@ class Pages:
             "actions": ", ".join(words.facet_value("action", one) for one in actions),
             "purposes": ", ".join(words.facet_value("purpose", one) for one in purposes[:20]),
             "json": f"/catalog/api/products/{product.number}",
-            "columns": list(reading.columns(members)),
-            "keywords": [{"name": one, "href": _href({"q": [one]})} for one in keywords],
-            "facts": _facts(product, tree, members),
+            "columns": list(facts.columns(members)),
+            "keywords": [{**_told(one), "href": _href({"q": [one[1]]})} for one in keywords],
+            "facts": facts.rows(product, members),
             "way": _way(product),
-            "command": f"kontor get {entry.endpoint} {entry.id}",
+            "command": facts.command(product, purposes, needs_purpose=not actions),
         }
 
     async def participant(self, scope: Scope) -> tuple[str, Values]:
@@ -275,44 +277,36 @@ def _facet(name: str, counts: Sequence[tuple[str, int]], fields: dict[str, list[
     return {"name": words.FACET_NAMES[name], "options": values, "is_open": name in _OPEN or bool(chosen)}
 
 
+def _lang(said: str) -> str:
+    """The language for a browser, where what a member writes is one."""
+    return said if _LANGUAGE.fullmatch(said) else ""
+
+
+def _told(one: tuple[str, str]) -> Values:
+    return {"lang": _lang(one[0]), "text": one[1]}
+
+
 def _item(product: Product, language: str) -> Values:
-    tree = reading.tree_of(product)
-    members = reading.by_name(tree)
+    members = reading.by_name(reading.tree_of(product))
     entry = product.entry
-    text = reading.best_text(reading.texts(tree, "description"), language)
+    title = reading.best(reading.texts(members, "title"), language)
+    lang, text = reading.best(reading.texts(members, "description"), language)
     modified = reading.moment(members.get("modified"))
     seen = entry.origin_seen_at or product.seen_at
-    price = reading.price_cents(members)
+    price = facts.price(members)
     return {
         "href": f"/catalog/products/{product.number}",
-        "title": reading.best_text(reading.texts(tree, "title"), language) or entry.id,
+        "title": _told(title if title[1] else ("", entry.id)),
         "publisher": reading.publisher_of(members) or entry.origin,
         "participant": _participant(entry.origin),
-        "description": text[:280] + ("..." if len(text) > 280 else ""),
+        "description": _told((lang, text[:280] + ("..." if len(text) > 280 else ""))),
         "themes": [words.facet_value("theme", one) for one in reading.themes(members)][:4],
-        "types": list(dict.fromkeys(reading.media_types(tree)))[:3],
+        "types": list(dict.fromkeys(reading.media_types(members)))[:3],
         "modified": modified.date().isoformat() if modified else "",
-        "price": "Free of charge" if price == 0 else f"Costs {price / 100:,.2f}" if price else "",
+        "price": f"Price: {price[:200]}" if price else "",
         "seen": seen.strftime("%Y-%m-%d %H:%M UTC"),
         "via": ", ".join(entry.via),
     }
-
-
-def _facts(product: Product, tree: Values, members: Values) -> list[Values]:
-    modified = reading.moment(members.get("modified"))
-    price = reading.price_cents(members)
-    facts = {
-        "Dataset": product.entry.id,
-        "Data changed": modified.date().isoformat() if modified else "",
-        "Format": ", ".join(dict.fromkeys(reading.media_types(tree))),
-        "Ways of transfer": ", ".join(reading.formats(tree)),
-        "Price": f"{price / 100:,.2f}" if price is not None else "",
-        "Licence": ", ".join(reading.named(members.get("license"))),
-        "Region": ", ".join(reading.last_part(one) for one in reading.named(members.get("spatial"))),
-        "In this ledger since": product.added_at.date().isoformat(),
-        "Signature": about.signature(product.entry.signed),
-    }
-    return [{"name": name, "value": value} for name, value in facts.items() if value]
 
 
 def _way(product: Product) -> list[str]:

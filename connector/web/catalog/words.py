@@ -14,7 +14,8 @@ from connector.odrl.model import ActionRef, AnyConstraint, Constraint, Duty, Log
 
 FACET_NAMES: Final = {
     "theme": "Theme", "publisher": "Publisher", "space": "Data space", "region": "Region", "format": "Format",
-    "license": "Licence", "grade": "Grade", "price": "Price", "freshness": "Data changed", "language": "Language", "form": "Form",
+    "license": "Licence", "grade": "Grade", "price": "Price", "currency": "Currency",
+    "freshness": "Data changed", "language": "Language", "form": "Form",
     "action": "You may", "purpose": "For the purpose", "origin": "Participant",
 }  # fmt: skip
 _VALUES: Final = {

@@ -97,6 +97,42 @@ async def test_nothing_of_a_member_becomes_markup_or_a_link_that_runs(pages: htt
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def _shine(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    digits = colour if len(colour) == 6 else "".join(2 * sign for sign in colour)
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+async def test_colours_can_be_told_apart_by_day_and_by_night(pages: httpx.AsyncClient) -> None:
+    schemes = re.findall(r":root { ([^}]+)}", (await pages.get("/style.css")).text)
+    assert len(schemes) == 2
+    for scheme in schemes:
+        shine = {name: _shine(value) for name, value in re.findall(r"--(\w+): #([0-9a-f]+);", scheme)}
+
+        def contrast(one: str, other: str, shine: dict[str, float] = shine) -> float:
+            low, high = sorted((shine[one], shine[other]))
+            return (high + 0.05) / (low + 0.05)
+
+        grounds = ("paper", "ground", "tint")
+        texts = [(ink, ground) for ink in ("ink", "soft", "blue") for ground in grounds] + [
+            ("good", "paper"),
+            ("bad", "ground"),
+        ]
+        assert [pair for pair in texts if contrast(*pair) < 4.5] == []
+        # what is no text but has to be seen: the edges of fields, bars of charts
+        assert [pair for pair in (("edge", "paper"), ("blue", "paper"), ("blue", "ground")) if contrast(*pair) < 3] == []
+
+
+async def test_texts_say_in_which_language_they_are(pages: httpx.AsyncClient) -> None:
+    languages = {language for _, language in re.findall(r'<h3><a href="([^"]+)" lang="([^"]+)"', (await pages.get("/")).text)}
+    assert languages & {"en", "de", "fr", "zh"}
+    document = Document((await pages.get(await hostile(pages))).text)
+    # what a member calls a language and is none is not passed on
+    assert {attrs["lang"] for _, attrs in document.tags if "lang" in attrs} == {"en"}
+
+
 async def test_facets_lead_to_what_they_count(pages: httpx.AsyncClient) -> None:
     text = (await pages.get("/")).text
     links = re.findall(r'<a href="([^"]+)"[^>]*><span>[^<]+</span> <span class="n">([\d,]+)<', text)
