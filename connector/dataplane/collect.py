@@ -37,6 +37,8 @@ class Collector:
     """What collecting needs."""
 
     streams: Streams
+    readings: Streams
+    """What our own people read of what has arrived: it flows between no parties, and goes on when its transfer is complete."""
     disk: Disk
     inbox: Inbox
     shelf: Shelf
@@ -51,7 +53,8 @@ class Collector:
 
         Raises, on entering: NotFound, Conflict, PeerError.
         """
-        async with self.streams.running(transfer.participant, transfer.pid, self.silence_s) as stream:
+        flows = self.readings if transfer.is_push else self.streams
+        async with flows.running(transfer.participant, transfer.pid, self.silence_s) as stream:
             opened = self._received(transfer, request, stream) if transfer.is_push else self._fetched(transfer, request, stream)
             async with opened as served:
                 yield served

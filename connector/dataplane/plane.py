@@ -85,6 +85,7 @@ class BuiltInDataPlane:
         self._logins = Logins(upstreams, clock)
         self._clock = clock
         self._streams = Streams()
+        self._readings = Streams()
         self._lanes = Lanes(config.bounds)
         self._disk = Disk()
         self._places = Places(disk=self._disk, objects=Objects())
@@ -93,6 +94,7 @@ class BuiltInDataPlane:
         self._shelf = Shelf(self._inbox)
         self._collector = Collector(
             streams=self._streams,
+            readings=self._readings,
             disk=self._disk,
             inbox=self._inbox,
             shelf=self._shelf,
@@ -231,6 +233,11 @@ class BuiltInDataPlane:
         await self._streams.cut(participant, pid)
         if self._crew is not None:
             await self._crew.stop(participant, pid)
+
+    async def withdraw(self, participant: str, pid: str) -> None:
+        """As `stop`; what our own people read of what has arrived is cut, too: they may not any more."""
+        await self.stop(participant, pid)
+        await self._readings.cut(participant, pid)
 
     async def cut_uploads(self, participant: str, pid: str) -> None:
         """End what is being received for a transfer in this process."""

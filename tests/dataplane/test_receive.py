@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import pathlib
 import resource
@@ -12,6 +13,7 @@ import pytest
 from connector.dataplane.inbox import Announced, Inbox
 from connector.dataplane.representation import digest_field
 from connector.dsp.tables import State
+from connector.errors import Conflict
 from connector.ports.dataplane import DataRequest
 from tests.dataplane.conftest import (
     DIGEST,
@@ -218,3 +220,37 @@ async def test_a_sender_that_asks_again_does_not_disturb_who_reads_what_arrived(
         assert (await one(node, "HEAD", url, token))[1]["upload-complete"] == "?1"
         assert served.chunks is not None
         assert b"".join([chunk async for chunk in served.chunks]) == SAMPLE
+
+
+async def test_who_reads_what_arrived_goes_on_when_the_transfer_is_complete_until_it_may_not(node: Node) -> None:
+    url, token = push_address(node)
+    assert (await one(node, "POST", url, token, SAMPLE))[0] == 200
+    process = node.desk.transfers["acme", PID][0]
+    is_reading, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def read() -> bytes:
+        found = b""
+        async with node.plane.collect(process, DataRequest()) as served:
+            assert served.chunks is not None
+            async for chunk in served.chunks:
+                found += chunk
+                is_reading.set()
+                await goes_on.wait()
+        return found
+
+    reading = asyncio.create_task(read())
+    await is_reading.wait()
+    # 1. the provider says that the transfer is complete: nothing runs that would have to be cut
+    node.move(PID, State.COMPLETED)
+    assert node.plane.running() == ()
+    await node.plane.stop("acme", PID)
+    goes_on.set()
+    assert await reading == SAMPLE
+    # 2. the time of use is over
+    is_reading.clear()
+    goes_on.clear()
+    reading = asyncio.create_task(read())
+    await is_reading.wait()
+    await node.plane.withdraw("acme", PID)
+    with pytest.raises(Conflict, match="stopped"):
+        await reading

@@ -127,7 +127,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
         more["agreements-report"] = reporter.run
     moved = BuiltInEvents(store, transfers, usages, clock)
     more |= data_side.connected(access, moved)
-    usages.connect(plane.stop)
+    usages.connect(plane.withdraw)
     await stack.enter_async_context(plane)
     await take_up(store, clock.now())
     workers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_PUSHES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -15,9 +15,9 @@ from connector.controlplane.terms import TransferWish
 from connector.dsp import transfer as dsp
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind
-from connector.errors import KontorError, NotFound
+from connector.errors import NotFound
 from connector.ports.dataplane import DataRequest, Served
-from connector.web import data, edge, errors
+from connector.web import data
 from connector.web.operator import views
 from connector.web.operator.keys import Operated, Participant
 from connector.web.operator.parts import Parts
@@ -36,15 +36,7 @@ class Flowing(Response):
         self._opened = opened
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with AsyncExitStack() as stack:
-            try:
-                served = await stack.enter_async_context(self._opened)
-            except KontorError as fault:
-                verdict = errors.judge(fault, is_operator=True)
-                edge.note(scope, error_id=verdict.error_id, cause=verdict.text)
-                await errors.send_problem(send, verdict)
-                return
-            await data.relay(nullcontext(served), scope, receive, send)
+        await data.relay(self._opened, scope, receive, send, is_operator=True)
 
 
 def routes(parts: Parts) -> APIRouter:
