@@ -74,7 +74,8 @@ class Audit:
         told = {"object": result.object_id, "error_id": result.error_id, "cause": result.cause}
         body = {"stage": "answered", "act": act.id, "status": result.status, **{k: v for k, v in told.items() if v}}
         try:
-            await self._append(context, body)
+            # who asked has the answer by now, and waits for nothing
+            await self._append(context, body, can_wait=True)
         except KontorError as fault:
             observe.error("audit.result_lost", act=act.id, status=result.status, cause=str(fault))
 
@@ -114,5 +115,5 @@ class Audit:
             return NODE
         return participant
 
-    async def _append(self, context: str, body: Mapping[str, Any]) -> None:
-        await self._journal.append(context, STREAM, [Line(at=self._clock.now(), body=body)])
+    async def _append(self, context: str, body: Mapping[str, Any], *, can_wait: bool = False) -> None:
+        await self._journal.append(context, STREAM, [Line(at=self._clock.now(), body=body)], can_wait=can_wait)

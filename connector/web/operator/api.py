@@ -17,6 +17,7 @@ from connector import __version__
 from connector.errors import BadMessage, KontorError, MethodNotAllowed, NotFound
 from connector.strict import path as json_path
 from connector.web import edge, errors
+from connector.web.indexed import Indexed
 from connector.web.operator.gate import OPENAPI
 from connector.web.operator.keys import SCHEMES
 
@@ -57,6 +58,8 @@ def api_app(rooms: Iterable[APIRouter]) -> ASGIApp:
     for router in rooms:
         # the routes themselves, not `include_router`: that builds each of them again, and once more at the first request
         app.router.routes.extend(router.routes)
+    # `/api/v1/participants/{participant}/negotiations/...`: the third word and the fifth tell rooms apart
+    app.router.middleware_stack = Indexed(app.router.routes, (3, 5), app.router.app)
     return app
 
 
