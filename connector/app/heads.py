@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from connector.app.passage import Passage
 from connector.dataplane.kernel import IS_HERE
 from connector.web.data import SOCKET
-from connector.web.edge import REFUSED, full
+from connector.web.edge import REFUSED, WHOLE, full
 
 WITHIN_S: Final = 20.0
 """Longest time from the connection, or a request's first byte, to the end of the request's head."""
@@ -70,9 +70,11 @@ class BoundedHeads(HttpToolsProtocol):
         self._rest()
         before = self.cycle
         super().on_headers_complete()
-        if IS_HERE and self.scheme == "http" and self.cycle is not before:
+        if self.cycle is not before:
             # its task has not begun yet
-            self.cycle.scope["extensions"] = {SOCKET: Passage(self.transport, self.flow, self.cycle)}  # type: ignore[dict-item]
+            passage: Any = Passage(self.transport, self.flow, self.cycle)
+            is_plain = IS_HERE and self.scheme == "http"
+            self.cycle.scope["extensions"] = {WHOLE: passage, SOCKET: passage} if is_plain else {WHOLE: passage}
 
     def on_response_complete(self) -> None:
         is_refused = REFUSED in self.cycle.scope

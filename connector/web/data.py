@@ -22,7 +22,7 @@ from connector.dataplane.receive import Receipt, Upload
 from connector.errors import Forbidden, KontorError, MethodNotAllowed, Unreachable
 from connector.ports.dataplane import DataRequest, Served
 from connector.web import errors
-from connector.web.edge import note
+from connector.web.edge import WHOLE, note
 
 SOCKET: Final = "kontor.socket"
 """The extension of the ASGI scope that is a `Passage`."""
@@ -149,6 +149,12 @@ async def relay(
     has_begun = False
     try:
         async with opened as served:
+            if served.body is not None and WHOLE in scope.get("extensions", ()):
+                has_begun = True
+                with _Stream() as stream:
+                    await send({"type": WHOLE, "status": served.status, "headers": served.headers, "body": served.body})
+                    stream.sent_bytes = len(served.body)
+                return
             await _head(send, served.status, served.headers)
             has_begun = True
             if served.body is not None:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,6 +28,9 @@ _DRAINED_BYTES: Final = 16 << 20
 """How much of a body that is too large is still taken, so that its sender reads our answer instead of a broken connection."""
 _CLIENT_LEFT: Final = 499
 _LINE: Final = "kontor.line"
+WHOLE: Final = "kontor.whole"
+"""The type of a message that is a whole answer (`status`, `headers` as texts by name, `body`), where the scope has an extension of this
+name: a `Whole`."""
 REFUSED: Final = "kontor.refused"
 """Set in the scope of a request that was told to come again later: its listener does not read the next one at once."""
 
@@ -176,6 +179,14 @@ class Turn:
         await self._send(message)
 
 
+class Whole(Protocol):
+    """What a listener offers under `WHOLE`: an answer in one piece."""
+
+    def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
+        """Send it by one write. False when it cannot be sent so, and nothing was: it goes out as two messages then."""
+        ...
+
+
 class Observed:
     """An application, with one line and one count for each request, and an answer to faults that nobody else caught."""
 
@@ -188,38 +199,30 @@ class Observed:
             await send({"type": "websocket.close", "code": 1000})
             return
         client = scope.get("client")
-        ASKER.set(client[0] if client else "")
+        asker = client[0] if client else None
+        ASKER.set(asker or "")
         begun = time.perf_counter()
-        status = 0
+        watched = _Watched(scope, send)
         line: dict[str, Any] = scope.setdefault(_LINE, {})
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                if status in (429, 503):
-                    scope[REFUSED] = True
-            await send(message)
-
         request = tracing.received(f"{scope['method']} {self._listener}", header(scope, b"traceparent"))
         with request as trace, observe.bound(trace=trace):
             try:
-                await self._app(scope, receive, watched)
+                await self._app(scope, receive, watched.sent)
             except ClientDisconnect:
-                status = _CLIENT_LEFT
+                watched.status = _CLIENT_LEFT
             except Exception as fault:  # noqa: BLE001 - the outermost door: whatever it is becomes an answer and a line
                 if "error_id" not in line:
                     verdict = errors.judge(fault)
                     line |= {"error_id": verdict.error_id, "cause": verdict.text}
-                    if status == 0:
-                        await errors.send_problem(watched, verdict)
-            took_s = time.perf_counter() - begun
+                    if watched.status == 0:
+                        await errors.send_problem(watched.sent, verdict)
+            took_s, status = time.perf_counter() - begun, watched.status
             if request.is_kept:
                 request.note(**{"http.response.status_code": status, "url.path": scope["path"]}, **_said_of(line))
             observe.info(
                 "http.request",
                 listener=self._listener,
-                client=client[0] if client else None,
+                client=asker,
                 method=scope["method"],
                 path=scope["path"],
                 status=status or _CLIENT_LEFT,
@@ -228,6 +231,37 @@ class Observed:
             )
             observe.count("http_requests", listener=self._listener, status=f"{status // 100}xx")
             observe.took("http_request", took_s, listener=self._listener)
+
+
+class _Watched:
+    """The way out of one request, and the status that went there."""
+
+    __slots__ = ("_scope", "_send", "status")
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self.status = 0
+
+    async def sent(self, message: Message) -> None:
+        """As `send`; and it takes answers in one piece."""
+        kind = message["type"]
+        if kind in (WHOLE, "http.response.start"):
+            self.status = status = message["status"]
+            if status in (429, 503):
+                self._scope[REFUSED] = True
+        if kind == WHOLE:
+            await self._whole(message)
+        else:
+            await self._send(message)
+
+    async def _whole(self, message: Message) -> None:
+        status, headers, body = message["status"], message["headers"], message["body"]
+        way: Whole | None = self._scope.get("extensions", {}).get(WHOLE)
+        if way is None or not way.whole(status, headers, body):
+            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+            await self._send({"type": "http.response.start", "status": status, "headers": raw})
+            await self._send({"type": "http.response.body", "body": body})
 
 
 def _said_of(line: Mapping[str, Any]) -> dict[str, str]:

@@ -157,6 +157,7 @@ async def listening(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
     server.lifespan = config.lifespan_class(config)
     with socket.create_server(("127.0.0.1", 0)) as at:
         await server.startup(sockets=[at])
+        await server.on_tick(0)
         try:
             yield f"http://127.0.0.1:{at.getsockname()[1]}"
         finally:

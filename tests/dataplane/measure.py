@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +26,7 @@ import uvloop
 from connector.dataplane.addresses import PUSH, S3_PUSH
 from connector.dataplane.plane import BuiltInDataPlane, DataPlaneConfig
 from connector.dsp.messages import DataAddress
+from connector.dsp.values import replace
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
 from connector.ports.dataplane import Source
