@@ -19,7 +19,7 @@ from connector.api.doctor import Finding
 from connector.controlplane.participants import NODE
 from connector.controlplane.unfinished import given_up_work
 from connector.errors import ConfigurationError, KontorError
-from connector.ports.clock import Clock
+from connector.ports.clock import MOST_AHEAD, Clock, how_far
 from connector.ports.store import Store
 from connector.settings import Settings
 
@@ -34,7 +34,7 @@ async def node_findings(
 ) -> tuple[Finding, ...]:
     """The findings, each with how to mend it."""
     return (
-        await _store(store),
+        *await _store(store, clock.now()),
         _disk(settings),
         *_certificates(settings, clock.now()),
         *await _given_up(store),
@@ -64,23 +64,32 @@ async def _given_up(store: Store) -> tuple[Finding, ...]:
         return ()
 
 
-async def _store(store: Store) -> Finding:
+async def _store(store: Store, now: datetime) -> tuple[Finding, ...]:
     begun = time.perf_counter()
     try:
         async with asyncio.timeout(_ANSWERS_WITHIN_S):
-            await store.next_moment()
+            ahead = await store.pulse(now)
     except TimeoutError:
-        what = f"the store does not answer within {_ANSWERS_WITHIN_S:.0f} s"
-        return Finding(
-            check="store", state="error", what=what, where="store.url", mend="see its disk, its server and the network"
-        )
+        what = f"the store takes no write within {_ANSWERS_WITHIN_S:.0f} s"
+        mend = "see its disk, its server and the network"
+        return (Finding(check="store", state="error", what=what, where="store.url", mend=mend),)
     except KontorError as fault:
-        return Finding(check="store", state="error", what=fault.what, where="store.url", mend=fault.mend or "see its log")
+        return (Finding(check="store", state="error", what=fault.what, where="store.url", mend=fault.mend or "see its log"),)
     took = time.perf_counter() - begun
-    what = f"the store answers in {took * 1000:.0f} ms"
-    if took > _SLOW_S:
-        return Finding(check="store", state="warning", what=what, where="store.url", mend="see its disk and its load")
-    return Finding(check="store", state="ok", what=what, where="store.url")
+    what = f"the store takes a write in {took * 1000:.0f} ms"
+    is_slow = took > _SLOW_S
+    found = Finding(
+        check="store",
+        state="warning" if is_slow else "ok",
+        what=what,
+        where="store.url",
+        mend="see its disk and its load" if is_slow else None,
+    )
+    if abs(ahead) <= MOST_AHEAD:
+        return (found,)
+    what = f"the clock of this node {how_far(ahead)} that of the store's server"
+    mend = "let both follow a time server: a replica that is ahead takes what others are still at"
+    return (found, Finding(check="clock", state="error", what=what, where="store.url", mend=mend))
 
 
 def _disk(settings: Settings) -> Finding:

@@ -1,10 +1,18 @@
-"""Time as a part that tests can move."""
+"""Time as a part that tests can move, and how two clocks may differ."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+MOST_AHEAD: Final = timedelta(seconds=2)
+"""So far the clocks of machines may differ that work together: those that follow a time server differ by milliseconds."""
+
+
+def how_far(ahead: timedelta) -> str:
+    """`is 3 s ahead of`, or `is 3 s behind`."""
+    return f"is {abs(ahead.total_seconds()):.0f} s {'ahead of' if ahead > timedelta() else 'behind'}"
 
 
 class Clock(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from connector.dsp.negotiation import Agreement, Negotiation
@@ -195,8 +195,11 @@ class Store(Documents, Protocol):
         """Bring the schema up to this release; the versions before and after."""
         ...
 
-    async def pulse(self, now: datetime) -> None:
+    async def pulse(self, now: datetime) -> timedelta:
         """Write something without meaning, durably; more of it after a write was refused, so that success says there is room.
+
+        Gives back how far `now` is ahead of the clock of the server that nodes share, zero without one: leases go by the clocks of
+        the nodes, and one that is ahead takes what others are still at.
 
         Raises: StoreUnavailable when writes are refused.
         """

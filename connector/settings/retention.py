@@ -10,7 +10,11 @@ _MOST = 36_500
 
 
 class Retention(Section):
-    """Days after their end; 0 keeps them for ever. Agreements, and the negotiations that led to them, always stay."""
+    """Days after their end; 0 keeps them for ever. Agreements, and the negotiations that led to them, always stay.
+
+    What is freed is used again. The file of a SQLite store grows no further and does not shrink either: stop the node and say
+    `VACUUM` to it, or `kontor export` and `kontor import`. PostgreSQL's own `VACUUM` does the same for its tables.
+    """
 
     processes_days: int = Field(
         365, ge=0, le=_MOST, description="Negotiations without an agreement, transfers, and given-up background work."

@@ -63,8 +63,9 @@ class MemoryStore:
         """There is only ever the present schema."""
         return (1, 1)
 
-    async def pulse(self, now: datetime) -> None:
+    async def pulse(self, now: datetime) -> timedelta:
         """Writes are always taken."""
+        return timedelta()
 
     # --- processes
 

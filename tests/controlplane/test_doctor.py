@@ -11,6 +11,7 @@ import trustme
 
 from connector.api.doctor import Finding
 from connector.controlplane.doctor import node_findings
+from connector.errors import KontorError, StoreUnavailable
 from connector.settings import Settings
 from connector.storage.memory import Memory, MemoryStore
 from connector.testing.clock import MovedClock
@@ -82,3 +83,32 @@ async def test_the_other_listeners_have_certificates_too(tmp_path: Path) -> None
 
 async def test_where_no_file_is_named_none_is_looked_for(tmp_path: Path) -> None:
     assert await found(tmp_path, {}) == []
+
+
+class Server(MemoryStore):
+    """A store whose server has another clock, or takes no writes."""
+
+    ahead = timedelta()
+    fault: KontorError | None = None
+
+    async def pulse(self, now: datetime) -> timedelta:
+        if self.fault is not None:
+            raise self.fault
+        return self.ahead
+
+
+async def test_a_store_that_takes_no_writes_or_goes_by_another_clock_is_said(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"node": {"public_url": "https://acme.example", "data_dir": tmp_path}})
+    store = Server(node="n", lease_s=30, memory=Memory())
+
+    async def told() -> list[tuple[str, str, bool]]:
+        seen = await node_findings(store, settings, tuple, MovedClock(NOW))
+        return [(one.state, one.what, bool(one.mend)) for one in seen if one.check in ("store", "clock")]
+
+    ((state, what, _),) = await told()
+    assert (state, what.startswith("the store takes a write in")) == ("ok", True)
+    store.ahead = timedelta(seconds=-63)
+    assert (await told())[1:] == [("error", "the clock of this node is 63 s behind that of the store's server", True)]
+    # such as a database that was switched to read only: it still answers questions
+    store.fault = StoreUnavailable("cannot execute INSERT in a read-only transaction")
+    assert await told() == [("error", "cannot execute INSERT in a read-only transaction", True)]

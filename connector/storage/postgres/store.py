@@ -10,8 +10,9 @@ A connection pooler in between must keep sessions (no transaction pooling): stat
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from connector.dsp.negotiation import Agreement
@@ -99,13 +100,18 @@ class PostgresStore:
             raise StoreUnavailable("the state store is not open", where=self._link.where)
         return self._open[0]
 
-    async def pulse(self, now: datetime) -> None:
-        sizes = (codec.PROBE_BYTES, 0) if self._link.is_refusing else (0,)
+    async def pulse(self, now: datetime) -> timedelta:
+        begun, sizes = time.monotonic(), (codec.PROBE_BYTES, 0) if self._link.is_refusing else (0,)
         for size in sizes:
             async with self._link.connection() as connection:
+                asked = time.monotonic()
                 # random, so that it does not shrink on its way to the disk
-                await connection.execute(SQL["pulse"], self._node, codec.micros(now), os.urandom(size))
+                theirs: datetime = await connection.fetchval(SQL["pulse"], self._node, codec.micros(now), os.urandom(size))
+                answered = time.monotonic()
         self._link.is_refusing = False
+        # it looked at its clock between the question and the answer: what may be the way is no difference
+        ahead = now + timedelta(seconds=asked - begun) - theirs
+        return min(ahead + timedelta(seconds=answered - asked), max(ahead, timedelta()))
 
     # --- processes
 

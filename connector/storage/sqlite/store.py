@@ -11,7 +11,7 @@ import asyncio
 import pathlib
 import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -72,11 +72,12 @@ class SqliteStore:
         writes = self._writes
         return await self._access.write(lambda _: function(writes), can_wait=can_wait)
 
-    async def pulse(self, now: datetime) -> None:
+    async def pulse(self, now: datetime) -> timedelta:
         sizes = (codec.PROBE_BYTES, 0) if self._access.is_refusing else (0,)
         for size in sizes:
             await self._access.write(partial(_beat, values=(self._node, codec.micros(now), bytes(size))))
         self._access.has_room()
+        return timedelta()
 
     # --- processes
 

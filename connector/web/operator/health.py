@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from connector import __version__, observe
 from connector.errors import KontorError
+from connector.ports.clock import MOST_AHEAD, how_far
 from connector.ports.store import Store
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def routes(store: Store, faults: Callable[[], tuple[str, ...]], hung: Callable[[
 
     async def ready(request: Request) -> Response:
         found = [*faults(), *await looked.faults()]
-        return _json(503, {"status": "not ready", "faults": found}) if found else _json(200, {"status": "ready"})
+        if found:
+            return _json(503, {"status": "not ready", "faults": found})
+        return _json(200, {"status": "ready", "warnings": looked.warnings} if looked.warnings else {"status": "ready"})
 
     async def metrics(request: Request) -> Response:
         return Response(_exposition(), media_type="text/plain; version=1.0.0; charset=utf-8")
@@ -77,6 +80,8 @@ class _Looked:
         self._store = store
         self._at = -_GOOD_FOR_S
         self._found: list[str] = []
+        self.warnings: list[str] = []
+        """What it can go on with for a while, and somebody should see to."""
         self._lock = asyncio.Lock()
 
     async def faults(self) -> list[str]:
@@ -89,12 +94,20 @@ class _Looked:
     async def _look(self) -> list[str]:
         try:
             async with asyncio.timeout(_ANSWERS_WITHIN_S):
-                await self._store.pulse(datetime.now(UTC))
+                self._compare(await self._store.pulse(datetime.now(UTC)))
         except TimeoutError:
             return ["the store does not take a write in time"]
         except KontorError as fault:
             return [fault.what]
         return []
+
+    def _compare(self, ahead: timedelta) -> None:
+        differs = abs(ahead) > MOST_AHEAD
+        if differs and not self.warnings:
+            observe.warning(
+                "store.clock_differs", seconds=round(ahead.total_seconds(), 1), mend="let both follow a time server"
+            )
+        self.warnings = [f"the clock of this node {how_far(ahead)} that of the store's server"] if differs else []
 
 
 class _Counts:

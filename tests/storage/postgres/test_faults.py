@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -102,6 +103,13 @@ async def test_a_row_that_stays_locked_is_unavailable_and_not_waited_for_for_eve
     await store.advance(place, adding(answer=b"x"), received="urn:m")
     await other.close()
     await store.close()
+
+
+async def test_a_clock_that_differs_from_the_servers_shows_in_the_pulse(store: PostgresStore) -> None:
+    second = timedelta(seconds=1)
+    assert abs(await store.pulse(datetime.now(UTC))) < second
+    assert 59 * second < await store.pulse(datetime.now(UTC) + 60 * second) < 61 * second
+    assert -61 * second < await store.pulse(datetime.now(UTC) - 60 * second) < -59 * second
 
 
 async def test_a_statement_that_takes_too_long_is_ended(database: str) -> None:

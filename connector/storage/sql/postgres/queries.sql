@@ -204,7 +204,7 @@ JOIN process AS p ON p.participant = k.participant AND p.pid = k.pid AND p.kind 
 
 -- name: pulse
 INSERT INTO pulse (node, at, body) VALUES ($1, $2, $3)
-ON CONFLICT (node) DO UPDATE SET at = excluded.at, body = excluded.body
+ON CONFLICT (node) DO UPDATE SET at = excluded.at, body = excluded.body RETURNING clock_timestamp()
 
 -- name: ended
 SELECT id, body FROM process WHERE state = ANY ($1::text[]) AND kind = $2 AND id > $3 ORDER BY id LIMIT $4
