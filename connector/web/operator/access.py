@@ -21,13 +21,13 @@ def routes(operators: Operators) -> APIRouter:
     router = room("access", "/keys")
 
     @router.get("")
-    async def list_keys(by: Administrator, cursor: Cursor = None, limit: Limit = 1000) -> Listing[ApiKey]:
+    async def list_api_keys(by: Administrator, cursor: Cursor = None, limit: Limit = 1000) -> Listing[ApiKey]:
         """The keys of the contexts that you administer, by name, without the keys themselves."""
         page = views.part(await operators.keys(by), lambda key: key.name, cursor, limit)
         return views.listing(page, lambda key: ApiKey(**_members(key)))
 
     @router.post("", status_code=201)
-    async def create_key(by: Administrator, wanted: NewKey) -> CreatedKey:
+    async def create_api_key(by: Administrator, wanted: NewKey) -> CreatedKey:
         """A key, good from now on; this answer alone shows it."""
         wish = KeyWish(
             name=wanted.name,
@@ -39,7 +39,7 @@ def routes(operators: Operators) -> APIRouter:
         return CreatedKey(**_members(key), key=text)
 
     @router.delete("/{name}", status_code=204)
-    async def revoke_key(by: Administrator, name: KeyName) -> None:
+    async def revoke_api_key(by: Administrator, name: KeyName) -> None:
         """Make a key good for nothing, at once."""
         await operators.revoke(by, name)
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,7 +38,6 @@ def api_app(rooms: Iterable[APIRouter]) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
         exception_handlers={
             KontorError: _on_fault,
             RequestValidationError: _on_invalid,
@@ -74,11 +72,6 @@ def _completed(tree: dict[str, Any]) -> dict[str, Any]:
                     content = response.get("content", {})
                     response["content"] = {errors.PROBLEM.decode(): one for one in content.values()}
     return tree
-
-
-def _operation_id(route: APIRoute) -> str:
-    """The function's name: what a generated client calls the operation."""
-    return route.name
 
 
 async def _on_fault(request: Request, fault: Exception) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
 from connector.api.common import Problem
 from connector.web.operator.gate import PREFIX
@@ -17,4 +18,9 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 
 def room(subject: str, path: str = "") -> APIRouter:
     """An empty router for one subject, below the API's prefix."""
-    return APIRouter(prefix=f"{PREFIX}{path}", tags=[subject], responses=_PROBLEMS)
+    return APIRouter(prefix=f"{PREFIX}{path}", tags=[subject], responses=_PROBLEMS, generate_unique_id_function=_operation_id)
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name: what a generated client calls the operation."""
+    return route.name
