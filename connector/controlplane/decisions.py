@@ -19,6 +19,9 @@ from connector.dsp.values import Value
 from connector.errors import CallerError
 from connector.settings import Rule
 
+AGREEMENT_ENDED = "agreement-ended"
+"""The code with which a provider ends, or refuses, a transfer under an agreement that has ended: the Dataspace Protocol has no message
+for that, and the consumer knows by it that a new one is needed."""
 MAX_ROUNDS = 10
 """Requests in one negotiation before a provider that only repeats its terms ends it, and entries into one state before a rule
 that leads there again waits for a human."""
@@ -135,6 +138,8 @@ class Judgement(Value, frozen=True, kw_only=True):
     """What a peer may be told."""
     whole: tuple[str, ...] = ()
     """What our own operator is told, where that is more."""
+    code: str | None = None
+    """What the peer's program is told, where that is more than that it is not permitted."""
     counter: Mapping[str, Any] | None = None
 
     @property
@@ -198,7 +203,7 @@ def transfer_gate(process: Transfer, judge: Callable[[Transfer], Judgement]) -> 
 
 
 def _ended(code: str, judgement: Judgement) -> Choice:
-    cause = Cause(by=By.POLICY, code=code, reasons=judgement.reasons, whole=judgement.whole)
+    cause = Cause(by=By.POLICY, code=judgement.code or code, reasons=judgement.reasons, whole=judgement.whole)
     return Choice(act=Event.TERMINATE, cause=cause)
 
 

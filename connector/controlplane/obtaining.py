@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from connector.controlplane.catalog import Catalogs
+from connector.controlplane.decisions import AGREEMENT_ENDED
 from connector.controlplane.events import Events
 from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.participants import Participants
@@ -98,11 +99,16 @@ class Obtaining:
             for one in page.items:
                 if one.ended_at is None and one.purpose == wish.purpose and _same(one.policy, wish.offer):
                     case = Case(context=context, agreement=one, claims={}, book=await self._usages.book(one))
-                    if self._is_good(case):
+                    if self._is_good(case) and not await self._ended_there(one):
                         return one
             cursor = page.next_cursor
             if cursor is None:
                 return None
+
+    async def _ended_there(self, agreement: Agreement) -> bool:
+        """Whether the provider has said with the last transfer that it has ended the agreement."""
+        page = await self._store.processes(Kind.TRANSFER, agreement.participant, Filter(agreement_id=agreement.id), limit=1)
+        return any(one.state is State.TERMINATED and one.code == AGREEMENT_ENDED for one in page.items)
 
     def _is_good(self, case: Case) -> bool:
         agreement, now = case.agreement, self._clock.now()

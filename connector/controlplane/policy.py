@@ -17,7 +17,7 @@ from typing import Any
 from connector import tracing
 from connector.controlplane import books
 from connector.controlplane.consuming import judged_offer
-from connector.controlplane.decisions import Judgement
+from connector.controlplane.decisions import AGREEMENT_ENDED, Judgement
 from connector.controlplane.inheriting import NONE, Known, is_same, read
 from connector.controlplane.kept import Kept, ReadPolicies
 from connector.controlplane.noting import Note, Notes
@@ -244,7 +244,7 @@ class Judge:
                 f": {agreement.end_reason}" if agreement.end_reason else ""
             )
             shown = why if told is Disclosure.FULL else "the agreement has ended"
-            ended = Judgement(is_acceptable=False, is_refused=True, reasons=(shown,), whole=(why,))
+            ended = Judgement(is_acceptable=False, is_refused=True, code=AGREEMENT_ENDED, reasons=(shown,), whole=(why,))
             noted = self._notes.refused(question, agreement, process, ended, claims=case.claims, now=now, code="ended")
             return Answer(judgement=noted)
         terms, asked = case.recalled.terms, case.recalled.asked

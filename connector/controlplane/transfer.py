@@ -13,7 +13,7 @@ from typing import Any
 from connector import observe, tracing
 from connector.controlplane.agreements import Agreements
 from connector.controlplane.choosing import consumer_flow, provider_flow
-from connector.controlplane.decisions import Choice, act_named
+from connector.controlplane.decisions import AGREEMENT_ENDED, Choice, act_named
 from connector.controlplane.delivery import Delivery
 from connector.controlplane.limits import Limiter
 from connector.controlplane.offerings import Offerings
@@ -268,7 +268,7 @@ class Transfers:
 
     async def end(self, participant: str, pid: str, reason: str) -> None:
         """Terminate a transfer because its agreement has ended."""
-        await self.act(participant, pid, "terminate", code="agreement-ended", reason=reason)
+        await self.act(participant, pid, "terminate", code=AGREEMENT_ENDED, reason=reason)
 
     # --- by itself
 

@@ -208,7 +208,8 @@ class TransferCourse:
 
 
 def _ended(judgement: Judgement) -> Choice:
-    cause = Cause(by=By.POLICY, code="not-permitted", reasons=judgement.reasons, whole=judgement.whole)
+    code = judgement.code or "not-permitted"
+    cause = Cause(by=By.POLICY, code=code, reasons=judgement.reasons, whole=judgement.whole)
     return Choice(act=Event.TERMINATE, cause=cause)
 
 

@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Awaitable
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -110,9 +111,10 @@ async def test_an_answer_under_way_is_finished_before_the_end(settings: Make, mo
 
     asked, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(self: MemoryStore, now: object) -> None:
+    async def slow(self: MemoryStore, now: object) -> timedelta:
         asked.set()
         await go_on.wait()
+        return timedelta()
 
     async with httpx.AsyncClient(trust_env=False) as http:
         app = App(settings())

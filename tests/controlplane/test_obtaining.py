@@ -10,7 +10,7 @@ import pytest
 
 from connector.controlplane.events import Events
 from connector.controlplane.obtaining import Obtained, Obtaining
-from connector.controlplane.terms import NegotiationWish
+from connector.controlplane.terms import NegotiationWish, TransferWish
 from connector.dsp import messages as m
 from connector.dsp.tables import State
 from connector.errors import NotFound
@@ -49,6 +49,20 @@ async def test_one_that_has_ended_or_whose_own_terms_are_over_is_not_got(node: N
     assert found.agreement.id == "urn:a:8"
     await node.agreements.end("alice", "urn:a:8", "over")
     assert (await obtained(node)).agreement is None
+
+
+async def test_one_that_its_provider_has_ended_is_not_got_again(node: Node) -> None:
+    agreement = await imported(node)
+    begun = await node.transfers.start("alice", TransferWish(agreement=agreement, format="HttpData-PULL"))
+    await node.rest()
+    transfer = await node.transfer(begun.pid)
+    assert (found := (await obtained(node)).agreement) is not None
+    assert found.id == agreement
+    await node.tell(m.TransferTerminationMessage(**pids(transfer), code="agreement-ended", reason=("over",)), begun.pid)
+    assert (await node.transfer(begun.pid)).state is State.TERMINATED
+    anew = await obtained(node)
+    assert anew.agreement is None
+    assert anew.negotiation is not None
 
 
 async def test_a_negotiation_under_way_is_joined_and_its_end_is_waited_for(node: Node) -> None:
