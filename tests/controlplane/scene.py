@@ -143,10 +143,13 @@ class PeerHost:
             raise found
         return found or answer(404)
 
+    async def request(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], **more: Any) -> Answer:
+        return await (self.get(url, headers, **more) if method == "GET" else self.post(url, body or b"", headers, **more))
+
     def good(self, sent: Sent) -> Answer:
         tree, self.count = sent.tree, self.count + 1
-        pids = {"provider_pid": tree.get("providerPid"), "consumer_pid": tree.get("consumerPid")}
-        pids = {name: value or f"urn:theirs:{self.count}" for name, value in pids.items()}
+        named = {"provider_pid": "providerPid", "consumer_pid": "consumerPid"}
+        pids = {name: tree.get(spelled) or f"urn:theirs:{self.count}" for name, spelled in named.items()}
         is_transfer = tree["@type"].startswith("Transfer")
         body = (
             m.TransferProcess(**pids, state=State.REQUESTED)
@@ -372,9 +375,8 @@ def settings_of(sections: Mapping[str, Any]) -> Settings:
     tokens = [{"id": c.id, "theirs": f"from {c.id}", "ours": f"to {c.id}", "claims": dict(c.claims)} for c in (BOB, EVE)]
     participant = {"id": "urn:alice", "unsafe_static_tokens": tokens, **sections.get("alice", {})}
     rest = {name: section for name, section in sections.items() if name != "alice"}
-    return Settings.model_validate(
-        {"node": {"public_url": "https://own.example"}, "participants": {"alice": participant}, **rest}
-    )
+    node = {"public_url": "https://own.example"}
+    return Settings.model_validate({"node": node, "participants": {"alice": participant}, **rest})
 
 
 def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock, host: PeerHost, node: str = "here") -> Node:
@@ -386,8 +388,7 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
     peers, revisions = Peers(outbound, tokens, clock), Revisions(store, clock)
     participants = Participants(store, settings, revisions, clock, "https://own.example")
     log = DecisionLog(store.journal, clock)
-    secrets, judge = Secrets(store, b"k" * 32, clock), Judge(VOCABULARY, log.note)
-    reviews = Reviews(store, clock)
+    secrets, judge, reviews = Secrets(store, b"k" * 32, clock), Judge(VOCABULARY, log.note), Reviews(store, clock)
     usages = Usages(store, judge, reviews, clock)
     usages.connect(plane.stop)
     delivery = Delivery(store, outbound, tokens, clock, settings.delivery, lease_s=settings.store.lease_s)
