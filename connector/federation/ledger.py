@@ -26,7 +26,7 @@ from connector.federation.query import POLICY_FACETS, Query, cursor_of, wanted_o
 from connector.ports.catalog import ITSELF, MemberRow, MemberState, Product, Records, Totals
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
-from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Index, Wanted
+from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Index, Wanted, Way
 
 _TOTALS_FOR: Final = timedelta(seconds=10)
 _TOLD_TO_MEMBERS: Final = "what was left out is told to members who prove themselves"
@@ -134,6 +134,8 @@ class Ledger:
             terms = terms & await self._digests(question, viewer, now)
         wanted = wanted_of(query, now, None if len(terms) == self._permitted.count else terms)
         found = await asyncio.to_thread(self._index.search, wanted)
+        # what is counted beside it is looked for in the same way
+        wanted = replace(wanted, way=found.way)
         shown = await self._shown([hit.number for hit in found.hits], viewer)
         counts = dict(found.counts)
         by_terms = counts.pop("terms", ())
@@ -146,13 +148,13 @@ class Ledger:
         # the last page of a ranking that ends before all that was found leads to whoever says how to go on
         is_cut = not found.has_more and found.total > wanted.skip + len(found.hits) and wanted.skip + wanted.size >= MAX_DEPTH
         if (found.has_more or is_cut) and last is not None:
-            cursor = cursor_of(query, last.value, last.number, wanted.skip + len(found.hits))
+            cursor = cursor_of(query, last.value, last.number, wanted.skip + len(found.hits), found.way)
         return Answer(
             total=found.total,
             products=tuple(shown[hit.number] for hit in found.hits if hit.number in shown),
             facets=facets,
             cursor=cursor,
-            is_relaxed=found.is_relaxed,
+            is_relaxed=found.way is Way.SOME and found.total > 0,
         )
 
     async def numbers(self, query: Query, viewer: Caller | None) -> tuple[int, ...]:
@@ -162,7 +164,8 @@ class Ledger:
         """
         self.admit(viewer)
         await self._know_terms()
-        wanted = wanted_of(query, self._clock.now(), self._visible(viewer))
+        visible = self._visible(viewer)
+        wanted = wanted_of(query, self._clock.now(), None if len(visible) == self._permitted.count else visible)
         return tuple(hit.number for hit in (await asyncio.to_thread(self._index.search, wanted)).hits)
 
     async def suggest(self, beginning: str, limit: int, viewer: Caller | None) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from connector.outbound.signing import key_of, new_key, signed
 from connector.ports.catalog import Change, MemberState, Product, Records
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
-from connector.ports.index import Sort
+from connector.ports.index import Sort, Way
 from connector.ports.jobs import Job, NewJob
 from connector.ports.seal import Sealer
 from connector.ports.store import Document, Store
@@ -177,11 +177,11 @@ class Notices:
         found: list[Product] = []
         cursor: str | None = None
         while True:
-            wanted = replace(query, numbers=numbers, sort=Sort.ADDED, size=MOST_PER_PAGE, cursor=cursor, facets=())
+            # something that has some of the words is no news to whoever asked for all
+            wanted = replace(
+                query, numbers=numbers, way=Way.PARTS, sort=Sort.ADDED, size=MOST_PER_PAGE, cursor=cursor, facets=()
+            )
             answer = await self._ledger.search(wanted, saved.owner)
-            if answer.is_relaxed:
-                # something that has some of the words is no news to whoever asked for all
-                return found
             found += answer.products
             cursor = answer.cursor
             if cursor is None:
@@ -298,7 +298,7 @@ class Notices:
         seen: Counter[int] = Counter()
         for word in told:
             query = asking.query({"q": [word], "origin": [viewer.id], "size": [str(_LOOKED_FOR)]})
-            seen.update(await self._ledger.numbers(query, viewer))
+            seen.update(await self._ledger.numbers(replace(query, way=Way.PARTS), viewer))
         return any(count * 2 >= len(told) for count in seen.values())
 
     # --- documents

@@ -18,7 +18,7 @@ import orjson
 
 from connector import strict
 from connector.errors import BadMessage
-from connector.ports.index import FACETS, MAX_DEPTH, Sort, Wanted
+from connector.ports.index import FACETS, MAX_DEPTH, Sort, Wanted, Way
 
 MOST_PER_PAGE: Final = 100
 POLICY_FACETS: Final = ("action", "purpose")
@@ -41,6 +41,8 @@ class Query:
     facets: tuple[str, ...] = ()
     numbers: frozenset[int] | None = None
     """Only products of these numbers."""
+    way: Way | None = None
+    """None: the first that finds enough."""
 
     def key(self) -> str:
         """What a cursor belongs to."""
@@ -57,7 +59,7 @@ def wanted_of(query: Query, now: datetime, terms: frozenset[str] | None) -> Want
         if name not in FACETS and (name not in POLICY_FACETS or name in query.chosen):
             known = ", ".join((*FACETS, *POLICY_FACETS))
             raise BadMessage(f"unknown facet `{name[:60]}`", where="facets", mend=f"known: {known}")
-    after, skip = _opened(query)
+    after, skip, way = _opened(query)
     if skip >= MAX_DEPTH and query.sort is Sort.RELEVANCE and query.text:
         raise BadMessage(
             f"a ranking goes no deeper than {MAX_DEPTH:,} products",
@@ -79,27 +81,29 @@ def wanted_of(query: Query, now: datetime, terms: frozenset[str] | None) -> Want
         numbers=query.numbers,
         after=after,
         skip=skip,
+        way=way if query.way is None else query.way,
         counted=counted,
     )
 
 
-def cursor_of(query: Query, value: float, number: int, skip: int) -> str:
-    """Where the page behind the hit `number` begins, `skip` hits into what is found."""
-    text = orjson.dumps([query.key(), repr(value), number, skip])
+def cursor_of(query: Query, value: float, number: int, skip: int, way: Way) -> str:
+    """Where the page behind the hit `number` begins, `skip` hits into what is found in this way."""
+    text = orjson.dumps([query.key(), repr(value), number, skip, way])
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
-def _opened(query: Query) -> tuple[tuple[float, int] | None, int]:
+def _opened(query: Query) -> tuple[tuple[float, int] | None, int, Way | None]:
     if query.cursor is None:
-        return None, 0
+        return None, 0, None
     cursor = query.cursor
     try:
         tree = strict.scan(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        key, value, number, skip = tree
-        is_ours = key == query.key() and type(number) is int and type(skip) is int and skip >= 0
+        key, value, number, skip, said = tree
+        is_ours = key == query.key() and type(number) is int and type(skip) is int and skip >= 0 and type(said) is int
         found: float = float(value) if "." in value or "e" in value else int(value)
+        way = Way(said)
     except (binascii.Error, BadMessage, ValueError, TypeError):
-        is_ours, found, number, skip = False, 0, 0, 0
+        is_ours, found, number, skip, way = False, 0, 0, 0, Way.WORDS
     if not is_ours:
         raise BadMessage("this cursor is none of this search", where="cursor", mend="begin again without it")
-    return (found, number), skip
+    return (found, number), skip, way

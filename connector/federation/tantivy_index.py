@@ -20,9 +20,9 @@ from threading import Lock
 from typing import Any, Final
 
 from connector import observe
-from connector.describe.words import fold, runs
+from connector.describe.words import fold, parts, runs
 from connector.federation.words import Stems
-from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Document, Found, Hit, Sort, Wanted, start_of
+from connector.ports.index import ENOUGH, FACETS, MAX_DEPTH, MOST_TERMS, Document, Found, Hit, Sort, Wanted, Way, start_of
 
 _LAYOUT: Final = 2
 """Of the fields; another one in the file means that the index is made anew."""
@@ -33,6 +33,12 @@ _MOST_CENTS: Final = (1 << 32) - 1
 _TITLE_BOOST: Final = 3.0
 _SHARE_OF_PAIRS: Final = 0.6
 """So many of the pairs in a run of wide characters must be there: not all pairs in a question are words."""
+_LOOSE_SHARE: Final = 0.34
+_LOOSE_BOOST: Final = 0.4
+"""Of what a word is a part of, or is made of, against the word itself."""
+_SHORTEST_BEGINNING: Final = 5
+_SHORTEST_STEM: Final = 4
+_MOST_LONGER: Final = 20
 _MOST_VALUES: Final = 50
 _SPARE: Final = 50
 """Hits looked at beyond a page of a ranking, to find the place behind its last one again."""
@@ -159,29 +165,38 @@ class TantivyIndex:
         from tantivy import Occur, Query
 
         searcher = self._index.searcher()
-        filters = [(Occur.Must, Query.const_score_query(one, 0.0)) for one in self._filters(wanted)]
-        words = [self._word(word) for word in self._stems.asked(wanted.text)]
+        words = self._stems.asked(wanted.text)
         sort = wanted.sort
         if not words:
             sort = Sort.ADDED if sort is Sort.RELEVANCE else sort
-        query = (
-            Query.boolean_query([*((Occur.Must, one) for one in words), *filters]) if words or filters else Query.all_query()
+        asked = _Asked(searcher, self._schema, self._stems, words)
+        seen, filters = (
+            [(Occur.Must, Query.const_score_query(one, 0.0)) for one in part]
+            for part in (self._seen(wanted), self._filters(wanted))
         )
-        is_relaxed = False
-        if len(words) > 1 and not searcher.search(query, limit=1, count=False).hits:
-            some = Query.boolean_query([(Occur.Should, one) for one in words])
-            query, is_relaxed = Query.boolean_query([(Occur.Must, some), *filters]), True
+
+        def query(way: Way) -> Any:
+            every = [*((Occur.Must, one) for one in asked.queries(way)), *seen, *filters]
+            return Query.boolean_query(every) if every else Query.all_query()
+
+        def count(way: Way) -> int:
+            return int(
+                searcher.search(Query.boolean_query([*((Occur.Must, one) for one in asked.queries(way)), *seen]), limit=1).count
+            )
+
+        way = wanted.way if wanted.way is not None and words else Way.WORDS
+        total, hits, has_more = self._page(searcher, query(way), sort, wanted)
+        # the way depends on the text alone: a choice among the facets leads to what was counted for it
+        if words and wanted.way is None and total < ENOUGH and (not filters or count(Way.WORDS) < ENOUGH):
+            way = Way.PARTS if count(Way.PARTS) else Way.SOME
+            total, hits, has_more = self._page(searcher, query(way), sort, wanted)
+        counts = self._counts(searcher, query(way), wanted)
+        return Found(total=total, hits=hits, counts=counts, has_more=has_more, way=way)
+
+    def _page(self, searcher: Any, query: Any, sort: Sort, wanted: Wanted) -> tuple[int, tuple[Hit, ...], bool]:
         if sort is Sort.RELEVANCE:
-            total, hits, has_more = self._ranked(searcher, query, wanted)
-        else:
-            total, hits, has_more = self._ordered(searcher, query, _KEYS[sort], wanted)
-        return Found(
-            total=total,
-            hits=hits,
-            counts=self._counts(searcher, query, wanted),
-            has_more=has_more,
-            is_relaxed=is_relaxed and total > 0,
-        )
+            return self._ranked(searcher, query, wanted)
+        return self._ordered(searcher, query, _KEYS[sort], wanted)
 
     def _ranked(self, searcher: Any, query: Any, wanted: Wanted) -> tuple[int, tuple[Hit, ...], bool]:
         """A page by score, equal scores by number. It begins behind the last hit of the page before, wherever that stands now: all
@@ -214,20 +229,12 @@ class TantivyIndex:
         hits = tuple(Hit(number=value & _NUMBERS, value=value) for value, _ in found.hits[: wanted.size])
         return found.count if total is None else total, hits, len(found.hits) > wanted.size
 
-    def _word(self, word: tuple[tuple[str, ...], ...]) -> Any:
-        from tantivy import Occur, Query
-
-        parts = [(Occur.Should, self._variants(part)) for part in word]
-        if len(parts) == 1:
-            return parts[0][1]
-        return Query.boolean_query(parts, minimum_number_should_match=math.ceil(len(parts) * _SHARE_OF_PAIRS))
-
-    def _variants(self, variants: tuple[str, ...]) -> Any:
+    def _seen(self, wanted: Wanted) -> Iterator[Any]:
+        """What narrows every way: products that are not seen say nothing about what there is."""
         from tantivy import Query
 
-        terms = [Query.boost_query(Query.term_query(self._schema, "title", one, "freq"), _TITLE_BOOST) for one in variants]
-        terms += [Query.term_query(self._schema, "body", one, "freq") for one in variants]
-        return Query.disjunction_max_query(terms, 0.3)
+        if wanted.terms is not None:
+            yield Query.term_set_query(self._schema, "terms", list(wanted.terms)) if wanted.terms else Query.empty_query()
 
     def _filters(self, wanted: Wanted) -> Iterator[Any]:
         from tantivy import FieldType, Query
@@ -237,8 +244,6 @@ class TantivyIndex:
                 yield _any([self._aged(value, wanted.now_s) for value in values])
             else:
                 yield Query.term_set_query(self._schema, f"f_{name}", list(values))
-        if wanted.terms is not None:
-            yield Query.term_set_query(self._schema, "terms", list(wanted.terms)) if wanted.terms else Query.empty_query()
         if wanted.numbers is not None:
             keys = [str(number) for number in wanted.numbers]
             yield Query.term_set_query(self._schema, "key", keys) if keys else Query.empty_query()
@@ -297,6 +302,70 @@ class TantivyIndex:
             if len(found) < limit and searcher.search(both, limit=1, count=False).hits:
                 found.append(word)
         return tuple(found)
+
+
+class _Asked:
+    """The words of a question, as queries of each way."""
+
+    def __init__(self, searcher: Any, schema: Any, stems: Stems, words: Sequence[tuple[tuple[str, ...], ...]]) -> None:
+        self._searcher = searcher
+        self._schema = schema
+        self._stems = stems
+        self._words = words
+        self._kept: dict[Way, list[Any]] = {}
+        self._begun: dict[str, tuple[str, ...]] = {}
+
+    def queries(self, way: Way) -> list[Any]:
+        """One for each word; in the last way one for all."""
+        from tantivy import Occur, Query
+
+        if way not in self._kept:
+            made = [self._exact(word, _SHARE_OF_PAIRS) if way is Way.WORDS else self._loose(word, way) for word in self._words]
+            some = way is Way.SOME and len(made) > 1
+            self._kept[way] = [Query.boolean_query([(Occur.Should, one) for one in made])] if some else made
+        return self._kept[way]
+
+    def _exact(self, word: tuple[tuple[str, ...], ...], share: float) -> Any:
+        from tantivy import Occur, Query
+
+        pairs = [(Occur.Should, self._terms(part)) for part in word]
+        if len(pairs) == 1:
+            return pairs[0][1]
+        return Query.boolean_query(pairs, minimum_number_should_match=max(1, math.ceil(len(pairs) * share)))
+
+    def _loose(self, word: tuple[tuple[str, ...], ...], way: Way) -> Any:
+        from tantivy import Occur, Query
+
+        if len(word) > 1:
+            return self._exact(word, _LOOSE_SHARE if way is Way.PARTS else 0.0)
+        (variants,) = word
+        found = [self._terms(variants)]
+        longer = [term for one in variants if len(one) >= _SHORTEST_BEGINNING for term in self._beginning(one)]
+        if longer:
+            found.append(Query.boost_query(self._terms(longer), _LOOSE_BOOST))
+        made_of = parts(max(variants, key=len), self._known)
+        if made_of:
+            each = [(Occur.Must if way is Way.PARTS else Occur.Should, self._terms(self._beginning(one))) for one in made_of]
+            found.append(Query.boost_query(Query.boolean_query(each), _LOOSE_BOOST))
+        return found[0] if len(found) == 1 else Query.disjunction_max_query(found, 0.1)
+
+    def _terms(self, variants: Sequence[str]) -> Any:
+        from tantivy import Query
+
+        terms = [Query.boost_query(Query.term_query(self._schema, "title", one, "freq"), _TITLE_BOOST) for one in variants]
+        terms += [Query.term_query(self._schema, "body", one, "freq") for one in variants]
+        return Query.disjunction_max_query(terms, 0.3)
+
+    def _known(self, part: str) -> str | None:
+        """By which beginning the index knows a part of a word: that of one of its stems."""
+        return next((one for one in self._stems.variants(part) if len(one) >= _SHORTEST_STEM and self._beginning(one)), None)
+
+    def _beginning(self, text: str) -> tuple[str, ...]:
+        """Some words of the index that begin so, the most frequent first."""
+        if text not in self._begun:
+            found = [self._searcher.terms_with_prefix(field, text, limit=_MOST_LONGER) for field in ("title", "body")]
+            self._begun[text] = tuple(dict.fromkeys(term for part in found for term, _ in part))
+        return self._begun[text]
 
 
 def _rank(scored: Sequence[tuple[float, Any]], numbers: Sequence[int]) -> list[tuple[float, int]]:

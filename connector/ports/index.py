@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final, Protocol
 
 LANGUAGES: Final = ("en", "de", "fr", "zh")
@@ -32,6 +32,21 @@ class Sort(StrEnum):
     ADDED = "added"
     """When the product came into this catalogue, the latest first."""
     CHEAPEST = "cheapest"
+
+
+class Way(IntEnum):
+    """How words are looked for; what is found in one way is found in the next ones."""
+
+    WORDS = 0
+    """Every word, in any of its forms."""
+    PARTS = 1
+    """Every word, perhaps as a part of a longer one, or in parts."""
+    SOME = 2
+    """Some of the words."""
+
+
+ENOUGH: Final = 10
+"""So many products that have every word are an answer; with fewer of them the next way is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +87,8 @@ class Wanted:
     """Sort value and number of the last hit of the page before."""
     skip: int = 0
     """How many hits the pages before had; a hint where a ranking is paged."""
+    way: Way | None = None
+    """None: the first that finds enough, whatever else narrows the search, so that pages and counts of one text agree."""
     counted: tuple[str, ...] = ()
     """Facets to count; `terms` counts products by their terms."""
 
@@ -93,8 +110,7 @@ class Found:
     counts: Mapping[str, tuple[tuple[str, int], ...]]
     """By facet: values with the number of products, the largest first."""
     has_more: bool
-    is_relaxed: bool = False
-    """Nothing has all the words; this is what has some of them."""
+    way: Way = Way.WORDS
 
 
 def start_of(ranking: Sequence[int], wanted: Wanted) -> int:

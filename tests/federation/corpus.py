@@ -69,6 +69,18 @@ def labelled() -> tuple[list[Document], list[Question]]:
     return documents, questions
 
 
+def natural() -> list[Question]:
+    """Questions in words of their own, of people who have not seen how a product is described: compounds, other forms, other orders."""
+    numbers: dict[tuple[str, str], frozenset[int]] = {}
+    for place, (language, title, _, _) in enumerate(rows()):
+        numbers[language, title] = frozenset({2 * place + 1, 2 * place + 2})
+    text = Path(__file__).with_name("natural.tsv").read_text(encoding="utf-8")
+    return [
+        Question(language=language, text=question, answers=numbers[language, title])
+        for language, title, question in (line.split("\t") for line in text.splitlines())
+    ]
+
+
 def recall(found: Sequence[int], answers: frozenset[int]) -> float:
     """The share of the answers among the first ten that were found."""
     return len(answers & set(found[:10])) / len(answers)

@@ -12,11 +12,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from connector.describe.words import fold, pairs, runs, words
-from connector.ports.index import FACETS, MAX_DEPTH, Document, Found, Hit, Sort, Wanted, start_of
+from connector.describe.words import fold, pairs, parts, runs, words
+from connector.ports.index import ENOUGH, FACETS, MAX_DEPTH, Document, Found, Hit, Sort, Wanted, Way, start_of
 
 _VERSION: Final = 2
 _SCHEMA: Final = """
@@ -29,6 +30,7 @@ CREATE INDEX facet_value ON facet (name, value, number);
 CREATE TABLE word (word TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (word, number)) WITHOUT ROWID;
 CREATE INDEX word_number ON word (number);
 CREATE VIRTUAL TABLE text USING fts5(title, body, tokenize = "unicode61 remove_diacritics 0", prefix = '4');
+CREATE VIRTUAL TABLE term USING fts5vocab(text, 'row');
 CREATE TABLE applied (sequence INTEGER NOT NULL);
 INSERT INTO applied VALUES (0);
 """
@@ -131,13 +133,20 @@ class FullText:
 
     def search(self, wanted: Wanted) -> Found:
         connection = self._connection()
-        asked = _asked(wanted.text)
-        sort = wanted.sort if asked or wanted.sort is not Sort.RELEVANCE else Sort.ADDED
-        is_relaxed = False
-        match = " AND ".join(asked)
-        if len(asked) > 1 and connection.execute(*_select("1", match, wanted, " LIMIT 1")).fetchone() is None:
-            match, is_relaxed = " OR ".join(asked), True
-        (total,) = connection.execute(*_select("count(*)", match, wanted)).fetchone()
+        asked = _Asked(connection, wanted.text)
+        sort = wanted.sort if asked.is_any or wanted.sort is not Sort.RELEVANCE else Sort.ADDED
+        every = replace(wanted, chosen={}, numbers=None, modified_after_s=None, price_at_most_cents=None)
+
+        def count(way: Way, of: Wanted) -> int:
+            return int(connection.execute(*_select("count(*)", asked.match(way), of)).fetchone()[0])
+
+        way = wanted.way if wanted.way is not None and asked.is_any else Way.WORDS
+        total = count(way, wanted)
+        # the way depends on the text alone: a choice among the facets leads to what was counted for it
+        if asked.is_any and wanted.way is None and total < ENOUGH and count(Way.WORDS, every) < ENOUGH:
+            way = Way.PARTS if count(Way.PARTS, every) else Way.SOME
+            total = count(way, wanted)
+        match = asked.match(way)
         if sort is Sort.RELEVANCE:
             sql, values = _select("d.number, bm25(text, 3.0, 1.0) AS value", match, wanted)
             most = min(wanted.skip + wanted.size + _SPARE, MAX_DEPTH)
@@ -156,7 +165,7 @@ class FullText:
         hits = tuple(Hit(number=number, value=value) for number, value in rows[: wanted.size])
         counts = {name: tuple(_counted(connection, name, match, wanted)) for name in wanted.counted}
         has_more = len(rows) > wanted.size and wanted.skip + wanted.size < MAX_DEPTH
-        return Found(total=total, hits=hits, counts=counts, has_more=has_more, is_relaxed=is_relaxed and total > 0)
+        return Found(total=total, hits=hits, counts=counts, has_more=has_more, way=way)
 
     def suggest(self, beginning: str, limit: int, terms: frozenset[str] | None = None) -> tuple[str, ...]:
         folded = fold(beginning.strip())
@@ -184,16 +193,42 @@ def _suggested(it: Document) -> set[str]:
     return {one for one in found if one}
 
 
-def _asked(text: str) -> list[str]:
-    """Each word as FTS5 looks for it: by its beginning, without what endings change."""
-    found: list[str] = []
-    for run, is_wide in runs(fold(text)):
-        if is_wide:
-            found += [f'"{pair}"*' for pair in pairs(run)]
-        else:
-            beginning = run[: max(_SHORTEST_BEGINNING, len(run) - 2)] if len(run) > _SHORTEST_BEGINNING + 1 else run
-            found.append(f'"{beginning}"' + ("*" if len(run) >= _SHORTEST_BEGINNING else ""))
-    return found
+class _Asked:
+    """The words of a question, as FTS5 looks for them in each way: by their beginnings, without what endings change."""
+
+    def __init__(self, connection: sqlite3.Connection, text: str) -> None:
+        self._connection = connection
+        self._runs = list(runs(fold(text)))
+        self.is_any = bool(self._runs)
+
+    def match(self, way: Way) -> str:
+        """The expression; empty when nothing is asked for."""
+        every = [part for run, is_wide in self._runs for part in (_wide(run, way) if is_wide else [self._word(run, way)])]
+        return (" OR " if way is Way.SOME else " AND ").join(every)
+
+    def _word(self, run: str, way: Way) -> str:
+        beginning = run[: max(_SHORTEST_BEGINNING, len(run) - 2)] if len(run) > _SHORTEST_BEGINNING + 1 else run
+        found = f'"{beginning}"' + ("*" if len(run) >= _SHORTEST_BEGINNING else "")
+        made_of = parts(run, self._known) if way is not Way.WORDS else ()
+        if not made_of:
+            return found
+        joined = (" OR " if way is Way.SOME else " AND ").join(f'"{one}"*' for one in made_of)
+        return f"({found} OR ({joined}))"
+
+    def _known(self, part: str) -> str | None:
+        """By which beginning the index knows a part of a word, without what endings change."""
+        for beginning in (part[: len(part) - cut] for cut in (0, 1, 2)):
+            if len(beginning) >= _SHORTEST_BEGINNING:
+                sql = "SELECT 1 FROM term WHERE term >= ? AND term < ? LIMIT 1"
+                if self._connection.execute(sql, (beginning, beginning + "\U0010ffff")).fetchone():
+                    return beginning
+        return None
+
+
+def _wide(run: str, way: Way) -> list[str]:
+    """A run of wide characters: all of its pairs, or any of them."""
+    every = [f'"{pair}"*' for pair in pairs(run)]
+    return every if way is Way.WORDS else [f"({' OR '.join(every)})"]
 
 
 def _select(what: str, match: str, wanted: Wanted, tail: str = "") -> tuple[str, list[Any]]:
