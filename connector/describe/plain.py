@@ -47,6 +47,8 @@ class Description:
         self._rows: dict[Node, dict[str, list[Any]]] = {}
         self._kinds: dict[str, list[Node]] = {}
         self._names: dict[int, Node] = {}
+        self._asked: Term | None = None
+        self._row: dict[str, list[Any]] = {}
         self._walk(tree, _several(tree.get("@type")) or [kind], 0)
 
     def _walk(self, tree: dict[str, Any], kinds: list[Any], depth: int) -> None:
@@ -86,10 +88,15 @@ class Description:
 
     def values(self, node: Term, predicate: str) -> tuple[Term, ...]:
         """What a node has under a property, without repeats."""
-        if isinstance(node, Literal):
+        if node is not self._asked:
+            # rules ask one node about many properties
+            self._asked, self._row = node, {} if isinstance(node, Literal) else self._rows.get(node, {})
+        items = self._row.get(predicate)
+        if items is None:
             return ()
-        items = self._rows.get(node, {}).get(predicate)
-        return () if items is None else tuple(dict.fromkeys(self._term(one) for one in items if one is not None))
+        if len(items) == 1:
+            return () if items[0] is None else (self._term(items[0]),)
+        return tuple(dict.fromkeys(self._term(one) for one in items if one is not None))
 
     def typed(self, *kinds: str) -> tuple[Node, ...]:
         """The nodes that have one of these types."""

@@ -1,6 +1,7 @@
 """The search index on tantivy: ranking, facets, orders and suggestions over local files.
 
-What lives here: `TantivyIndex`, the port `Index`. What does not: stems (`words.py`), what is indexed of a product (`reading.py`).
+What lives here: `TantivyIndex`, the port `Index`. What does not: stems (`words.py`), how words are looked for (`ways.py`), what is indexed
+of a product (`reading.py`).
 
 A product is one document, found by its number. Orders other than by relevance use keys made of the value and the number, so that no
 two are equal and a page begins exactly behind the one before, whatever has come or gone meanwhile. The number of the last change taken
@@ -10,7 +11,6 @@ over stands in a file beside the index, written after each commit: after a crash
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,8 @@ from threading import Lock
 from typing import Any, Final
 
 from connector import observe
-from connector.describe.words import fold, parts, runs
+from connector.describe.words import fold, runs
+from connector.federation.ways import Asked
 from connector.federation.words import Stems
 from connector.ports.index import ENOUGH, FACETS, MAX_DEPTH, MOST_TERMS, Document, Found, Hit, Sort, Wanted, Way, start_of
 
@@ -30,15 +31,6 @@ _HEAP_BYTES: Final = 24 << 20
 _NUMBER_BITS: Final = 31
 _NUMBERS: Final = (1 << _NUMBER_BITS) - 1
 _MOST_CENTS: Final = (1 << 32) - 1
-_TITLE_BOOST: Final = 3.0
-_SHARE_OF_PAIRS: Final = 0.6
-"""So many of the pairs in a run of wide characters must be there: not all pairs in a question are words."""
-_LOOSE_SHARE: Final = 0.34
-_LOOSE_BOOST: Final = 0.4
-"""Of what a word is a part of, or is made of, against the word itself."""
-_SHORTEST_BEGINNING: Final = 5
-_SHORTEST_STEM: Final = 4
-_MOST_LONGER: Final = 20
 _MOST_VALUES: Final = 50
 _SPARE: Final = 50
 """Hits looked at beyond a page of a ranking, to find the place behind its last one again."""
@@ -169,7 +161,7 @@ class TantivyIndex:
         sort = wanted.sort
         if not words:
             sort = Sort.ADDED if sort is Sort.RELEVANCE else sort
-        asked = _Asked(searcher, self._schema, self._stems, words)
+        asked = Asked(searcher, self._schema, self._stems, words)
         seen, filters = (
             [(Occur.Must, Query.const_score_query(one, 0.0)) for one in part]
             for part in (self._seen(wanted), self._filters(wanted))
@@ -302,70 +294,6 @@ class TantivyIndex:
             if len(found) < limit and searcher.search(both, limit=1, count=False).hits:
                 found.append(word)
         return tuple(found)
-
-
-class _Asked:
-    """The words of a question, as queries of each way."""
-
-    def __init__(self, searcher: Any, schema: Any, stems: Stems, words: Sequence[tuple[tuple[str, ...], ...]]) -> None:
-        self._searcher = searcher
-        self._schema = schema
-        self._stems = stems
-        self._words = words
-        self._kept: dict[Way, list[Any]] = {}
-        self._begun: dict[str, tuple[str, ...]] = {}
-
-    def queries(self, way: Way) -> list[Any]:
-        """One for each word; in the last way one for all."""
-        from tantivy import Occur, Query
-
-        if way not in self._kept:
-            made = [self._exact(word, _SHARE_OF_PAIRS) if way is Way.WORDS else self._loose(word, way) for word in self._words]
-            some = way is Way.SOME and len(made) > 1
-            self._kept[way] = [Query.boolean_query([(Occur.Should, one) for one in made])] if some else made
-        return self._kept[way]
-
-    def _exact(self, word: tuple[tuple[str, ...], ...], share: float) -> Any:
-        from tantivy import Occur, Query
-
-        pairs = [(Occur.Should, self._terms(part)) for part in word]
-        if len(pairs) == 1:
-            return pairs[0][1]
-        return Query.boolean_query(pairs, minimum_number_should_match=max(1, math.ceil(len(pairs) * share)))
-
-    def _loose(self, word: tuple[tuple[str, ...], ...], way: Way) -> Any:
-        from tantivy import Occur, Query
-
-        if len(word) > 1:
-            return self._exact(word, _LOOSE_SHARE if way is Way.PARTS else 0.0)
-        (variants,) = word
-        found = [self._terms(variants)]
-        longer = [term for one in variants if len(one) >= _SHORTEST_BEGINNING for term in self._beginning(one)]
-        if longer:
-            found.append(Query.boost_query(self._terms(longer), _LOOSE_BOOST))
-        made_of = parts(max(variants, key=len), self._known)
-        if made_of:
-            each = [(Occur.Must if way is Way.PARTS else Occur.Should, self._terms(self._beginning(one))) for one in made_of]
-            found.append(Query.boost_query(Query.boolean_query(each), _LOOSE_BOOST))
-        return found[0] if len(found) == 1 else Query.disjunction_max_query(found, 0.1)
-
-    def _terms(self, variants: Sequence[str]) -> Any:
-        from tantivy import Query
-
-        terms = [Query.boost_query(Query.term_query(self._schema, "title", one, "freq"), _TITLE_BOOST) for one in variants]
-        terms += [Query.term_query(self._schema, "body", one, "freq") for one in variants]
-        return Query.disjunction_max_query(terms, 0.3)
-
-    def _known(self, part: str) -> str | None:
-        """By which beginning the index knows a part of a word: that of one of its stems."""
-        return next((one for one in self._stems.variants(part) if len(one) >= _SHORTEST_STEM and self._beginning(one)), None)
-
-    def _beginning(self, text: str) -> tuple[str, ...]:
-        """Some words of the index that begin so, the most frequent first."""
-        if text not in self._begun:
-            found = [self._searcher.terms_with_prefix(field, text, limit=_MOST_LONGER) for field in ("title", "body")]
-            self._begun[text] = tuple(dict.fromkeys(term for part in found for term, _ in part))
-        return self._begun[text]
 
 
 def _rank(scored: Sequence[tuple[float, Any]], numbers: Sequence[int]) -> list[tuple[float, int]]:
