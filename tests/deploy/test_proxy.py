@@ -47,6 +47,7 @@ async def test_a_consumer_reads_through_the_proxy(deployment: None, deploy: Path
         "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
         "server_name data.example.org;": "server_name localhost;",
         "/etc/nginx/kontor/": f"{tmp_path}/",
+        "client_header_timeout 10s;": "client_header_timeout 300ms;",
         # its marked line, for data workers
         "# location ~": "location ~",
         "http://127.0.0.1:8082": f"http://{at_worker}",
@@ -87,9 +88,16 @@ async def test_a_consumer_reads_through_the_proxy(deployment: None, deploy: Path
                 assert answer.headers["content-range"] == f"bytes 256-511/{len(data)}"
             async with client.get(url, headers={"Authorization": "wrong"}) as answer:
                 assert answer.status == 401
+            # who says half of what it wants is not waited for
+            slow = [await asyncio.open_connection("localhost", port, ssl=context) for _ in range(3)]
+            for _, writer in slow:
+                writer.write(b"GET /provider/.well-known/dspace-version HTTP/1.1\r\nHost: localh")
+            async with asyncio.timeout(5):
+                assert [await reader.read() for reader, _ in slow] == [b""] * 3
         served = [line.split() for line in (tmp_path / "access.log").read_text().splitlines()]
         assert {at for at, path in served if "/data/" in path} == {at_worker}
-        assert {at for at, path in served if "/data/" not in path} == {behind}
+        # `-`: what was never said to its end was passed to nobody
+        assert {at for at, path in served if "/data/" not in path} == {behind, "-"}
     finally:
         nginx.terminate()
         await nginx.wait()
