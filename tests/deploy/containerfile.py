@@ -40,14 +40,18 @@ class Stage:
 def read(path: Path) -> list[Stage]:
     """The stages of the file, in order."""
     stages: list[Stage] = []
+    given: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         assert not line.endswith("\\"), f"a continued line: {line}"
         word, _, rest = line.partition(" ")
-        if word == "FROM":
+        if word == "ARG" and not stages:
+            name, _, value = rest.partition("=")
+            given[f"${{{name}}}"] = value
+        elif word == "FROM":
             base, _, name = rest.partition(" AS ")
-            stages.append(Stage(base=base, name=name))
+            stages.append(Stage(base=given.get(base, base), name=name))
         else:
             stages[-1].instructions.append((word, rest))
     return stages

@@ -69,7 +69,8 @@ def test_the_image_has_the_locked_versions_and_no_tools_for_tests() -> None:
 
 
 def test_the_image_runs_as_a_user_of_its_own_and_writes_in_one_place() -> None:
-    _, image = containerfile.read(DEPLOY / "Containerfile")
+    build, image = containerfile.read(DEPLOY / "Containerfile")
+    assert build.base == image.base == "python:3.12-slim"
     assert image.last("USER") == "10001:10001"
     assert image.words("ENTRYPOINT") == ["kontor"]
     assert image.last("VOLUME") == '["/data"]'
@@ -92,6 +93,35 @@ def test_the_containers_of_the_compose_file_may_do_little() -> None:
     # the operator API is not published
     assert services["node"]["ports"] == ["127.0.0.1:8080:8080", "127.0.0.1:8082:8082"]
     assert services["node"]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+
+
+def test_a_proxy_on_the_machine_is_the_one_that_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    (network,) = _compose()["networks"]["default"]["ipam"]["config"]
+    for name in ("HOSTNAME", "KONTOR_STORE_URL"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("KONTOR_SECRETS_KEY", KEY)
+    settings = read(DEPLOY / "config" / "compose.toml")
+    assert settings.public.trusted_proxies == settings.data.listener.trusted_proxies == (network["gateway"],)
+
+
+def test_the_steps_for_one_machine_are_those_of_the_image(deploy: Path) -> None:
+    text = (deploy / "README.md").read_text()
+    (steps,) = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [
+        line.partition("    #")[0].removeprefix("python3 ").removeprefix("/opt/kontor/bin/python ")
+        for line in steps.splitlines()
+    ]
+    build, _ = containerfile.read(deploy / "Containerfile")
+    ran = [
+        re.sub(r"--no-cache-dir |--disable-pip-version-check |^python |^/opt/kontor/bin/python ", "", one)
+        for one in build.all("RUN")
+    ]
+    assert lines[:3] == ran
+    service = UNIT.read_text()
+    for target in re.findall(r" (/\S+\.(?:toml|service))$", "\n".join(lines), re.MULTILINE):
+        assert target in service or target.endswith(UNIT.name)
+    for source in re.findall(r" (deploy/\S+)", steps):
+        assert (ROOT / source).exists()
 
 
 def test_no_secret_stands_in_the_compose_file() -> None:

@@ -71,3 +71,11 @@ def test_migrations_are_numbered_without_gaps() -> None:
     steps = migrations("sqlite")
     assert [step.version for step in steps] == list(range(1, len(steps) + 1))
     assert [step.name[:4] for step in steps] == [f"{step.version:04}" for step in steps]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
+def test_a_migration_only_adds_so_that_nodes_of_the_release_before_go_on(dialect: str) -> None:
+    takes = r"\b(?:DROP|RENAME|TRUNCATE)\b|ALTER COLUMN \w+ (?:TYPE|SET NOT NULL)|ADD COLUMN (?!.*DEFAULT).*NOT NULL"
+    for step in migrations(dialect)[1:]:
+        words = re.sub("--.*", "", step.script)
+        assert re.findall(takes, words, re.IGNORECASE) == [], step.name
