@@ -155,6 +155,9 @@ class Objects:
                     path = found["path"].removeprefix(place.key)
                     if not found["path"].startswith(place.key) or not is_plain(path):
                         continue
+                    # what marks an empty folder is an object whose key ends in `/`, which the library takes off in lists
+                    if not found["size"] and not await self._is_there(replace(place, key=found["path"])):
+                        continue
                     count += 1
                     if count > MOST_FILES:
                         raise SourceError(
@@ -162,6 +165,13 @@ class Objects:
                         )
                     version = _version(found["e_tag"], found["last_modified"])
                     yield path, Entry(byte_size=found["size"], version=version, digest=None)
+
+    async def _is_there(self, place: ObjectPlace) -> bool:
+        try:
+            await self.find(place)
+        except FileNotFoundError:
+            return False
+        return True
 
     async def chunks(self, file: ObjectFile, first: int, length: int) -> AsyncIterator[bytes]:
         """As `ObjectFile.chunks`."""

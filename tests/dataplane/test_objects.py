@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import pathlib
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import aiohttp
 import orjson
 import pytest
 
+from connector.dataplane.deposit import _SINKS
 from connector.dataplane.plane import PULL, PUSH
 from connector.dataplane.representation import digest_field
+from connector.dataplane.sinks import About, Piece
 from connector.errors import SourceError
 from connector.ports.dataplane import ObjectPlace, Source
 from tests.dataplane.buckets import AnyPlace, misread
@@ -76,6 +79,16 @@ async def test_a_prefix_is_a_folder(node: Node, objects: AnyPlace) -> None:
     files = {entry["path"]: entry.get("sha256") for entry in orjson.loads((await ask(url, token))[2])["files"]}
     assert files["one.csv"] is None
     assert "repr-digest" not in (await ask(f"{url}/one.csv", token))[1]
+
+
+async def test_what_marks_an_empty_folder_is_no_file(start: Start, objects: AnyPlace) -> None:
+    node = await start(now=datetime.now(UTC), allowed_object_endpoints=(objects.endpoint,))
+    sink = _SINKS[objects.push_format](node.plane._pushes._deposits, objects.destination("data/marked/"), "")
+    await sink.put(node.clock.now(), f"{objects.root}data/marked/", Piece.of(b""), About(media_type="text/plain", digest=None))
+    await objects.put("data/empty.csv", b"")
+    url, token = node.offer(objects.source("data/"))
+    await node.plane.describe(objects.source("data/"))
+    assert [entry["path"] for entry in orjson.loads((await ask(url, token))[2])["files"]] == ["empty.csv"]
 
 
 @pytest.mark.parametrize(
