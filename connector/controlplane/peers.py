@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from connector import tracing
 from connector.dsp import version
 from connector.errors import BadMessage, ConfigurationError, Conflict, PeerAnswer, PeerError, PeerMessage, TooLarge
-from connector.outbound.client import Answer, OutboundClient
+from connector.outbound.client import Answer, OutboundClient, wait_s
 from connector.ports.clock import Clock
 from connector.ports.identity import TokenSource
 
@@ -130,6 +130,7 @@ class Peers:
                 f"the peer answered {answer.status}" + (f": {said}" if said else ""),
                 answer_status=answer.status,
                 where=url,
+                wait_s=wait_s(answer.headers),
                 mend="a 401 or 404 of a peer often means that it does not know us" if answer.status in (401, 403, 404) else "",
             )
         return answer

@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from connector import observe
-from connector.errors import KontorError, PeerAnswer
+from connector.errors import KontorError, PeerAnswer, PeerMessage, Unreachable
 from connector.federation.feed import Following
 from connector.federation.judging import is_unjudged
 from connector.federation.looking import Looked, Looking
@@ -31,6 +31,15 @@ _TAKEN_AT_ONCE: Final = 256
 _QUEUED: Final = 128
 """Good looks that wait to be taken over: the members' descriptions are in memory until then."""
 _FIRST_DELAY: Final = timedelta(seconds=30)
+_MENDS: Final = {
+    401: "let your connector take the token of the participant that runs this ledger",
+    403: "let the participant that runs this ledger see your catalogue",
+    404: "see that the address in the list of members is the base of your connector",
+    429: "allow more requests of this ledger, or leave it: it comes again later",
+}
+"""What a member can do about an answer of its own connector."""
+_LONGEST_ASKED_S: Final = 86_400
+"""A member that asks to be left alone for longer is asked again after a day."""
 _LIST_AGAIN: Final = timedelta(seconds=10)
 """A list that is kept costs nothing to look at, and one that changed is dropped from what is kept by whoever is told."""
 _FORGET_AFTER: Final = timedelta(days=30)
@@ -186,7 +195,8 @@ class Crawler:
         except TimeoutError:
             await self._failed(row, begun, f"it took longer than {self._pace.within.total_seconds():.0f} s")
         except KontorError as fault:
-            await self._failed(row, begun, str(fault))
+            asked_s = (fault.wait_s if isinstance(fault, PeerAnswer) else None) or 0
+            await self._failed(row, begun, _cause(fault), min(asked_s, _LONGEST_ASKED_S))
         except Exception as fault:  # noqa: BLE001 - one broken member never harms the rest
             observe.error("catalog.look_broke", member=row.id, fault=fault)
             await self._failed(
@@ -224,9 +234,11 @@ class Crawler:
             return await self._looking.look_at(row, sorted(named), now)
         return await self._looking.look(row, now)
 
-    async def _failed(self, row: MemberRow, begun: datetime, cause: str) -> None:
+    async def _failed(self, row: MemberRow, begun: datetime, cause: str, asked_s: int = 0) -> None:
+        """Tell why a look came to nothing; the next one is no sooner than the member asked for."""
         first = self._pace.follow if row.kind is MemberKind.CATALOG else _FIRST_DELAY
         pause = min(self._pace.interval, first * 2 ** min(row.failures, 20)) * random.uniform(0.8, 1.2)
+        pause = max(pause, timedelta(seconds=asked_s))
         observe.warning("catalog.look_failed", member=row.id, failures=row.failures + 1, cause=cause)
         before = row.report
         report = Report(at=begun, is_good=False, cause=cause, entries=row.entries, left_out=before.left_out if before else ())
@@ -249,3 +261,16 @@ class Crawler:
                 waiting = {it.signed for snapshot in part for it in snapshot.entries if is_unjudged(it.signed)}
                 if waiting and self.unjudged is not None:
                     await self.unjudged(waiting)
+
+
+def _cause(fault: KontorError) -> str:
+    """Why a look came to nothing, in words for the member: what its own operator can mend is said as that."""
+    what, mend = fault.what, fault.mend
+    if isinstance(fault, PeerAnswer):
+        what, mend = what.replace("the peer", "your connector", 1), _MENDS.get(fault.answer_status, "")
+    elif isinstance(fault, Unreachable) and mend == "try again later":
+        mend = "see that your connector can be reached there, and answers in time"
+    elif isinstance(fault, PeerMessage) and "outbound." in mend:
+        mend = "answer in smaller pages, each with a `Link` to the next one"
+    where = f" at `{fault.where}`" if fault.where else ""
+    return f"{what}{where}" + (f"; {mend}" if mend else "")

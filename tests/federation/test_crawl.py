@@ -55,15 +55,16 @@ async def dripping(writer: asyncio.StreamWriter) -> None:
 
 BROKEN: dict[str, tuple[Any, str]] = {
     "announces ten gigabytes": (b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n{", "larger than"),
-    "never ends": (endless, "larger than"),
-    "hangs": (silent, "answer in time"),
+    "never ends": (endless, "answer in smaller pages"),
+    "hangs": (silent, "answer in time at `http://127.0.0.1"),
     "drips": (dripping, "in time"),
     "is no JSON": (answer(b"<html>"), "not JSON"),
     "nests without end": (answer(b"[" * 100_000), "cannot be read"),
     "is no catalogue": (answer({"@context": [CONTEXT], "@id": "x", "@type": "Dataset"}), "@type"),
     "has wrong types": (answer({"@context": [CONTEXT], "@id": 5, "@type": "Catalog"}), "@id"),
     "uses a foreign context": (answer({"@context": ["https://evil.example/c.jsonld"], "@id": "x", "@type": "Catalog"}), "context"),
-    "refuses us": (answer({}, 403), "403"),
+    "refuses us": (answer({}, 403), "your connector answered 403: {} at `http://127.0.0.1"),
+    "does not know us": (answer({}, 401), "let your connector take the token of the participant that runs this ledger"),
     "sends us elsewhere": (answer(b"", 302, location="http://169.254.169.254/"), "302"),
     "has a member twice": (answer(b'{"@id":"a","@id":"b"}'), "twice"),
 }  # fmt: skip
@@ -83,6 +84,19 @@ async def test_broken_members_are_told_why_and_harm_nobody(here: Scene) -> None:
         assert row.next_at is not None
     assert (await here.report("good")).entries == 1
     assert await here.shown() == {"urn:g": "good"}
+
+
+async def test_a_member_that_asks_to_be_left_alone_is_left_alone(here: Scene) -> None:
+    speaks(here, "busy", answer({}, 429, **{"retry-after": "7200"}))
+    speaks(here, "rude", answer({}, 503, **{"retry-after": "999999999999"}))
+    await here.list("busy", "rude")
+    waits = []
+    for name in ("busy", "rude"):
+        row = await here.report(name)
+        assert row.report is not None
+        assert row.next_at is not None
+        waits.append(round((row.next_at - row.report.at).total_seconds() / 60))
+    assert waits == [120, 24 * 60]
 
 
 async def test_of_a_catalogue_the_good_part_is_taken_and_the_rest_is_named(here: Scene) -> None:
