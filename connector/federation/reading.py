@@ -58,7 +58,8 @@ def entry_of(
             where="dataset",
             mend=f"describe it in at most {MAX_TREE_BYTES}",
         )
-    for name in ("title", "description"):
+    # a text that is too long is longer than most descriptions are as a whole
+    for name in ("title", "description") if len(body) > MAX_TEXT else ():
         for _, text in texts(tree, name):
             if len(text) > MAX_TEXT:
                 raise BadMessage(
