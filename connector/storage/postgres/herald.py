@@ -92,24 +92,33 @@ class Herald:
     async def _run(self) -> None:
         while True:
             try:
-                if self._connection is None or self._connection.is_closed():
-                    await self._call()
-                await self._speak()
-            except _FAULTS as fault:
+                await self._turn()
+            except Exception as fault:  # noqa: BLE001 - nobody watches over this loop: whatever comes, it must go on
+                observe.error("store.telling_failed", fault=fault)
                 self._hang_up()
-                if not self._is_down:
-                    self._is_down = True
-                    observe.warning("store.listening_stopped", cause=fault, mend="the node goes on, and looks every second")
-            if self._is_down:
-                # news do not hurry a server that is away
                 await asyncio.sleep(_LOOK_EVERY_S)
-                self._look()
-                continue
-            try:
-                async with asyncio.timeout(_LOOK_EVERY_S):
-                    await self._has_news.wait()
-            except TimeoutError:
-                self._look()
+
+    async def _turn(self) -> None:
+        """Tell what there is to tell, and wait for more; after a while without news, look."""
+        try:
+            if self._connection is None or self._connection.is_closed():
+                await self._call()
+            await self._speak()
+        except _FAULTS as fault:
+            self._hang_up()
+            if not self._is_down:
+                self._is_down = True
+                observe.warning("store.listening_stopped", cause=fault, mend="the node goes on, and looks every second")
+        if self._is_down:
+            # news do not hurry a server that is away
+            await asyncio.sleep(_LOOK_EVERY_S)
+            self._look()
+            return
+        try:
+            async with asyncio.timeout(_LOOK_EVERY_S):
+                await self._has_news.wait()
+        except TimeoutError:
+            self._look()
 
     def _look(self) -> None:
         self._told = self._heard = None

@@ -158,6 +158,22 @@ async def test_a_herald_that_was_cut_off_listens_again(database: str, monkeypatc
         await node.store.close()
 
 
+async def test_a_listener_that_fails_ends_nothing(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(herald, "_LOOK_EVERY_S", 0.01)
+    node, woken = Node(database, "here"), list[int]()
+
+    def wake() -> None:
+        woken.append(len(woken))
+        if len(woken) == 1:
+            raise RuntimeError("a fault of ours")
+
+    node.store.listen(wake)
+    await node.store.open()
+    await becomes(lambda: len(woken) > 2)
+    await node.listens()
+    await node.store.close()
+
+
 async def test_two_nodes_with_one_id_are_told(nodes: list[Node], database: str, caplog: pytest.LogCaptureFixture) -> None:
     def warnings() -> list[str]:
         return [record.__dict__["fields"]["node"] for record in caplog.records if record.getMessage() == "store.node_id_taken"]
