@@ -7,8 +7,8 @@ listening   sockets, servers and TLS
 heads       bounds for the head of a request: its time, its size
 archives    the whole store in a file, and from one
 
-Here: `serve`, `migrate` and `check` for the command line. Nothing in this room decides anything; the parts do. Heavy libraries are
-imported by the parts that need them, so that importing this room stays cheap.
+Here: `serve`, `migrate`, `schema` and `check` for the command line. Nothing in this room decides anything; the parts do. Heavy
+libraries are imported by the parts that need them, so that importing this room stays cheap.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from connector.settings import Settings
 _YOUNG_OBJECTS: Final = 20_000
 """New objects that may pile up before the collector looks at them: some MB, where Python's own 700 are some hundred KB."""
 
-__all__ = ["App", "check", "loop_factory", "migrate", "serve"]
+__all__ = ["App", "check", "loop_factory", "migrate", "schema", "serve"]
 
 
 def serve(settings: Settings) -> None:
@@ -81,6 +81,20 @@ async def migrate(settings: Settings) -> tuple[int, int]:
     """
     data_folder(settings)
     return await named_store(settings).migrate()
+
+
+async def schema(settings: Settings) -> tuple[int, int]:
+    """The version of the schema that the store has, 0 when nothing is there yet, and that of this release; nothing is changed.
+
+    Raises: ConfigurationError, SchemaTooNew, StoreUnavailable.
+    """
+    from connector.storage import source_of
+
+    source = source_of(settings.store.url, folder=settings.node.data_dir)
+    if not source.is_there:
+        return 0, source.latest
+    async with source.reading() as rows:
+        return rows.schema, source.latest
 
 
 def check(settings: Settings) -> None:

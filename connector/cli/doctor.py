@@ -1,12 +1,13 @@
 """`kontor doctor`: what is not well with a node, a participant or a peer, and how to mend it.
 
-1. The settings, where the configuration file is at hand.     2. The node: store, disk, workers.
+1. The settings, where the configuration file is at hand.     2. The node: store, disk, workers; of one that does not run, its store.
 3. The participant as others see it, and what it holds as they would judge it.     4. Its keys.     5. A peer, where one is named.
 Exit code: 0 when nothing is an error, 1 otherwise.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ import typer
 from connector.cli.access import Access, has_participants
 from connector.cli.command import command
 from connector.cli.output import Output
-from connector.errors import ConfigurationError, Forbidden, KontorError, NotFound
+from connector.errors import ConfigurationError, Forbidden, KontorError, NotFound, Unreachable
 
 if TYPE_CHECKING:
     from connector.api.doctor import Finding
@@ -45,6 +46,10 @@ def doctor(
             else:
                 with access.open() as (node_, me):
                     found += _participant(node_, me, peer)
+    except Unreachable as fault:
+        # why it does not run may show in its store
+        found += _store(access)
+        found.append(_bad("node", fault.what, fault.where, fault.mend))
     except KontorError as fault:
         found.append(_bad("node", fault.what, fault.where, fault.mend or "start it with `kontor serve`"))
     errors = sum(one.state == "error" for one in found)
@@ -78,6 +83,31 @@ def _settings(access: Access) -> Iterator[Finding]:
         yield _bad("settings", fault.what, fault.where, fault.mend)
     else:
         yield Finding(check="settings", state="ok", what="a node can start with them", where=str(access.config))
+
+
+def _store(access: Access) -> Iterator[Finding]:
+    """What the store of a node that does not run looks like, where the configuration file is at hand."""
+    from connector import app
+    from connector.api.doctor import Finding
+    from connector.settings import read
+
+    if access.url is not None or not access.config.exists():
+        return
+    try:
+        settings = read(access.config)
+        if settings.store.url.startswith("memory:"):
+            return
+        has, needs = asyncio.run(app.schema(settings))
+    except KontorError as fault:
+        yield _bad("store", fault.what, fault.where, fault.mend)
+        return
+    if has and has < needs:
+        yield _bad(
+            "store", f"it has schema {has}, this release needs {needs}", "store.url", "make a backup, then run `kontor migrate`"
+        )
+    else:
+        what = f"its schema is that of this release, {needs}" if has else "it is made when the node first starts"
+        yield Finding(check="store", state="ok", what=what, where="store.url")
 
 
 def _node(node: Client) -> Iterator[Finding]:

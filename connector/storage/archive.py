@@ -96,6 +96,11 @@ class Source(Protocol):
     latest: int
     """The version of the schema in this release."""
 
+    @property
+    def is_there(self) -> bool:
+        """False for a file that is not there yet; a server is asked when it is opened."""
+        ...
+
     def reading(self) -> AbstractAsyncContextManager[Rows]:
         """One view of it; others go on writing meanwhile."""
         ...

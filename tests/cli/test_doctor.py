@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from connector.app.listening import free_ports
@@ -37,6 +39,20 @@ def test_a_node_that_does_not_run_is_said_with_what_to_do(run: Run, tmp_path: Pa
     assert found.code == 1
     (error,) = (one for one in found.tree["findings"] if one["state"] == "error")
     assert (error["check"], "kontor serve" in error["mend"]) == ("node", True)
+    assert [one["what"] for one in found.tree["findings"] if one["check"] == "store"] == [
+        "it is made when the node first starts"
+    ]
+    # why it cannot start is said, too
+    run("migrate", "--config", tmp_path / "kontor.toml")
+    for version, what in (
+        (1, "it has schema 1, this release needs"),
+        (99, "the state store has schema 99, this release knows"),
+    ):
+        with closing(sqlite3.connect(tmp_path / "data" / "kontor.db")) as connection:
+            connection.execute(f"PRAGMA user_version = {version}")
+        found = run("doctor", "--json", "--config", tmp_path / "kontor.toml")
+        (store,) = (one for one in found.tree["findings"] if one["check"] == "store")
+        assert (store["state"], what in store["what"], bool(store["mend"])) == ("error", True, True)
 
 
 def test_a_wallet_without_credentials_is_said_with_what_to_do(run: Run, nodes: Nodes, tmp_path: Path) -> None:

@@ -37,6 +37,10 @@ class PostgresSource:
         self.where = self._link.where
         self.latest = schema.latest()
 
+    @property
+    def is_there(self) -> bool:
+        return True
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[PostgresRows]:
         async with self._opened(isolation="repeatable_read", readonly=True) as rows:

@@ -22,9 +22,13 @@ class SqliteSource:
         self.where = str(path)
         self.latest = schema.latest()
 
+    @property
+    def is_there(self) -> bool:
+        return self._path.is_file()
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[SqliteRows]:
-        if not self._path.is_file():
+        if not self.is_there:
             raise ConfigurationError("there is no store yet", where=self.where, mend="check `store.url` and `node.data_dir`")
         async with self._opened("BEGIN") as rows:
             yield rows
