@@ -110,6 +110,9 @@ class Participants:
         self._clock = clock
         self._public_url = public_url.rstrip("/")
         self._contexts: dict[str, tuple[int, int, Context]] = {}
+        self._ids: dict[str, str] = {}
+        """The name of each participant by its id, as it was at the revision `_ids_at` of the node."""
+        self._ids_at: int | None = None
 
     def address(self, name: str) -> str:
         """The base address of the context `name` for peers."""
@@ -163,14 +166,7 @@ class Participants:
 
     async def all(self) -> tuple[Context, ...]:
         """Every context of this node, by name."""
-        names = set(self._settings.participants)
-        cursor: str | None = None
-        while True:
-            page = await self._store.documents(NODE, "participant", cursor=cursor, limit=1000)
-            names |= {document.id for document in page.items}
-            cursor = page.next_cursor
-            if cursor is None:
-                break
+        names = set(self._settings.participants) | {document.id for document in await self._added()}
         return tuple([await self.context(name) for name in sorted(names)])
 
     async def add(self, name: str, id_: str, title: str) -> Context:
@@ -180,11 +176,12 @@ class Participants:
         """
         if fault := configured.Settings.local_name_fault(name):
             raise CallerError(fault, where="name", mend="choose another name")
-        for context in await self.all():
-            if name == context.name or id_ == context.id:
-                raise Conflict(
-                    f"participant `{context.name}` with id `{context.id}` exists", where=name, mend="choose another name or id"
-                )
+        said = self._settings.participants.get(name) or await self._store.document(NODE, "participant", name)
+        own = name if said is not None else await self._name_of(id_)
+        if own is not None:
+            context = await self.context(own)
+            mend = "choose another name or id"
+            raise Conflict(f"participant `{context.name}` with id `{context.id}` exists", where=name, mend=mend)
         left = await self._store.document(NODE, LEFT, name)
         if left is not None and left.body["id"] != id_:
             mend = "choose another name: agreements of that participant are kept under it"
@@ -196,6 +193,28 @@ class Participants:
         )
         self._revisions.forget(NODE)
         return await self.context(name)
+
+    async def _name_of(self, id_: str) -> str | None:
+        """The name of the participant with an id; None when there is none."""
+        revision = await self._store.revision(NODE)
+        changed = await self._store.documents_since(NODE, self._ids_at) if self._ids_at is not None else None
+        if changed is None:
+            self._ids = {said.id: name for name, said in self._settings.participants.items()}
+            changed = await self._added()
+        self._ids |= {document.body["id"]: document.id for document in changed if document.kind == "participant"}
+        self._ids_at = revision
+        return self._ids.get(id_)
+
+    async def _added(self) -> tuple[Document, ...]:
+        """The participants that were added while the node ran."""
+        found: list[Document] = []
+        cursor: str | None = None
+        while True:
+            page = await self._store.documents(NODE, "participant", cursor=cursor, limit=1000)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return tuple(found)
 
     async def vet_removal(self, name: str) -> Context:
         """The context, when it may be taken off the running node.

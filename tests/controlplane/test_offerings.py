@@ -317,6 +317,20 @@ async def test_a_participant_added_at_run_time_is_served_at_once_and_by_the_next
         await node.participants.context("nobody")
 
 
+async def test_a_name_and_an_id_stand_for_one_participant_whichever_node_added_it(new_node: NewNode) -> None:
+    here, there = await new_node("here"), await new_node("there")
+    await here.participants.add("bob", "urn:bob:2", "")
+    await there.participants.add("carol", "urn:carol", "")
+    for node in (here, there):
+        for name, id_ in (("bob", "urn:x"), ("x", "urn:bob:2"), ("x", "urn:carol"), ("alice", "urn:x"), ("x", "urn:alice")):
+            with pytest.raises(Conflict, match="exists"):
+                await node.participants.add(name, id_, "")
+    await there.participants.remove("carol")
+    await here.participants.add("dora", "urn:carol", "")
+    with pytest.raises(Conflict, match="participant `dora` with id `urn:carol` exists"):
+        await there.participants.add("x", "urn:carol", "")
+
+
 async def test_who_calls_participants_that_do_not_exist_fills_no_memory(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contexts, "_MOST_REVISIONS", 10)
     for number in range(100):
