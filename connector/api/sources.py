@@ -105,7 +105,8 @@ class AssetSource(Asked):
         default=None,
         description="Name of the stored secret. `http`: what `login` says, without one the whole value of `secret_header`;"
         " `s3`: `ACCESS_KEY:SECRET_KEY`, or with a session token `ACCESS_KEY:SECRET_KEY:TOKEN`; `azure`: the account's key, or a"
-        " shared access signature; `gcs`: the key of a service account, JSON; `nats`: `USER:PASSWORD`, or a token.",
+        " shared access signature; `gcs`: the key of a service account, JSON; `nats`: `USER:PASSWORD`, a token, the seed of a user's"
+        " NKey (`SU...`), a credentials file (JWT and seed), or a certificate with its key (PEM), alone or before one of them.",
     )
     secret_header: str = Field(
         default="Authorization",

@@ -22,6 +22,7 @@ import orjson
 
 from connector.dataplane.addresses import token_of
 from connector.dataplane.jetstream import Door, Link, Message, Reader, connected
+from connector.dataplane.logins import Logins
 from connector.dataplane.representation import digest_field
 from connector.dataplane.sending import Moved, Way
 from connector.dataplane.sinks import check_allowed, found_in
@@ -59,6 +60,7 @@ class Events:
     """What reading a stream for a transfer needs."""
 
     authorizer: Authorizer
+    logins: Logins
     silence_s: float
 
     async def serve(
@@ -109,7 +111,7 @@ class Events:
         """
         place = place_of(source)
         async with (
-            connected(Door(url=place.url, credentials=place.credentials)) as link,
+            connected(_door(place, self.logins)) as link,
             link.reading(place, f"{transfer.participant}\n{transfer.pid}", after=after) as reader,
         ):
             yield reader
@@ -183,15 +185,19 @@ class Publisher:
         user, password = found_in(address, "user", "username"), found_in(address, "password")
         token = token_of(found_in(address, "authorization", "token"))
         credentials = f"{user}:{password}" if user and password else token
-        tls = self.peers.tls_context() if parts.scheme == "tls" else None
-        return Target(door=Door(url=url, credentials=credentials, address=found[0], tls=tls, is_peers=True), subject=subject)
+        door = Door(url=url, credentials=credentials, address=found[0], tls=self.peers.tls_context_for, is_peers=True)
+        return Target(door=door, subject=subject)
 
 
-async def check(source: Source) -> None:
+async def check(source: Source, logins: Logins) -> None:
     """Raises: SourceError when there is no such stream, or it cannot be read."""
     place = place_of(source)
-    async with connected(Door(url=place.url, credentials=place.credentials)) as link:
+    async with connected(_door(place, logins)) as link:
         await link.check(place)
+
+
+def _door(place: EventPlace, logins: Logins) -> Door:
+    return Door(url=place.url, credentials=place.credentials, tls=logins.tls_context_for)
 
 
 def place_of(source: Source) -> EventPlace:

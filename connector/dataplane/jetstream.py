@@ -15,18 +15,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from connector.dataplane.nkeys import Login, login_of
 from connector.errors import ConfigurationError, KontorError, PeerMessage, SourceError, Unreachable
 from connector.ports.dataplane import EventPlace
 
 if TYPE_CHECKING:
+    import ssl
+
     from nats.aio.client import Client
     from nats.aio.msg import Msg
     from nats.js.client import JetStreamContext
@@ -35,6 +37,7 @@ BATCH: Final = 64
 """Messages that are under way at once: what memory holds of a stream."""
 _BATCH_BYTES: Final = 8 << 20
 _CONNECT_S: Final = 5
+_CLOSED_S: Final = 0.2
 _ANSWER_S: Final = 5.0
 _KEPT_S: Final = 30 * 24 * 3600.0
 """How long the server keeps the place of a reader that does not come back."""
@@ -50,10 +53,11 @@ class Door:
     url: str
     """`nats://host:port`, or `tls://host:port`."""
     credentials: str | None = field(default=None, repr=False)
-    """`USER:PASSWORD`, or a token."""
+    """Any of `nkeys.SHAPES`."""
     address: str | None = None
     """The IP address to connect to, when it was judged before; the host of `url` is still what the certificate has to name."""
-    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    tls: Callable[[str | None], ssl.SSLContext] = field(repr=False)
+    """Whom we believe over TLS, and who we are: by a certificate with its key, PEM, when there is one."""
     is_peers: bool = False
     """Whether a peer named it: its faults are the peer's then."""
 
@@ -218,34 +222,89 @@ class Reader:
 async def connected(door: Door) -> AsyncIterator[Link]:
     """A connection to a server, closed at the end.
 
-    Raises: ConfigurationError without the library; SourceError when our operator's server refuses us or is not reached;
-    PeerMessage when a peer's refuses us, Unreachable when it is not reached.
+    Raises: ConfigurationError without the library, or for a secret that is none; SourceError when our operator's server refuses us or
+    is not reached; PeerMessage when a peer's refuses us, Unreachable when it is not reached.
     """
     with translated(door):
-        import nats
+        from nats.aio.client import Client
 
         parts = urlsplit(door.url)
-        user, colon, password = (door.credentials or "").partition(":")
-        options: dict[str, Any] = {"user": user, "password": password} if colon else {"token": door.credentials}
-        if parts.scheme == "tls":
-            options |= {"tls": door.tls or ssl.create_default_context(), "tls_hostname": parts.hostname}
+        login, client = _login(door), Client()
         host = door.address or parts.hostname or ""
-        async with asyncio.timeout(2 * _CONNECT_S):
-            client = await nats.connect(
-                f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or 4222}",
-                name="kontor",
-                allow_reconnect=False,
-                connect_timeout=_CONNECT_S,
-                # none at all would be as many as there can be
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                error_cb=_unheard,
-                **options,
-            )
+        try:
+            async with asyncio.timeout(2 * _CONNECT_S):
+                await client.connect(
+                    f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or 4222}",
+                    name="kontor",
+                    allow_reconnect=False,
+                    connect_timeout=_CONNECT_S,
+                    # none at all would be as many as there can be
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
+                    error_cb=_unheard,
+                    # a server may want TLS behind `nats://`, too
+                    tls=await asyncio.to_thread(door.tls, login.certificate),
+                    tls_hostname=parts.hostname,
+                    **_proof(client, door, login),
+                )
+            _check_secrecy(client, door)
+        except BaseException:
+            # after a handshake that failed the library waits for the end of a stream that has none
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSED_S):
+                    await client.close()
+            raise
     try:
         yield Link(client, door)
     finally:
         await client.close()
+
+
+def _login(door: Door) -> Login:
+    try:
+        return login_of(door.credentials, _shown(door))
+    except ConfigurationError as fault:
+        if door.is_peers:
+            raise PeerMessage(fault.what, where=fault.where) from fault
+        raise
+
+
+def _proof(client: Client, door: Door, login: Login) -> dict[str, Any]:
+    """What the library sends of `login`, asked for when TLS stands: a server that offers none gets nothing.
+
+    A bare NKey has no way in but the field that the library itself sets.
+    """
+
+    def guarded(value: str) -> Callable[[], str]:
+        def tell() -> str:
+            _check_secrecy(client, door)
+            return value
+
+        return tell
+
+    def sign(nonce: str) -> bytes:
+        _check_secrecy(client, door)
+        assert login.nkey is not None
+        return login.nkey.sign(nonce)
+
+    if login.nkey is not None:
+        jwt = login.jwt
+        if jwt is not None:
+            return {"signature_cb": sign, "user_jwt_cb": jwt.encode}
+        client._public_nkey = login.nkey.public
+        return {"signature_cb": sign}
+    if login.user is not None:
+        return {"user": guarded(login.user), "password": guarded(login.password or "")}
+    return {"token": guarded(login.token)} if login.token is not None else {}
+
+
+def _check_secrecy(client: Client, door: Door) -> None:
+    """Raises: SourceError, or PeerMessage for a peer's, when the server leaves out the TLS that its address promises."""
+    if door.url.startswith("tls:") and not client._server_info.get("tls_required"):
+        what = "the event server speaks no TLS"
+        if door.is_peers:
+            raise PeerMessage(what, where=_shown(door))
+        raise SourceError(what, where=_shown(door), mend="have it do so, or name it as `nats://`")
 
 
 async def _unheard(fault: Exception) -> None:
@@ -281,7 +340,9 @@ def translated(door: Door) -> Iterator[None]:
             raise _refusal(door, fault) from fault
         if door.is_peers:
             raise Unreachable(f"the event server failed: {words}", where=_shown(door)) from fault
-        raise SourceError(f"the event server failed: {words}", where=_shown(door)) from fault
+        is_strange = "CERTIFICATE_VERIFY_FAILED" in words
+        mend = "see `outbound.ca_file`" if is_strange else "check address and secret of this asset's source"
+        raise SourceError(f"the event server failed: {words}", where=_shown(door), mend=mend) from fault
 
 
 def _refusal(door: Door, fault: Exception) -> KontorError:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus, urlencode
 
 from connector.errors import BadMessage, KontorError, SourceError
@@ -24,6 +24,9 @@ from connector.outbound.rules import shown
 from connector.ports.clock import Clock
 from connector.ports.dataplane import ClientCredentials, Source
 from connector.strict import Limits, scan
+
+if TYPE_CHECKING:
+    import ssl
 
 _MOST_TOKENS: Final = 1000
 _MOST_CERTIFICATES: Final = 64
@@ -77,6 +80,10 @@ class Logins:
             oldest = self._shown.pop(next(iter(self._shown)))
             await oldest[1].aclose()
         return client
+
+    def tls_context_for(self, pem: str | None) -> ssl.SSLContext:
+        """Whom we believe of what our operator names, and the certificate that we show it; as the client's."""
+        return self._upstreams.tls_context_for(pem)
 
     async def headers(self, source: Source) -> Mapping[str, str]:
         """The headers that prove us to the upstream.

@@ -212,7 +212,7 @@ class BuiltInDataPlane:
     async def _publish(self, transfer: Transfer, source: Source, way: Way, stream: Stream) -> Moved:
         from connector.dataplane.events import Events, Publisher
 
-        events = Events(authorizer=self._authorizer, silence_s=self._config.silence_s)
+        events = Events(authorizer=self._authorizer, logins=self._logins, silence_s=self._config.silence_s)
         publisher = Publisher(events=events, peers=self._peers, allowed=self._config.allowed_event_endpoints)
         return await publisher.attempt(transfer, source, way, stream)
 
@@ -271,7 +271,7 @@ class BuiltInDataPlane:
         if source.events is not None:
             from connector.dataplane import events
 
-            await events.check(source)
+            await events.check(source, self._logins)
             return Description(byte_size=None, digest=None, media_type=source.media_type or events.MEDIA_TYPE)
         raise SourceError(f"a source of type `{source.type}` has no data to describe", mend="leave digest and size out")
 

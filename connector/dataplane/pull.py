@@ -111,7 +111,7 @@ class Pulls:
     async def _events(self, grant: Grant, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
         from connector.dataplane.events import Events
 
-        events = Events(authorizer=self.authorizer, silence_s=self.silence_s)
+        events = Events(authorizer=self.authorizer, logins=self.logins, silence_s=self.silence_s)
         async with AsyncExitStack() as stack:
             yield await events.serve(stack, grant.transfer, grant.source, request, stream)
 

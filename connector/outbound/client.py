@@ -166,6 +166,10 @@ class OutboundClient:
         self._context = self._context or self._tls.context()
         return self._context
 
+    def tls_context_for(self, pem: str | None) -> ssl.SSLContext:
+        """The same, showing the certificate in `pem` when there is one. Raises: ConfigurationError."""
+        return self.showing(pem).tls_context() if pem else self.tls_context()
+
     async def post(self, url: str, body: bytes, headers: Headers, *, max_bytes: int | None = None) -> Answer:
         """The answer to `body`, posted to `url`; any status. `max_bytes` lowers what the rules allow of the answer.
 

@@ -63,7 +63,7 @@ class EventPlace:
     is_new_only: bool = False
     """Whether a transfer begins with what comes after its start; else with the oldest message that the stream has."""
     credentials: str | None = field(default=None, repr=False)
-    """`USER:PASSWORD`, or a token."""
+    """As it is stored: user and password, a token, an NKey's seed, a credentials file, a certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

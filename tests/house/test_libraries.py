@@ -31,7 +31,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "certifi": ("outbound",),
     # tokens and keys
     # secrets are sealed, our own files of TLS read, documents proven that are no tokens
-    "cryptography": ("jose", "controlplane/secrets", "outbound/certificates", "identity/proofs"),
+    "cryptography": ("jose", "controlplane/secrets", "outbound/certificates", "identity/proofs", "dataplane/nkeys"),
     "jwt": ("jose",),
     "joserfc": ("jose",),
     "authlib": ("identity",),

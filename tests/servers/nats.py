@@ -56,22 +56,29 @@ def running() -> Iterator[str]:
     Raises: ServerError.
     """
     password = secrets.token_hex(16)
+    with configured(f'authorization {{ user: kontor, password: "{password}" }}\n') as port:
+        yield f"nats://kontor:{password}@127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def configured(settings: str) -> Iterator[int]:
+    """The port of a server with JetStream and further settings, as long as the context is open.
+
+    Raises: ServerError.
+    """
     with tempfile.TemporaryDirectory(prefix="kontor-nats-", ignore_cleanup_errors=True) as name, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
         probe.close()
-        settings = Path(name) / "nats.conf"
-        settings.write_text(
-            f"listen: 127.0.0.1:{port}\njetstream {{ store_dir: {name}/store }}\n"
-            f"authorization {{ user: kontor, password: {password} }}\n"
-        )
+        file = Path(name) / "nats.conf"
+        file.write_text(f"listen: 127.0.0.1:{port}\njetstream {{ store_dir: {name}/store }}\n{settings}")
         with (Path(name) / "server.log").open("ab") as log:
             process = subprocess.Popen(
-                [program(), "-c", str(settings)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [program(), "-c", str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         try:
             _await(process, port, Path(name) / "server.log")
-            yield f"nats://kontor:{password}@127.0.0.1:{port}"
+            yield port
         finally:
             process.kill()
             process.wait()
