@@ -3,16 +3,17 @@
 What lives here: the page of a feed as we write it, and reading one of another catalogue, up to its end or a bound. What does not: the
 record behind it, and the address it stands at (`web/catalog`).
 
-    {"participantId": ID, "sequence": 7, "hasMore": false,
+    {"participantId": ID, "epoch": TEXT, "sequence": 7, "hasMore": false,
      "changes": [{"sequence": 7, "origin": ID, "id": ID, "endpoint": URL, "via": [ID], "seenAt": TIME, "dataset": {...}},
                  {"sequence": 6, "origin": ID, "id": ID, "gone": true}],
      "participants": [{"sequence": 5, "origin": ID, "via": [ID], "seenAt": TIME, "selfDescription": {...}, "attestations": [...]},
                       {"sequence": 4, "origin": ID, "gone": true}]}
 
 A reader keeps the last number and asks for what follows it. One that was away for so long that removals are forgotten gets 410, and
-begins again from 0. The origin's description comes unchanged, signatures in it too; each catalogue on the way adds its name to `via`,
-and leaves out what already names it: so nothing goes round in a circle. `participants` is what origins say of themselves, as they said
-it (`origins.py`). A reader of before it was told reads over it, and begins again from 0 when it knows it.
+begins again from 0; so does one that finds another `epoch`: the record was made anew, and its numbers mean other changes. The origin's
+description comes unchanged, signatures in it too; each catalogue on the way adds its name to `via`, and leaves out what already names
+it: so nothing goes round in a circle. `participants` is what origins say of themselves, as they said it (`origins.py`). A reader of
+before it was told reads over it, and begins again from 0 when it knows it.
 """
 
 from __future__ import annotations
@@ -45,11 +46,12 @@ _PAGE_BYTES: Final = 8 << 20
 _MOST_HELD: Final = 2_000_000
 """Products and descriptions of one other catalogue. A feed that never ends would fill the record."""
 _LIMITS: Final = strict.Limits(max_bytes=_MOST_BYTES)
+_MOST_BEGUN: Final = 3
 _MOST_ID: Final = 2_048
 Key = tuple[str, str]
 
 
-def page(own_id: str, changes: Sequence[Change], limit: int, after: int) -> bytes:
+def page(own_id: str, epoch: str, changes: Sequence[Change], limit: int, after: int) -> bytes:
     """A page of our feed; `changes` are at most `limit` and begin after the number `after`."""
     rows: list[bytes] = []
     themselves: list[bytes] = []
@@ -62,7 +64,7 @@ def page(own_id: str, changes: Sequence[Change], limit: int, after: int) -> byte
             break
         (themselves if change.is_itself else rows).append(row)
         last = change.sequence
-    tree = {"participantId": own_id, "sequence": last, "hasMore": is_cut or len(changes) == limit}
+    tree = {"participantId": own_id, "epoch": epoch, "sequence": last, "hasMore": is_cut or len(changes) == limit}
     for name, found in (("changes", rows), ("participants", themselves)):
         tree[name] = [orjson.Fragment(row) for row in found]
     return orjson.dumps(tree)
@@ -124,9 +126,9 @@ class Following:
 
         Raises: KontorError; PeerAnswer with 404 where there is no feed: it is no catalogue of ours, and can be looked at as others are.
         """
-        is_known = bool(row.validators.get("participants"))
-        after = int(row.validators.get("sequence") or 0) if is_known else 0
-        is_whole = after == 0
+        epoch: str | None = row.validators.get("epoch")
+        after = int(row.validators.get("sequence") or 0) if epoch is not None else 0
+        is_whole, begun = after == 0, 0
         read = _Read(member=row.id)
         while True:
             url = f"{row.address.rstrip('/')}/feed?after={after}&limit={PAGE}"
@@ -140,6 +142,13 @@ class Following:
                     continue
                 raise
             tree = _page(answer.body, url, row.id)
+            epoch, before = str(tree.get("epoch", ""))[:100], epoch
+            if after and epoch != before:
+                begun += 1
+                if begun > _MOST_BEGUN:
+                    raise PeerMessage("the feed begins anew again and again", where=url, mend="ask its operator why")
+                read, after, is_whole = _Read(member=row.id), 0, True
+                continue
             await self._take_page(tree, read)
             held = len(read.entries) + (0 if is_whole else row.entries)
             if held > self._most:
@@ -157,7 +166,7 @@ class Following:
         return Looked(
             entries=tuple(read.entries.values()),
             report=Report(at=now, is_good=True, entries=count, left_out=tuple(read.told), notes=tuple(read.notes)),
-            validators={"sequence": after, "participants": True},
+            validators={"sequence": after, "epoch": epoch or ""},
             is_partial=not is_whole,
             gone=tuple(read.gone),
         )

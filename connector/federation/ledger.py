@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from connector.errors import NotFound, Unauthenticated
+from connector.errors import Gone, NotFound, Unauthenticated
 from connector.federation import feed
 from connector.federation.following import Indexer
 from connector.federation.origins import name_of
@@ -352,9 +352,12 @@ class Ledger:
         """
         self.admit(viewer)
         limit = max(1, min(limit, feed.PAGE))
+        if after > await self._records.sequence():
+            # the record was made anew since the reader asked last
+            raise Gone("there is no such change", where="after", mend="begin again without `after`")
         every = await self._records.changes(after, limit)
         shown = [change.product for change in every if change.product is not None and not change.is_itself]
         await self._know_terms(shown)
         seen = {one.number: one for one in self._seen(shown, viewer)}
         changes = [one if one.is_itself else replace(one, product=seen.get(one.number)) for one in every]
-        return await asyncio.to_thread(feed.page, self.own_id, changes, limit, after)
+        return await asyncio.to_thread(feed.page, self.own_id, await self._records.epoch(), changes, limit, after)

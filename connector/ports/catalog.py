@@ -307,6 +307,10 @@ class Records(Protocol):
         """The number of the last change."""
         ...
 
+    async def epoch(self) -> str:
+        """A name that this record has alone: one that is made anew has another, and its numbers mean other changes."""
+        ...
+
     async def waiting(self) -> Sequence[str]:
         """What entries that could not be judged yet have as `signed`, each once."""
         ...

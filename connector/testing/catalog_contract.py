@@ -329,6 +329,11 @@ class CatalogContract:
         assert [await second.entries(f"did:web:{name}", {"t-hidden"}) for name in ("a", "b")] == [1, 0]
         assert (await second.totals(NOW)).products == 3
 
+    async def test_a_record_has_a_name_of_its_own(self, records: Pair) -> None:
+        first, second = records
+        assert len(await first.epoch()) == 32
+        assert await second.epoch() == await first.epoch()
+
     async def test_two_that_swap_at_once_both_count(self, records: Pair) -> None:
         names = [f"m{n}" for n in range(20)]
         await records[0].list_members([listed(name) for name in names], NOW)

@@ -54,7 +54,7 @@ async def test_what_an_origin_says_of_itself_is_judged_here_and_passed_on_as_it_
         assert report is not None
         assert len(report.left_out) == 2
         # the next ledger gets it as the origin wrote it, with the way that it came
-        passed = orjson.loads(feed.page("nation", await here.records.changes(0, 9), 9, 0))
+        passed = orjson.loads(feed.page("nation", "e", await here.records.changes(0, 9), 9, 0))
         (one, two, three, four) = passed["participants"]
         assert (one["selfDescription"], one["attestations"], one["via"]) == (SIGNED, [GOLD], ["town", "region"])
         assert (one["seenAt"], two["selfDescription"]) == (NOW.isoformat(), plain)
@@ -74,7 +74,7 @@ async def test_a_reader_that_knows_no_descriptions_reads_the_products_of_a_feed_
         )
         await here.list("a")
         await here.report("a")
-        written = orjson.loads(feed.page("nation", await here.records.changes(0, 9), 500, 0))
+        written = orjson.loads(feed.page("nation", "e", await here.records.changes(0, 9), 500, 0))
         assert [(row["id"], "dataset" in row) for row in written["changes"]] == [("urn:x", True)]
         assert (written["sequence"], written["hasMore"]) == (2, False)
 
@@ -84,7 +84,7 @@ async def test_who_has_read_a_feed_as_an_older_release_reads_it_begins_anew(tmp_
         tells(here, page(said()))
         await here.list(region="catalog")
         row = await here.report("region")
-        assert row.validators == {"sequence": 9, "participants": True}
+        assert row.validators == {"sequence": 9, "epoch": ""}
         older = await here.following.look(replace(row, validators={"sequence": 9}), NOW)
         assert older is not None
         assert (older.is_partial, [entry.id for entry in older.entries]) == (False, [ITSELF])
@@ -100,6 +100,25 @@ async def test_withdrawn_at_the_origin_it_is_gone_and_what_went_through_us_does_
         assert await here.records.product("did:web:p", ITSELF) is None
         await here.look_again("region")
         assert await here.records.product(ORIGIN, ITSELF) is None
+
+
+async def test_a_record_that_was_made_anew_is_read_anew_and_nothing_of_the_old_one_stays(tmp_path: Path) -> None:
+    async with scene(tmp_path, prover=Signatures()) as here:
+        way = {"origin": ORIGIN, "endpoint": "https://o.example/dsp", "via": []}
+        old, new = ({**way, "id": one, "dataset": dataset(one)} for one in ("urn:old", "urn:new"))
+        tells(here, page(changes=(old,), epoch="one"), page(changes=(new,), epoch="two", sequence=99))
+        tells(here, page(sequence=99, epoch="two"), after=9)
+        await here.list(region="catalog")
+        await here.report("region")
+        row = await here.look_again("region")
+        # its numbers had gone past the one that was asked for: only the name of the record tells
+        assert await here.shown() == {"urn:new": ORIGIN}
+        assert row.validators == {"sequence": 99, "epoch": "two"}
+        # and where they had not, it answers that there is no such change
+        tells(here, answer({}, 410), after=99)
+        tells(here, page(changes=(old,), epoch="three", sequence=1))
+        await here.look_again("region")
+        assert await here.shown() == {"urn:old": ORIGIN}
 
 
 async def test_rows_that_make_no_sense_are_told_and_the_others_taken(tmp_path: Path) -> None:
@@ -139,7 +158,7 @@ async def test_a_page_ends_before_it_is_larger_than_its_reader_takes(tmp_path: P
         await here.list(region="catalog")
         await here.report("region")
         changes = await here.records.changes(0, 500)
-        written = feed.page("nation", changes, 500, 0)
+        written = feed.page("nation", "e", changes, 500, 0)
         tree = orjson.loads(written)
         assert len(changes) == 45
         assert len(written) < 9 << 20

@@ -96,7 +96,7 @@ async def test_a_ledger_proves_what_another_passes_on_and_passes_it_on_as_the_or
         assert "the signature of `urn:changed` proves nothing" in report.left_out[0]
         assert "`urn:claimed` is signed by `region`" in report.left_out[1]
         taken = await here.records.changes(0, 9)
-        passed = orjson.loads(feed.page("nation", taken, 9, 0))["changes"]
+        passed = orjson.loads(feed.page("nation", "e", taken, 9, 0))["changes"]
         signed = [c.product.entry.signed for c in taken if c.product is not None]
         assert [(one["dataset"], one["via"], one["seenAt"], one["origin"]) for one in passed] == [
             (trees[name], ["town", "region"], NOW.isoformat(), "did:web:o") for name in ("good", "not signed")

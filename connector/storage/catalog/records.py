@@ -275,6 +275,10 @@ class CatalogRecords:
             await self._settle(work, before, micros(now))
         return len(good)
 
+    async def epoch(self) -> str:
+        row = await self._row("epoch")
+        return str(row[0]) if row else ""
+
     async def forget(self, before: datetime) -> int:
         async with self._engine.changing() as work:
             await work.rows("lock_feed")

@@ -189,6 +189,7 @@ async def test_programs_get_the_same_as_json(pages: httpx.AsyncClient) -> None:
         ("/api/search?size=many", 400, "no count"),
         ("/api/search?q=%ff", 400, "query"),
         ("/api/products/7777777", 404, "no such product"),
+        ("/feed?after=7777777", 410, "no such change"),
         ("/api/participants/did:web:nobody", 404, "no such participant"),
         ("/api/reports/did:web:nobody", 404, "no such member"),
     ],

@@ -74,3 +74,7 @@ UPDATE catalog_member SET next_at = CASE state WHEN 'listed' THEN 0 END, validat
 -- behind the mark of what is not judged yet stands whose key could not be had
 UPDATE catalog_entry SET signed = '?' || (SELECT p.origin FROM catalog_product AS p WHERE p.number = catalog_entry.number) WHERE signed = '?';
 CREATE INDEX IF NOT EXISTS catalog_entry_unjudged ON catalog_entry (signed) WHERE substr(signed, 1, 1) = '?';
+
+-- names this record apart from one that was there before it: a number in the order of changes means nothing in another
+ALTER TABLE catalog_feed ADD COLUMN IF NOT EXISTS epoch text NOT NULL DEFAULT '';
+UPDATE catalog_feed SET epoch = md5(random()::text || clock_timestamp()::text) WHERE epoch = '';

@@ -10,6 +10,9 @@ UPDATE catalog_feed SET sequence = $1
 -- name: sequence
 SELECT sequence, forgotten FROM catalog_feed
 
+-- name: epoch
+SELECT epoch FROM catalog_feed
+
 -- name: all_members
 SELECT id, address, kind, title, state FROM catalog_member
 
