@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -147,6 +148,12 @@ def _folder(node: Client, me: Calls, pid: str, dataset: Described, target: Path,
     return size, digest
 
 
+def _lies_inside(path: str) -> bool:
+    """Whether a path is that of a file in a folder here: a backslash is a letter like others, where it separates nothing."""
+    steps = path.replace(os.sep, "/").split("/")
+    return set(steps).isdisjoint({"", ".", ".."}) and "\0" not in path and not Path(path).drive
+
+
 def _entries(manifest: bytes, where: str) -> Iterator[tuple[str, int | None, str | None]]:
     """Path, size and digest of each file that a manifest names."""
     try:
@@ -157,7 +164,7 @@ def _entries(manifest: bytes, where: str) -> Iterator[tuple[str, int | None, str
         raise BadMessage("this is no manifest of a folder", where=where, mend="tell the provider") from fault
     for path, byte_size, sha256 in files:
         # the manifest is a peer's: nothing that it names may lie outside the folder
-        if path.startswith("/") or "\\" in path or not set(path.split("/")).isdisjoint({"", ".", ".."}) or "\0" in path:
+        if not _lies_inside(path):
             raise BadMessage(
                 f"the manifest names `{path}`, which is no file of a folder", where=where, mend="tell the provider"
             )

@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 import orjson
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,6 +28,15 @@ from connector.web.edge import WHOLE, note
 SOCKET: Final = "kontor.socket"
 """The extension of the ASGI scope that is a `Passage`."""
 _ONE_PIECE_BYTES: Final = 256 << 10
+
+
+class _File(PathConvertor):
+    """The name of a file in a folder: any, a line break in it included."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("file", _File())
 
 
 class Passage(Protocol):
@@ -51,10 +61,10 @@ def routes(plane: Plane, participant: str | None = None) -> list[BaseRoute]:
     """The routes of the public listener under `/{participant}/data/`; of one participant alone where it is given."""
     table: list[tuple[str, ASGIApp]] = [
         ("pull/{pid}", _Pull(plane)),
-        ("pull/{pid}/{path:path}", _Pull(plane)),
+        ("pull/{pid}/{path:file}", _Pull(plane)),
         ("renew/{pid}", _Renew(plane)),
         ("push/{pid}", _Push(plane)),
-        ("push/{pid}/{path:path}", _Push(plane)),
+        ("push/{pid}/{path:file}", _Push(plane)),
     ]
     if participant is None:
         return [Route(f"/{{participant}}/data/{path}", app) for path, app in table]

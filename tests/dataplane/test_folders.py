@@ -16,7 +16,7 @@ from connector.dsp.transfer import Transfer
 from connector.ports.dataplane import DataRequest, Source
 from tests.dataplane.conftest import PID, SAMPLE, Node, Start, address, outgoing, transfer
 
-FILES = {"one.csv": b"one", "deep/er/two.bin": SAMPLE, "deep/empty": b"", "ä b%20+#?&=.csv": b"odd"}
+FILES = {"one.csv": b"one", "deep/er/two.bin": SAMPLE, "deep/empty": b"", "ä b%20+#?&=.csv": b"odd", "a\nline": b"two"}
 
 
 @pytest.fixture
