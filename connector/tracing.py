@@ -126,6 +126,11 @@ def carried(function: Callable[[A], R]) -> Callable[[A], R]:
     return inside
 
 
+def are_made() -> bool:
+    """Whether spans are."""
+    return _tracer is not None
+
+
 class span:
     """A part of what is done for the request at hand; nothing outside of one, or where no spans are made."""
 

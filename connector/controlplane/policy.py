@@ -295,9 +295,12 @@ class Judge:
         self, terms: Kept, request: Request, world: World, stage: Stage, subject: Subject | None, duty_mode: DutyMode
     ) -> Decision:
         began = time.perf_counter_ns()
-        with tracing.span("decide", "internal", **{"kontor.stage": stage.value}) as span:
+        if tracing.are_made():
+            with tracing.span("decide", "internal", **{"kontor.stage": stage.value}) as span:
+                decision = decide(terms.compiled, request, world, stage=stage, duty_mode=duty_mode)
+                span.note(**{"kontor.effect": decision.effect.value})
+        else:
             decision = decide(terms.compiled, request, world, stage=stage, duty_mode=duty_mode)
-            span.note(**{"kontor.effect": decision.effect.value})
         if subject is not None and self._notes.are_kept:
             self._notes.made(
                 Made(

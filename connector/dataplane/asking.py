@@ -40,6 +40,8 @@ def check_method(passing: Passing, request: DataRequest) -> None:
 
     Raises: MethodNotAllowed.
     """
+    if request.method in ("GET", "HEAD") and "GET" in passing.methods:
+        return
     allowed = ("GET", "HEAD", *(method for method in passing.methods if method != "GET"))
     if "GET" not in passing.methods:
         allowed = passing.methods

@@ -41,7 +41,6 @@ class _Track:
     due_at: float = -math.inf
     """When the bytes that have gone would have gone at the pace that is allowed."""
 
-    @property
     def is_full(self) -> bool:
         return self.bounds.streams_at_once is not None and self.running >= self.bounds.streams_at_once
 
@@ -56,27 +55,28 @@ class _Track:
 class Lane:
     """The place of one stream; entered as a context it is taken, and free again afterwards."""
 
-    __slots__ = ("_lanes", "is_bounded", "tracks")
+    __slots__ = ("_lanes", "is_bounded", "own", "whole")
 
     def __init__(self, lanes: Lanes, own: _Track, whole: _Track) -> None:
         self._lanes = lanes
-        self.tracks = own, whole
+        self.own = own
+        self.whole = whole
         self.is_bounded = own.bounds.bytes_per_s is not None or whole.bounds.bytes_per_s is not None
         """Whether its bytes may have to wait."""
 
     def __enter__(self) -> Lane:
-        for track in self.tracks:
-            track.running += 1
+        self.own.running += 1
+        self.whole.running += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        for track in self.tracks:
-            track.running -= 1
+        self.own.running -= 1
+        self.whole.running -= 1
 
     async def pace(self, count: int, still_here: Callable[[], None]) -> None:
         """Return when the next bytes may go, after `count` that went; `still_here` is called while it waits."""
         now = self._lanes.now()
-        wait_s = max(track.moved(count, now) for track in self.tracks)
+        wait_s = max(self.own.moved(count, now), self.whole.moved(count, now))
         while wait_s > 0:
             await self._lanes.sleep(min(wait_s, _STEP_S))
             still_here()
@@ -130,12 +130,12 @@ class Lanes:
         Raises: TooMany when the peer has as many as it may have, Overloaded when the participant has.
         """
         lane = self.ours(participant, peer)
-        own, whole = lane.tracks
-        if own.is_full:
+        own, whole = lane.own, lane.whole
+        if own.is_full():
             observe.count("streams_refused", code=TooMany.code)
             mend = f"at most {own.bounds.streams_at_once} may run at once"
             raise TooMany("too many streams of yours are running", mend=mend, retry_after_s=_COME_AGAIN_S)
-        if whole.is_full:
+        if whole.is_full():
             observe.count("streams_refused", code=Overloaded.code)
             raise Overloaded("too many streams are running", mend="come again in a moment")
         return lane

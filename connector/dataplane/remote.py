@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from connector.dataplane.channel import Channel, Gone
 from connector.dsp.transfer import Access, Transfer
+from connector.dsp.values import replace
 from connector.errors import Overloaded
 from connector.ports.dataplane import Event, Grant, Use
 

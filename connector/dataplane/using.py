@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from types import TracebackType
 
 from connector.dataplane.kernel import Flow
+from connector.dsp.values import replace
 from connector.ports.dataplane import Served, Use
 
 _NOT_MODIFIED = 304

@@ -13,11 +13,11 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import replace
 
 from connector import observe
 from connector.dataplane.channel import Channel, End, Gone
 from connector.dsp.transfer import Access, Transfer
+from connector.dsp.values import replace
 from connector.errors import Conflict
 from connector.ports.dataplane import Authorizer, Event, Grant, Source, TransferEvents, Use
 

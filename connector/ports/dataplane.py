@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from connector.dsp.messages import DataAddress
 from connector.dsp.transfer import Access, Transfer
+from connector.dsp.values import Value
 
 
 class StoreKind(StrEnum):
@@ -157,8 +158,7 @@ class Description:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataRequest:
+class DataRequest(Value, frozen=True, kw_only=True):
     """What somebody wants to read."""
 
     method: str = "GET"
@@ -167,14 +167,13 @@ class DataRequest:
     """Below the root of a folder or upstream, decoded, without a leading slash; empty: the whole."""
     query: str = ""
     """The query as it was sent, without the `?`."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     """Names in lower case; those that matter: `range`, `if-*`, `accept`, `accept-language`, `authorization`, `content-*`."""
-    body: AsyncIterator[bytes] | None = field(default=None, repr=False)
+    body: AsyncIterator[bytes] | None = None
     """Of a POST, as it comes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Served(Value, frozen=True, kw_only=True):
     """An answer whose body flows while it is read."""
 
     status: int
@@ -210,8 +209,7 @@ class Use(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(Value, frozen=True, kw_only=True):
     """A request for data that may be served, now."""
 
     transfer: Transfer

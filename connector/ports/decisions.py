@@ -40,6 +40,7 @@ Entries that were made and never written (`lost`) leave one entry in their place
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -147,7 +148,69 @@ def grounds_in(claims: Mapping[str, Any]) -> tuple[str, ...]:
 
 def written(made: Made | Ruled) -> bytes:
     """The entry's body, as canonical JSON."""
-    return canonical(_made(made) if isinstance(made, Made) else _ruled(made))
+    if isinstance(made, Ruled):
+        return canonical(_ruled(made))
+    known = _forms.get(id(made.subject))
+    if known is not None and known.fits(made):
+        return known.filled(made)
+    if len(_forms) >= _MOST_FORMS:
+        _forms.clear()
+    # of a subject that is asked about once there is nothing to remember: the form is made when it comes again
+    _forms[id(made.subject)] = _Form(made)
+    return canonical(_made(made))
+
+
+class _Form:
+    """How decisions are written that differ in nothing but the moment, and how long they took: a request for data comes again and
+    again."""
+
+    __slots__ = ("_body", "_case", "_claims", "_made")
+
+    def __init__(self, made: Made) -> None:
+        # what is compared by identity is kept here, so that nothing else gets its identity meanwhile
+        self._made = made
+        self._claims = canonical(made.world.claims)
+        self._case: list[bytes] = []
+        self._body: list[bytes] = []
+
+    def fits(self, made: Made) -> bool:
+        """Whether `made` differs in nothing else."""
+        ours, world, theirs = self._made, self._made.world, made.world
+        return (
+            made.subject is ours.subject
+            and made.decision is ours.decision
+            and made.request is ours.request
+            and made.policy == ours.policy
+            and made.duty_mode is ours.duty_mode
+            and made.count == ours.count == 1
+            and theirs.ledger is world.ledger
+            and theirs.duties is world.duties
+            and theirs.agreed_at is world.agreed_at
+            and canonical(theirs.claims) == self._claims
+        )
+
+    def filled(self, made: Made) -> bytes:
+        """The body for `made`, which fits."""
+        if not self._body:
+            case, body = _case(self._made), _made(self._made)
+            case["given"]["now"] = body["inputs"] = body["micros"] = _BLANK
+            if "case" in body:
+                body["case"] = _with_effect(canonical(case), self._made)
+            self._case, self._body = canonical(case).split(_BLANKED), canonical(body).split(_BLANKED)
+        now = b'"%b"' % (_moment(made.world.now) or "").encode()
+        inputs = b'"%b"' % hashlib.sha256(now.join(self._case)).hexdigest().encode()
+        # in the order of their names: the moment within the case, the hash, the micros
+        blanks = (now, inputs, b"%d" % made.micros)[4 - len(self._body) :]
+        parts = [part for pair in zip(self._body, blanks, strict=False) for part in pair]
+        return b"".join((*parts, self._body[-1]))
+
+
+_BLANK: Final = f"to be filled in {secrets.token_hex(16)}"
+"""Stands in a form where something differs; nobody else can write it."""
+_BLANKED: Final = b'"%b"' % _BLANK.encode()
+_MOST_FORMS: Final = 256
+_forms: Final[dict[int, _Form]] = {}
+"""By the identity of the subject."""
 
 
 def _ruled(ruled: Ruled) -> dict[str, Any]:
@@ -199,9 +262,13 @@ def _made(made: Made) -> dict[str, Any]:
     if made.count > 1:
         tree |= {"count": made.count, "offers": list(made.offers)}
     if subject.kept is KeptInputs.ALL or (subject.kept is KeptInputs.REFUSALS and not is_permit):
-        # spelled once, for the hash and for the entry: what is expected comes first among the names
-        tree["case"] = orjson.Fragment(b'{"expect":"%b",%b' % (effect.encode(), case[1:]))
+        tree["case"] = _with_effect(case, made)
     return tree
+
+
+def _with_effect(case: bytes, made: Made) -> orjson.Fragment:
+    """A case, spelled once for its hash, with what came of it: `expect` is the first of its names."""
+    return orjson.Fragment(b'{"expect":"%b",%b' % (made.decision.effect.value.encode(), case[1:]))
 
 
 def _because(reason: Reason) -> dict[str, str]:

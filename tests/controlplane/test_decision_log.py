@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from connector.odrl import cases, jsonld
 from connector.odrl.truth import Effect, Stage
 from connector.ports.decisions import STREAM, KeptInputs
 from connector.ports.identity import GROUNDS
-from connector.ports.journal import Entry, verify
+from connector.ports.journal import Entry, canonical, verify
 from tests.controlplane.conftest import NewNode
 from tests.controlplane.scene import (
     BOB,
@@ -94,6 +95,44 @@ async def test_the_same_inputs_have_the_same_hash(node: Node) -> None:
     await node.pass_time(seconds=1)
     (await pull(node, transfer)).end(0)
     assert (await logged(node, question="request"))[-1].body["inputs"] != first.body["inputs"]
+
+
+@pytest.mark.parametrize("kept", ["all", "none"])
+async def test_a_request_that_comes_again_is_written_as_if_it_were_the_first(new_node: NewNode, kept: str) -> None:
+    node = await new_node(alice={"decision_inputs": kept})
+    transfer = await pulling(node, members_only())
+    moments = []
+    for seconds in (0, 1, 2.5, 3600):
+        await node.pass_time(seconds=seconds)
+        moments.append(node.clock.now().isoformat().replace("+00:00", "Z"))
+        (await pull(node, transfer)).end(0)
+    entries = [dict(entry.body) for entry in await logged(node, question="request")]
+    shown = [entry.pop("case", None) for entry in entries]
+    hashes = [entry.pop("inputs") for entry in entries]
+    assert all(entry.pop("micros") >= 0 for entry in entries)
+    assert entries == [entries[0]] * 4
+    if kept == "all":
+        assert [case["given"].pop("now") for case in shown] == moments
+        assert shown == [shown[0]] * 4
+        for case, moment, found in zip(shown, moments, hashes, strict=True):
+            inputs = {**case, "given": {**case["given"], "now": moment}}
+            assert inputs.pop("expect") == "permit"
+            assert found == hashlib.sha256(canonical(inputs)).hexdigest()
+    else:
+        assert (shown, len(set(hashes))) == ([None] * 4, 4)
+
+
+async def test_what_has_changed_about_the_peer_is_in_the_next_entry(node: Node) -> None:
+    transfer = await pulling(node, members_only())
+    agreement = await node.store.agreement("alice", transfer.agreement_id)
+    assert agreement is not None
+    case = Case(context=await node.participants.context("alice"), agreement=agreement, claims=BOB.claims)
+    for claims in (BOB.claims, BOB.claims, LISTED.claims, BOB.claims):
+        node.judge.transfer(transfer, replace(case, claims=claims), node.clock.now(), Stage.REQUEST)
+    entries = await logged(node, question="request")
+    assert [entry.body["case"]["given"]["claims"] for entry in entries] == [BOB.claims, BOB.claims, LISTED.claims, BOB.claims]
+    assert [entry.body.get("grounds") for entry in entries] == [None, None, LISTED.claims[GROUNDS], None]
+    assert len({entry.body["inputs"] for entry in entries}) == 2
 
 
 @pytest.mark.parametrize(("kept", "effects"), [("none", set()), ("refusals", {"deny"}), ("all", {"permit", "deny"})])
