@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
 
 import orjson
@@ -249,10 +250,12 @@ class _Handler(logging.StreamHandler[TextIO]):
         self._waiting: list[str] = []
         self._turn: AbstractEventLoop | None = None
         """The loop at the end of whose turn the waiting lines are written."""
+        self._known: tuple[AbstractEventLoop, int] | None = None
+        """The loop that was last seen here, and its thread."""
 
     def write(self, line: _Line, *, can_wait: bool) -> None:
         """Write a line of the house; a stream that is broken does not break what is told about."""
-        loop = self._running() if can_wait else None
+        loop = self._loop() if can_wait else None
         try:
             text = self._form(line)
             with self.lock or contextlib.nullcontext():
@@ -264,6 +267,14 @@ class _Handler(logging.StreamHandler[TextIO]):
                     loop.call_soon(self._end_of_turn)
         except Exception:  # noqa: BLE001 - as logging does it: told on stderr, and the work goes on
             self._failed(line.event)
+
+    def _loop(self) -> AbstractEventLoop | None:
+        """The event loop that runs in this thread; Python itself asks the system for that, at the cost of half a line."""
+        if self._known is not None and self._known[1] == get_ident() and self._known[0].is_running():
+            return self._known[0]
+        loop = self._running()
+        self._known = (loop, get_ident()) if loop is not None else None
+        return loop
 
     def emit(self, record: logging.LogRecord) -> None:
         """As the library does it, behind what waits."""

@@ -8,6 +8,8 @@ Source: Dataspace Protocol 2025-1, HTTPS bindings, for what each status means.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +34,9 @@ _FIRST_MESSAGE_404 = 3
 """Tries of a first message that is answered 404: the peer cannot be behind there, but may be starting."""
 _FIRST_PATHS = ("/negotiations/request", "/negotiations/offers", "/transfers/request")
 _MOST_QUEUED, _MOST_QUEUED_FOR_ONE = 10_000, 1_000
+_TICK_S = 0.01
+"""How much sooner than asked for timers of the loop may come."""
+_TOO_LONG = "no answer for as long as the message was ours; see `store.lease_s` and `outbound.total_timeout_s`"
 _HEADERS = {"content-type": "application/json", "accept": "application/json"}
 
 
@@ -183,23 +188,24 @@ class Delivery:
         outgoing, key = message.outgoing, message.key
         settler = self._settlers[key.kind]
         answer: Answer | None = None
-        cause, may_retry = "", True
+        cause, may_retry, end_s = "", True, math.inf
         try:
-            async with asyncio.timeout((until - self._clock.now()).total_seconds()):
-                authorization = await self._tokens.authorization(key.participant, message.peer, outgoing.url)
-                about = {"kontor.pid": key.pid, "kontor.peer": message.peer, "kontor.participant": key.participant}
-                with tracing.span(f"send {outgoing.event}", "client", **about) as span:
-                    headers = {**_HEADERS, **tracing.headers()}
-                    if authorization is not None:
-                        headers["authorization"] = authorization
-                    answer = await self._outbound.post(outgoing.url, outgoing.body, headers)
-                    span.note(**{"http.response.status_code": answer.status})
+            authorization = await self._tokens.authorization(key.participant, message.peer, outgoing.url)
+            about = {"kontor.pid": key.pid, "kontor.peer": message.peer, "kontor.participant": key.participant}
+            with tracing.span(f"send {outgoing.event}", "client", **about) as span:
+                headers = {**_HEADERS, **tracing.headers()}
+                if authorization is not None:
+                    headers["authorization"] = authorization
+                # INVARIANT: nothing is on its way when the lease is over: somebody else may send it then
+                if (left_s := (until - self._clock.now()).total_seconds()) <= 0:
+                    raise PeerError(_TOO_LONG)
+                end_s = time.monotonic() + left_s
+                answer = await self._outbound.post(outgoing.url, outgoing.body, headers, within_s=left_s)
+                span.note(**{"http.response.status_code": answer.status})
         except (AddressRefused, ConfigurationError) as fault:
             cause, may_retry = str(fault), False
         except PeerError as fault:
-            cause = str(fault)
-        except TimeoutError:
-            cause = "no answer for as long as the message was ours; see `store.lease_s` and `outbound.total_timeout_s`"
+            cause = _TOO_LONG if time.monotonic() >= end_s - _TICK_S else str(fault)
         status = answer.status if answer else None
         if answer is not None:
             if 200 <= answer.status < 300 or (answer.status == 404 and outgoing.event is Event.TERMINATE):

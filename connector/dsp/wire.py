@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -89,6 +90,10 @@ def read_answer(body: bytes, kind: type[M], limits: strict.Limits = strict.DEFAU
         return None
     if not isinstance(tree, dict):
         return None
+    if tree.keys() <= _PLAINLY_ANSWERED:
+        # the usual one, as it is; whatever is odd about others is looked at below
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(tree, kind)
     # a plain member comes before one of that name with a prefix
     flat = {_last_word(name): value for name, value in tree.items()} | tree
     flat |= {name: value["@id"] for name, value in flat.items() if isinstance(value, dict) and "@id" in value}
@@ -102,6 +107,9 @@ def read_answer(body: bytes, kind: type[M], limits: strict.Limits = strict.DEFAU
         return msgspec.convert({name: value for name, value in flat.items() if value is not None}, kind)
     except msgspec.ValidationError:
         return None
+
+
+_PLAINLY_ANSWERED: Final = frozenset({"@context", "@type", "@id", "providerPid", "consumerPid", "state"})
 
 
 def reasons(message: m.ErrorMessage) -> tuple[str, ...]:

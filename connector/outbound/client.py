@@ -10,6 +10,7 @@ What does not: connections (`connection.py`, `pool.py`), which addresses are law
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -170,13 +171,16 @@ class OutboundClient:
         """The same, showing the certificate in `pem` when there is one. Raises: ConfigurationError."""
         return self.showing(pem).tls_context() if pem else self.tls_context()
 
-    async def post(self, url: str, body: bytes, headers: Headers, *, max_bytes: int | None = None) -> Answer:
-        """The answer to `body`, posted to `url`; any status. `max_bytes` lowers what the rules allow of the answer.
+    async def post(
+        self, url: str, body: bytes, headers: Headers, *, max_bytes: int | None = None, within_s: float = math.inf
+    ) -> Answer:
+        """The answer to `body`, posted to `url`; any status. `max_bytes` and `within_s` lower what the rules allow of the answer,
+        and of the whole exchange.
 
         Raises: AddressRefused (nothing was sent), Unreachable (no whole answer in time; trying again may help),
         PeerMessage (the answer is larger than the rules allow).
         """
-        return await self.request("POST", url, body, headers, max_bytes=max_bytes)
+        return await self.request("POST", url, body, headers, max_bytes=max_bytes, within_s=within_s)
 
     async def get(self, url: str, headers: Headers, *, max_bytes: int | None = None) -> Answer:
         """The answer to a GET of `url`.
@@ -186,13 +190,20 @@ class OutboundClient:
         return await self.request("GET", url, None, headers, max_bytes=max_bytes)
 
     async def request(
-        self, method: str, url: str, body: bytes | None, headers: Headers, *, max_bytes: int | None = None
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Headers,
+        *,
+        max_bytes: int | None = None,
+        within_s: float = math.inf,
     ) -> Answer:
         """The answer to a request of any kind. Raises: as `post`."""
         target = self._judge.vet(url)
         limit = min(self.rules.max_answer_bytes, self.rules.max_answer_bytes if max_bytes is None else max_bytes)
         with _translated(url):
-            async with asyncio.timeout(self.rules.total_s):
+            async with asyncio.timeout(min(self.rules.total_s, within_s)):
                 connection = await self._asked(self._messages, target, method, url, headers, body, self.rules.read_s)
                 try:
                     status, told = connection.status, connection.headers

@@ -23,6 +23,7 @@ class Indexed:
         """`places` are those of the words to look at: of `/a/b` they are 1 and 2."""
         self._routes = tuple(routes)
         self._places = tuple(places)
+        self._last = self._places[-1]
         self._otherwise = otherwise
         self._known = tuple(frozenset(_word(route, place) for route in self._routes) - {None} for place in self._places)
         """The words that stand at each place of some route."""
@@ -42,13 +43,14 @@ class Indexed:
 
     def likely(self, path: str) -> tuple[BaseRoute, ...]:
         """The routes that can be meant by `path`, in their order."""
-        words = path.split("/", self._places[-1] + 1)
+        words = path.split("/", self._last + 1)
         count = len(words)
-        key = tuple(
-            words[place] if place < count and words[place] in known else None
-            for place, known in zip(self._places, self._known, strict=True)
-        )
+        key = tuple([words[place] if place < count else None for place in self._places])
         found = self._likely.get(key)
+        if found is None:
+            # what a stranger makes up is not remembered
+            key = tuple(word if word in known else None for word, known in zip(key, self._known, strict=True))
+            found = self._likely.get(key)
         if found is None:
             found = self._likely[key] = tuple(route for route in self._routes if self._fits(route, key))
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -41,6 +42,7 @@ from connector.dsp import wire
 from connector.dsp.negotiation import Negotiation
 from connector.dsp.tables import Kind, Role, State
 from connector.dsp.transfer import Access, Transfer
+from connector.errors import Unreachable
 from connector.identity.static import StaticTokens
 from connector.outbound.client import Answer
 from connector.outbound.rules import OutboundRules, Target
@@ -125,12 +127,18 @@ class PeerHost:
     def vet(self, url: str) -> Target:
         return vetted(url, OutboundRules())
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, max_bytes: int | None = None) -> Answer:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, max_bytes: int | None = None, within_s: float = math.inf
+    ) -> Answer:
         sent = Sent("POST", url, headers, body)
         self.sent.append(sent)
         reply = self.always(sent) or (self.replies.popleft() if self.replies else None)
         if isinstance(reply, asyncio.Event):
-            await reply.wait()
+            try:
+                async with asyncio.timeout(within_s if within_s < math.inf else None):
+                    await reply.wait()
+            except TimeoutError as fault:
+                raise Unreachable("no whole answer in time", where=url) from fault
             reply = None
         if isinstance(reply, Exception):
             raise reply
