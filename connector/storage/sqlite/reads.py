@@ -29,12 +29,12 @@ _decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 
 
 def process_row(connection: sqlite3.Connection, participant: str, pid: str, kind: Kind) -> bytes | None:
-    row = connection.execute(SQL["process_by_pid"], (participant, pid, kind, None)).fetchone()
+    row = connection.execute(SQL["process_by_pid"], (participant, pid, str(kind), None)).fetchone()
     return row[1] if row is not None else None
 
 
 def opening_row(connection: sqlite3.Connection, participant: str, pid: str) -> tuple[bytes, bytes | None] | None:
-    row: tuple[bytes, bytes | None] | None = connection.execute(SQL["opening"], (participant, pid, Kind.TRANSFER)).fetchone()
+    row: tuple[bytes, bytes | None] | None = connection.execute(SQL["opening"], (participant, pid, str(Kind.TRANSFER))).fetchone()
     return row
 
 

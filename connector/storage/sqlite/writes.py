@@ -1,6 +1,8 @@
 """What writes, as plain functions inside a transaction that someone else begins and commits (`writer.py`).
 
 A transition is one read and about five small statements, each by key. Nothing here waits, retries or commits.
+Words of the house are given to the engine as plain texts: for each other type it asks for adapters first, which takes as long as
+the statement itself (5 µs).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Any
 
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Outgoing, Process
-from connector.dsp.tables import Event, Kind
+from connector.dsp.tables import Event, Kind, State
 from connector.ports.jobs import Job, NewJob
 from connector.ports.store import Change, Decide, Document, DueRow, Key, Message, PeerKey, Snapshot
 from connector.storage import codec
@@ -25,6 +27,10 @@ _STEP, _DROP_DUE = SQL["insert_step"], SQL["delete_due_of"]
 _SEND, _REMOVE, _PUT_OFF = SQL["insert_message"], SQL["delete_message"], SQL["put_off_message"]
 _NOTHING = b"[]"
 NO_FAILURES = b"[]"
+
+
+def _word(state: State | None) -> str | None:
+    return None if state is None else str(state)
 
 
 def message_in(row: tuple[Any, ...]) -> Message:
@@ -72,10 +78,10 @@ class Writes:
     def advance(self, key: Key | PeerKey, decide: Decide[Any], received: str | None) -> Change[Any]:
         """What `Store.advance` promises, up to the commit."""
         if isinstance(key, Key):
-            row = self._execute(_BY_PID, (key.participant, key.pid, key.kind.value, received)).fetchone()
+            row = self._execute(_BY_PID, (key.participant, key.pid, str(key.kind), received)).fetchone()
         else:
             row = self._execute(
-                _BY_PEER, (key.participant, key.peer, key.peer_pid, key.role.value, key.kind.value, received)
+                _BY_PEER, (key.participant, key.peer, key.peer_pid, str(key.role), str(key.kind), received)
             ).fetchone()
         number, found, answer = None, None, None
         if row is not None:
@@ -98,20 +104,20 @@ class Writes:
                 # spares the indexes
                 self._execute(_UPDATE_BODY, (body, is_held, number))
             else:
-                self._execute(_UPDATE, (body, is_held, process.state, agreement, number))
+                self._execute(_UPDATE, (body, is_held, _word(process.state), agreement, number))
                 if process.is_ended:
                     self._execute(_DROP_DUE, (number,))
             return number
         opened_as = key.peer_pid if isinstance(key, PeerKey) else None
         values = (
             process.participant,
-            key.kind,
+            str(key.kind),
             process.pid,
-            process.role,
+            str(process.role),
             process.peer,
             opened_as,
             codec.dataset(process),
-            process.state,
+            _word(process.state),
             agreement,
             is_held,
             body,
@@ -128,7 +134,7 @@ class Writes:
         if change.outgoing:
             now = codec.micros(codec.moment(change, found))
             for outgoing in change.outgoing:
-                message = (outgoing.message_id, outgoing.event.value, outgoing.url, outgoing.body, int(outgoing.is_harmless))
+                message = (outgoing.message_id, str(outgoing.event), outgoing.url, outgoing.body, int(outgoing.is_harmless))
                 try:
                     self._execute(_SEND, (number, *message, now, now + self._lease, self._node))
                 except sqlite3.IntegrityError as fault:
@@ -176,12 +182,12 @@ class Writes:
     # --- what is over
 
     def forget(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
-        return sum(self._execute(SQL["forget_process"], (participant, pid, kind)).rowcount for participant, pid in places)
+        return sum(self._execute(SQL["forget_process"], (participant, pid, str(kind))).rowcount for participant, pid in places)
 
     def compact(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
         count = 0
         for participant, pid in places:
-            changed = self._execute(SQL["compact_steps"], (participant, pid, kind)).rowcount
+            changed = self._execute(SQL["compact_steps"], (participant, pid, str(kind))).rowcount
             count += changed > 0
         return count
 
@@ -196,7 +202,7 @@ class Writes:
         row = self._execute(SQL["agreement"], (agreement.participant, agreement.id)).fetchone()
         if row is not None:
             codec.same_origin(codec.decode_agreement(row[0]), agreement)
-        values = (agreement.participant, agreement.id, agreement.role, agreement.peer, agreement.dataset)
+        values = (agreement.participant, agreement.id, str(agreement.role), agreement.peer, agreement.dataset)
         self._execute(SQL["put_agreement"], (*values, codec.encode(agreement)))
         return row is not None
 
