@@ -8,10 +8,11 @@ Source: Dataspace Protocol 2025-1, "State Machine" of both protocols, and its HT
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -385,6 +386,11 @@ def load(type_: type[P], data: bytes) -> P:
     return msgspec.json.decode(data, type=type_)
 
 
+_SAFE: Final = ":@!$&'()*+,;=-._~"
+_AS_IT_IS: Final = re.compile(r"[A-Za-z0-9:._-]*", re.ASCII)
+
+
 def below(address: str, *parts: str) -> str:
     """An address below a peer's base; pids are escaped, slashes of either side never double."""
-    return "/".join((address.rstrip("/"), *(quote(p, safe=":@!$&'()*+,;=-._~") for p in parts)))
+    escaped = [part if _AS_IT_IS.fullmatch(part) else quote(part, safe=_SAFE) for part in parts]
+    return "/".join((address.rstrip("/"), *escaped))

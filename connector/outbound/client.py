@@ -27,6 +27,7 @@ from connector.outbound.pool import Opener, Pool, Resolve
 from connector.outbound.requests import Body, Request, headed
 from connector.outbound.rules import DEFAULT_PORTS, Judge, OutboundRules, Target, shown
 from connector.outbound.tls import Tls
+from connector.outbound.within import within
 
 _MOST_OF_A_FAILURE = 64 << 10
 _MOST_WRITTEN: Final = 1000
@@ -138,6 +139,7 @@ class OutboundClient:
         if self._tls != Tls():
             self._context = self._tls.context()
         self._judge.denied_networks()
+        self._loop = asyncio.get_running_loop()
         self._is_open = True
         return self
 
@@ -203,7 +205,7 @@ class OutboundClient:
         target = self._judge.vet(url)
         limit = min(self.rules.max_answer_bytes, self.rules.max_answer_bytes if max_bytes is None else max_bytes)
         with _translated(url):
-            async with asyncio.timeout(min(self.rules.total_s, within_s)):
+            async with within(self._loop, min(self.rules.total_s, within_s)):
                 connection = await self._asked(self._messages, target, method, url, headers, body, self.rules.read_s)
                 try:
                     status, told = connection.status, connection.headers

@@ -34,7 +34,9 @@ def process_row(connection: sqlite3.Connection, participant: str, pid: str, kind
 
 
 def opening_row(connection: sqlite3.Connection, participant: str, pid: str) -> tuple[bytes, bytes | None] | None:
-    row: tuple[bytes, bytes | None] | None = connection.execute(SQL["opening"], (participant, pid, str(Kind.TRANSFER))).fetchone()
+    row: tuple[bytes, bytes | None] | None = connection.execute(
+        SQL["opening"], (participant, pid, str(Kind.TRANSFER))
+    ).fetchone()
     return row
 
 
