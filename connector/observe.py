@@ -34,8 +34,7 @@ _context: ContextVar[Mapping[str, object]] = ContextVar("kontor.context", defaul
 _SECRET = re.compile(r"(?i)authorization|token|secret|password|api_?key|private|claims|payload")
 _PLAIN = re.compile(r"[\w./:@+%,*#{}()\[\]~-]+\Z", re.ASCII)
 _MOST_OF_A_VALUE: Final = 2000
-_MOST_WAITING: Final = 200
-"""Lines that one turn of the event loop may hold back."""
+_MOST_WAITING: Final = 200  # lines that one turn of the event loop may hold back
 
 
 # --- context
@@ -72,15 +71,14 @@ def new_id() -> str:
             _drawn.extend([many[begin : begin + 32] for begin in range(0, len(many), 32)])
 
 
-_drawn: Final[list[str]] = []
-"""Ids that nobody has been given yet."""
+_drawn: Final[list[str]] = []  # ids that nobody has been given yet
 
 
 def _begin_in_child() -> None:
-    """Neither gives out the same ids, nor writes the same lines, a process that was split off this one."""
+    """A process that was split off this one gives out ids of its own, and leaves the lines that wait to the other."""
     _drawn.clear()
     for handler in _ours:
-        handler.forget()
+        handler._waiting.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -248,10 +246,9 @@ class _Handler(logging.StreamHandler[TextIO]):
         self._form = form
         self._running = _get_running_loop
         self._waiting: list[str] = []
+        # the loop at the end of whose turn the waiting lines are written; the one that was last seen here, and its thread
         self._turn: AbstractEventLoop | None = None
-        """The loop at the end of whose turn the waiting lines are written."""
         self._known: tuple[AbstractEventLoop, int] | None = None
-        """The loop that was last seen here, and its thread."""
 
     def write(self, line: _Line, *, can_wait: bool) -> None:
         """Write a line of the house; a stream that is broken does not break what is told about."""
@@ -263,8 +260,8 @@ class _Handler(logging.StreamHandler[TextIO]):
                 if loop is None or len(self._waiting) >= _MOST_WAITING:
                     self._write_out()
                 elif loop is not self._turn:
-                    self._turn = loop
                     loop.call_soon(self._end_of_turn)
+                    self._turn = loop
         except Exception:  # noqa: BLE001 - as logging does it: told on stderr, and the work goes on
             self._failed(line.event)
 
@@ -283,14 +280,8 @@ class _Handler(logging.StreamHandler[TextIO]):
 
     def flush(self) -> None:
         """Write what waits, and have the stream pass it on."""
-        with self.lock or contextlib.nullcontext():
-            if self._waiting:
-                self._end_of_turn()
+        self._end_of_turn()
         super().flush()
-
-    def forget(self) -> None:
-        """Leave what waits to somebody else."""
-        self._waiting.clear()
 
     def _end_of_turn(self) -> None:
         self._turn = None
@@ -302,8 +293,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 
     def _write_out(self) -> None:
         if self._waiting:
-            self._waiting.append("")
-            text, self._waiting = "\n".join(self._waiting), []
+            text, self._waiting = "\n".join([*self._waiting, ""]), []
             self.stream.write(text)
             self.stream.flush()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -128,18 +127,16 @@ class PeerHost:
         return vetted(url, OutboundRules())
 
     async def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], *, max_bytes: int | None = None, within_s: float = math.inf
+        self, url: str, body: bytes, headers: Mapping[str, str], *, within_s: float | None = None, **_: Any
     ) -> Answer:
         sent = Sent("POST", url, headers, body)
         self.sent.append(sent)
         reply = self.always(sent) or (self.replies.popleft() if self.replies else None)
         if isinstance(reply, asyncio.Event):
             try:
-                async with asyncio.timeout(within_s if within_s < math.inf else None):
-                    await reply.wait()
-            except TimeoutError as fault:
-                raise Unreachable("no whole answer in time", where=url) from fault
-            reply = None
+                reply = None if await asyncio.wait_for(reply.wait(), within_s) else reply
+            except TimeoutError:
+                reply = Unreachable("no whole answer in time", where=url)
         if isinstance(reply, Exception):
             raise reply
         return reply if reply is not None else self.good(sent)
@@ -158,13 +155,8 @@ class PeerHost:
         tree, self.count = sent.tree, self.count + 1
         named = {"provider_pid": "providerPid", "consumer_pid": "consumerPid"}
         pids = {name: tree.get(spelled) or f"urn:theirs:{self.count}" for name, spelled in named.items()}
-        is_transfer = tree["@type"].startswith("Transfer")
-        body = (
-            m.TransferProcess(**pids, state=State.REQUESTED)
-            if is_transfer
-            else m.ContractNegotiation(**pids, state=State.REQUESTED)
-        )
-        return answer(200, wire.encode(body))
+        kind = m.TransferProcess if tree["@type"].startswith("Transfer") else m.ContractNegotiation
+        return answer(200, wire.encode(kind(**pids, state=State.REQUESTED)))
 
     def of(self, kind: str) -> list[Sent]:
         """What was sent of one type."""
