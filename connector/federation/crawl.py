@@ -219,6 +219,7 @@ class Crawler:
                         next_at=next_at,
                         is_partial=found.is_partial,
                         gone=found.gone,
+                        part=found.part,
                         announced=row.announced,
                     )
                 )

@@ -32,7 +32,7 @@ from connector.federation import origins
 from connector.federation.judging import Judge, Round, judged
 from connector.federation.looking import MOST_TOLD, Looked
 from connector.federation.reading import entry_of, tree_of
-from connector.ports.catalog import ITSELF, MAX_HOPS, Change, Entry, MemberRow, Report
+from connector.ports.catalog import ITSELF, MAX_HOPS, Change, Entry, MemberRow, Part, Report
 from connector.ports.peers import Peers
 
 FEED_PROPERTY: Final = "https://w3id.org/kontor/ns/feed"
@@ -113,8 +113,11 @@ class _Read:
 class Following:
     """Follows the feeds of other catalogues on behalf of `participant`, whose id is `own_id`."""
 
-    def __init__(self, peers: Peers, judge: Judge, *, participant: str, own_id: str, most: int = _MOST_HELD) -> None:
-        """At most so many entries are taken of one catalogue."""
+    def __init__(
+        self, peers: Peers, judge: Judge, *, participant: str, own_id: str, most: int = _MOST_HELD, at_once: int = _MOST_CHANGES
+    ) -> None:
+        """At most so many entries are taken of one catalogue, and about so many in one look."""
+        self._at_once = at_once
         self._most = most
         self._peers = peers
         self._judge = judge
@@ -128,6 +131,7 @@ class Following:
         """
         epoch: str | None = row.validators.get("epoch")
         after = int(row.validators.get("sequence") or 0) if epoch is not None else 0
+        reading: int | None = row.validators.get("reading") if after else None
         is_whole, begun = after == 0, 0
         read = _Read(member=row.id)
         while True:
@@ -137,38 +141,41 @@ class Following:
                     "GET", url, None, participant=self._participant, peer=row.id, max_bytes=_MOST_BYTES
                 )
             except PeerAnswer as fault:
-                if fault.answer_status == Gone.status and after:
-                    read, after, is_whole = _Read(member=row.id), 0, True
-                    continue
-                raise
-            tree = _page(answer.body, url, row.id)
-            epoch, before = str(tree.get("epoch", ""))[:100], epoch
-            if after and epoch != before:
+                if fault.answer_status != Gone.status or not after:
+                    raise
+                tree = {}
+            else:
+                tree = _page(answer.body, url, row.id)
+                epoch, before = str(tree.get("epoch", ""))[:100], epoch
+            if not tree or (after and epoch != before):
                 begun += 1
                 if begun > _MOST_BEGUN:
                     raise PeerMessage("the feed begins anew again and again", where=url, mend="ask its operator why")
-                read, after, is_whole = _Read(member=row.id), 0, True
+                read, after, is_whole, reading = _Read(member=row.id), 0, True, None
                 continue
             await self._take_page(tree, read)
             held = len(read.entries) + (0 if is_whole else row.entries)
             if held > self._most:
                 raise PeerMessage(f"the feed brings more than {self._most:,} entries", where=url, mend="ask its operator why")
-            if not tree["hasMore"] or tree["sequence"] <= after:
-                after = max(after, tree["sequence"])
+            is_end = not tree["hasMore"] or tree["sequence"] <= after
+            after = max(after, tree["sequence"])
+            if is_end:
                 break
-            after = tree["sequence"]
-            if len(read.entries) + len(read.gone) >= _MOST_CHANGES:
+            if len(read.entries) + len(read.gone) >= self._at_once:
+                # the rest comes with the next looks; what is held and in none of them is there no more
+                reading = reading or (int(now.timestamp() * 1e6) if is_whole and row.generation else None)
                 is_whole = False
                 break
-        if not read.entries and not read.gone and not is_whole and not read.told:
+        if not read.entries and not read.gone and not is_whole and not read.told and reading is None:
             return None
         count = sum(id_ != ITSELF for _, id_ in read.entries)
         return Looked(
             entries=tuple(read.entries.values()),
             report=Report(at=now, is_good=True, entries=count, left_out=tuple(read.told), notes=tuple(read.notes)),
-            validators={"sequence": after, "epoch": epoch or ""},
+            validators={"sequence": after, "epoch": epoch or ""} | ({} if is_end or not reading else {"reading": reading}),
             is_partial=not is_whole,
             gone=tuple(read.gone),
+            part=Part(reading=reading, is_last=is_end) if reading else None,
         )
 
     async def _take_page(self, tree: dict[str, Any], read: _Read) -> None:

@@ -34,7 +34,7 @@ from connector.federation import origins
 from connector.federation.judging import Judge, Round, judged
 from connector.federation.reading import Tree, entry_of
 from connector.outbound.links import next_link
-from connector.ports.catalog import ITSELF, Entry, MemberKind, MemberRow, Report
+from connector.ports.catalog import ITSELF, Entry, MemberKind, MemberRow, Part, Report
 from connector.ports.peers import Peers
 
 MOST_TOLD: Final = 100
@@ -66,6 +66,7 @@ class Looked:
     validators: dict[str, Any]
     is_partial: bool
     gone: tuple[tuple[str, str], ...] = ()
+    part: Part | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -145,6 +145,18 @@ class Snapshot:
     """Keys of entries that are there no more; only with `is_partial`."""
     announced: int = 0
     """The member's count of announcements before the look: when it has grown since, the member is due again at once."""
+    part: Part | None = None
+    """Only with `is_partial`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of everything that a member holds, which is too much to be taken over at once."""
+
+    reading: int
+    """Names the reading that it is a part of."""
+    is_last: bool
+    """What the record holds of the member and no part of the reading had is there no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connector.errors import Gone
-from connector.ports.catalog import ITSELF, Entry, Listed, MemberKind, MemberState, Records, Report, Snapshot, Verdict
+from connector.ports.catalog import ITSELF, Entry, Listed, MemberKind, MemberState, Part, Records, Report, Snapshot, Verdict
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -328,6 +328,24 @@ class CatalogContract:
         assert (seen.products, seen.participants, seen.growth) == (1, 1, (("2026-11-22", 1),))
         assert [await second.entries(f"did:web:{name}", {"t-hidden"}) for name in ("a", "b")] == [1, 0]
         assert (await second.totals(NOW)).products == 3
+
+    async def test_a_member_is_read_anew_in_parts_and_what_none_of_them_had_is_gone_at_the_end(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed("a"), listed("b")], NOW)
+        await first.swap([snapshot("a", *(entry("a", str(n)) for n in range(4))), snapshot("b", entry("b", "1"))], NOW)
+        for reading in (7, 8):
+            part = Part(reading=reading, is_last=False)
+            await first.swap([snapshot("a", entry("a", "0"), entry("a", "new"), is_partial=True, part=part)], NOW)
+            assert len(await _shown(second)) == 6
+            if reading == 7:
+                # nobody came to the end of this one
+                await second.swap([snapshot("a", entry("a", "1"), is_partial=True, part=part)], NOW)
+        last = Part(reading=8, is_last=True)
+        await second.swap([snapshot("a", entry("a", "2"), is_partial=True, part=last)], NOW)
+        assert sorted(id_ for origin, id_ in await _shown(first) if origin == "did:web:a") == ["0", "2", "new"]
+        member = await first.member("did:web:a")
+        assert member is not None
+        assert (member.entries, len(await _shown(first))) == (3, 4)
 
     async def test_a_record_has_a_name_of_its_own(self, records: Pair) -> None:
         first, second = records

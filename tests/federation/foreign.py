@@ -178,6 +178,7 @@ async def scene(
     within_s: float = 10,
     prover: Prover | None = None,
     most: int = 1000,
+    at_once: int = 50_000,
 ) -> AsyncIterator[Scene]:
     """A scene, and a server that plays the members."""
     foreign = Foreign()
@@ -198,7 +199,7 @@ async def scene(
         pace = Pace(
             interval=timedelta(hours=1), follow=timedelta(hours=1), parallel=8, per_host=8, within=timedelta(seconds=within_s)
         )
-        following = Following(peers, judge, participant="ledger", own_id="ledger", most=most)
+        following = Following(peers, judge, participant="ledger", own_id="ledger", most=most, at_once=at_once)
         crawler = Crawler(records, roster, looking, following, clock, pace)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         for work in (crawler.keep_list, crawler.run):

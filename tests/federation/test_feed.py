@@ -119,6 +119,33 @@ async def test_a_record_that_was_made_anew_is_read_anew_and_nothing_of_the_old_o
         tells(here, page(changes=(old,), epoch="three", sequence=1))
         await here.look_again("region")
         assert await here.shown() == {"urn:old": ORIGIN}
+        # a feed that never gets beyond its beginning is left after some tries
+        tells(here, page(sequence=1, epoch="never"), after=1)
+        tells(here, page(sequence=1, epoch="three", more=True))
+        row = await here.look_again("region")
+        assert row.report is not None
+        assert "again and again" in row.report.cause
+
+
+async def test_a_feed_too_long_for_one_look_is_read_anew_in_parts(tmp_path: Path) -> None:
+    async with scene(tmp_path, at_once=1) as here:
+
+        def row(name: str) -> dict[str, Any]:
+            return {"origin": ORIGIN, "endpoint": "https://o.example/dsp", "via": [], "id": name, "dataset": dataset(name)}
+
+        first = page(changes=(row("urn:1"), row("urn:2")), epoch="one")
+        tells(here, first, page(changes=(row("urn:3"),), sequence=1, epoch="two", more=True))
+        tells(here, answer({}, 410), after=9)
+        tells(here, page(changes=(row("urn:4"),), sequence=2, epoch="two"), after=1)
+        await here.list(region="catalog")
+        await here.report("region")
+        row_ = await here.look_again("region")
+        # nothing is missing before all of it was read
+        assert sorted(await here.shown()) == ["urn:1", "urn:2", "urn:3"]
+        assert "reading" in row_.validators
+        row_ = await here.look_again("region")
+        assert sorted(await here.shown()) == ["urn:3", "urn:4"]
+        assert row_.validators == {"sequence": 2, "epoch": "two"}
 
 
 async def test_rows_that_make_no_sense_are_told_and_the_others_taken(tmp_path: Path) -> None:

@@ -151,6 +151,8 @@ class CatalogRecords:
                     [key for key in snapshot.gone if key in mine] if snapshot.is_partial else [k for k in mine if k not in kept]
                 )
                 drops += [(snapshot.member, mine[key][0]) for key in gone]
+            for snapshot in taken:
+                drops += await self._unread(work, snapshot, numbers, drops)
             silent = [s.member for s in taken if not s.is_partial and (s.member, ITSELF) not in held[s.member]]
             others = await work.rows("numbers_of_themselves", silent)
             touched = [*(int(row[1]) for row in (*puts, *drops)), *(row[0] for row in others)]  # type: ignore[call-overload]
@@ -159,11 +161,24 @@ class CatalogRecords:
             await work.many("put_entry", puts)
             await work.many("drop_entry", drops)
             await work.many(
+                "mark_entry", [(s.member, numbers[it.key], s.part.reading) for s in taken if s.part for it in s.entries]
+            )
+            await work.many(
                 "good_look",
                 [(s.member, *ended(s.report, s.next_at), orjson.dumps(dict(s.validators)), s.announced) for s in taken],
             )
             # 4.
             return await self._settle(work, before, at)
+
+    async def _unread(
+        self, work: Work, snapshot: Snapshot, numbers: Mapping[tuple[str, str], int], drops: Sequence[tuple[str, int]]
+    ) -> list[tuple[str, int]]:
+        """What the last part of a reading leaves behind: entries that neither it nor a part before it had."""
+        if snapshot.part is None or not snapshot.part.is_last:
+            return []
+        now = {numbers[entry.key] for entry in snapshot.entries} | {number for _, number in drops}
+        rows = await work.rows("unmarked", snapshot.member, snapshot.part.reading)
+        return [(snapshot.member, row[0]) for row in rows if row[0] not in now]
 
     async def _numbered(
         self, work: Work, taken: Sequence[Snapshot], held: Mapping[str, Mapping[tuple[str, str], tuple[int, str]]], at: int

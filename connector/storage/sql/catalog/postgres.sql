@@ -78,3 +78,6 @@ CREATE INDEX IF NOT EXISTS catalog_entry_unjudged ON catalog_entry (signed) WHER
 -- names this record apart from one that was there before it: a number in the order of changes means nothing in another
 ALTER TABLE catalog_feed ADD COLUMN IF NOT EXISTS epoch text NOT NULL DEFAULT '';
 UPDATE catalog_feed SET epoch = md5(random()::text || clock_timestamp()::text) WHERE epoch = '';
+
+-- which reading of a member anew, in parts, has last seen an entry: what the whole of it has not seen is there no more
+ALTER TABLE catalog_entry ADD COLUMN IF NOT EXISTS reading bigint NOT NULL DEFAULT 0;

@@ -84,6 +84,12 @@ ON CONFLICT (member, number) DO UPDATE SET hops = excluded.hops, digest = exclud
     endpoint = excluded.endpoint, via = excluded.via, origin_seen_at = excluded.origin_seen_at, tree = excluded.tree,
     signed = excluded.signed
 
+-- name: mark_entry
+UPDATE catalog_entry SET reading = $3 WHERE member = $1 AND number = $2
+
+-- name: unmarked
+SELECT number FROM catalog_entry WHERE member = $1 AND reading <> $2
+
 -- name: drop_entry
 DELETE FROM catalog_entry WHERE member = $1 AND number = $2
 
