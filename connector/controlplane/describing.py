@@ -25,7 +25,7 @@ from connector.errors import BadMessage, Conflict, NotFound
 from connector.odrl.vocabulary import Vocabulary
 from connector.ports.attesting import Attester
 from connector.ports.clock import Clock
-from connector.ports.dataplane import DataPlane, Source
+from connector.ports.dataplane import DataPlane, EventPlace, ObjectPlace, Source
 from connector.ports.store import Document, Store
 
 KIND: Final = "self-description"
@@ -38,7 +38,13 @@ _MOST_BYTES: Final = 64 << 10
 _DSP: Final = "https://w3id.org/dspace/2025/1/"
 _DCP: Final = "https://w3id.org/dspace-dcp/v1.0/"
 _CAPABILITIES: Final = ("counter-offer", "evidence", "manual-approval", "usage-control")
-_SOURCES: Final = ("file", "http", "s3")
+_SOURCES: Final = (
+    Source(type="file"),
+    Source(type="http"),
+    Source(type="s3", objects=ObjectPlace(bucket="b", key="k")),
+    Source(type="nats", events=EventPlace(url="nats://localhost", stream="s")),
+)
+"""One of each kind, to ask the data plane how it would serve it."""
 _CREDENTIAL_TYPE: Final = "SelfDescriptionCredential"
 _ENVELOPE: Final = "https://www.w3.org/2018/credentials#EnvelopedVerifiableCredential"
 _DATA: Final = "data:application/vc+jwt,"
@@ -163,7 +169,7 @@ class Describing:
     def _service(self, context: Context) -> dict[str, Any]:
         from connector.describe import participant
 
-        formats = {one for type_ in _SOURCES for one in self._data_plane.formats(Source(type=type_))}
+        formats = {one for source in _SOURCES for one in self._data_plane.formats(source)}
         it = participant.Service(
             address=context.address,
             title=context.title,

@@ -78,7 +78,11 @@ async def test_a_member_describes_itself_and_the_ledger_shows_what_is_proven_of_
                 again = await client.get(address, headers={"if-none-match": answer.headers["etag"]})
                 assert again.status_code == 304
                 plain = (await client.get(address, headers={"accept": "application/ld+json"})).json()
-                assert plain[participant.SERVICE][0]["https://schema.org/url"] == {"@id": north.address}
+                (service,) = plain[participant.SERVICE]
+                assert service["https://schema.org/url"] == {"@id": north.address}
+                # what a source of each kind can be served as, by this node as it is
+                formats = ["HttpData-PULL", "HttpData-PUSH", "S3-PULL"]
+                assert service["https://w3id.org/kontor/ns/transferFormat"] == formats
 
             # 2. the ledger has it within moments of an announcement, proven, with who attests what
             async def shown(by: Member = ledger) -> Any:
