@@ -23,7 +23,20 @@ from connector import observe
 from connector.describe.words import fold, runs
 from connector.federation.ways import Asked
 from connector.federation.words import Stems
-from connector.ports.index import ENOUGH, FACETS, MAX_DEPTH, MOST_TERMS, Document, Found, Hit, Sort, Wanted, Way, start_of
+from connector.ports.index import (
+    ENOUGH,
+    FACETS,
+    MAX_DEPTH,
+    MOST_TERMS,
+    MOST_VALUES,
+    Document,
+    Found,
+    Hit,
+    Sort,
+    Wanted,
+    Way,
+    start_of,
+)
 
 _LAYOUT: Final = 2
 """Of the fields; another one in the file means that the index is made anew."""
@@ -31,7 +44,6 @@ _HEAP_BYTES: Final = 24 << 20
 _NUMBER_BITS: Final = 31
 _NUMBERS: Final = (1 << _NUMBER_BITS) - 1
 _MOST_CENTS: Final = (1 << 32) - 1
-_MOST_VALUES: Final = 50
 _SPARE: Final = 50
 """Hits looked at beyond a page of a ranking, to find the place behind its last one again."""
 _KEYS: Final = {Sort.MODIFIED: "modified_key", Sort.ADDED: "added_key", Sort.CHEAPEST: "price_key"}
@@ -265,7 +277,7 @@ class TantivyIndex:
             elif name == "terms":
                 asked[name] = {"terms": {"field": "terms", "size": MOST_TERMS}}
             else:
-                asked[name] = {"terms": {"field": f"f_{name}", "size": _MOST_VALUES}}
+                asked[name] = {"terms": {"field": f"f_{name}", "size": MOST_VALUES}}
         found = searcher.aggregate(query, asked)
         counts: dict[str, tuple[tuple[str, int], ...]] = {}
         for name in wanted.counted:
@@ -288,7 +300,7 @@ class TantivyIndex:
             return tuple(word for word, _ in searcher.terms_with_prefix("word", folded, limit=limit))
         seen = Query.term_set_query(self._schema, "terms", list(terms)) if terms else Query.empty_query()
         found: list[str] = []
-        for word, _ in searcher.terms_with_prefix("word", folded, limit=limit + _MOST_VALUES):
+        for word, _ in searcher.terms_with_prefix("word", folded, limit=limit + MOST_VALUES):
             of_word = Query.term_query(self._schema, "word", word, "basic")
             both = Query.boolean_query([(Occur.Must, of_word), (Occur.Must, seen)])
             if len(found) < limit and searcher.search(both, limit=1, count=False).hits:

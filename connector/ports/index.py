@@ -17,6 +17,8 @@ FACETS: Final = (
     "form",
 )  # fmt: skip
 """What can be counted and chosen, each by words that the index keeps as they are."""
+MOST_VALUES: Final = 50
+"""So many values of a facet are counted, the most frequent ones."""
 MAX_DEPTH: Final = 10_000
 """How far into a ranking one can page."""
 MOST_TERMS: Final = 20_000

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from connector.describe.words import fold, pairs, parts, runs, words
-from connector.ports.index import ENOUGH, FACETS, MAX_DEPTH, Document, Found, Hit, Sort, Wanted, Way, start_of
+from connector.ports.index import ENOUGH, FACETS, MAX_DEPTH, MOST_VALUES, Document, Found, Hit, Sort, Wanted, Way, start_of
 
 _VERSION: Final = 2
 _SCHEMA: Final = """
@@ -37,7 +37,6 @@ INSERT INTO applied VALUES (0);
 _ORDERS: Final = {Sort.MODIFIED: "d.modified", Sort.ADDED: "d.added", Sort.CHEAPEST: "-coalesce(d.price, 4294967295)"}
 _AGES: Final = (("day", 1), ("week", 7), ("month", 31), ("year", 366))
 _DAY_S: Final = 86_400
-_MOST_VALUES: Final = 50
 _SHORTEST_BEGINNING: Final = 4
 _SPARE: Final = 50
 """Hits looked at beyond a page of a ranking, to find the place behind its last one again."""
@@ -300,5 +299,5 @@ def _counted(connection: sqlite3.Connection, name: str, match: str, wanted: Want
     sql, values = _select("d.number", match, wanted)
     yield from connection.execute(
         f"SELECT value, count(*) FROM facet WHERE name = ? AND number IN ({sql}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
-        [name, *values, _MOST_VALUES],
+        [name, *values, MOST_VALUES],
     )

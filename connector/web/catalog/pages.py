@@ -27,7 +27,7 @@ from connector.federation import asking, reading
 from connector.federation.ledger import Ledger, Standing
 from connector.federation.notices import Notices
 from connector.ports.catalog import Product
-from connector.ports.index import FACETS, Sort
+from connector.ports.index import FACETS, MOST_VALUES, Sort
 from connector.web import edge, errors
 from connector.web.catalog import about, asked, facts, words
 from connector.web.catalog.viewers import Viewers
@@ -234,8 +234,8 @@ class Pages:
             {"name": "Products", "value": f"{totals.products:,}"},
             {"name": "Participants who offer", "value": f"{totals.participants:,}"},
             {"name": "Members", "value": f"{totals.members.get('listed', 0):,}"},
-            {"name": "Sectors", "value": f"{len(found.facets.get('theme', ())):,}"},
-            {"name": "Regions", "value": f"{len(found.facets.get('region', ())):,}"},
+            {"name": "Sectors", "value": _several(found.facets.get("theme", ()))},
+            {"name": "Regions", "value": _several(found.facets.get("region", ()))},
             {"name": "Agreements reported", "value": f"{totals.agreements:,}" if totals.reporting else "none"},
         ]
         charts = [chart for name in _CHARTED if (chart := _chart(name, found.facets.get(name, ())))["rows"]]
@@ -342,6 +342,11 @@ def _chart(name: str, counts: Sequence[tuple[str, int]]) -> Values:
         for value, count in counts[:10]
     ]
     return {"name": words.FACET_NAMES[name], "rows": rows}
+
+
+def _several(rows: Sequence[object]) -> str:
+    """How many values there are, as far as an index tells them."""
+    return f"{len(rows)}" if len(rows) < MOST_VALUES else f"{MOST_VALUES} or more"
 
 
 def _growth(days: Sequence[tuple[str, int]]) -> Values | None:
