@@ -27,8 +27,8 @@ DCT = "PREFIX dct: <http://purl.org/dc/terms/> PREFIX odrl: <http://www.w3.org/n
 ENDLESS = "SELECT (COUNT(*) AS ?n) WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l }"
 
 
-def opened(there: Stand, folder: Path, **limits: Any) -> Sparql:
-    given = Limits(within=timedelta(seconds=2), answer_bytes=100_000, **limits)
+def opened(there: Stand, folder: Path, within_s: float = 2, **limits: Any) -> Sparql:
+    given = Limits(within=timedelta(seconds=within_s), answer_bytes=100_000, **limits)
     return Sparql(there.records, Permitted(known_vocabulary()), SystemClock(), folder / "triples", given)
 
 
@@ -92,7 +92,7 @@ async def test_a_question_without_end_is_ended_and_the_next_one_answered(sparql:
 
 
 async def test_a_question_that_takes_too_much_memory_is_ended_and_the_next_one_answered(there: Stand, tmp_path: Path) -> None:
-    sparql = opened(there, tmp_path, memory_bytes=256 << 20)
+    sparql = opened(there, tmp_path, within_s=60, memory_bytes=160 << 20)
     await sparql.open()
     doubled = " ".join(f"BIND(CONCAT(?x{n}, ?x{n}) AS ?x{n + 1})" for n in range(30))
     with pytest.raises(CallerError, match="more memory than it may"):
