@@ -99,7 +99,17 @@ def guarded(work: Callable[[], None], *, debug: bool) -> None:
     except Exception as error:
         if debug:
             raise
-        note(
-            f"error: {type(error).__name__}: {' '.join(str(error).split())}; run it again with `--debug` and report what it prints"
-        )
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}; run it again with `--debug` and report what it prints"
+        note(f"error: {_refused(error) or words}")
         raise typer.Exit(1) from error
+
+
+def _refused(error: Exception) -> str:
+    """What a model of the API refuses of what was typed, and why; empty for any other error."""
+    errors = getattr(error, "errors", None)
+    if type(error).__name__ != "ValidationError" or not callable(errors):
+        return ""
+    first, *more = errors(include_url=False)
+    said = str(first["msg"]).removeprefix("Value error, ")
+    others = f" ({len(more)} more)" if more else ""
+    return f"{said[:1].lower()}{said[1:]} at `{'.'.join(map(str, first['loc'])) or 'the command'}`{others}; see `--help`"

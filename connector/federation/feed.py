@@ -19,7 +19,7 @@ before it was told reads over it, and begins again from 0 when it knows it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -51,12 +51,17 @@ _MOST_ID: Final = 2_048
 Key = tuple[str, str]
 
 
-def page(own_id: str, epoch: str, changes: Sequence[Change], limit: int, after: int) -> bytes:
-    """A page of our feed; `changes` are at most `limit` and begin after the number `after`."""
+def page(
+    own_id: str, epoch: str, changes: Sequence[Change], limit: int, after: int, silent: Collection[int] = frozenset()
+) -> bytes:
+    """A page of our feed; `changes` are at most `limit` and begin after the number `after`. Of the products `silent` nothing is told."""
     rows: list[bytes] = []
     themselves: list[bytes] = []
     size, last, is_cut = 0, after, False
     for change in changes:
+        if change.number in silent:
+            last = change.sequence
+            continue
         row = orjson.dumps(_row(change))
         size += len(row)
         if size > _PAGE_BYTES and last != after:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Final, cast
+
+_STACK_BYTES: Final = 16 << 20
 
 
 def main(folder: str, most_memory: int) -> None:
@@ -22,7 +25,9 @@ def main(folder: str, most_memory: int) -> None:
 
     from pyoxigraph import NamedNode, QueryResultsFormat, QueryTriples, RdfFormat, Store, serialize
 
-    resource.setrlimit(resource.RLIMIT_DATA, (most_memory, most_memory))
+    # the engine has threads for each processor, whose stacks count whether they are used or not
+    most = most_memory + (os.cpu_count() or 1) * _STACK_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     with suppress(OSError):
         # where memory runs out all the same, this process goes and not the node
         Path("/proc/self/oom_score_adj").write_text("1000")

@@ -173,3 +173,12 @@ def test_a_participant_is_described_by_its_operator_and_read_by_a_peer(run: Run,
         True,
     )
     assert run("lint", other, "--profile", "tds").code != 0
+
+
+def test_what_the_node_would_not_take_is_said_in_a_line(run: Run, space: Space) -> None:
+    for words, said in (
+        (("--id", "urn:two words"), "string should match pattern"),
+        (("--description", "x" * 20_001), "string should have at most 20000 characters at `description`"),
+    ):
+        refused = run("publish", SAMPLE, "--policy", "open", *words, *space.provider.options)
+        assert (refused.code, said in refused.err, "ValidationError" in refused.err) == (1, True, False), refused.err

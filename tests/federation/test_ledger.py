@@ -76,7 +76,9 @@ async def test_what_is_for_one_alone_is_in_no_count_suggestion_list_or_feed_of_o
             # what may be done for any purpose may be done for this one, which others have not heard of
             assert ("tell-anna-alone" in dict(listed)) == bool(more)
             feed = json.loads(await it.ledger.feed(0, 500, viewer))
-            assert any("platypus" in json.dumps(one.get("dataset")) for one in feed["changes"]) == bool(more)
+            assert ("platypus" in json.dumps(feed)) == bool(more)
+            later = json.loads(await it.ledger.feed(feed["sequence"] - 1, 500, viewer))
+            assert ("platypus" in json.dumps(later), later["sequence"]) == (bool(more), feed["sequence"])
             if more:
                 assert len((await it.ledger.participant("did:web:zoo", 0, 5, viewer)).products) == 1
             else:
@@ -136,3 +138,12 @@ async def test_pages_of_a_participant_go_on_over_what_their_reader_does_not_see(
 )
 def test_an_offer_is_for_those_whom_it_names(offer: dict[str, Any], who: set[str]) -> None:
     assert addressees(offer) == who
+
+
+async def test_a_reader_of_the_feed_that_had_a_product_is_told_when_it_is_for_somebody_else(tmp_path: Path) -> None:
+    async with stand(tmp_path, members=2) as it:
+        await _offered(it, wombat=[FOR_ALL])
+        before = json.loads(await it.ledger.feed(0, 500, BORIS))["sequence"]
+        await _offered(it, wombat=[FOR_ANNA])
+        (row,) = json.loads(await it.ledger.feed(before, 500, BORIS))["changes"]
+        assert (row["id"], row["gone"], "dataset" in row) == ("urn:wombat", True, False)

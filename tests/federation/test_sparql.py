@@ -92,7 +92,7 @@ async def test_a_question_without_end_is_ended_and_the_next_one_answered(sparql:
 
 
 async def test_a_question_that_takes_too_much_memory_is_ended_and_the_next_one_answered(there: Stand, tmp_path: Path) -> None:
-    sparql = opened(there, tmp_path, within_s=60, memory_bytes=160 << 20)
+    sparql = opened(there, tmp_path, within_s=60, memory_bytes=256 << 20)
     await sparql.open()
     doubled = " ".join(f"BIND(CONCAT(?x{n}, ?x{n}) AS ?x{n + 1})" for n in range(30))
     with pytest.raises(CallerError, match="more memory than it may"):
