@@ -115,13 +115,17 @@ class Shelves:
         # looked at before the documents: what is written meanwhile makes another shelf
         revision, now = await self._revisions.of(participant), self._clock.now()
         profiles = await self._profiles(participant)
-        documents = await self._since(participant, place, revision, now) if profiles == place.profiles else None
-        if documents is not None:
-            place.stock.follow(documents)
-        else:
-            whole = [one for kind in MODELS for one in await self._all(participant, kind)]
-            place.stock.replace(whole, profiles)
-            place.profiles, place.whole_at = profiles, now
+        changed = await self._since(participant, place, revision, now) if profiles == place.profiles else None
+        whole = None if changed is not None else [one for kind in MODELS for one in await self._all(participant, kind)]
+        known_at, place.whole_at = place.whole_at, None
+        # should one of these fail in their midst, all is looked at again and into a new stock the next time
+        stock, place.stock = place.stock, Stock(self._data_plane)
+        if changed is not None:
+            stock.follow(changed)
+        elif whole is not None:
+            stock.replace(whole, profiles)
+            place.profiles, known_at = profiles, now
+        place.stock, place.whole_at = stock, known_at
         shelf = place.stock.shelf(revision)
         told = place.shelf.faults if place.shelf is not None else ()
         for fault in shelf.faults:
