@@ -23,6 +23,7 @@ from connector.dataplane.shelf import Shelf
 from connector.dataplane.sinks import check_allowed
 from connector.dataplane.sources import LocalFile, open_below, open_file
 from connector.dataplane.streams import Stream, Streams
+from connector.dsp.tables import State
 from connector.dsp.transfer import Transfer
 from connector.errors import Conflict, NotFound, PeerAnswer
 from connector.outbound.client import OutboundClient, StreamedAnswer
@@ -68,7 +69,7 @@ class Collector:
             return
         arrived = await self.disk.run(self.inbox.arrived, transfer.participant, transfer.pid)
         if arrived is None or request.path:
-            raise NotFound("nothing has arrived completely yet", where=transfer.pid, mend="wait until the push is complete")
+            raise _missing(transfer)
         async with self.disk.opened(open_file, str(arrived.path)) as file:
             yield serve_file(
                 LocalFile(self.disk, file),
@@ -135,3 +136,13 @@ class Collector:
                 else None
             )
             yield Served(status=answer.status, headers=told, chunks=chunks, direct=direct, cut=stream.cut)
+
+
+def _missing(transfer: Transfer) -> NotFound:
+    """What to say of a push whose data is not here."""
+    if transfer.state is State.COMPLETED:
+        mend = "it went when its time was over (`retention`), or `data_dir/inbox` was not brought back after a restore"
+        return NotFound("what arrived is not here any more", where=transfer.pid, mend=mend)
+    if transfer.is_ended:
+        return NotFound("it ended before all had arrived", where=transfer.pid, mend="begin a new transfer")
+    return NotFound("nothing has arrived completely yet", where=transfer.pid, mend="wait until the push is complete")

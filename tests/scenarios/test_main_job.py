@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 
 import pytest
 
@@ -56,6 +57,9 @@ async def test_a_push_is_delivered_verified_and_completed_by_the_provider(space:
     done = await consumer.until_transfer(transfer.pid, "COMPLETED", "TERMINATED")
     assert (done.state, done.moved_bytes, done.digest) == ("COMPLETED", len(DATA), hashlib.sha256(DATA).hexdigest())
     assert await consumer.get(done) == DATA
+    shutil.rmtree(space.folder / consumer.name / "inbox")
+    with pytest.raises(NotFound, match="what arrived is not here any more"):
+        await consumer.get(done)
 
 
 async def test_a_part_of_the_data_can_be_fetched(space: DataSpace) -> None:
