@@ -104,7 +104,8 @@ class Pool:
 
         Raises: AddressRefused, and as `Connection.ask`.
         """
-        await self._enter(target)
+        if self._per_host:
+            await self._enter(target)
         try:
             connection = self._kept(target)
             if connection is not None:
@@ -164,8 +165,6 @@ class Pool:
         return found
 
     async def _enter(self, target: Target) -> None:
-        if not self._per_host:
-            return
         busy = self._busy.get(target, 0)
         if busy < self._per_host:
             self._busy[target] = busy + 1

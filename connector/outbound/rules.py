@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 from connector.errors import AddressRefused, ConfigurationError
 
@@ -76,8 +76,7 @@ class OutboundRules:
     """Connections to one host at once; streams of data are not counted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """A URL that was found lawful."""
 
     scheme: str

@@ -233,7 +233,8 @@ class _Stream:
         return self
 
     def __exit__(self, *ended: Any) -> None:
-        self._span.note(**{"kontor.bytes": self.sent_bytes})
+        if tracing.are_made():
+            self._span.note(**{"kontor.bytes": self.sent_bytes})
         self._span.__exit__(*ended)
         observe.count("data_sent_bytes", by=self.sent_bytes)
 

@@ -24,12 +24,14 @@ PATHS = (
     "/{participant}/{a}/x/{b}",
     "/{participant}/{number:int}/x",
 )
-WORDS = ("", "open", "a.json", "catalog", "data", "dsp", "2025-1", "did.json", "x", "7")
+WORDS = ("", "open", "a.json", "catalog", "data", "dsp", "2025-1", "did.json", "x", "7", "a\n")
+Found = tuple[str, dict[str, Any]]
+"""The pattern of a route, and what it has found."""
 
 
-def _noted(at: list[str], path: str) -> Any:
+def _noted(at: list[Found], path: str) -> Any:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        at.append(path)
+        at.append((path, dict(scope["path_params"])))
 
     class Door:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,13 +40,15 @@ def _noted(at: list[str], path: str) -> Any:
     return Door()
 
 
-@pytest.mark.parametrize("places", [(2,), (1, 3)])
-async def test_every_address_leads_to_the_route_that_the_router_finds(places: tuple[int, ...]) -> None:
-    at: list[str] = []
-    routes = [Route(path, _noted(at, path), methods=["GET"]) for path in PATHS]
+@pytest.mark.parametrize(("places", "methods"), [((2,), ["GET"]), ((1, 3), ["GET"]), ((2,), None)])
+async def test_every_address_leads_to_the_route_that_the_router_finds(
+    places: tuple[int, ...], methods: list[str] | None
+) -> None:
+    at: list[Found] = []
+    routes = [Route(path, _noted(at, path), methods=methods) for path in PATHS]
 
     async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
-        at.append("nowhere")
+        at.append(("nowhere", {}))
 
     router = Router(routes=routes, redirect_slashes=False, default=nowhere)
     indexed = Indexed(routes, places, router)
@@ -56,7 +60,7 @@ async def test_every_address_leads_to_the_route_that_the_router_finds(places: tu
             for app in (router, indexed):
                 await app({**scope}, None, None)  # type: ignore[arg-type]
             assert at[-1] == at[-2], path
-            reached.add(at[-1])
+            reached.add(at[-1][0])
             likely = indexed.likely(path)
             assert all(route in likely for route in routes if route.matches({**scope})[0] is not Match.NONE), path
     assert reached == {*PATHS, "nowhere"} - {"/open/data/never-reached"}
