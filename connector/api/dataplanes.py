@@ -26,11 +26,25 @@ class PlaneAuthorization(Asked):
         default=None, pattern=r"^https?://[^\s]+$", description="Where those keys are, in place of `jwks`."
     )
 
+    issuer: str | None = Field(default=None, max_length=2048, description="What the tokens of its calls must name in `iss`.")
+    token_exchange_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        description="The broker that gives us the tokens of our calls for what `signaling.workload_token` holds (RFC 8693).",
+    )
+    resource: str | None = Field(default=None, max_length=2048, description="Whom we speak for, as the broker knows us.")
+    audience: str | None = Field(default=None, max_length=2048, description="What the plane calls itself there; else its id.")
+    scope: str = Field(
+        default="", max_length=2048, description="What we ask of the broker, and what its tokens for the plane must grant."
+    )
+
     @model_validator(mode="after")
     def _is_whole(self) -> PlaneAuthorization:
         tokens = (self.token_endpoint, self.client_id, self.client_secret)
         if any(tokens) and not all(tokens):
             raise ValueError("`token_endpoint`, `client_id` and `client_secret` go together; give all or none")
+        if self.token_exchange_endpoint is not None and (any(tokens) or not (self.issuer and self.jwks_uri and self.resource)):
+            raise ValueError("`token_exchange_endpoint` needs `issuer`, `jwks_uri` and `resource`, and no other tokens")
         if self.secret is not None and (any(tokens) or self.jwks or self.jwks_uri):
             raise ValueError("`secret` stands for itself; leave the tokens out")
         return self
@@ -59,6 +73,9 @@ class NewDataPlane(Asked):
         default=(), max_length=32, description="`edc-legacy`: destinations that it prepares."
     )
     authorization: PlaneAuthorization = Field(default=PlaneAuthorization(), description="How the two of us prove ourselves.")
+    principal: str | None = Field(
+        default=None, max_length=2048, description="`sub` of the tokens of its calls, where a server does not set it to its id."
+    )
     unverified: bool = Field(
         default=False, description="Believe its calls without proof; only where nobody else reaches the listener."
     )
@@ -78,6 +95,7 @@ class DataPlane(Shown):
     labels: list[str] = Field(default_factory=list)
     source_types: list[str] = Field(default_factory=list)
     owner: str = Field(description="`operator`, or `plane`: it registered itself.")
+    principal: str | None = None
     unverified: bool = False
     announced: bool = False
     answered_at: datetime | None = Field(default=None, description="When this node last called it; null: not since it started.")

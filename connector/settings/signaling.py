@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from connector.settings.fields import ParticipantId, Secret, Section, untouched
+from connector.settings.fields import File, ParticipantId, Secret, Section, untouched
 from connector.settings.limits import Bounds
 from connector.settings.node import Listener
 
@@ -38,6 +38,17 @@ class Proof(Section):
     token_endpoint: str | None = Field(None, description="Where we get the tokens of our calls to the plane.")
     client_id: str | None = Field(None, description="Who we are to `token_endpoint`.")
     client_secret: Secret | None = Field(None, repr=False, description="What proves us to `token_endpoint`.")
+    token_exchange_endpoint: str | None = Field(
+        None, description="The broker that gives us the tokens of our calls for what `signaling.workload_token` holds."
+    )
+    issuer: str | None = Field(None, description="What the tokens of the plane's calls must name in `iss`.")
+    resource: str | None = Field(None, description="Whom we speak for, as the broker knows us.")
+    scope: str = Field(
+        "", description="What we ask of the broker, and what its tokens for the plane must grant, between blanks."
+    )
+    principal: str | None = Field(
+        None, description="`sub` of the tokens of the plane's calls, where a server does not set it to the plane's id."
+    )
     unsafe_unverified: bool = Field(
         False, description="Believe calls without proof: whoever reaches the listener can speak for this plane."
     )
@@ -49,6 +60,8 @@ class Proof(Section):
             raise ValueError("`token_endpoint`, `client_id` and `client_secret` go together; set all or none")
         if self.secret is None and self.jwks_uri is None and not self.unsafe_unverified:
             raise ValueError("nothing proves the plane's calls; set `secret` or `jwks_uri`")
+        if self.token_exchange_endpoint is not None and (any(tokens) or not (self.issuer and self.jwks_uri and self.resource)):
+            raise ValueError("`token_exchange_endpoint` needs `issuer`, `jwks_uri` and `resource`, and no other tokens")
         if self.secret is not None and (self.jwks_uri is not None or any(tokens)):
             raise ValueError("`secret` stands for itself; leave the tokens out")
         return self
@@ -75,6 +88,9 @@ class Signaling(Listener):
     )
     id: str | None = Field(None, description="Our id as a control plane and as a data plane; when left out, `node.id`.")
     patience_s: float = Field(600, gt=0, description="How long a data plane may take or be away before a transfer ends.")
+    workload_token: File | None = Field(
+        None, description="What proves this process where it runs, a JWT that is read anew each time; for brokers of planes."
+    )
     planes: tuple[ExpectedPlane, ...] = Field((), description="Data planes that may register themselves.")
     unsafe_allow_http: bool = Field(False, description="Reach planes over plain http; for one machine, or a closed network.")
 
@@ -171,9 +187,18 @@ def proof_tree(proof: Proof) -> dict[str, Any]:
         return {"type": "shared_secret", "secret": proof.secret}
     named = {
         "jwksUri": proof.jwks_uri,
+        "issuer": proof.issuer,
         "tokenEndpoint": proof.token_endpoint,
         "clientId": proof.client_id,
         "clientSecret": proof.client_secret,
     }
+    if proof.token_exchange_endpoint is not None:
+        exchange = {
+            "tokenExchangeEndpoint": proof.token_exchange_endpoint,
+            "issuer": proof.issuer,
+            "jwksUri": proof.jwks_uri,
+            "resource": proof.resource,
+        }
+        return {"type": "oauth2_token_exchange", **exchange} | ({"scope": proof.scope} if proof.scope else {})
     found = {name: value for name, value in named.items() if value is not None}
     return {"type": "oauth2_client_credentials", **found} if found else {}

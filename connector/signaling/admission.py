@@ -68,10 +68,9 @@ class Admission:
         own = authorization_of(wanted.authorization)
         if not own.proves:
             mine = expected.authorization
-            own = replace(own, jwks=mine.jwks, jwks_uri=mine.jwks_uri, secret=mine.secret)
-        if own.token_endpoint is None and own.secret is None:
-            mine = expected.authorization
-            own = replace(own, token_endpoint=mine.token_endpoint, client_id=mine.client_id, client_secret=mine.client_secret)
+            own = replace(own, jwks=mine.jwks, jwks_uri=mine.jwks_uri, issuer=mine.issuer, secret=mine.secret)
+        if not own.calls:
+            own = own.calling(expected.authorization)
         entry = await self._book.put(
             replace(
                 expected,

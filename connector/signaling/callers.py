@@ -3,8 +3,9 @@
 What lives here: proving a bearer token against the entries that there are. What does not: what the caller may do then.
 Whoever cannot be proven gets one answer, whether the plane, the secret or the transfer is unknown. A token must name us in `aud`, as
 the standard has it: what a server issues for another of its services opens nothing here. It must end, and not be older than a day; one
-with `jti` is good once. Entries without keys are never believed, unless the operator has allowed that entry to come unverified.
-Source: Data Plane Signaling v1.0-RC3, profiles "OAuth2 Client Credentials"; RFC 8725.
+with `jti` is good once; one of a broker must be of the issuer that is registered, and grant the scope. Entries without keys are never
+believed, unless the operator has allowed that entry to come unverified.
+Source: Data Plane Signaling v1.0-RC3, profiles "OAuth2 Client Credentials" and "OAuth 2 Token Exchange"; RFC 8725.
 """
 
 from __future__ import annotations
@@ -79,9 +80,15 @@ class Callers:
     async def _by_token(self, raw: str, entries: Sequence[Entry], audience: str) -> Entry:
         now = self._clock.now()
         token = SIGNALING.open(raw, now=now, audience=audience)
-        entry = next((one for one in entries if one.id == token.claims["sub"] and _has_keys(one)), None)
+        subject = token.claims["sub"]
+        entry = next((one for one in entries if (one.principal or one.id) == subject and _has_keys(one)), None)
         if entry is None:
             raise Unproven("no plane of this name is registered", check="subject")
+        wanted = entry.authorization
+        if wanted.issuer is not None and token.issuer != wanted.issuer:
+            raise Unproven("the token is of another issuer than the plane's", check="issuer")
+        if wanted.exchange_endpoint is not None:
+            _check_exchanged(token, wanted.scope)
         SIGNALING.prove(token, await self._key(entry, token))
         jti, until = token.claims.get("jti"), token.expires
         if jti is not None and until is not None:
@@ -99,6 +106,18 @@ class Callers:
             return jose.from_jwk(fits[0])
         assert entry.authorization.jwks_uri is not None
         return await self._keys(entry.authorization.jwks_uri).key(token.key_id)
+
+
+def _check_exchanged(token: Token, scope: str) -> None:
+    """Raises: Unproven when a broker's token does not say all that it must, or grants less than the plane needs.
+
+    Source: profile "OAuth 2 Token Exchange", "Receiver Validation". `act` is for the record alone.
+    """
+    granted, context = token.claims.get("scope"), token.claims.get("participant_context")
+    if not isinstance(context, str) or not context:
+        raise Unproven("the token names no `participant_context`", check="participant-context")
+    if not isinstance(granted, str) or not set(scope.split()) <= set(granted.split()):
+        raise Unproven("the token does not grant the scope", check="scope")
 
 
 def _has_keys(entry: Entry) -> bool:

@@ -65,9 +65,8 @@ class Drivers:
             raise Conflict("this id belongs to another control plane", where=wanted.id, mend="register under your own id")
         own, mine = authorization_of(wanted.authorization), caller.authorization
         if not own.proves:
-            own = replace(own, jwks=mine.jwks, jwks_uri=mine.jwks_uri, secret=mine.secret)
-        if own.token_endpoint is None and own.secret is None:
-            own = replace(own, token_endpoint=mine.token_endpoint, client_id=mine.client_id, client_secret=mine.client_secret)
+            own = replace(own, jwks=mine.jwks, jwks_uri=mine.jwks_uri, issuer=mine.issuer, secret=mine.secret)
+        own = own if own.calls else own.calling(mine)
         named = self._named[caller.id]
         entry = replace(named, endpoint=wanted.endpoint, authorization=own, owner=Owner.PLANE)
         if not named.hosts:

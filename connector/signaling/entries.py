@@ -4,7 +4,7 @@ What lives here: values, their trees, and the check of every address that a plan
 proving (`callers.py`, `logins.py`).
 An authorization says two things: how we get what our calls to that plane carry, and what proves that plane's calls to us. Planes are
 mostly on private networks, so every address of one is held against a list of hosts that its operator wrote, not against what is public.
-Source: Data Plane Signaling v1.0-RC3, "Authorization"; section 5 of the facts for what is refused.
+Source: Data Plane Signaling v1.0-RC3, "Authorization", and its authorization profiles; section 5 of the facts for what is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -23,6 +23,8 @@ from connector.dps.messages import Dialect
 from connector.errors import AddressRefused, BadMessage
 
 OAUTH2: Final = "oauth2_client_credentials"
+EXCHANGE: Final = "oauth2_token_exchange"
+"""A broker gives tokens for what proves a process where it runs (Kubernetes, SPIFFE): RFC 8693."""
 SHARED: Final = "shared_secret"
 """Our own: both planes hold one secret, sent as a bearer token. For pairs of ours, and for planes of the older dialect behind a proxy."""
 _MOST_KEYS: Final = 20
@@ -44,6 +46,15 @@ class Authorization:
     token_endpoint: str | None = None
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
+    exchange_endpoint: str | None = None
+    """The broker that gives us the tokens of our calls."""
+    issuer: str | None = None
+    """What the tokens of its calls must name; None: whatever their keys have signed."""
+    resource: str | None = None
+    """Whom we speak for, as the broker knows us."""
+    audience: str | None = None
+    """What the plane calls itself there; None: its id."""
+    scope: str = ""
     jwks: tuple[Mapping[str, Any], ...] = ()
     jwks_uri: str | None = None
     secret: str | None = field(default=None, repr=False)
@@ -53,9 +64,28 @@ class Authorization:
         """True when calls of the plane can be proven by it."""
         return bool(self.secret or self.jwks or self.jwks_uri)
 
+    @property
+    def calls(self) -> bool:
+        """True when it says what our own calls carry."""
+        return bool(self.secret or self.token_endpoint or self.exchange_endpoint)
+
+    def calling(self, other: Authorization) -> Authorization:
+        """This one, with what our own calls carry by `other`."""
+        return replace(
+            self,
+            token_endpoint=other.token_endpoint,
+            client_id=other.client_id,
+            client_secret=other.client_secret,
+            exchange_endpoint=other.exchange_endpoint,
+            resource=other.resource,
+            audience=other.audience,
+            scope=other.scope,
+        )
+
     def addresses(self) -> Iterator[tuple[str, str]]:
         """The addresses in it, with their names."""
-        for name, url in (("tokenEndpoint", self.token_endpoint), ("jwksUri", self.jwks_uri)):
+        named = ("tokenEndpoint", "tokenExchangeEndpoint", "jwksUri")
+        for name, url in zip(named, (self.token_endpoint, self.exchange_endpoint, self.jwks_uri), strict=True):
             if url is not None:
                 yield name, url
 
@@ -63,11 +93,23 @@ class Authorization:
         """As the standard spells it."""
         if self.secret is not None:
             return {"type": SHARED, "secret": self.secret}
+        if self.exchange_endpoint is not None:
+            exchanged = {
+                "type": EXCHANGE,
+                "tokenExchangeEndpoint": self.exchange_endpoint,
+                "issuer": self.issuer,
+                "jwksUri": self.jwks_uri,
+                "resource": self.resource,
+                "audience": self.audience,
+                "scope": self.scope or None,
+            }
+            return {name: value for name, value in exchanged.items() if value is not None}
         found = {
             "type": OAUTH2,
             "tokenEndpoint": self.token_endpoint,
             "clientId": self.client_id,
             "clientSecret": self.client_secret,
+            "issuer": self.issuer,
             "jwksUri": self.jwks_uri,
             "jwks": {"keys": [dict(key) for key in self.jwks]} if self.jwks else None,
         }
@@ -84,8 +126,10 @@ def authorization_of(tree: Mapping[str, Any] | None) -> Authorization:
     kind = tree["type"]
     if kind == SHARED:
         return Authorization(secret=_text(tree, "secret"))
+    if kind == EXCHANGE:
+        return _exchange(tree)
     if kind != OAUTH2:
-        mend = f"use `{OAUTH2}` or `{SHARED}`"
+        mend = f"use `{OAUTH2}`, `{EXCHANGE}` or `{SHARED}`"
         raise BadMessage(f"the authorization profile `{kind}` is not known here", where="authorization.type", mend=mend)
     keys = tree.get("jwks")
     keys = keys.get("keys") if isinstance(keys, Mapping) else keys
@@ -98,8 +142,24 @@ def authorization_of(tree: Mapping[str, Any] | None) -> Authorization:
         token_endpoint=_text(tree, "tokenEndpoint") if is_caller else None,
         client_id=_text(tree, "clientId") if is_caller else None,
         client_secret=_text(tree, "clientSecret") if is_caller else None,
+        # not of the profile: an operator's word about tokens of a server that signs for many
+        issuer=_text(tree, "issuer") if tree.get("issuer") is not None else None,
         jwks=tuple(keys or ()),
         jwks_uri=_text(tree, "jwksUri") if tree.get("jwksUri") is not None else None,
+    )
+
+
+def _exchange(tree: Mapping[str, Any]) -> Authorization:
+    if tree.get("jwks") is not None:
+        raise BadMessage("a broker's keys are served, never written down", where="authorization.jwks", mend="send `jwksUri`")
+    given = {name: _text(tree, name) if tree.get(name) is not None else None for name in ("resource", "audience", "scope")}
+    return Authorization(
+        exchange_endpoint=_text(tree, "tokenExchangeEndpoint"),
+        issuer=_text(tree, "issuer"),
+        jwks_uri=_text(tree, "jwksUri"),
+        resource=given["resource"],
+        audience=given["audience"],
+        scope=given["scope"] or "",
     )
 
 
@@ -124,6 +184,8 @@ class Entry:
     source_types: tuple[str, ...] = ()
     provision_types: tuple[str, ...] = ()
     authorization: Authorization = field(default_factory=Authorization)
+    principal: str | None = None
+    """`sub` of the tokens of its calls, by the operator's word; None: its id."""
     is_unverified: bool = False
     """The operator's word that calls of this plane need no proof: who reaches the listener can speak for it."""
     is_announced: bool = False
@@ -203,6 +265,7 @@ def tree_of(entry: Entry) -> dict[str, Any]:
         "labels": list(entry.labels),
         "source_types": list(entry.source_types),
         "provision_types": list(entry.provision_types),
+        "principal": entry.principal,
         "unverified": entry.is_unverified,
         "announced": entry.is_announced,
         "hosts": list(entry.hosts),
@@ -222,6 +285,8 @@ def entry_of(participant: str, id_: str, tree: Mapping[str, Any], authorization:
         source_types=tuple(tree["source_types"]),
         provision_types=tuple(tree["provision_types"]),
         authorization=authorization,
+        # what an earlier release has kept has none
+        principal=tree.get("principal"),
         is_unverified=tree["unverified"],
         is_announced=tree["announced"],
         hosts=tuple(tree["hosts"]),

@@ -19,6 +19,10 @@ def test_a_data_plane_is_registered_listed_and_forgotten(run: Run, space: Space,
     assert (found["id"], found["profiles"], found["labels"], found["owner"]) == ("dp-1", ["Tape-PULL"], ["cold"], "operator")
     assert "between the two of us" not in shown.out
     assert "Tape-PULL" in run("dataplanes", "list", *options).out
+    broker = ("--broker", "http://127.0.0.1:9/token", "--issuer", "urn:broker", "--jwks-uri", "http://127.0.0.1:9/jwks")
+    named = (*broker, "--resource", "urn:us", "--scope", "flows", "--principal", "urn:them")
+    changed = run("dataplanes", "add", *plane[:4], *named, "--json", *options)
+    assert (changed.code, changed.tree["principal"]) == (0, "urn:them")
     assert run("dataplanes", "remove", "dp-1", *options).out == "removed dp-1\n"
     assert "`kontor dataplanes add`" in run("dataplanes", "list", *options).err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,16 @@ BY_KEY = entry("dp-1", jwks=({**KEY.public.jwk(), "kid": "key-1"},))
 BY_URI = entry("dp-2", jwks_uri="https://login.internal/jwks")
 BY_SECRET = entry("dp-3", secret="between us")
 ALL = (BY_KEY, BY_URI, BY_SECRET)
+BROKERED = replace(
+    entry(
+        "dp-4",
+        exchange_endpoint="https://broker.internal/token",
+        issuer="https://broker.internal",
+        jwks_uri="https://broker.internal/jwks",
+        scope="flows",
+    ),
+    principal="urn:them",
+)
 
 
 class _Keys:
@@ -84,6 +95,51 @@ async def test_everything_else_gets_one_answer(callers: Callers, shown: str | No
     with pytest.raises(Unauthenticated) as caught:
         await callers.prove(shown, ALL, audience="us")
     assert caught.value.what == "no valid token"
+
+
+def exchanged(key: jose.SigningKey = KEY, **changes: Any) -> str:
+    """A token as a broker gives it."""
+    claims = {
+        "iss": "https://broker.internal",
+        "sub": "urn:them",
+        "scope": "flows more",
+        "participant_context": "acme",
+        "act": {"sub": "system:serviceaccount:a:b"},
+    }
+    return token(key, **{**claims, **changes})
+
+
+async def test_a_plane_behind_a_broker_is_proven_by_whom_it_speaks_for(callers: Callers) -> None:
+    assert await callers.prove(exchanged(), (*ALL, BROKERED), audience="us") is BROKERED
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        exchanged(OTHER),
+        exchanged(iss="https://another.internal"),
+        exchanged(iss=None),
+        exchanged(aud="somebody else"),
+        exchanged(sub="dp-4"),
+        exchanged(sub="urn:others"),
+        exchanged(scope="more"),
+        exchanged(scope=None),
+        exchanged(scope=["flows"]),
+        exchanged(participant_context=None),
+        exchanged(exp=int(NOW.timestamp()) - 60),
+    ],
+)
+async def test_what_a_broker_has_not_said_of_it_opens_nothing(callers: Callers, shown: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await callers.prove(shown, (*ALL, BROKERED), audience="us")
+
+
+async def test_a_server_may_name_a_plane_as_the_operator_says(callers: Callers) -> None:
+    named = replace(BY_URI, principal="service-account-7", authorization=replace(BY_URI.authorization, issuer="login"))
+    assert await callers.prove(token(sub="service-account-7"), (BY_KEY, named), audience="us") is named
+    for shown in (token(sub="dp-2"), token(sub="service-account-7", iss="another")):
+        with pytest.raises(Unauthenticated):
+            await callers.prove(shown, (BY_KEY, named), audience="us")
 
 
 async def test_a_token_with_an_id_of_its_own_is_good_once(callers: Callers) -> None:

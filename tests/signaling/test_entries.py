@@ -17,6 +17,15 @@ OAUTH2 = {
     "clientSecret": "s3cret",
     "jwksUri": "https://login.internal/jwks",
 }
+EXCHANGED = {
+    "type": "oauth2_token_exchange",
+    "tokenExchangeEndpoint": "https://broker.internal/token",
+    "issuer": "https://broker.internal",
+    "jwksUri": "https://broker.internal/jwks",
+    "resource": "urn:us",
+    "audience": "the-plane",
+    "scope": "signaling:dataflow",
+}
 ENTRY = Entry(
     participant="acme",
     id="dp-1",
@@ -31,6 +40,10 @@ def test_a_whole_entry_is_lawful_and_comes_back_as_it_was() -> None:
     ENTRY.vet()
     assert authorization_of(ENTRY.authorization.tree()) == ENTRY.authorization
     assert entry_of("acme", "dp-1", tree_of(ENTRY), ENTRY.authorization, allows_http=False) == ENTRY
+    brokered = replace(ENTRY, authorization=authorization_of(EXCHANGED), principal="urn:them")
+    brokered.vet()
+    assert brokered.authorization.tree() == EXCHANGED
+    assert entry_of("acme", "dp-1", tree_of(brokered), authorization_of(EXCHANGED), allows_http=False) == brokered
 
 
 @pytest.mark.parametrize(
@@ -45,6 +58,10 @@ def test_a_whole_entry_is_lawful_and_comes_back_as_it_was() -> None:
         ({"endpoint": "https://dp.internal:99999/v1"}, "endpoint"),
         ({"hosts": ()}, "authorization.tokenEndpoint"),
         ({"authorization": authorization_of({**OAUTH2, "jwksUri": "https://evil.example/jwks"})}, "authorization.jwksUri"),
+        (
+            {"authorization": authorization_of({**EXCHANGED, "tokenExchangeEndpoint": "https://evil.example/t"})},
+            "authorization.tokenExchangeEndpoint",
+        ),
         (
             {"authorization": authorization_of({**OAUTH2, "tokenEndpoint": "https://169.254.169.254/t"})},
             "authorization.tokenEndpoint",
@@ -69,6 +86,10 @@ def test_a_plane_without_keys_is_refused_unless_the_operator_says_so() -> None:
     "tree",
     [
         {"type": "oauth2_token_exchange", "issuer": "https://k8s"},
+        {**EXCHANGED, "issuer": None},
+        {**EXCHANGED, "jwksUri": None},
+        {**EXCHANGED, "jwks": {"keys": []}},
+        {"type": "oauth2_device_code"},
         {"type": "shared_secret"},
         {"type": "shared_secret", "secret": "two\nlines"},
         {**OAUTH2, "clientSecret": None},

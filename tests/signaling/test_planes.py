@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pathlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -15,7 +17,7 @@ from connector import jose
 from connector.controlplane.secrets import Seal
 from connector.dps.flow import Call, FlowState
 from connector.dps.messages import Dialect, Note
-from connector.errors import AddressRefused, PeerAnswer, PeerMessage, SourceError, Unreachable
+from connector.errors import AddressRefused, ConfigurationError, PeerAnswer, PeerMessage, SourceError, Unreachable
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
 from connector.ports.dataplane import ObjectPlace, Source
@@ -162,6 +164,46 @@ async def test_a_token_is_kept_until_it_ends_unless_it_is_good_once(scene: Scene
     scene.clock.move(seconds=400)
     await scene.tell("a", Call.START)
     assert len(asked) == times + 1
+
+
+async def test_a_broker_exchanges_what_the_runtime_keeps_fresh(scene: Scene, tmp_path: pathlib.Path) -> None:
+    asked, file = token_server(scene.plane), tmp_path / "token"
+    broker = Authorization(
+        exchange_endpoint=f"{scene.plane.url}/token",
+        issuer="https://broker.internal",
+        jwks_uri=f"{scene.plane.url}/k",
+        resource="urn:us",
+        scope="flows",
+    )
+    entry = await scene.register("a", authorization=broker)
+    async with OutboundClient(OutboundRules(allow_http=True, allow_loopback=True)) as outbound:
+        with pytest.raises(ConfigurationError, match="nothing that could be exchanged"):
+            await Logins(outbound, scene.clock).headers(entry)
+        logins = Logins(outbound, scene.clock, file)
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            await logins.headers(entry)
+        file.write_text("workload.jwt.1\n")
+        shown = [(await logins.headers(entry))["Authorization"] for _ in range(2)]
+        assert len(set(shown)) == len(asked) == 1
+        # another plane is another audience; and what proves us is read anew
+        file.write_text("workload.jwt.2\n")
+        await logins.headers(replace(entry, id="b"))
+        with pytest.raises(ConfigurationError, match="whom we speak for"):
+            await logins.headers(replace(entry, authorization=replace(broker, resource=None)))
+    first, second = ({name: one[0] for name, one in parse_qs(heard.body.decode()).items()} for heard in asked)
+    jwt = "urn:ietf:params:oauth:token-type:jwt"
+    assert first == {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": "workload.jwt.1",
+        "subject_token_type": jwt,
+        "requested_token_type": jwt,
+        "resource": "urn:us",
+        "audience": "a",
+        "scope": "flows",
+    }
+    assert (second["subject_token"], second["audience"]) == ("workload.jwt.2", "b")
+    # no client of ours is shown beside it
+    assert all("authorization" not in heard.headers for heard in asked)
 
 
 async def test_a_token_that_the_plane_does_not_take_is_not_shown_again(scene: Scene) -> None:

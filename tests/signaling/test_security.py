@@ -196,6 +196,31 @@ async def test_c_a_plane_without_keys_is_not_registered(scene: Scene) -> None:
     await scene.provider.send(delete_dataplane("provider", "keyless"))
 
 
+async def test_c_a_plane_behind_a_broker_is_registered_whole_or_not_at_all(scene: Scene) -> None:
+    broker = {
+        "token_exchange_endpoint": "http://127.0.0.1:1/token",
+        "issuer": "https://broker.internal",
+        "jwks_uri": "http://127.0.0.1:1/jwks",
+        "resource": "urn:us",
+        "scope": "flows",
+    }
+    wanted: dict[str, Any] = {"endpoint": "http://127.0.0.1:1", "profiles": ["Brokered-PULL"], "principal": "urn:them"}
+    for name in ("issuer", "jwks_uri", "resource"):
+        with pytest.raises(ValueError, match="needs `issuer`, `jwks_uri` and `resource`"):
+            NewDataPlane.model_validate({**wanted, "authorization": {**broker, name: None}})
+    entry = NewDataPlane.model_validate({**wanted, "authorization": broker})
+    shown = await scene.provider.send(put_dataplane("provider", "brokered", entry))
+    assert shown.principal == "urn:them"
+    # what nobody has signed is believed of it no more than of others
+    assert (await posted(scene.report, {"state": "COMPLETED"}, "a.b.c")).status_code == 401
+    elsewhere = NewDataPlane.model_validate({
+        **wanted, "authorization": {**broker, "token_exchange_endpoint": "http://evil.example/token"},
+    })  # fmt: skip
+    with pytest.raises(CallerError, match="not on the list"):
+        await scene.provider.send(put_dataplane("provider", "brokered", elsewhere))
+    await scene.provider.send(delete_dataplane("provider", "brokered"))
+
+
 # --- d
 
 

@@ -91,7 +91,7 @@ async def opened_shared(ground: Ground, stack: AsyncExitStack) -> Shared:
         id=found.id or ground.settings.node.id,
         outbound=outbound,
         callers=Callers(ground.clock, ground.store.replay, keys),
-        logins=Logins(outbound, ground.clock),
+        logins=Logins(outbound, ground.clock, found.workload_token),
         sealer=Seal(ground.key),
     )
 
@@ -107,6 +107,7 @@ def expected(
         endpoint=endpoint,
         hosts=hosts,
         authorization=authorization_of(proof_tree(proof)),
+        principal=proof.principal,
         is_unverified=proof.unsafe_unverified,
         owner=Owner.OPERATOR,
         allows_http=allows_http,

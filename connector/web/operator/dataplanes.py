@@ -13,7 +13,7 @@ from connector.controlplane.participants import Participants
 from connector.dps.flow import direction_of
 from connector.dps.messages import Dialect, endpoint_of
 from connector.errors import AddressRefused, CallerError
-from connector.signaling.entries import OAUTH2, SHARED, Entry, authorization_of
+from connector.signaling.entries import EXCHANGE, OAUTH2, SHARED, Entry, authorization_of
 from connector.signaling.planes import DataPlanes
 from connector.web.operator.keys import Participant
 from connector.web.operator.rooms import room
@@ -74,6 +74,7 @@ def _entry(participant: str, id_: str, wanted: NewDataPlane, *, allows_http: boo
         source_types=wanted.source_types,
         provision_types=wanted.provision_types,
         authorization=authorization_of(_tree(wanted.authorization)),
+        principal=wanted.principal,
         is_unverified=wanted.unverified,
         is_announced=wanted.announced,
         hosts=wanted.hosts,
@@ -84,7 +85,19 @@ def _entry(participant: str, id_: str, wanted: NewDataPlane, *, allows_http: boo
 def _tree(said: PlaneAuthorization) -> dict[str, Any]:
     if said.secret is not None:
         return {"type": SHARED, "secret": said.secret.get_secret_value()}
+    if said.token_exchange_endpoint is not None:
+        exchange = {
+            "tokenExchangeEndpoint": said.token_exchange_endpoint,
+            "issuer": said.issuer,
+            "jwks": said.jwks,
+            "jwksUri": said.jwks_uri,
+            "resource": said.resource,
+            "audience": said.audience,
+            "scope": said.scope or None,
+        }
+        return {"type": EXCHANGE} | {name: value for name, value in exchange.items() if value is not None}
     named = {
+        "issuer": said.issuer,
         "tokenEndpoint": said.token_endpoint,
         "clientId": said.client_id,
         "clientSecret": said.client_secret.get_secret_value() if said.client_secret else None,
@@ -105,6 +118,7 @@ def _shown(planes: DataPlanes, entry: Entry) -> DataPlane:
         labels=list(entry.labels),
         source_types=list(entry.source_types),
         owner=entry.owner.value,
+        principal=entry.principal,
         unverified=entry.is_unverified,
         announced=entry.is_announced,
         answered_at=health.at if health is not None else None,
