@@ -31,6 +31,8 @@ _TAKEN_AT_ONCE: Final = 256
 _QUEUED: Final = 128
 """Good looks that wait to be taken over: the members' descriptions are in memory until then."""
 _FIRST_DELAY: Final = timedelta(seconds=30)
+_NEW_DELAY: Final = timedelta(seconds=0.5)
+"""Of a member that has just come, or come back: it may not have heard of us, or of itself, when we hear of it."""
 _MENDS: Final = {
     401: "let your connector take the token of the participant that runs this ledger",
     403: "let the participant that runs this ledger see your catalogue",
@@ -237,7 +239,8 @@ class Crawler:
 
     async def _failed(self, row: MemberRow, begun: datetime, cause: str, asked_s: int = 0) -> None:
         """Tell why a look came to nothing; the next one is no sooner than the member asked for."""
-        first = self._pace.follow if row.kind is MemberKind.CATALOG else _FIRST_DELAY
+        first = _FIRST_DELAY if row.validators else _NEW_DELAY
+        first = self._pace.follow if row.kind is MemberKind.CATALOG else first
         pause = min(self._pace.interval, first * 2 ** min(row.failures, 20)) * random.uniform(0.8, 1.2)
         pause = max(pause, timedelta(seconds=asked_s))
         observe.warning("catalog.look_failed", member=row.id, failures=row.failures + 1, cause=cause)

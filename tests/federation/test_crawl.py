@@ -99,6 +99,21 @@ async def test_a_member_that_asks_to_be_left_alone_is_left_alone(here: Scene) ->
     assert waits == [120, 24 * 60]
 
 
+async def test_who_has_just_come_and_is_not_ready_is_looked_at_again_in_a_moment(here: Scene) -> None:
+    speaks(here, "new", answer({}, 401), answer(catalog("new", dataset("urn:new"))), answer({}, 500))
+    await here.list("new")
+
+    async def is_shown() -> bool:
+        return await here.shown() == {"urn:new": "new"}
+
+    await here.until(is_shown)
+    # one that is known has longer
+    row = await here.look_again("new")
+    assert row.report is not None
+    assert row.next_at is not None
+    assert (row.next_at - row.report.at).total_seconds() > 20
+
+
 async def test_of_a_catalogue_the_good_part_is_taken_and_the_rest_is_named(here: Scene) -> None:
     odd = [
         {"@id": "urn:untyped", "@type": 7, "hasPolicy": []},

@@ -72,6 +72,27 @@ async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_what_it_hol
         assert member.announced == 0
 
 
+async def test_who_said_something_of_itself_to_an_older_release_is_looked_at_anew(tmp_path: Path) -> None:
+    folder = resources.files("connector.storage") / "sql" / "catalog"
+    script = "".join((folder / name).read_text(encoding="utf-8") for name in ("sqlite.sql", "sqlite_2.sql", "sqlite_3.sql"))
+    member = "INSERT INTO catalog_member (id, address, kind, title, state, next_at, validators, about) VALUES "
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
+        connection.executescript(f"{script}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = 3;")
+        connection.execute(f"{member}('a', 'x', 'connector', 'c', 'listed', 9, '{{\"pages\":[]}}', '{{}}')")
+        connection.execute(f"{member}('b', 'x', 'connector', 'c', 'listed', 9, '{{\"pages\":[]}}', NULL)")
+        connection.execute("INSERT INTO catalog_product VALUES (1, 'did:web:o', 'urn:x', 'a', 0, 0, 1)")
+        connection.execute("INSERT INTO catalog_entry VALUES ('a', 1, 0, 'd', 't', 'e', '[]', NULL, '{}', '?')")
+        connection.commit()
+    async with opened("sqlite:///x.db", tmp_path) as records:
+        a, b = await records.member("a"), await records.member("b")
+        assert a is not None
+        assert b is not None
+        assert (a.validators, b.validators) == ({}, {"pages": []})
+        assert a.next_at is not None
+        assert a.next_at.year == 1970
+        assert await records.waiting() == ["?did:web:o"]
+
+
 @pytest.mark.parametrize(
     ("name", "index"),
     [
