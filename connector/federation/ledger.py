@@ -29,6 +29,8 @@ from connector.ports.identity import Caller
 from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Index, Wanted, Way
 
 _TOTALS_FOR: Final = timedelta(seconds=10)
+_TITLES_FOR: Final = timedelta(minutes=1)
+_MOST_TITLES: Final = 50_000
 _TOLD_TO_MEMBERS: Final = "what was left out is told to members who prove themselves"
 _IN_A_THREAD: Final = 50
 
@@ -106,6 +108,7 @@ class Ledger:
         self.own_id = own_id
         self._terms_at = -1
         self._terms_one = asyncio.Lock()
+        self._titles: tuple[datetime, dict[str, str]] = (clock.now(), {})
         self._totals: tuple[datetime, tuple[int, frozenset[str]], Totals] | None = None
 
     def admit(self, viewer: Caller | None) -> None:
@@ -297,6 +300,17 @@ class Ledger:
         standing = await self._standing(member, viewer) if member is not None else None
         name = (member.title if member else "") or (name_of(said.entry) if said else "") or id_
         return Offering(name=name, standing=standing, said=said, products=tuple(products), after=following)
+
+    async def titles(self, products: Iterable[Product]) -> Mapping[str, str]:
+        """The names of those who offer these products, as the list of members has them; of whom it has none there is none."""
+        now = self._clock.now()
+        if now - self._titles[0] > _TITLES_FOR or len(self._titles[1]) > _MOST_TITLES:
+            self._titles = (now, {})
+        known = self._titles[1]
+        for origin in {one.entry.origin for one in products} - known.keys():
+            member = await self._records.member(origin)
+            known[origin] = member.title if member is not None else ""
+        return known
 
     async def report(self, id_: str, viewer: Caller | None) -> Standing:
         """How the last looks at a member went. Whoever may not ask this ledger, perhaps a member that cannot prove itself, reads why

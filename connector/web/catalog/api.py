@@ -72,11 +72,12 @@ class Api:
         viewer = await self._viewers.viewer(scope)
         answer = await self._ledger.search(asking.query(found), viewer)
         language = asking.first(found, "language")[:2].lower()
+        titles = await self._ledger.titles(answer.products)
         return orjson.dumps(
             {
                 "total": answer.total,
                 "isRelaxed": answer.is_relaxed,
-                "items": [self._cards.card(product, language) for product in answer.products],
+                "items": [self._cards.card(one, language, titles[one.entry.origin]) for one in answer.products],
                 "facets": facet_tree(answer.facets),
                 "next": answer.cursor,
             }
@@ -92,7 +93,7 @@ class Api:
         viewer = await self._viewers.viewer(scope)
         product = await self._ledger.product(scope["path_params"]["number"], viewer)
         actions, purposes = await self._ledger.allowed(product, viewer)
-        tree = short(product, self._address, "")
+        tree = short(product, self._address, "", (await self._ledger.titles([product]))[product.entry.origin])
         return orjson.dumps(
             {**tree, "allowedActions": actions, "allowedPurposes": purposes, "dataset": reading.tree_of(product)}
         )

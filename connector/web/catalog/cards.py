@@ -27,13 +27,13 @@ class Cards:
         self._address = address
         self._kept: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
 
-    def card(self, product: Product, language: str) -> orjson.Fragment:
+    def card(self, product: Product, language: str, title: str = "") -> orjson.Fragment:
         """The card as it goes into an answer: what is said of the product as written before, and when it was last seen as it is now."""
         entry = product.entry
-        key = (product.number, entry.digest, entry.signed, product.member, product.changed_at, language)
+        key = (product.number, entry.digest, entry.signed, product.member, product.changed_at, language, title)
         body = self._kept.get(key)
         if body is None:
-            tree = short(product, self._address, language)
+            tree = short(product, self._address, language, title)
             del tree["seenAt"]
             body = self._kept[key] = orjson.dumps(tree)[:-1]
             if len(self._kept) > _MOST_KEPT:
@@ -43,8 +43,8 @@ class Cards:
         return orjson.Fragment(b'%s,"seenAt":"%s"}' % (body, _seen_at(product).encode()))
 
 
-def short(product: Product, address: str, language: str) -> Tree:
-    """A product in a list, its provenance and age among it."""
+def short(product: Product, address: str, language: str, title: str = "") -> Tree:
+    """A product in a list, its provenance and age among it; `title` is the name of who offers it, as the list of members has it."""
     members = reading.by_name(reading.tree_of(product))
     entry = product.entry
     modified = reading.moment(members.get("modified"))
@@ -58,7 +58,7 @@ def short(product: Product, address: str, language: str) -> Tree:
         "description": reading.best_text(reading.texts(members, "description"), language)[:_MOST_SAID],
         "keywords": [text for _, text in reading.texts(members, "keyword")[:20]],
         "themes": list(reading.themes(members)),
-        "publisher": reading.publisher_of(members) or None,
+        "publisher": reading.publisher_of(members) or title or None,
         "formats": reading.formats(members),
         "mediaTypes": list(dict.fromkeys(reading.media_types(members))),
         "price": cents / 100 if cents is not None else None,

@@ -136,7 +136,7 @@ class Pages:
         purposes = sorted(
             {*(value for value, _ in answer.facets.get("purpose", ())), *([query.purpose] if query.purpose else [])}
         )
-        language = asking.first(found, "language")
+        language, titles = asking.first(found, "language"), await self._ledger.titles(answer.products)
         return "search.html", {
             "title": query.text or "Search",
             "here": "search",
@@ -151,7 +151,7 @@ class Pages:
             "is_relaxed": answer.is_relaxed,
             "facets": [facet for name in _COUNTED if (facet := _facet(name, answer.facets.get(name, ()), plain))["options"]],
             "chosen": [{"name": words.facet_value(n, v), "href": _href(_without(plain, n, v))} for n, v in picked],
-            "items": [_item(one, language) for one in answer.products],
+            "items": [_item(one, language, titles[one.entry.origin]) for one in answer.products],
             "next": _href({**plain, "cursor": [answer.cursor]}) if answer.cursor else None,
         }
 
@@ -162,6 +162,7 @@ class Pages:
         members = reading.by_name(reading.tree_of(product))
         titles, entry = reading.texts(members, "title"), product.entry
         lang, name = reading.best(titles, "")
+        title = (await self._ledger.titles([product]))[entry.origin]
         keywords = list(dict.fromkeys(reading.texts(members, "keyword")))[:40]
         return "product.html", {
             "title": name or entry.id,
@@ -169,7 +170,7 @@ class Pages:
             "lang": _lang(lang),
             "others": [_told(one) for one in titles if one[1] != name][:10],
             "texts": [_told(one) for one in reading.texts(members, "description")[:10]],
-            "publisher": reading.publisher_of(members) or entry.origin,
+            "publisher": reading.publisher_of(members) or title or entry.origin,
             "participant": _participant(entry.origin),
             "themes": [words.facet_value("theme", one) for one in reading.themes(members)][:8],
             "offers": [list(words.sentences(offer)) for offer in self._ledger.offers(product, viewer)],
@@ -195,7 +196,7 @@ class Pages:
             "member": _standing(it.standing) if it.standing else None,
             "about": about.shown(it.said) if it.said else None,
             "report": f"/catalog/reports/{quote(id_, safe='')}",
-            "items": [_item(one, asking.first(found, "language")) for one in it.products],
+            "items": [_item(one, asking.first(found, "language"), it.name) for one in it.products],
             "next": f"{_participant(id_)}?after={it.after}" if it.after is not None else None,
         }
 
@@ -286,7 +287,7 @@ def _told(one: tuple[str, str]) -> Values:
     return {"lang": _lang(one[0]), "text": one[1]}
 
 
-def _item(product: Product, language: str) -> Values:
+def _item(product: Product, language: str, of: str) -> Values:
     members = reading.by_name(reading.tree_of(product))
     entry = product.entry
     title = reading.best(reading.texts(members, "title"), language)
@@ -297,7 +298,7 @@ def _item(product: Product, language: str) -> Values:
     return {
         "href": f"/catalog/products/{product.number}",
         "title": _told(title if title[1] else ("", entry.id)),
-        "publisher": reading.publisher_of(members) or entry.origin,
+        "publisher": reading.publisher_of(members) or of or entry.origin,
         "participant": _participant(entry.origin),
         "description": _told((lang, text[:280] + ("..." if len(text) > 280 else ""))),
         "themes": [words.facet_value("theme", one) for one in reading.themes(members)][:4],

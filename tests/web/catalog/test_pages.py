@@ -12,7 +12,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from connector.controlplane.clock import SystemClock
 from connector.federation.ledger import Audience
+from connector.federation.reading import entry_of
+from connector.ports.catalog import Report, Snapshot
 from tests.web.catalog.stand import SCRIPT, stand
 
 
@@ -123,6 +126,26 @@ async def test_colours_can_be_told_apart_by_day_and_by_night(pages: httpx.AsyncC
         assert [pair for pair in texts if contrast(*pair) < 4.5] == []
         # what is no text but has to be seen: the edges of fields, bars of charts
         assert [pair for pair in (("edge", "paper"), ("blue", "paper"), ("blue", "ground")) if contrast(*pair) < 3] == []
+
+
+async def test_who_offers_something_is_named_as_the_list_of_members_names_it(tmp_path: Path) -> None:
+    async with stand(tmp_path, members=2) as it:
+        tree = {"@id": "urn:bare", "dct:title": "Bare", "hasPolicy": [{"@id": "o", "permission": [{"action": "use"}]}]}
+        now = SystemClock().now()
+        for origin in ("did:web:evil", "did:web:far"):
+            entry = entry_of(tree, origin=origin, endpoint="https://x.example/dsp")
+            report = Report(at=now, is_good=True)
+            await it.records.swap([Snapshot(member="did:web:evil", entries=(entry,), report=report, next_at=now)], now)
+            while await it.indexer.catch_up():
+                pass
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=it.app), base_url="http://l.example/catalog"
+            ) as client:
+                (found,) = (await client.get("/api/search?q=Bare")).json()["items"]
+                page = (await client.get(f"/products/{found['number']}")).text
+            # known through another member only, it has no name here
+            assert found["publisher"] == (f"Evil {SCRIPT}" if origin == "did:web:evil" else None)
+            assert ("Evil &lt;script&gt;" if origin == "did:web:evil" else "did:web:far</a>") in page
 
 
 async def test_texts_say_in_which_language_they_are(pages: httpx.AsyncClient) -> None:
