@@ -104,4 +104,6 @@ class Announcer:
 
 
 def _changed(before: Mapping[str, Item], now: Mapping[str, Item]) -> list[str]:
-    return [id_ for id_ in {**before, **now} if before.get(id_) != now.get(id_)]
+    # a shelf hands on what did not change: to compare the values of thousands would be the work of each change
+    other = [id_ for id_ in {**before, **now} if before.get(id_) is not now.get(id_)]
+    return [id_ for id_ in other if before.get(id_) != now.get(id_)]
