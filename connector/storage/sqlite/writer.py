@@ -6,8 +6,9 @@ thread of its own each would have to win the interpreter's lock back from a busy
 process, the commit and a lock that is taken, runs on the writer's thread.
 
 1. A call is queued; the queue is bounded, later callers wait.
-2. When no transaction is under way, one begins and takes what is queued. While there are only calls that can wait, it waits a
-   moment for others: an acknowledgement from a peer is often followed by its next message, and both share a commit.
+2. When no transaction is under way, one begins once a turn of the loop brings no further call, and takes what is queued. While there
+   are only calls that can wait, it waits a moment for others: an acknowledgement from a peer is often followed by its next message,
+   and both share a commit.
    A call that raises leaves nothing behind: when it had written already, all of them are undone and run again, each inside a
    savepoint of its own.
 3. The thread commits. Only then do callers get their results: what they are told is on the disk.
@@ -119,8 +120,8 @@ class Writer:
             self._patience.cancel()
             self._patience = None
         self._is_busy = True
-        # not at once: whoever else is ready in this turn of the loop comes along
-        self._loop.call_soon(self._begin)
+        # not at once: whoever else is ready comes along
+        self._loop.call_soon(self._gather, 0)
 
     def _go_on(self) -> None:
         """After a transaction: the next one, or patience, or rest."""
@@ -130,6 +131,14 @@ class Writer:
         elif len(self._queued) < _COMPANY and not self._is_closed and all(call.can_wait for call in self._queued):
             self._is_busy = False
             self._be_patient()
+        else:
+            self._gather(0)
+
+    def _gather(self, before: int) -> None:
+        """Begin, once a turn of the loop brings nobody else along: a busy node commits less often for it, an idle one no later."""
+        count = len(self._queued)
+        if before < count < _MOST_IN_ONE and not self._is_closed:
+            self._loop.call_soon(self._gather, count)
         else:
             self._begin()
 

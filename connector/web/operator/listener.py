@@ -42,12 +42,15 @@ def operator_app(
     # health and metrics are told however much is asked
     api = Bounded(Gate(_WhenAsked(tuple(rooms)), settings, operators, audit), settings.requests_at_once)
 
-    async def other(scope: Scope, receive: Receive, send: Send) -> None:
-        if not scope["path"].startswith(f"{PREFIX}/"):
-            raise NotFound("there is no such address", where=scope["path"], mend=f"the API is below `{PREFIX}`")
-        await api(scope, receive, send)
+    async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotFound("there is no such address", where=scope["path"], mend=f"the API is below `{PREFIX}`")
 
-    return Observed(Router(routes=health.routes(store, faults, hung), redirect_slashes=False, default=other), "operator")
+    signs = Router(routes=health.routes(store, faults, hung), redirect_slashes=False, default=nowhere)
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        await (api if scope["path"].startswith(f"{PREFIX}/") else signs)(scope, receive, send)
+
+    return Observed(either, "operator")
 
 
 class _WhenAsked:

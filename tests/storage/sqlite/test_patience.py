@@ -65,7 +65,8 @@ async def test_one_that_comes_during_a_commit_is_kept_back_as_well(store: Sqlite
     monkeypatch.setattr(writer, "_PATIENCE_S", 60)
     commits = _counted(store)
     first = asyncio.create_task(_written(store, "a", can_wait=False))
-    await asyncio.sleep(0)
+    while not store._access._parts.writer.connection.in_transaction:  # noqa: ASYNC110 - turns of the loop are what is counted
+        await asyncio.sleep(0)
     kept = asyncio.create_task(_written(store, "b", can_wait=True))
     await first
     await asyncio.sleep(0)
@@ -73,6 +74,16 @@ async def test_one_that_comes_during_a_commit_is_kept_back_as_well(store: Sqlite
     await _written(store, "c", can_wait=False)
     await kept
     assert len(commits) == 2
+
+
+async def test_calls_share_a_commit_for_as_long_as_each_turn_of_the_loop_brings_another(store: SqliteStore) -> None:
+    commits = _counted(store)
+    calls = []
+    for number in range(10):
+        calls.append(asyncio.create_task(_written(store, f"p{number}", can_wait=False)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*calls)
+    assert len(commits) == 1
 
 
 async def test_closing_does_not_wait_for_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
