@@ -132,11 +132,11 @@ def whole(name: str) -> str:
     if colon and not rest.startswith("//") and prefix in PREFIXES:
         return PREFIXES[prefix] + rest
     # the names of vocabularies that we know mean what they say
-    return name if name.startswith(_NAMESPACES) else _by_last_part().get(_last_part(name), name)
+    return name if name.startswith(_NAMESPACES) else _bylast_part().get(last_part(name), name)
 
 
 @cache
-def _by_last_part() -> dict[str, str]:
+def _bylast_part() -> dict[str, str]:
     """The terms that rules look at by their last part, without those that share one; what is said of a dataset comes first."""
     found: dict[str, str] = {}
     for of_dataset in (True, False):
@@ -147,12 +147,13 @@ def _by_last_part() -> dict[str, str]:
             for way in rule.path
             for step in way
         }
-        parts = Counter(map(_last_part, terms))
-        found = {last: term for term in terms if parts[last := _last_part(term)] == 1 and last != "name"} | found
+        parts = Counter(map(last_part, terms))
+        found = {last: term for term in terms if parts[last := last_part(term)] == 1 and last != "name"} | found
     return found
 
 
-def _last_part(name: str) -> str:
+def last_part(name: str) -> str:
+    """The last part of an IRI or of a name with a prefix."""
     return re.split("[/#:]", name.rstrip("/#"))[-1]
 
 

@@ -39,7 +39,7 @@ class Ran:
 Run = Callable[..., Ran]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run() -> Run:
     """Runs `kontor` with the given words, in this process, each time in a context of its own as a process would have."""
 

@@ -31,13 +31,14 @@ def _ours(graph: check.Graph, profile: str) -> _Verdict:
 
 @functools.cache
 def _graphs(profile: str) -> list[tuple[str, rdf.Graph]]:
-    """The corpus of a profile: whole first."""
-    cases = _PARTICIPANTS if profile == participant.PROFILE else _DATASETS
-    return (
-        [(name, rdf.from_json_ld(tree, name)) for name, tree in cases]
-        if profile in ("base", participant.PROFILE)
-        else _graphs("base")
-    )
+    """The corpus of a profile: whole first, and of what is broken that which its rules look at."""
+    if profile in ("base", participant.PROFILE):
+        cases = _PARTICIPANTS if profile == participant.PROFILE else _DATASETS
+        return [(name, rdf.from_json_ld(tree, name)) for name, tree in cases]
+    words = {plain.last_part(step) for rule in check.rules(profile) for way in rule.path for step in way}
+    return [
+        (name, graph) for name, graph in _graphs("base") if " = " not in name or plain.last_part(name.split(" = ")[0]) in words
+    ]
 
 
 @functools.cache
