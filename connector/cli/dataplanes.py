@@ -101,7 +101,7 @@ def add(
 
 
 def remove(access: Access, out: Output, plane: Id) -> None:
-    """Forget a data plane. Transfers that it moves end when it has to be told something."""
+    """Forget a data plane that moves nothing any more; terminate its transfers first."""
     from connector.client.dataplanes import delete_dataplane
 
     with access.open() as (node, me):

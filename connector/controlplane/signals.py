@@ -29,7 +29,7 @@ from connector.dps.messages import Note, Order, Status
 from connector.dsp import transfer as steps
 from connector.dsp import transfer_opening as openings
 from connector.dsp.process import By, Cause, Record, Step
-from connector.dsp.tables import Event, State
+from connector.dsp.tables import Event, Kind, State
 from connector.dsp.transfer import Transfer
 from connector.dsp.values import replace
 from connector.errors import (
@@ -47,7 +47,7 @@ from connector.ports.dataplane import Source
 from connector.ports.identity import TokenSource
 from connector.ports.jobs import Job
 from connector.ports.signaling import Planes, Telling
-from connector.ports.store import Change, Snapshot, Store
+from connector.ports.store import Change, Filter, Snapshot, Store
 
 PACE: Final = Pace(attempts=1_000_000, first_delay_s=0.5, max_delay_s=30, timeout_s=90)
 """Patience is a matter of time here, not of tries."""
@@ -55,6 +55,7 @@ _CONTEXT: Final = "dataspace-protocol-http:2025-1"
 _AGAIN: Final = frozenset({404, 408, 409, 425, 429})
 """Answers that may be another one later: a flow that is not there yet, a plane that is busy."""
 _MOST_BETWEEN: Final = timedelta(seconds=60)
+_OPEN: Final = (State.REQUESTED, State.STARTED, State.SUSPENDED)
 _NAMESPACE: Final = uuid.UUID("6c1f6a52-6c1b-4d0c-9b1e-2f4f5d2f6f0a")
 
 
@@ -86,6 +87,21 @@ class Signals:
         """Have what is found out by asking taken as if it had been reported."""
         self._hear = hear
 
+    async def held(self, participant: str, plane: str) -> int:
+        """How many transfers that have not ended a data plane moves."""
+        count = 0
+        for state in _OPEN:
+            cursor: str | None = None
+            while True:
+                page = await self._store.processes(Kind.TRANSFER, participant, Filter(state=state), cursor=cursor, limit=1000)
+                count += sum(
+                    isinstance(one, Transfer) and one.flow is not None and one.flow.plane == plane for one in page.items
+                )
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
+        return count
+
     # --- telling
 
     async def signal(self, job: Job) -> Failed | None:
@@ -96,7 +112,7 @@ class Signals:
             return None
         try:
             status = await self._planes.tell(transfer.participant, transfer.flow.plane, await self._said(transfer, call))
-        except (NotFound, SourceError, ConfigurationError) as fault:
+        except (SourceError, ConfigurationError) as fault:
             await self._given_up(transfer, call, str(fault))
             return None
         except PeerAnswer as fault:

@@ -25,7 +25,8 @@ from tests.signaling.foreign import SECRET, DataPlane, Heard, listening, posted
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OLDER_SECRET = "between us and the older one"
 RECORDED = {"id": "edc-dp", "participants": ["provider"], "hosts": ["localhost"], "secret": "of the recorded one"}
-SECTION = {"signaling": {"port": 0, "unsafe_allow_http": True, "patience_s": 20, "planes": [RECORDED]}}
+OLDER = {"id": "edc", "participants": ["provider"], "hosts": ["127.0.0.1"], "secret": OLDER_SECRET}
+SECTION = {"signaling": {"port": 0, "unsafe_allow_http": True, "patience_s": 20, "planes": [RECORDED, OLDER]}}
 EDC = {"@vocab": "https://w3id.org/edc/v0.0.1/ns/", "dspace": "https://w3id.org/dspace/v0.8/"}
 
 
@@ -64,13 +65,9 @@ async def both() -> AsyncIterator[tuple[Scene, Scene]]:
         assert isinstance(older, DataPlane)
         provider, consumer = space.join("provider", sections=SECTION), space.join("consumer")
         await space.begin()
-        known = {"authorization": {"secret": SECRET}}
-        edc = {"dialect": "edc-legacy", "source_types": ["HttpData"], "authorization": {"secret": OLDER_SECRET}}
-        for id_, wanted in (
-            ("dp", {"endpoint": plane.url, "profiles": [PULL], **known}),
-            ("edc", {"endpoint": older.url, "profiles": ["Proxy-PULL"], **edc}),
-        ):
-            await provider.send(put_dataplane("provider", id_, NewDataPlane.model_validate(wanted)))
+        wanted = {"endpoint": plane.url, "profiles": [PULL], "authorization": {"secret": SECRET}}
+        await provider.send(put_dataplane("provider", "dp", NewDataPlane.model_validate(wanted)))
+        await _registered(provider, older)
         found = []
         upstream = AssetSource(type="http", url=f"{older.url}/upstream")
         for name, source, its, format_ in (("a", AssetSource(type="none"), plane, PULL), ("b", upstream, older, "Proxy-PULL")):
@@ -82,6 +79,20 @@ async def both() -> AsyncIterator[tuple[Scene, Scene]]:
                 )
             )
         yield found[0], found[1]
+
+
+async def _registered(provider: Member, older: DataPlane) -> None:
+    """The plane of the older dialect registers itself."""
+    tree = {
+        "@context": EDC,
+        "@id": "edc",
+        "@type": "DataPlaneInstance",
+        "url": f"{older.url}/dataflows",
+        "allowedSourceTypes": "HttpData",
+        "allowedTransferTypes": "Proxy-PULL",
+    }
+    answer = await posted(f"{provider.app.signaling_url}/provider/v1/dataplanes", tree, OLDER_SECRET)
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.fixture
@@ -236,6 +247,23 @@ async def test_a_plane_that_provisions_is_told_to_start_once_more(older: Scene) 
     assert (await posted(url, {"properties": {}}, OLDER_SECRET)).status_code == 204
     await consumer.until_transfer(mine.pid, "STARTED")
     assert len(plane.of("start")) == 2
+
+
+async def test_a_plane_that_leaves_and_comes_back_is_told_what_it_has_missed(older: Scene) -> None:
+    mine = await older.begin()
+    await older.consumer.until_transfer(mine.pid, "STARTED")
+    ours = (await older.plane.until("start")).tree["processId"]
+    at = f"{older.provider.app.signaling_url}/provider/v1/dataplanes/edc"
+    assert (await posted(at, None, OLDER_SECRET, "DELETE")).status_code == 204
+    await older.provider.steer(ours, "suspend")
+    await older.consumer.until_transfer(mine.pid, "SUSPENDED")
+    await older.meanwhile(asyncio.sleep(0.1))
+    assert older.plane.of("suspend") == []
+    await _registered(older.provider, older.plane)
+    await older.meanwhile(older.plane.until("suspend"))
+    assert (await older.provider.send(older.provider.calls.transfer(ours))).state == "SUSPENDED"
+    await older.consumer.steer(mine.pid, "terminate")
+    await older.meanwhile(older.plane.until("terminate"))
 
 
 # --- what a data plane of EDC was recorded to send

@@ -169,6 +169,12 @@ async def test_b_the_agreement_goes_to_the_plane_that_holds_the_transfer(scene: 
     assert faults([("agreement", answer.json())]) == []
 
 
+async def test_b_a_plane_that_moves_something_is_not_forgotten(scene: Scene) -> None:
+    with pytest.raises(CallerError, match="moves 1 transfers that have not ended"):
+        await scene.provider.send(delete_dataplane("provider", "dp"))
+    assert "dp" in {one.id for one in (await scene.provider.send(dataplanes("provider"))).items}
+
+
 async def test_b_a_report_that_contradicts_itself_changes_nothing(scene: Scene) -> None:
     assert (await posted(scene.report, {"state": "STARTED", "messageId": "m", "dataFlowId": "f"})).status_code == 400
     assert (await posted(scene.report.replace("completed", "prepared"), {"state": "PREPARED"})).status_code == 409

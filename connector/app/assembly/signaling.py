@@ -169,7 +169,7 @@ def control_role(ground: Ground, shared: Shared, planes: DataPlanes, signals: Si
     def rooms() -> Iterable[APIRouter]:
         from connector.web.operator.dataplanes import routes
 
-        return [routes(ground.participants, planes, announce, allows_http=http)]
+        return [routes(ground.participants, planes, announce, signals.held, allows_http=http)]
 
     return Role(
         signaling=control.routes(admission, events),

@@ -12,7 +12,7 @@ from connector.api.dataplanes import DataPlane, NewDataPlane, PlaneAuthorization
 from connector.controlplane.participants import Participants
 from connector.dps.flow import direction_of
 from connector.dps.messages import Dialect, endpoint_of
-from connector.errors import AddressRefused, CallerError
+from connector.errors import AddressRefused, CallerError, Conflict
 from connector.signaling.entries import EXCHANGE, OAUTH2, SHARED, Entry, authorization_of
 from connector.signaling.planes import DataPlanes
 from connector.web.operator.keys import Participant
@@ -22,9 +22,14 @@ PlaneId = Annotated[str, Path(max_length=200, pattern=r"^[^\x00-\x20\x7f/?#]+$",
 
 
 def routes(
-    participants: Participants, planes: DataPlanes, announce: Callable[[Entry], Awaitable[None]], *, allows_http: bool
+    participants: Participants,
+    planes: DataPlanes,
+    announce: Callable[[Entry], Awaitable[None]],
+    held: Callable[[str, str], Awaitable[int]],
+    *,
+    allows_http: bool,
 ) -> APIRouter:
-    """`/dataplanes`, below a participant."""
+    """`/dataplanes`, below a participant; `held` counts the open transfers that a plane moves."""
     router = room("dataplanes", "/participants/{participant}/dataplanes")
 
     @router.get("")
@@ -56,8 +61,11 @@ def routes(
 
     @router.delete("/{plane}", status_code=204)
     async def delete_dataplane(participant: Participant, plane: PlaneId) -> None:
-        """Forget a data plane. Transfers that it moves end when it has to be told something."""
+        """Forget a data plane that moves nothing any more: what nobody can tell it would flow on."""
         await participants.context(participant)
+        if count := await held(participant, plane):
+            what = f"the data plane moves {count} transfers that have not ended"
+            raise Conflict(what, where=plane, mend="terminate them first; it is told, or nobody can")
         await planes.book.delete(participant, plane)
 
     return router
