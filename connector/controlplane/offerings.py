@@ -8,7 +8,7 @@ What does not: the offers that follow from them (`shelves.py`), who may see what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from connector.api.offerings import Asset, ContractDefinition
 from connector.api.offerings import Policy as PolicyDocument
@@ -28,6 +28,8 @@ from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane, Source
 from connector.ports.signaling import Planes
 from connector.ports.store import Document, Page, Store
+
+_MOST_READ: Final = 1000
 
 
 class Offerings:
@@ -51,6 +53,8 @@ class Offerings:
         self._vocabulary = vocabulary
         self._clock = clock
         self._shelves = Shelves(store, participants, revisions, data_plane, clock)
+        self._read: dict[tuple[str, str], tuple[int, Asset, Source]] = {}
+        """Of contexts without a current shelf: the revision, the asset and its source."""
 
     def connect(self, planes: Planes) -> None:
         """Offer, from now on, what the data planes of others serve, too."""
@@ -192,15 +196,29 @@ class Offerings:
         Raises: NotFound when the asset is gone.
         """
         shelf = await self._shelves.current(participant)
-        asset = shelf.assets.get(dataset) if shelf is not None else await self._shelves.asset(participant, dataset)
-        if asset is None:
-            raise NotFound(f"there is no asset `{dataset}`", where=dataset, mend="publish it again under the same id")
-        source = shelf.sources.get(dataset) if shelf is not None else None
-        if source is None:
-            source = source_of(asset)
-            if shelf is not None:
-                shelf.sources[dataset] = source
+        if shelf is None:
+            asset, source = await self._alone(participant, dataset)
+        else:
+            found = shelf.assets.get(dataset)
+            if found is None:
+                raise _gone(dataset)
+            asset, known = found, shelf.sources.get(dataset)
+            source = known or shelf.sources.setdefault(dataset, source_of(asset))
         return await self._opened(participant, asset, source)
+
+    async def _alone(self, participant: str, dataset: str) -> tuple[Asset, Source]:
+        """An asset and where its data lies, without a shelf; read once as long as nothing is written in the context."""
+        # looked at before the document: what is written meanwhile has it read again
+        revision = await self._revisions.of(participant)
+        kept = self._read.get((participant, dataset))
+        if kept is None or kept[0] != revision:
+            asset = await self._shelves.asset(participant, dataset)
+            if asset is None:
+                raise _gone(dataset)
+            if len(self._read) >= _MOST_READ:
+                self._read.clear()
+            kept = self._read[participant, dataset] = revision, asset, source_of(asset)
+        return kept[1], kept[2]
 
     async def _opened(self, participant: str, asset: Asset, source: Source) -> Source:
         """Where the data of `asset` lies, with the credentials that open it."""
@@ -208,3 +226,7 @@ class Offerings:
             return source
         value = await self._secrets.opened(participant, asset.source.secret)
         return unlocked(source, asset.source, value)
+
+
+def _gone(dataset: str) -> NotFound:
+    return NotFound(f"there is no asset `{dataset}`", where=dataset, mend="publish it again under the same id")

@@ -165,8 +165,13 @@ async def test_the_data_of_an_asset_is_found_without_making_a_shelf(node: Node, 
     monkeypatch.setattr(node.store, "documents", None)
     await node.offerings.put("alice", ASSET, "urn:1", asset("urn:1", source={"type": "file", "path": "/new"}))
     assert before.path != "/new"
-    assert (await node.offerings.source("alice", "urn:1")).path == "/new"
+    found = await node.offerings.source("alice", "urn:1")
+    assert found.path == "/new"
+    await node.pass_time(seconds=60)
+    assert await node.offerings.source("alice", "urn:1") is found, "nothing was written: it need not be read again"
+    # another node does this, and within a second everybody knows
     await node.store.delete_document("alice", ASSET, "urn:1")
+    await node.pass_time(seconds=1)
     with pytest.raises(NotFound):
         await node.offerings.source("alice", "urn:1")
 
