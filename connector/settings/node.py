@@ -119,7 +119,12 @@ class Outbound(Section):
 class Delivery(Section):
     """How often and how long a message is tried."""
 
-    attempts: int = Field(8, ge=1, le=100, description="Tries before a message is given up.")
+    attempts: int = Field(
+        12,
+        ge=1,
+        le=100,
+        description="Tries before a message is given up; the pauses between 12 of them add up to seven minutes.",
+    )
     first_delay_s: float = Field(0.2, gt=0, description="Pause after the first failed try; it doubles each time.")
     max_delay_s: float = Field(300, gt=0, description="Longest pause between two tries.")
     parallel: int = Field(64, ge=1, description="Messages under way at once.")

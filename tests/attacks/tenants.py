@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
@@ -82,7 +83,7 @@ class Tenants:
         table = routes.table(None, None, None, None)  # type: ignore[arg-type]
         for route in self.stage.acme.app.routes[listener]:
             assert isinstance(route, Route), "an address that is no `Route` escapes these attacks"
-            pattern = route.path.replace(":path}", "}").replace(":int}", "}")
+            pattern = re.sub(r":(path|file|int)}", "}", route.path)
             known = table if pattern.startswith("/{participant}/") else [one for one in table if one.startswith("catalog/")]
             yield from (pattern.replace("{rest}", one) for one in known) if "{rest}" in pattern else (pattern,)
 
