@@ -198,10 +198,11 @@ class Participants:
         """The name of the participant with an id; None when there is none."""
         revision = await self._store.revision(NODE)
         changed = await self._store.documents_since(NODE, self._ids_at) if self._ids_at is not None else None
-        if changed is None:
+        written = changed.written if changed is not None and not changed.deleted else None
+        if written is None:
             self._ids = {said.id: name for name, said in self._settings.participants.items()}
-            changed = await self._added()
-        self._ids |= {document.body["id"]: document.id for document in changed if document.kind == "participant"}
+            written = await self._added()
+        self._ids |= {document.body["id"]: document.id for document in written if document.kind == "participant"}
         self._ids_at = revision
         return self._ids.get(id_)
 

@@ -1,7 +1,7 @@
 """The shelves of all contexts: each made when a document of its context has changed, once for all who ask for it at that time.
 
-What lives here: `Shelves`, when a shelf is made and of what. A change of a few documents costs those (`shelving.py`); after a deletion,
-a change of many, and now and then, all are looked at again, and those that did not change are not read again. What does not: writing
+What lives here: `Shelves`, when a shelf is made and of what. A change of a few documents costs those (`shelving.py`); after a change
+of many, and now and then, all are looked at again, and those that did not change are not read again. What does not: writing
 documents (`offerings.py`), who may see what (`seeing.py`).
 """
 
@@ -21,6 +21,7 @@ from connector.controlplane.shelving import ASSET, MODELS, SOURCE_TYPES, Profile
 from connector.errors import CallerError
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane
+from connector.ports.documents import Changes
 from connector.ports.signaling import Planes
 from connector.ports.store import Document, Store
 
@@ -133,7 +134,7 @@ class Shelves:
                 observe.warning("offerings.left_out", participant=participant, fault=fault)
         return shelf
 
-    async def _since(self, participant: str, place: _Place, revision: int, now: datetime) -> tuple[Document, ...] | None:
+    async def _since(self, participant: str, place: _Place, revision: int, now: datetime) -> Changes | None:
         """What has changed since the last shelf; None when all must be looked at."""
         if place.shelf is None or place.whole_at is None or revision < place.shelf.revision:
             return None

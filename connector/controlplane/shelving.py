@@ -25,6 +25,7 @@ from connector.errors import CallerError, KontorError
 from connector.odrl import canonical, jsonld
 from connector.odrl.model import Policy
 from connector.ports.dataplane import DataPlane
+from connector.ports.documents import Changes
 from connector.ports.signaling import ANY_SOURCE
 from connector.ports.store import Document
 
@@ -114,9 +115,10 @@ class Stock:
             self._place(set(self._assets))
         self._take(changed, gone)
 
-    def follow(self, documents: Iterable[Document]) -> None:
-        """Have these documents in place of those with their kinds and ids, beside the others."""
-        self._take([one for one in documents if one.kind in MODELS and not self._has(one)], ())
+    def follow(self, changes: Changes) -> None:
+        """Have what was written in place of what had those kinds and ids, beside the others, and what was deleted no longer."""
+        written = [one for one in changes.written if one.kind in MODELS and not self._has(one)]
+        self._take(written, [at for at in changes.deleted if at in self._read])
 
     def shelf(self, revision: int) -> Shelf:
         """What is offered, as the documents have it now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from connector.ports.page import Page
 
@@ -26,6 +26,20 @@ class Document:
     version: int = 1
     created_at: datetime
     updated_at: datetime
+
+
+MOST_BEHIND: Final = 256
+"""Revisions of a context after which it is no longer known what was deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What has happened to the documents of a context."""
+
+    written: tuple[Document, ...] = ()
+    """In no order."""
+    deleted: tuple[tuple[str, str], ...] = ()
+    """Kinds and ids."""
 
 
 class Documents(Protocol):
@@ -55,10 +69,10 @@ class Documents(Protocol):
         """A number that grows with every change of a document of the context: what caches compare."""
         ...
 
-    async def documents_since(self, participant: str, revision: int, *, limit: int = 250) -> tuple[Document, ...] | None:
-        """The documents of the context that were written after it had `revision`, in no order.
+    async def documents_since(self, participant: str, revision: int, *, limit: int = 250) -> Changes | None:
+        """What was written and deleted in the context after it had `revision`.
 
-        None when that is not all there is to know, and whoever keeps something made of them looks at them all: one was deleted
-        since, or more than `limit` were written.
+        None when that is not known, and whoever keeps something made of the documents looks at them all: it was more than
+        `limit`, or more than `MOST_BEHIND` revisions ago.
         """
         ...

@@ -21,6 +21,7 @@ from connector.dsp.transfer import Transfer
 from connector.dsp.values import replace
 from connector.errors import BadMessage, Conflict, InternalError
 from connector.ports import ledger
+from connector.ports.documents import MOST_BEHIND
 from connector.ports.jobs import MOST_FAILURES, Failure, Job, NewJob
 from connector.ports.journal import Entry
 from connector.ports.ledger import Book, BookChange, Posting, PostingKind
@@ -346,3 +347,11 @@ def posting_page(rows: Sequence[tuple[Any, ...]], book: Book | None, limit: int)
     items = tuple(posting(*row) for row in rows[:limit])
     more = cursor(items[-1].number) if len(rows) > limit else None
     return Page(items=items, total=book.postings if book is not None else 0, next_cursor=more)
+
+
+def is_all_known(rows: Sequence[tuple[Any, ...]], since: int, limit: int) -> bool:
+    """Whether rows of changes (revision now, kind, id, ...) are all that has happened since a revision.
+
+    Without a kind is what schema 7 noted of deletions: that there was one.
+    """
+    return len(rows) <= limit and all(row[0] - since <= MOST_BEHIND and row[1] for row in rows)

@@ -7,7 +7,6 @@ Several nodes share one `Memory`, as replicas share a database.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
+from connector.ports.documents import MOST_BEHIND, Changes
 from connector.ports.feed import Feed
 from connector.ports.store import (
     Change,
@@ -352,31 +352,31 @@ class MemoryStore:
         body = codec.tree(document.body)
         written = replace(document, version=version + 1, created_at=created_at)
         mine[document.id] = (written, body)
-        changed = self._memory.changed.setdefault(document.participant, {})
-        changed.pop((document.kind, document.id), None)
-        changed[document.kind, document.id] = self._changed(document.participant)
+        self._changed(document.participant, document.kind, document.id)
         return written
 
     async def delete_document(self, participant: str, kind: str, id_: str) -> bool:
-        if self._memory.documents.get((participant, kind), {}).pop(id_, None) is None:
-            return False
-        self._memory.changed[participant].pop((kind, id_), None)
-        self._memory.removed[participant] = self._changed(participant)
-        return True
+        gone = self._memory.documents.get((participant, kind), {}).pop(id_, None)
+        if gone is not None:
+            self._changed(participant, kind, id_)
+        return gone is not None
 
-    def _changed(self, participant: str) -> int:
-        now = self._memory.revisions[participant] = self._memory.revisions.get(participant, 0) + 1
-        return now
+    def _changed(self, participant: str, kind: str, id_: str) -> None:
+        self._memory.revisions[participant] = self._memory.revisions.get(participant, 0) + 1
+        changed = self._memory.changed.setdefault(participant, {})
+        changed.pop((kind, id_), None)
+        changed[kind, id_] = self._memory.revisions[participant]
 
     async def revision(self, participant: str) -> int:
         return self._memory.revisions.get(participant, 0)
 
-    async def documents_since(self, participant: str, revision: int, *, limit: int = 250) -> tuple[Document, ...] | None:
-        changed = self._memory.changed.get(participant, {})
-        late = list(itertools.takewhile(lambda at: changed[at] > revision, reversed(changed)))
-        if len(late) > limit or self._memory.removed.get(participant, 0) > revision:
+    async def documents_since(self, participant: str, revision: int, *, limit: int = 250) -> Changes | None:
+        late = self._memory.changed_since(participant, revision)
+        if len(late) > limit or (late and await self.revision(participant) - revision > MOST_BEHIND):
             return None
-        return tuple(_opened(*self._memory.documents[participant, kind][id_]) for kind, id_ in late)
+        kept = {(kind, id_): self._memory.documents[participant, kind].get(id_) for kind, id_ in late}
+        gone = tuple(at for at, one in kept.items() if one is None)
+        return Changes(written=tuple(_opened(*one) for one in kept.values() if one is not None), deleted=gone)
 
 
 def _opened(document: Document, body: bytes) -> Document:

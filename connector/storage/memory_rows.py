@@ -69,9 +69,7 @@ class Memory:
     documents: dict[tuple[str, str], dict[str, tuple[Document, bytes]]] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)
     changed: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
-    """The revision at which each document of a context was written, by kind and id; the latest last."""
-    removed: dict[str, int] = field(default_factory=dict)
-    """The last revision of each context at which a document was deleted."""
+    """The revision at which each document of a context was written or deleted, by kind and id; the latest last."""
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     jobs: MemoryJobRows = field(default_factory=MemoryJobRows)
     heeding: dict[str, Callable[[Key], None]] = field(default_factory=dict)
@@ -89,3 +87,8 @@ class Memory:
             return None
         agreed = self.agreements.get((participant, codec.agreement_id(kept.load()) or ""))
         return self.openings.of(participant, pid, kept.body, agreed[1] if agreed is not None else None)
+
+    def changed_since(self, participant: str, revision: int) -> list[tuple[str, str]]:
+        """Kinds and ids of the documents that were written or deleted after a revision, the latest first."""
+        changed = self.changed.get(participant, {})
+        return list(itertools.takewhile(lambda at: changed[at] > revision, reversed(changed)))

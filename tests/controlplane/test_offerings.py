@@ -15,6 +15,7 @@ from connector.controlplane.shelving import ASSET, DEFINITION, POLICY
 from connector.dsp import messages as m
 from connector.dsp.tables import State
 from connector.errors import BadMessage, CallerError, ConfigurationError, Conflict, NotFound, PolicyError, UnsupportedFilter
+from connector.ports.documents import Changes
 from connector.ports.identity import Caller
 from connector.ports.store import Document
 from tests.controlplane.conftest import NewNode
@@ -139,7 +140,7 @@ async def test_those_who_ask_at_once_wait_for_one_shelf_and_what_did_not_change_
     before = await node.offerings.shelf("alice")
     looks, since = [], node.store.documents_since
 
-    async def slowly(participant: str, revision: int, **more: Any) -> tuple[Document, ...] | None:
+    async def slowly(participant: str, revision: int, **more: Any) -> Changes | None:
         looks.append(revision)
         await asyncio.sleep(0)
         return await since(participant, revision, **more)

@@ -9,6 +9,7 @@ from typing import Any
 from connector.controlplane.shelf import Shelf
 from connector.controlplane.shelving import ASSET, DEFINITION, POLICY, Stock
 from connector.ports.dataplane import Source
+from connector.ports.documents import Changes
 from connector.ports.store import Document
 from tests.controlplane.scene import NOW, USE
 
@@ -64,12 +65,15 @@ def test_whatever_changes_the_shelf_is_as_if_all_were_read_anew() -> None:
         stock, kept = Stock(Plane()), dict[tuple[str, str], Document]()  # type: ignore[arg-type]
         for number in range(1, 60):
             if kept and dice.random() < 0.15:
-                del kept[dice.choice(sorted(kept))]
-                stock.replace(kept.values(), {})
+                del kept[gone := dice.choice(sorted(kept))]
+                if dice.random() < 0.5:
+                    stock.replace(kept.values(), {})
+                else:
+                    stock.follow(Changes(deleted=(gone,)))
             else:
                 new = [any_document(dice, number) for _ in range(dice.choice((1, 1, 3)))]
                 kept |= {(one.kind, one.id): one for one in new}
-                stock.follow({(one.kind, one.id): one for one in new}.values())
+                stock.follow(Changes(written=tuple({(one.kind, one.id): one for one in new}.values())))
             whole = Stock(Plane())  # type: ignore[arg-type]
             whole.replace([kept[at] for at in sorted(kept)], {})
             assert told(stock.shelf(number)) == told(whole.shelf(number)), f"seed {seed}, step {number}"
@@ -84,9 +88,10 @@ def test_what_is_not_touched_is_handed_on_as_it_is() -> None:
     ]
     stock.replace([*first, *terms], {})
     before = stock.shelf(1)
-    stock.follow([document(ASSET, ASSETS[2], 2, {"id": ASSETS[2], "title": "new", "source": {"type": "file", "path": "/d"}})])
+    new = document(ASSET, ASSETS[2], 2, {"id": ASSETS[2], "title": "new", "source": {"type": "file", "path": "/d"}})
+    stock.follow(Changes(written=(new,)))
     # written again with the same rules: nothing that is offered says anything else
-    stock.follow([document(POLICY, "use", 2, {"id": "use", "policy": USE})])
+    stock.follow(Changes(written=(document(POLICY, "use", 2, {"id": "use", "policy": USE}),)))
     after = stock.shelf(2)
     assert list(after.items) == list(before.items) == ASSETS
     assert [id_ for id_ in ASSETS if after.items[id_] is not before.items[id_]] == [ASSETS[2]]

@@ -11,6 +11,7 @@ import msgspec
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
+from connector.ports.documents import Changes
 from connector.ports.store import Attempt, Document, Filter, Key, Opening, Page, Timeline
 from connector.storage import codec
 from connector.storage.postgres.link import Link
@@ -137,12 +138,15 @@ class Reads:
             next_cursor=codec.cursor(found[limit - 1][0]) if len(found) > limit else None,
         )
 
-    async def documents_since(self, participant: str, revision: int, limit: int) -> tuple[Document, ...] | None:
+    async def documents_since(self, participant: str, revision: int, limit: int) -> Changes | None:
         async with self._link.connection() as connection:
             rows = [tuple(row) for row in await connection.fetch(SQL["documents_since"], participant, revision, limit + 1)]
-        if len(rows) > limit or any(row[0] is None for row in rows):
+        if not codec.is_all_known(rows, revision, limit):
             return None
-        return tuple(_document(participant, *row) for row in rows)
+        return Changes(
+            written=tuple(_document(participant, *row[1:]) for row in rows if row[3] is not None),
+            deleted=tuple((row[1], row[2]) for row in rows if row[3] is None),
+        )
 
     async def timeline(self, key: Key) -> Timeline:
         async with self._link.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):

@@ -17,6 +17,7 @@ from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind
 from connector.errors import Conflict
+from connector.ports.documents import MOST_BEHIND
 from connector.ports.jobs import NewJob
 from connector.ports.store import Change, Decide, Document, DueRow, Key, Message, PeerKey, Snapshot
 from connector.storage import codec
@@ -251,7 +252,7 @@ class Writes:
 
     async def delete_document(self, participant: str, kind: str, id_: str) -> bool:
         async with self._link.connection() as connection:
-            return bool(await connection.fetchval(SQL["delete_document"], participant, kind, id_))
+            return bool(await connection.fetchval(SQL["delete_document"], participant, kind, id_, MOST_BEHIND))
 
 
 def job_values(jobs: Sequence[NewJob], now: int) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ import msgspec
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
+from connector.ports.documents import Changes
 from connector.ports.store import Attempt, Document, Filter, Key, Page, Timeline
 from connector.storage import codec
 from connector.storage.sqlite.access import one_view
@@ -148,11 +149,14 @@ def documents(connection: sqlite3.Connection, participant: str, kind: str, curso
     )
 
 
-def documents_since(connection: sqlite3.Connection, participant: str, revision: int, limit: int) -> tuple[Document, ...] | None:
+def documents_since(connection: sqlite3.Connection, participant: str, revision: int, limit: int) -> Changes | None:
     rows = connection.execute(SQL["documents_since"], (participant, revision, limit + 1)).fetchall()
-    if len(rows) > limit or any(row[0] is None for row in rows):
+    if not codec.is_all_known(rows, revision, limit):
         return None
-    return tuple(_document(participant, *row) for row in rows)
+    return Changes(
+        written=tuple(_document(participant, *row[1:]) for row in rows if row[3] is not None),
+        deleted=tuple((row[1], row[2]) for row in rows if row[3] is None),
+    )
 
 
 def _document(participant: str, kind: str, id_: str, version: int, created_at: int, updated_at: int, body: bytes) -> Document:

@@ -19,6 +19,7 @@ from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Process
 from connector.dsp.tables import Kind, State
 from connector.errors import StoreUnavailable
+from connector.ports.documents import Changes
 from connector.ports.feed import Feed
 from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Opening, Page, PeerKey, Timeline
 from connector.storage import codec
@@ -190,7 +191,7 @@ class SqliteStore:
     async def revision(self, participant: str) -> int:
         return self._access.read(reads.revision, participant)
 
-    async def documents_since(self, participant: str, revision: int, *, limit: int = 250) -> tuple[Document, ...] | None:
+    async def documents_since(self, participant: str, revision: int, *, limit: int = 250) -> Changes | None:
         read = self._access.some if limit <= _SOME else self._access.list
         return await read(reads.documents_since, participant, revision, limit)
 

@@ -15,6 +15,7 @@ from typing import Any
 from connector.dsp.negotiation import Agreement
 from connector.dsp.process import Outgoing, Process
 from connector.dsp.tables import Event, Kind, State
+from connector.ports.documents import MOST_BEHIND
 from connector.ports.jobs import Job, NewJob
 from connector.ports.store import Change, Decide, Document, DueRow, Key, Message, PeerKey, Snapshot
 from connector.storage import codec
@@ -214,7 +215,7 @@ class Writes:
             raise codec.version_differs(document.id, expect, version)
         times = (codec.micros(created_at), codec.micros(document.updated_at))
         self._execute(SQL["put_document"], (*place, version + 1, *times, codec.tree(document.body)))
-        self._changed(*place)
+        self._changed(*place, is_gone=False)
         return Document(
             participant=document.participant,
             kind=document.kind,
@@ -228,10 +229,10 @@ class Writes:
     def delete_document(self, participant: str, kind: str, id_: str) -> bool:
         if self._execute(SQL["delete_document"], (participant, kind, id_)).rowcount == 0:
             return False
-        self._execute(SQL["forget_change"], (participant, kind, id_))
-        self._changed(participant, "", "")
+        self._changed(participant, kind, id_, is_gone=True)
+        self._execute(SQL["forget_deletions"], (participant, MOST_BEHIND))
         return True
 
-    def _changed(self, participant: str, kind: str, id_: str) -> None:
+    def _changed(self, participant: str, kind: str, id_: str, *, is_gone: bool) -> None:
         self._execute(SQL["grow_revision"], (participant,))
-        self._execute(SQL["note_change"], (participant, kind, id_))
+        self._execute(SQL["note_change"], (participant, kind, id_, is_gone))

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from connector.errors import BadMessage, Conflict
+from connector.ports.documents import MOST_BEHIND, Changes
 from connector.ports.store import Document, Page, Store
 from connector.testing.store_contract.lists import all_pages
 from connector.testing.store_contract.values import NOW, SECOND, Nodes, document
@@ -136,28 +137,43 @@ class DocumentContract:
         await here.put_document(document("one"))
         await here.put_document(document("two", kind="policy"))
         before = await here.revision("alice")
-        assert await here.documents_since("alice", before) == ()
+        assert await here.documents_since("alice", before) == Changes()
         new, changed = document("three"), document("one", body={"title": "new"})
         await there.put_document(new)
         changed = await there.put_document(changed)
         await there.put_document(document("four", participant="carol"))
         found = await here.documents_since("alice", before)
         assert found is not None
-        assert sorted(found, key=lambda one: one.id) == [changed, new]
-        assert await here.documents_since("alice", await here.revision("alice")) == ()
-        assert await here.documents_since("nobody", 0) == ()
+        assert (sorted(found.written, key=lambda one: one.id), found.deleted) == ([changed, new], ())
+        assert await here.documents_since("alice", await here.revision("alice")) == Changes()
+        assert await here.documents_since("nobody", 0) == Changes()
 
-    async def test_of_deletions_and_of_many_it_is_said_that_all_must_be_looked_at(self, store: Store) -> None:
+    async def test_what_was_deleted_since_a_revision_is_told_until_it_is_there_again(self, store: Store) -> None:
+        await store.put_document(document("one"))
+        before = await store.revision("alice")
+        await store.put_document(document("two", kind="policy"))
+        for kind, id_ in (("asset", "one"), ("policy", "two")):
+            assert await store.delete_document("alice", kind, id_)
+        found = await store.documents_since("alice", before)
+        assert found is not None
+        assert (found.written, set(found.deleted)) == ((), {("asset", "one"), ("policy", "two")})
+        await store.put_document(document("one"))
+        assert await store.documents_since("alice", before) == Changes(written=(document("one"),), deleted=(("policy", "two"),))
+
+    async def test_of_much_or_long_ago_it_is_said_that_all_must_be_looked_at(self, store: Store) -> None:
         before = await store.revision("alice")
         for id_ in ("one", "two", "three"):
             await store.put_document(document(id_))
-        assert len(await store.documents_since("alice", before, limit=3) or ()) == 3
         assert await store.documents_since("alice", before, limit=2) is None
-        await store.delete_document("alice", "asset", "two")
+        assert await store.documents_since("alice", before, limit=3) is not None
+        await store.delete_document("alice", "asset", "one")
+        # of all these but the last deletion is known
+        for _ in range(MOST_BEHIND // 2):
+            await store.put_document(document("four"))
+            await store.delete_document("alice", "asset", "four")
         assert await store.documents_since("alice", before) is None
-        gone = await store.revision("alice")
-        await store.put_document(document("two"))
-        assert await store.documents_since("alice", gone) == (document("two"),)
+        late = await store.revision("alice") - 2
+        assert await store.documents_since("alice", late) == Changes(deleted=(("asset", "four"),))
 
     async def test_documents_are_there_after_a_restart(self, nodes: Nodes) -> None:
         before = await nodes("here")

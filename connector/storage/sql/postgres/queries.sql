@@ -92,13 +92,13 @@ LEFT JOIN (
 SELECT is_written, version_, since_ FROM write_document($1, $2, $3, $4, $5, $6, $7)
 
 -- name: delete_document
-SELECT drop_document($1, $2, $3)
+SELECT drop_document($1, $2, $3, $4)
 
 -- name: revision
 SELECT number FROM revision WHERE participant = $1
 
 -- name: documents_since
-SELECT d.kind, d.id, d.version, d.created_at, d.updated_at, d.body
+SELECT (SELECT number FROM revision WHERE participant = $1), c.kind, c.id, d.version, d.created_at, d.updated_at, d.body
 FROM document_change AS c LEFT JOIN document AS d ON d.participant = c.participant AND d.kind = c.kind AND d.id = c.id
 WHERE c.participant = $1 AND c.revision > $2 LIMIT $3
 

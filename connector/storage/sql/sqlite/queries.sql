@@ -112,7 +112,7 @@ DELETE FROM document WHERE participant = ? AND kind = ? AND id = ?
 SELECT number FROM revision WHERE participant = ?
 
 -- name: documents_since
-SELECT d.kind, d.id, d.version, d.created_at, d.updated_at, d.body
+SELECT (SELECT number FROM revision WHERE participant = c.participant), c.kind, c.id, d.version, d.created_at, d.updated_at, d.body
 FROM document_change AS c LEFT JOIN document AS d ON d.participant = c.participant AND d.kind = c.kind AND d.id = c.id
 WHERE c.participant = ? AND c.revision > ? LIMIT ?
 
@@ -120,12 +120,13 @@ WHERE c.participant = ? AND c.revision > ? LIMIT ?
 INSERT INTO revision (participant, number) VALUES (?, 1) ON CONFLICT (participant) DO UPDATE SET number = number + 1
 
 -- name: note_change
-INSERT INTO document_change (participant, kind, id, revision)
-VALUES (?1, ?2, ?3, (SELECT number FROM revision WHERE participant = ?1))
-ON CONFLICT (participant, kind, id) DO UPDATE SET revision = excluded.revision
+INSERT INTO document_change (participant, kind, id, revision, is_gone)
+VALUES (?1, ?2, ?3, (SELECT number FROM revision WHERE participant = ?1), ?4)
+ON CONFLICT (participant, kind, id) DO UPDATE SET revision = excluded.revision, is_gone = excluded.is_gone
 
--- name: forget_change
-DELETE FROM document_change WHERE participant = ? AND kind = ? AND id = ?
+-- name: forget_deletions
+DELETE FROM document_change
+WHERE participant = ?1 AND is_gone = 1 AND revision < (SELECT number - ?2 FROM revision WHERE participant = ?1)
 
 -- name: journal_chain
 SELECT before, before_sha256, last, last_sha256 FROM journal_stream WHERE participant = ? AND stream = ?
