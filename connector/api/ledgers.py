@@ -15,7 +15,7 @@ class NewSubscription(LedgerSearch):
     """A search that tells of each product that fits it and comes or changes from now on."""
 
     webhook: str | None = Field(
-        None,
+        default=None,
         max_length=2048,
         description="Where the ledger posts what is new, signed (Standard Webhooks); without it ask for the news.",
         examples=["https://erp.example.org/new-data"],
@@ -36,7 +36,7 @@ class MadeSubscription(Subscription):
     """A saved search that was just made."""
 
     key: str | None = Field(
-        None, description="The key that messages to the webhook are signed with: note it now, it is shown never again."
+        default=None, description="The key that messages to the webhook are signed with: note it now, it is shown never again."
     )
 
 
@@ -58,12 +58,15 @@ class NewDemand(Asked):
     """A notice of what is wanted and not found."""
 
     title: str = Field(min_length=1, max_length=300, description="What is looked for, in the words of those who may have it.")
-    text: str = Field("", max_length=4000, description="More about it, and whom to answer.")
+    text: str = Field(default="", max_length=4000, description="More about it, and whom to answer.")
     readers: Literal["matching", "everybody"] = Field(
-        "matching", description="Who sees it: members with a product that fits its title, or whoever may ask the ledger."
+        default="matching",
+        description="Who sees it: members with a product that fits its title, or whoever may ask the ledger.",
     )
-    catalog: Address | None = Field(None, description="The ledger's address; without it the participant's first catalogue.")
-    peer: Id | None = Field(None, description="The ledger's participant id, where its token depends on it.")
+    catalog: Address | None = Field(
+        default=None, description="The ledger's address; without it the participant's first catalogue."
+    )
+    peer: Id | None = Field(default=None, description="The ledger's participant id, where its token depends on it.")
 
 
 class Demand(Shown):
@@ -75,7 +78,7 @@ class Demand(Shown):
     text: str = ""
     readers: str = "matching"
     created_at: datetime
-    fits: bool | None = Field(None, description="Whether a product of ours fits.")
+    fits: bool | None = Field(default=None, description="Whether a product of ours fits.")
 
 
 class Demands(Shown):
