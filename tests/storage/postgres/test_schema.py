@@ -9,11 +9,12 @@ import asyncpg
 import pytest
 
 from connector.errors import ConfigurationError, SchemaTooNew
+from connector.ports.documents import Changes
 from connector.ports.store import Store
 from connector.storage.postgres import schema
 from connector.storage.postgres.store import PostgresStore
 from connector.storage.queries import Migration, migrations
-from connector.testing.store_contract.values import LEASE_S, negotiation, put
+from connector.testing.store_contract.values import LEASE_S, document, negotiation, put
 
 LATEST = schema.latest()
 NEXT = Migration(
@@ -25,6 +26,16 @@ NEXT = Migration(
 
 def at(url: str, node: str = "here") -> Store:
     return PostgresStore(url=url, node=node, lease_s=LEASE_S, connections=2)
+
+
+DELETE_BEFORE_7 = """WITH gone AS (
+  DELETE FROM document WHERE participant = 'alice' AND kind = 'asset' AND id = 'one' RETURNING participant
+), grown AS (
+  INSERT INTO revision AS kept (participant, number) SELECT participant, 1 FROM gone
+  ON CONFLICT (participant) DO UPDATE SET number = kept.number + 1
+)
+SELECT count(*) FROM gone"""
+"""How releases up to schema 6 delete a document."""
 
 
 async def run(url: str, sql: str) -> Any:
@@ -103,3 +114,14 @@ async def test_a_database_with_another_encoding_is_refused(postgres: str) -> Non
             await at(f"{postgres.rpartition('/')[0]}/latin").open()
     finally:
         await run(postgres, "DROP DATABASE latin WITH (FORCE)")
+
+
+async def test_what_a_node_of_the_release_before_deletes_during_an_upgrade_is_seen_by_those_of_this_one(database: str) -> None:
+    store = at(database)
+    await store.open()
+    await store.put_document(document("one"))
+    before = await store.revision("alice")
+    await run(database, DELETE_BEFORE_7)
+    assert await store.revision("alice") > before
+    assert await store.documents_since("alice", before) == Changes(deleted=(("asset", "one"),))
+    await store.close()

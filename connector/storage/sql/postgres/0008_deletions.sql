@@ -13,15 +13,21 @@ BEGIN
   ON CONFLICT (participant, kind, id) DO UPDATE SET revision = excluded.revision, is_gone = false;
 END $$;
 
-DROP FUNCTION drop_document(text, text, text);
+-- A deletion is known whoever deletes: beside us, during an upgrade, nodes of the release before do so by a statement of their own.
+CREATE FUNCTION note_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM grow_revision(OLD.participant, OLD.kind, OLD.id);
+  UPDATE document_change SET is_gone = true WHERE participant = OLD.participant AND kind = OLD.kind AND id = OLD.id;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER document_gone AFTER DELETE ON document FOR EACH ROW EXECUTE FUNCTION note_deletion();
 
--- True when there was such a document, which is gone now; of earlier deletions the last `kept_` revisions are known.
+-- True when there was such a document, which is gone now; of earlier deletions the last `kept_` revisions are known. That of three
+-- arguments stays, for nodes of schema 7.
 CREATE FUNCTION drop_document(participant_ text, kind_ text, id_ text, kept_ bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
   DELETE FROM document WHERE participant = participant_ AND kind = kind_ AND id = id_;
   IF NOT FOUND THEN RETURN false; END IF;
-  PERFORM grow_revision(participant_, kind_, id_);
-  UPDATE document_change SET is_gone = true WHERE participant = participant_ AND kind = kind_ AND id = id_;
   DELETE FROM document_change WHERE participant = participant_ AND is_gone
     AND revision < (SELECT number - kept_ FROM revision WHERE participant = participant_);
   RETURN true;
