@@ -16,6 +16,7 @@ import gzip
 import hashlib
 import os
 import pathlib
+import tempfile
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
@@ -136,8 +137,7 @@ async def write(
 
     Raises: ConfigurationError when there is such a file already, or none can be made or written; as opening the store does.
     """
-    draft = path.with_name(path.name + ".part")
-    fd = _opened(draft, path)
+    fd, draft = _opened(path)
     sum_ = _Sum()
     try:
         with os.fdopen(fd, "wb") as raw:
@@ -184,16 +184,18 @@ def _publish(draft: pathlib.Path, path: pathlib.Path) -> None:
         os.close(folder)
 
 
-def _opened(draft: pathlib.Path, path: pathlib.Path) -> int:
+def _opened(path: pathlib.Path) -> tuple[int, pathlib.Path]:
+    """A file beside `path` that nobody else has."""
     if path.exists():
         raise ConfigurationError("there is such a file already", where=str(path), mend="name another one, or move it away")
     try:
-        # sealed secrets are in it, and what peers agreed: for our user alone
-        return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # sealed secrets are in it, and what peers agreed: new, for our user alone, and never through a link
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
     except OSError as fault:
         raise ConfigurationError(
-            f"the file cannot be made: {fault.strerror}", where=str(draft), mend="name a file in a folder that you may write to"
+            f"the file cannot be made: {fault.strerror}", where=str(path), mend="name a file in a folder that you may write to"
         ) from fault
+    return fd, pathlib.Path(name)
 
 
 async def _lines(source: Source, sum_: _Sum, now: datetime, more: Mapping[str, Any]) -> AsyncGenerator[bytes]:

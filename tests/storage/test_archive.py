@@ -82,6 +82,19 @@ async def test_nothing_is_overwritten(source: Source, tmp_path: Path) -> None:
     assert [name for name in os.listdir(tmp_path) if name.startswith("a.")] == ["a.archive"]
 
 
+async def test_what_somebody_left_beside_a_backup_is_not_written_to(source: Source, tmp_path: Path) -> None:
+    # 1. whoever may write to the folder sets a trap under a name that can be guessed
+    theirs = tmp_path / "theirs"
+    theirs.write_text("precious")
+    theirs.chmod(0o644)
+    (tmp_path / "a.archive.part").symlink_to(theirs)
+    # 2. nothing of it is written through, and nothing is for others to read
+    await archive.write(source, tmp_path / "a.archive", NOW)
+    assert theirs.read_text() == "precious"
+    assert (tmp_path / "a.archive").lstat().st_mode & 0o7777 == 0o600
+    assert not (tmp_path / "a.archive").is_symlink()
+
+
 @pytest.mark.parametrize("harm", ["cut", "changed", "flipped", "other", "text", "none"])
 async def test_a_damaged_archive_is_refused_before_anything_is_written(source: Source, tmp_path: Path, harm: str) -> None:
     file, target = tmp_path / "a.archive", SqliteSource(tmp_path / "new.db")
