@@ -65,7 +65,7 @@ class Admission:
         if caller.id != wanted.id:
             raise Conflict("this id belongs to another data plane", where=wanted.id, mend="register under your own id")
         expected = next((entry for entry in self._here(participant) if entry.id == wanted.id), caller)
-        own = authorization_of(wanted.authorization)
+        own = authorization_of(wanted.authorization).vouched(expected.authorization)
         if not own.proves:
             mine = expected.authorization
             own = replace(own, jwks=mine.jwks, jwks_uri=mine.jwks_uri, issuer=mine.issuer, secret=mine.secret)

@@ -63,11 +63,11 @@ class Drivers:
         """
         if caller.id != wanted.id:
             raise Conflict("this id belongs to another control plane", where=wanted.id, mend="register under your own id")
-        own, mine = authorization_of(wanted.authorization), caller.authorization
+        named, mine = self._named[caller.id], caller.authorization
+        own = authorization_of(wanted.authorization).vouched(named.authorization)
         if not own.proves:
             own = replace(own, jwks=mine.jwks, jwks_uri=mine.jwks_uri, issuer=mine.issuer, secret=mine.secret)
         own = own if own.calls else own.calling(mine)
-        named = self._named[caller.id]
         entry = replace(named, endpoint=wanted.endpoint, authorization=own, owner=Owner.PLANE)
         if not named.hosts:
             # without a list it stays at the host that the settings name

@@ -82,6 +82,22 @@ class Authorization:
             scope=other.scope,
         )
 
+    def vouched(self, other: Authorization) -> Authorization:
+        """This one, which a plane gives of itself, as far as its word goes: a broker is shown what proves this process. Which one that
+        is, and for whom it is asked, is the operator's word in `other` alone.
+
+        Raises: AddressRefused for another broker.
+        """
+        if self.exchange_endpoint is None:
+            return self
+        if self.exchange_endpoint != other.exchange_endpoint:
+            raise AddressRefused(
+                "no plane names the broker that is shown what proves this process",
+                where="authorization.tokenExchangeEndpoint",
+                mend="have the operator write it into the settings, or register the plane",
+            )
+        return self.calling(other)
+
     def addresses(self) -> Iterator[tuple[str, str]]:
         """The addresses in it, with their names."""
         named = ("tokenEndpoint", "tokenExchangeEndpoint", "jwksUri")

@@ -102,6 +102,17 @@ def test_an_authorization_that_is_unknown_or_not_whole_is_refused(tree: dict[str
         authorization_of(tree)
 
 
+def test_what_a_broker_is_asked_for_is_the_word_of_the_operator() -> None:
+    named = authorization_of(EXCHANGED)
+    # whoever gets a token that is made for another plane could speak for us there
+    own = authorization_of({**EXCHANGED, "audience": "another plane", "resource": "urn:admin", "scope": "all"})
+    assert own.vouched(named) == named
+    for other in (authorization_of(OAUTH2), authorization_of({**EXCHANGED, "tokenExchangeEndpoint": "https://dp.internal/t"})):
+        with pytest.raises(AddressRefused, match="no plane names the broker"):
+            own.vouched(other)
+    assert authorization_of(OAUTH2).vouched(named) == authorization_of(OAUTH2)
+
+
 @pytest.mark.parametrize(
     ("url", "is_lawful"),
     [

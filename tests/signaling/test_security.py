@@ -227,6 +227,22 @@ async def test_c_a_plane_behind_a_broker_is_registered_whole_or_not_at_all(scene
     await scene.provider.send(delete_dataplane("provider", "brokered"))
 
 
+async def test_c_no_plane_names_the_broker_that_is_shown_what_proves_us(scene: Scene, kit: Kit) -> None:
+    """Whoever has that token is us to the broker, and so to every other plane."""
+    broker = {
+        "type": "oauth2_token_exchange",
+        "tokenExchangeEndpoint": "http://127.0.0.1:1/token",
+        "issuer": "https://broker.internal",
+        "jwksUri": "http://127.0.0.1:1/jwks",
+        "resource": "urn:us",
+    }
+    url = f"{scene.base}/dataplanes"
+    refused = await posted(url, registration(scene, authorization=broker), EXPECTED["secret"], "PUT")
+    assert (refused.status_code, "broker" in refused.text) == (400, True)
+    own = {"controlplaneId": "tck", "endpoint": f"{kit.control.url}/cp", "authorization": broker}
+    assert (await kit.post("/controlplanes", own, method="PUT")).status_code == 400
+
+
 # --- d
 
 
