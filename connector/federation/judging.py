@@ -101,10 +101,16 @@ class Judge:
             round_.vet(named)
             if self.prover is None:
                 raise Overloaded("nothing can be proven here")
-            signer = await self.prover.signer(tree)
+            signer = await self.prover.signer(tree, allowed)
         except Unproven as fault:
             if fault.check == "kind":
                 return entry, f"`{id_}` is shown as not signed: {fault.words}"
+            if fault.check == "signer":
+                raise BadMessage(
+                    f"`{id_}` is {fault.words}, who is neither its provider nor its publisher",
+                    where="proof",
+                    mend="let one of them sign it",
+                ) from fault
             raise BadMessage(
                 f"the signature of `{id_}` proves nothing: {fault.words}",
                 where="proof",
@@ -116,12 +122,6 @@ class Judge:
             waits = replace(entry, as_proven=tuple(_digest(entry, one) for one in allowed if one))
             return _signed(waits, f"{UNJUDGED}{named}"), f"the signature of `{id_}` could not be judged: {fault}"
         round_.known.add(named)
-        if signer not in allowed:
-            raise BadMessage(
-                f"`{id_}` is signed by `{signer[:200]}`, who is neither its provider nor its publisher",
-                where="proof",
-                mend="let one of them sign it",
-            )
         return _signed(entry, signer), ""
 
 

@@ -7,7 +7,7 @@ told who attests it, and judges by that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -101,9 +101,11 @@ class Attesting:
             valid_until=found.valid_until,
         )
 
-    async def signer(self, tree: Mapping[str, Any]) -> str:
-        """Whose signature the member `proof` of a document proves: a DID. Raises: Unproven; as `Resolver.resolve`."""
+    async def signer(self, tree: Mapping[str, Any], allowed: Collection[str]) -> str:
+        """Which of `allowed` has made the member `proof` of a document. Raises: Unproven; as `Resolver.resolve`."""
         did = proofs.method_of(tree).partition("#")[0]
+        if did not in allowed:
+            raise Unproven(f"signed by `{did[:200]}`", check="signer")
         resolver, now = self.parts.resolver, self.clock.now()
         try:
             proofs.prove(tree, await resolver.resolve(did), now)

@@ -5,7 +5,7 @@ What lives here: the seam between those who publish or gather descriptions and t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -48,10 +48,11 @@ class Prover(Protocol):
         """
         ...
 
-    async def signer(self, tree: Mapping[str, Any]) -> str:
-        """Whose signature the member `proof` of a document proves: a DID.
+    async def signer(self, tree: Mapping[str, Any], allowed: Collection[str]) -> str:
+        """Which of `allowed`, DIDs, has made the member `proof` of a document. Of anybody else no key is asked for: documents come from
+        strangers, and would have us call whomever they name.
 
-        Raises: Unproven when it proves nothing, with the check `kind` when it is of a kind that is not known here; KontorError of another
-        kind when that cannot be judged now.
+        Raises: Unproven when it proves nothing, with the check `kind` when it is of a kind that is not known here, and `signer` when it is
+        somebody else's; KontorError of another kind when that cannot be judged now.
         """
         ...

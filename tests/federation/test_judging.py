@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,10 @@ class Signatures:
 
     is_away = False
 
-    async def signer(self, tree: Mapping[str, Any]) -> str:
+    async def signer(self, tree: Mapping[str, Any], allowed: Collection[str]) -> str:
         name, _, fault = str(tree["proof"]).partition(" ")
+        if name not in allowed and fault != "kind":
+            raise Unproven(f"signed by `{name}`", check="signer")
         if self.is_away:
             raise Overloaded("the document cannot be had")
         if fault:
@@ -102,6 +104,18 @@ async def test_a_ledger_proves_what_another_passes_on_and_passes_it_on_as_the_or
             (trees[name], ["town", "region"], NOW.isoformat(), "did:web:o") for name in ("good", "not signed")
         ]
         assert signed == ["did:web:o", ""]
+
+
+async def test_what_a_stranger_has_signed_is_refused_and_waits_for_no_key(tmp_path: Path) -> None:
+    prover = Signatures()
+    prover.is_away = True
+    async with scene(tmp_path, prover=prover) as here:
+        speaks(here, "a", answer(catalog("a", dataset("urn:other", proof="did:web:victim"), dataset("urn:mine", proof="a"))))
+        await here.list("a")
+        report = (await here.report("a")).report
+        assert report is not None
+        assert ["`urn:other` is signed by `did:web:victim`" in one for one in report.left_out] == [True]
+        assert await here.records.waiting() == ["?a"]
 
 
 async def signed_by(here: Scene) -> list[str]:

@@ -143,7 +143,7 @@ class Slow(Signatures):
 
     asked: list[str] = []  # noqa: RUF012 - of the one test below
 
-    async def signer(self, tree: object) -> str:
+    async def signer(self, tree: object, allowed: object) -> str:
         self.asked.append(str(tree["proof"]["verificationMethod"]))  # type: ignore[index]
         raise Overloaded("no answer in time")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +38,9 @@ class Attests:
         """As `Prover.credential`."""
         return await (await self._attesting()).credential(raw, subject=subject)
 
-    async def signer(self, tree: Mapping[str, Any]) -> str:
+    async def signer(self, tree: Mapping[str, Any], allowed: Collection[str]) -> str:
         """As `Prover.signer`."""
-        return await (await self._attesting()).signer(tree)
+        return await (await self._attesting()).signer(tree, allowed)
 
     async def _attesting(self) -> Attesting:
         from connector.identity.attesting import Attesting
