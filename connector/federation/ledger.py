@@ -31,7 +31,7 @@ from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Index, Wanted, 
 _TOTALS_FOR: Final = timedelta(seconds=10)
 _TITLES_FOR: Final = timedelta(minutes=1)
 _MOST_TITLES: Final = 50_000
-_TOLD_TO_MEMBERS: Final = "what was left out is told to members who prove themselves"
+_TOLD_TO_ITSELF: Final = "what was left out, and what is unusual, is told to the member itself"
 _IN_A_THREAD: Final = 50
 
 
@@ -324,11 +324,13 @@ class Ledger:
         return await self._standing(member, viewer)
 
     async def _standing(self, member: MemberRow, viewer: Caller | None) -> Standing:
+        report = member.report
+        may_know = self.audience is Audience.EVERYBODY or (viewer is not None and viewer.id in (member.id, self.own_id))
+        if report is not None and (report.left_out or report.notes) and not may_know:
+            # they name products, and of one that was left out nobody knows any more for whom it was
+            member = replace(member, report=replace(report, left_out=(), notes=(_TOLD_TO_ITSELF,)))
         if viewer is None and self.audience is Audience.MEMBERS:
-            report = member.report
-            if report is not None and (report.left_out or report.notes):
-                report = replace(report, left_out=(), notes=(_TOLD_TO_MEMBERS,))
-            return Standing(member=replace(member, report=report), entries=None)
+            return Standing(member=member, entries=None)
         await self._know_terms()
         hidden = self._permitted.hidden_from(viewer.id if viewer is not None else None)
         is_itself = viewer is not None and viewer.id == member.id

@@ -11,6 +11,7 @@ import pytest
 
 from connector.controlplane.clock import SystemClock
 from connector.errors import NotFound
+from connector.federation.ledger import Audience
 from connector.federation.query import Query
 from connector.federation.reading import addressees, entry_of, tree_of
 from connector.ports.catalog import Report, Snapshot
@@ -91,6 +92,17 @@ async def test_a_report_counts_what_its_reader_sees(tmp_path: Path) -> None:
         await _offered(it, platypus=[FOR_ANNA])
         evil = Caller(id="did:web:evil")
         assert [(await it.ledger.report("did:web:evil", one)).entries for one in (evil, BORIS, None)] == [2, 1, 1]
+
+
+async def test_what_was_left_out_is_told_to_the_member_itself_and_to_who_runs_the_ledger(tmp_path: Path) -> None:
+    """It names products, and of one that was left out nobody knows for whom it was offered."""
+    evil, own = Caller(id="did:web:evil"), Caller(id="did:web:ledger")
+    async with stand(tmp_path, members=2, audience=Audience.MEMBERS) as it:
+        reports = [(await it.ledger.report("did:web:evil", one)).member.report for one in (evil, own, BORIS, None)]
+        assert [len(one.left_out) for one in reports if one is not None] == [1, 1, 0, 0]
+        assert [one.notes for one in reports if one is not None][2:] == [
+            ("what was left out, and what is unusual, is told to the member itself",)
+        ] * 2
 
 
 async def test_of_several_offers_each_viewer_sees_those_that_are_for_it(tmp_path: Path) -> None:
