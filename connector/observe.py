@@ -75,10 +75,10 @@ _drawn: Final[list[str]] = []  # ids that nobody has been given yet
 
 
 def _begin_in_child() -> None:
-    """A process that was split off this one gives out ids of its own, and leaves the lines that wait to the other."""
+    """A process that was split off this one gives out ids of its own, and leaves the loop and the lines that wait to the other."""
     _drawn.clear()
     for handler in _ours:
-        handler._waiting.clear()
+        handler._waiting, handler._known = [], None
 
 
 if hasattr(os, "register_at_fork"):
@@ -246,7 +246,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         self._form = form
         self._running = _get_running_loop
         self._waiting: list[str] = []
-        # the loop at the end of whose turn the waiting lines are written; the one that was last seen here, and its thread
+        # the loop at the end of whose turn the waiting lines are written; the one last seen here, or in a thread at any moment
         self._turn: AbstractEventLoop | None = None
         self._known: tuple[AbstractEventLoop, int] | None = None
 
@@ -267,8 +267,8 @@ class _Handler(logging.StreamHandler[TextIO]):
 
     def _loop(self) -> AbstractEventLoop | None:
         """The event loop that runs in this thread; Python itself asks the system for that, at the cost of half a line."""
-        if self._known is not None and self._known[1] == get_ident() and self._known[0].is_running():
-            return self._known[0]
+        if (known := self._known) is not None and known[1] == get_ident() and known[0].is_running():
+            return known[0]
         loop = self._running()
         self._known = (loop, get_ident()) if loop is not None else None
         return loop

@@ -154,23 +154,63 @@ async def test_what_was_done_in_one_turn_of_the_loop_is_written_at_once_in_its_o
 
 
 @pytest.mark.parametrize("urgent", [observe.warning, observe.error, logging.getLogger("some.library").warning])
-async def test_nothing_waits_behind_a_line_that_someone_should_look_at(
-    urgent: Callable[[str], None], lines: io.StringIO
-) -> None:
+async def test_nothing_waits_behind_a_line_that_someone_should_look_at(urgent: Callable[[str], None]) -> None:
+    lines = _configured("json")
     observe.info("before")
     urgent("look")
     assert [event.removeprefix("some.library ") for event in told(lines)] == ["before", "look"]
 
 
-async def test_a_line_of_a_thread_takes_along_what_waits(lines: io.StringIO) -> None:
+async def test_a_line_of_a_thread_takes_along_what_waits() -> None:
+    lines = _configured("json")
     observe.info("before")
+    assert told(lines) == []
     thread = threading.Thread(target=observe.info, args=("from a thread",))
     thread.start()
     thread.join()
     assert told(lines) == ["before", "from a thread"]
 
 
-def test_what_waits_when_a_loop_ends_is_written_before_the_program_does(lines: io.StringIO) -> None:
+async def test_a_thread_may_write_at_any_moment_of_a_line_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = _configured("json")
+
+    def asked_meanwhile() -> int:
+        monkeypatch.undo()
+        thread = threading.Thread(target=observe.info, args=("from a thread",))
+        thread.start()
+        thread.join()
+        return threading.get_ident()
+
+    observe.info("before")
+    monkeypatch.setattr(observe, "get_ident", asked_meanwhile)
+    observe.info("after")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert told(lines) == ["before", "from a thread", "after"]
+
+
+async def test_a_process_that_was_split_off_waits_for_no_turn_of_a_loop_that_it_does_not_run() -> None:
+    lines = _configured("json")
+    observe.info("of the other")
+    assert told(io.StringIO(_written_by_child(lines))) == ["its own"]
+
+
+def _written_by_child(lines: io.StringIO) -> str:
+    asked, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        observe.info("its own")
+        os.write(tell, lines.getvalue().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(tell)
+    with open(asked) as written:
+        return written.read()
+
+
+def test_what_waits_when_a_loop_ends_is_written_before_the_program_does() -> None:
+    lines = _configured("json")
+
     async def last() -> None:
         asyncio.get_running_loop().stop()
         observe.info("last words")
@@ -185,13 +225,16 @@ def test_what_waits_when_a_loop_ends_is_written_before_the_program_does(lines: i
     assert told(lines) == ["last words"]
 
 
-async def test_many_lines_do_not_wait_for_the_end_of_a_long_turn(lines: io.StringIO) -> None:
+async def test_many_lines_do_not_wait_for_the_end_of_a_long_turn() -> None:
+    lines = _configured("json")
     for number in range(1000):
         observe.info(f"event.{number}")
     assert len(told(lines)) > 800
 
 
-def test_a_line_costs_little(lines: io.StringIO) -> None:
+def test_a_line_costs_little() -> None:
+    _configured("json")
+
     def spent() -> float:
         begin = time.process_time()
         for _ in range(500):
