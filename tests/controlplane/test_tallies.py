@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -74,3 +75,32 @@ async def test_what_could_not_be_posted_is_posted_later_once() -> None:
     assert (len(tallies), tallies.due_at) == (0, None)
     total = (await ledger.kept()).total
     assert (total.count, total.moved_bytes, total.first_at, total.last_at) == (3, 15, NOW + SECOND, NOW + 3 * SECOND)
+
+
+@pytest.mark.parametrize("fault", [StoreUnavailable("the connection was lost"), asyncio.CancelledError()])
+async def test_what_was_posted_without_our_being_told_counts_once(fault: BaseException) -> None:
+    faults = [fault]
+
+    class Mute(Busy):
+        async def post(self, *where: Any) -> Posted:
+            posted = await super().post(*where)
+            if faults:
+                raise faults.pop()
+            return posted
+
+    ledger = Mute(lambda: None)
+    tallies = Tallies(ledger)
+    other = ("alice", "urn:b")
+    for place in (PLACE, other):
+        tallies.began(place, RULES, NOW, 5)
+    with pytest.raises(type(fault)):
+        await tallies.post(NOW)
+    tallies.began(PLACE, RULES, NOW + SECOND, 5)
+    assert (len(tallies), tallies.due_at) == (3, NOW + EVERY)
+    await tallies.post(NOW + EVERY)
+    assert (len(tallies), tallies.due_at) == (0, None)
+    total = (await ledger.kept()).total
+    assert (total.count, total.moved_bytes, total.last_at) == (2, 10, NOW + SECOND)
+    others = await ledger.book(*other)
+    assert others is not None
+    assert others.total.count == 1
