@@ -40,10 +40,14 @@ ADMIN = {
 }
 """Only an administrator, of whatever."""
 OPERATE = {
+    ("/api/v1/participants/{participant}/catalog/demands", "get"),
+    ("/api/v1/participants/{participant}/catalog/subscriptions", "get"),
+    ("/api/v1/participants/{participant}/catalog/subscriptions/{id}/news", "get"),
+    ("/api/v1/participants/{participant}/catalog/suggestions", "get"),
     ("/api/v1/participants/{participant}/transfers/{pid}/data", "get"),
     ("/api/v1/participants/{participant}/transfers/{pid}/data-address", "get"),
 }
-"""Reading that opens data."""
+"""Reading that opens data, or shows what proves the participant to an address that the request names."""
 EVERYWHERE = {("/api/v1/doctor", "get")}
 """For whoever may look at all participants."""
 ROLES = ("read", "operate", "admin")

@@ -53,7 +53,8 @@ async def _operated(request: Request, participant: _Named) -> str:
 
 
 Operated = Annotated[str, Depends(_operated)]
-"""The participant context, for reading what only those who act for it may see: its data, and what opens it."""
+"""The participant context, for reading what only those who act for it may see (its data, and what opens it), and for asking others
+in its name."""
 
 
 async def _administered(request: Request, participant: _Named) -> str:
