@@ -4,10 +4,12 @@ What lives here: the values that go in and out, and `Records`. What does not: ho
 where rows lie (`storage/`). The search index (`ports/index.py`) is made of this record and can be made anew at any time.
 
 A product is one dataset of one origin, the participant who offers it. It may reach us by several members: from the origin itself and
-through other catalogues. Each such way is an entry; the product shows its best one, the shortest way, then the first member by id.
+through other catalogues. Each such way is an entry; the product shows its best one: that of the origin, then one whose signature is
+proven, then the shortest way, then the first member by id.
 
 What a participant says of itself goes the same ways: it is an entry with the empty id `ITSELF`, and no product. Of a participant that is
-a member here its own word counts alone, and its silence too; of one that is suspended here nothing is shown, whoever reports it.
+a member here its own word counts alone once it was looked at, and its silence too: nobody offers anything in its name. Of one that is
+suspended here nothing is shown, whoever reports it.
 """
 
 from __future__ import annotations

@@ -116,6 +116,41 @@ class CatalogContract:
         assert change.product is not None
         assert (change.number, change.product.member, change.product.entry.via) == (1, "did:web:region", ("did:web:region",))
 
+    async def test_what_its_origin_has_signed_comes_before_what_others_only_report(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed(name, kind=MemberKind.CATALOG) for name in ("liar", "region")], NOW)
+        forged = entry("b", "1", "forged", via=("did:web:liar",))
+        signed = replace(entry("b", "1", "signed", via=("did:web:town", "did:web:region")), signed="did:web:b")
+        await first.swap([snapshot("liar", forged), snapshot("region", signed)], NOW)
+        assert await _shown(second) == {("did:web:b", "1"): "signed"}
+        # a signature that could not be judged proves nothing
+        await first.swap([snapshot("region", replace(signed, signed="?did:web:b", digest="waits"))], NOW)
+        assert await _shown(second) == {("did:web:b", "1"): "forged"}
+        # and whatever was signed once, the origin's own word is newer
+        await first.swap([snapshot("region", signed)], NOW)
+        await first.list_members([*(listed(one, kind=MemberKind.CATALOG) for one in ("liar", "region")), listed("b")], NOW)
+        await first.swap([snapshot("b", entry("b", "1", "own"))], NOW)
+        assert await _shown(second) == {("did:web:b", "1"): "own"}
+
+    async def test_nobody_offers_anything_in_the_name_of_a_member(self, records: Pair) -> None:
+        first, second = records
+        region = listed("region", kind=MemberKind.CATALOG)
+        reported = [entry("a", id_, "reported", via=("did:web:region",)) for id_ in ("1", "2")]
+        await first.list_members([region], NOW)
+        await first.swap([snapshot("region", *reported)], NOW)
+        # until a member is looked at for the first time, what was shown stays
+        await first.list_members([region, listed("a")], NOW)
+        assert sorted(id_ for _, id_ in await _shown(second)) == ["1", "2"]
+        await first.swap([snapshot("a", entry("a", "1", "own"))], NOW)
+        assert await _shown(second) == {("did:web:a", "1"): "own"}
+        await first.swap([snapshot("region", *reported, entry("a", "3", via=("did:web:region",)))], NOW)
+        assert await _shown(second) == {("did:web:a", "1"): "own"}
+        # what it takes back is gone at once, whoever has not noticed yet
+        await first.swap([snapshot("a")], NOW)
+        assert await _shown(second) == {}
+        await first.list_members([region], LATER)
+        assert sorted(id_ for _, id_ in await _shown(second)) == ["1", "2", "3"]
+
     async def test_a_snapshot_of_someone_who_has_left_meanwhile_is_dropped(self, records: Pair) -> None:
         first, _ = records
         await first.list_members([listed("a")], NOW)
@@ -228,7 +263,8 @@ class CatalogContract:
         await first.swap([snapshot("region", *reported, entry("a", "3", via=("did:web:region",)))], NOW)
         assert await _shown(second) == {}
         await first.list_members([region, listed("a")], NOW)
-        assert sorted(id_ for _, id_ in await _shown(second)) == ["1", "3"]
+        # as of anybody who was not looked at yet
+        assert sorted(id_ for _, id_ in await _shown(second)) == ["", "1", "3"]
         # one that was never a member before
         await first.list_members([region], NOW)
         await first.swap([snapshot("region", entry("b", "1", via=("did:web:region",)))], NOW)

@@ -120,14 +120,14 @@ class CatalogRecords:
     async def swap(self, snapshots: Sequence[Snapshot], now: datetime) -> int:
         """One transaction: 1. who is still listed 2. numbers for what is new 3. entries in and out 4. what is shown now.
 
-        A member that says nothing of itself silences those who say that it does.
+        With the first look at a member nothing counts any more that others report of it.
         """
         at = micros(now)
         async with self._engine.changing() as work:
             await work.rows("lock_feed")
             # 1.
             names = [snapshot.member for snapshot in snapshots]
-            listed = {row[0] for row in await work.rows("members_in_state", names)}
+            listed = {row[0]: row[1] for row in await work.rows("members_in_state", names)}
             taken = [snapshot for snapshot in snapshots if snapshot.member in listed]
             held: dict[str, dict[tuple[str, str], tuple[int, str]]] = {name: {} for name in listed}
             for member, origin, id_, number, digest in await work.rows("entries_of", sorted(listed)):
@@ -153,8 +153,7 @@ class CatalogRecords:
                 drops += [(snapshot.member, mine[key][0]) for key in gone]
             for snapshot in taken:
                 drops += await self._unread(work, snapshot, numbers, drops)
-            silent = [s.member for s in taken if not s.is_partial and (s.member, ITSELF) not in held[s.member]]
-            others = await work.rows("numbers_of_themselves", silent)
+            others = await work.rows("numbers_of_origins", [s.member for s in taken if not listed[s.member]])
             touched = [*(int(row[1]) for row in (*puts, *drops)), *(row[0] for row in others)]  # type: ignore[call-overload]
             before = await _shown(work, touched)
             await work.many("put_terms", terms.items())

@@ -19,7 +19,8 @@ SELECT id, address, kind, title, state FROM catalog_member
 -- name: put_member
 INSERT INTO catalog_member (id, address, kind, title, state, next_at) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (id) DO UPDATE SET address = excluded.address, kind = excluded.kind, title = excluded.title, state = excluded.state,
-    next_at = excluded.next_at, failures = 0, validators = NULL, taken_until = NULL
+    next_at = excluded.next_at, failures = 0, validators = NULL, taken_until = NULL,
+    generation = CASE WHEN catalog_member.state = 'listed' THEN catalog_member.generation ELSE 0 END
 
 -- name: name_member
 UPDATE catalog_member SET title = $2 WHERE id = $1
@@ -29,13 +30,10 @@ UPDATE catalog_member SET state = $2, entries = 0, next_at = NULL, validators = 
 WHERE id = $1
 
 -- name: members_in_state
-SELECT id FROM catalog_member WHERE state = 'listed' AND id IN {texts:$1}
+SELECT id, generation FROM catalog_member WHERE state = 'listed' AND id IN {texts:$1}
 
 -- name: numbers_of_origins
 SELECT number FROM catalog_product WHERE origin IN {texts:$1}
-
--- name: numbers_of_themselves
-SELECT number FROM catalog_product WHERE origin IN {texts:$1} AND id = ''
 
 -- name: claim_due
 UPDATE catalog_member SET next_at = $2, taken_until = $2 WHERE id IN (
@@ -101,12 +99,14 @@ SELECT p.number, p.member, e.digest FROM catalog_product AS p
 LEFT JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number WHERE p.number IN {numbers:$1}
 
 -- name: best_entries
-SELECT number, member, digest, hops FROM catalog_entry WHERE number IN {numbers:$1} ORDER BY number, hops, member
+-- what its origin says or has signed comes before what others only report
+SELECT number, member, digest, hops FROM catalog_entry WHERE number IN {numbers:$1}
+ORDER BY number, CASE WHEN hops = 0 THEN 0 WHEN signed <> '' AND substr(signed, 1, 1) <> '?' THEN 1 ELSE 2 END, hops, member
 
 -- name: withheld
--- what others report of a participant that is suspended here, and what they say that it says of itself when it is a member here
+-- what others report of a participant that is suspended here, or that is a member here and was looked at
 SELECT p.number FROM catalog_product AS p JOIN catalog_member AS m ON m.id = p.origin
-WHERE p.number IN {numbers:$1} AND (m.state = 'suspended' OR (p.id = '' AND m.state = 'listed' AND m.generation > 0))
+WHERE p.number IN {numbers:$1} AND (m.state = 'suspended' OR (m.state = 'listed' AND m.generation > 0))
 
 -- name: show_product
 UPDATE catalog_product SET member = $2, changed_at = $3, sequence = $4 WHERE number = $1
