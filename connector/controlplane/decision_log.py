@@ -87,6 +87,10 @@ class DecisionLog:
 
         Raises: StoreUnavailable; what was not written waits.
         """
+        # INVARIANT: nobody who is stopped meanwhile takes back what is on its way to the disk: it would be written twice
+        await asyncio.shield(self._written())
+
+    async def _written(self) -> None:
         async with self._writing:
             self._noted.clear()
             for participant in tuple(self._waiting):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from contextlib import suppress
 from dataclasses import replace
@@ -227,6 +228,29 @@ async def test_a_journal_that_is_away_loses_nothing_that_still_has_room(node: No
     entries = await logged(node)
     assert len([e for e in entries if "effect" in e.body]) == 6
     assert [e.body["lost"] for e in entries if "lost" in e.body] == [6]
+
+
+async def test_what_is_being_written_when_its_writer_is_stopped_is_written_once(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer = await pulling(node, members_only())
+    (await pull(node, transfer)).end(0)
+    append, writes, goes_on = node.store.journal.append, asyncio.Event(), asyncio.Event()
+
+    async def slow(*of: Any, **how: Any) -> Any:
+        done = await append(*of, **how)
+        writes.set()
+        await goes_on.wait()
+        return done
+
+    monkeypatch.setattr(node.store.journal, "append", slow)
+    writing = asyncio.create_task(node.log.flush())
+    await writes.wait()
+    writing.cancel()
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert len(await logged(node, question="request")) == 1
 
 
 async def test_a_consumer_judges_its_own_use_by_its_own_book(node: Node) -> None:
