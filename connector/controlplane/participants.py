@@ -71,6 +71,8 @@ class Revisions:
         self._store = store
         self._clock = clock
         self._known: dict[str, tuple[int, float]] = {}
+        self._writes = 0
+        """How often something was written here."""
         self.written: Callable[[], None] = lambda: None
         """Called when something was written here."""
 
@@ -80,11 +82,13 @@ class Revisions:
         found = self.seen(participant, now)
         if found is not None:
             return found
-        revision = await self._store.revision(participant)
+        writes, revision = self._writes, await self._store.revision(participant)
         if len(self._known) >= _MOST_REVISIONS:
             # whoever calls participants that do not exist fills this, and nothing else
             self._known.clear()
-        self._known[participant] = (revision, now)
+        if writes == self._writes:
+            # what was written while we looked may have been too late for us
+            self._known[participant] = (revision, now)
         return revision
 
     def seen(self, participant: str, now: float) -> int | None:
@@ -94,6 +98,7 @@ class Revisions:
 
     def forget(self, participant: str) -> None:
         """Look again at the next question: something was written here."""
+        self._writes += 1
         self._known.pop(participant, None)
         self.written()
 

@@ -355,3 +355,24 @@ async def test_what_another_node_wrote_is_seen_within_a_second(new_node: NewNode
     assert (await seen(here))[0] == ["urn:d:1"]
     there.clock.move(seconds=1)
     assert (await seen(there))[0] == ["urn:d:1"]
+
+
+async def test_what_is_written_while_somebody_looks_is_seen_by_the_next(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    revisions, look = contexts.Revisions(node.store, node.clock), node.store.revision
+    looks, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def far_away(participant: str) -> int:
+        found = await look(participant)
+        looks.set()
+        await goes_on.wait()
+        return found
+
+    monkeypatch.setattr(node.store, "revision", far_away)
+    looking = asyncio.create_task(revisions.of("alice"))
+    await looks.wait()
+    document = Document(participant="alice", kind=ASSET, id="new", body={}, created_at=NOW, updated_at=NOW)
+    await node.store.put_document(document)
+    revisions.forget("alice")
+    goes_on.set()
+    before = await looking
+    assert await revisions.of("alice") == await look("alice") == before + 1
