@@ -246,7 +246,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         self._form = form
         self._running = _get_running_loop
         self._waiting: list[str] = []
-        # the loop at the end of whose turn the waiting lines are written; the one last seen here, or in a thread at any moment
+        # the loop at the end of whose turn the waiting lines are written; the one last seen in any thread, and that thread
         self._turn: AbstractEventLoop | None = None
         self._known: tuple[AbstractEventLoop, int] | None = None
 
