@@ -43,6 +43,7 @@ _QUESTIONS: Mapping[Stage, Question] = {
     Stage.REQUEST: Question.REQUEST,
 }
 EMPTY = books.EMPTY
+_ELSEWHERE: Mapping[str, str] = MappingProxyType({})
 USE = "use"
 
 
@@ -58,6 +59,11 @@ class Case:
     """Under the agreement, as it was when this was gathered."""
     recalled: Recalled = field(default_factory=lambda: Recalled(), repr=False, compare=False)
     """What the judge has worked out about it."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What is known of where the use happens: of our own alone."""
+        return self.context.environment if self.agreement.role is Role.CONSUMER else _ELSEWHERE
 
 
 @dataclass(slots=True)
@@ -222,6 +228,9 @@ class Judge:
         Raises: PolicyError when it cannot be read.
         """
         key = f"agreement:{agreement.participant}:{agreement.id}:{agreement.signed_at.isoformat()}"
+        if agreement.role is Role.CONSUMER:
+            # INVARIANT: whoever asks without what is known of the use leaves nothing behind by which that is not judged
+            key = f"{key}:{','.join(sorted(known))}"
         found = self._kept.found(key)
         if found is None:
             policy = jsonld.read(agreement.policy, "agreement")
@@ -250,7 +259,7 @@ class Judge:
         terms, asked = case.recalled.terms, case.recalled.asked
         if terms is None:
             try:
-                terms = case.recalled.terms = self.terms_of(agreement, enforce.SUPPLIED.union(case.context.environment))
+                terms = case.recalled.terms = self.terms_of(agreement, enforce.SUPPLIED.union(case.environment))
             except PolicyError as fault:
                 unread = _told(told, is_refused=True, reasons=(str(fault),))
                 noted = self._notes.refused(
@@ -331,7 +340,7 @@ def _asked(process: Transfer, case: Case, stage: Stage) -> Asked:
             process=process.pid,
             kept=case.context.kept_inputs,
         ),
-        request=use_of(agreement, process, case.context.environment if agreement.role is Role.CONSUMER else {}),
+        request=use_of(agreement, process, case.environment),
     )
 
 
@@ -339,9 +348,7 @@ def _question(agreement: Agreement, stage: Stage) -> Question:
     return Question.COLLECT if agreement.role is Role.CONSUMER else _QUESTIONS[stage]
 
 
-def use_of(
-    agreement: Agreement, process: Transfer | None = None, environment: Mapping[str, str] = MappingProxyType({})
-) -> Request:
+def use_of(agreement: Agreement, process: Transfer | None = None, environment: Mapping[str, str] = _ELSEWHERE) -> Request:
     """The use of the agreement's data, with what the node knows of it: purpose, by which way the data goes, and for our own use
     what is so where it happens."""
     params: dict[str, object] = dict(environment)

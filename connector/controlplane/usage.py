@@ -176,7 +176,7 @@ class Usages:
     def _is_used_up(self, use: Running, book: Book, now: datetime) -> bool:
         agreement = use.case.agreement
         view = books.world(book, use.terms, now, agreement.signed_at, use.case.claims, also=1)
-        request = use_of(agreement, use.process)
+        request = use_of(agreement, use.process, use.case.environment)
         return not self._judge.would_permit(use.terms, request, view, use.case.context.duty_mode)
 
     def end(self, use: Running, moved_bytes: int) -> None:

@@ -292,3 +292,16 @@ def test_an_empty_book_tells_the_same_however_it_is_read() -> None:
         assert at_once == books.world(Book(), terms, NOW, agreed_at, {}, also=also)
         assert at_once.ledger is not None
         assert at_once.ledger.usage(terms.rules[0]) == Usage(count=also, triggered_at=agreed_at)
+
+
+@pytest.mark.parametrize("place", ["FR", "DE"])
+async def test_a_consumer_judges_by_where_it_uses_data_whatever_was_asked_before(new_node: NewNode, place: str) -> None:
+    node = await new_node(alice={"environment": {"spatial": "FR"}})
+    agreement = await imported(node, **use_when("spatial", "eq", place))
+    await node.records.account("alice", agreement)
+    transfer = await node.transfers.start("alice", TransferWish(agreement=agreement, format="HttpData-PULL"))
+    if place == "FR":
+        await (await node.access.may_collect("alice", transfer)).begin()
+    else:
+        with pytest.raises(Forbidden, match="spatial"):
+            await node.access.may_collect("alice", transfer)
