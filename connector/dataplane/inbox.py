@@ -24,7 +24,7 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from connector.errors import InternalError, Overloaded, StoreUnavailable
+from connector.errors import Conflict, InternalError, Overloaded, StoreUnavailable
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SYNC_EACH_BYTES: Final = 256 << 20
@@ -94,6 +94,25 @@ class Part:
         with mended():
             os.fsync(self.fd)
         self._synced = self.offset
+
+    def settle(self, here: pathlib.Path, target: pathlib.Path) -> None:
+        """Have what lies at `here` at `target`: all that was written, and nothing else.
+
+        Raises: Conflict when its sender has come again through another node meanwhile, and goes on or began anew there.
+        """
+        if self._lies_at(here):
+            os.replace(here, target)
+            if self._lies_at(target):
+                return
+            os.replace(target, here)
+        raise Conflict("this data comes through another node of ours by now", mend="go on there")
+
+    def _lies_at(self, path: pathlib.Path) -> bool:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return False
+        return found.st_size == self.offset and os.path.samestat(found, os.fstat(self.fd))
 
     def close(self) -> None:
         os.close(self.fd)
@@ -209,7 +228,10 @@ class Inbox:
             (self.folder(participant, pid, item) / name).unlink(missing_ok=True)
 
     def finish(self, participant: str, pid: str, part: Part, digest: str, announced: Announced) -> Arrived:
-        """Make `part`, whose digest was found right, the data. It is on disk when this returns."""
+        """Make `part`, whose digest was found right, the data. It is on disk when this returns.
+
+        Raises: Conflict, as `Part.settle`.
+        """
         folder = self.folder(participant, pid)
         tree = {
             "byte_size": part.offset,
@@ -221,7 +243,7 @@ class Inbox:
         with mended():
             # INVARIANT: `data` appears last and by renaming, so it is never there in part
             keep(folder / "data.json", tree)
-            os.replace(folder / "part", folder / "data")
+            part.settle(folder / "part", folder / "data")
             (folder / "part.json").unlink(missing_ok=True)
             sync_folder(folder)
         found = self.arrived(participant, pid)

@@ -112,14 +112,17 @@ class Shelf:
         return (self._inbox.folder(participant, pid) / "arriving" / path).is_file()
 
     def finish(self, participant: str, pid: str, path: str, part: Part) -> None:
-        """Make `part`, whose digest was found right, the file at `path`."""
+        """Make `part`, whose digest was found right, the file at `path`.
+
+        Raises: Conflict, as `Part.settle`.
+        """
         item = self._inbox.folder(participant, pid, path)
         target = self._inbox.folder(participant, pid) / "arriving" / path
         part.sync()
         with mended():
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # INVARIANT: a file appears by renaming, after its digest was found right, so it is never there in part
-            os.replace(item / "part", target)
+            part.settle(item / "part", target)
             sync_folder(target.parent)
             shutil.rmtree(item, ignore_errors=True)
 

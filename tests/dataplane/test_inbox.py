@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connector.dataplane.inbox import Announced, Inbox, Part
-from connector.errors import Overloaded
+from connector.errors import Conflict, Overloaded
 
 PLACES = (("acme", "urn:uuid:1"), ("b.c", "urn:uuid:2/../x.gone"))
 
@@ -45,6 +45,29 @@ def test_a_part_is_forgotten_and_what_is_whole_stays_until_that_may_go_too(inbox
     assert inbox.arrived(*PLACES[1]) is None
     assert inbox.places() == ()
     assert not inbox.forget(*PLACES[1], is_whole_kept=False)
+
+
+def test_a_sender_that_comes_again_through_another_node_loses_no_byte(inbox: Inbox, tmp_path: Path) -> None:
+    # 1. all bytes are here and are being judged; the sender has heard nothing, and comes to a node that shares the folder
+    (tmp_path / "inbox").mkdir()
+    there, place, said = Inbox(tmp_path / "inbox"), PLACES[0], Announced(byte_size=4)
+    judged = inbox.begin(said, *place)
+    judged.write(b"rain")
+    # 2. it is asked for the last byte once more, so what was judged is not what lies here
+    assert there.offset(*place) == 3
+    with pytest.raises(Conflict, match="another node"):
+        inbox.finish(*place, judged, "0" * 64, said)
+    assert inbox.arrived(*place) is None
+    # 3. the same when it has begun anew
+    anew = there.begin(said, *place)
+    anew.write(b"rai")
+    with pytest.raises(Conflict, match="another node"):
+        inbox.finish(*place, judged, "0" * 64, said)
+    judged.close()
+    # 4. there it comes to its end
+    anew.write(b"n")
+    assert there.finish(*place, anew, "0" * 64, said).path.read_bytes() == b"rain"
+    anew.close()
 
 
 def test_what_is_kept_free_is_kept_free_from_whoever_says_nothing_of_the_size(tmp_path: Path) -> None:
