@@ -72,6 +72,8 @@ class Offering:
     """None when it is known through others only."""
     said: Product | None
     """What it says of itself (`origins.py`), and by which way we know it."""
+    at: datetime
+    """When that was asked: what held only until before then is shown no more."""
     products: tuple[Product, ...]
     after: int | None
     """The number behind which the next page begins; None on the last one."""
@@ -299,7 +301,9 @@ class Ledger:
             raise NotFound("there is no such participant", where=id_[:200], mend="search for its products")
         standing = await self._standing(member, viewer) if member is not None else None
         name = (member.title if member else "") or (name_of(said.entry) if said else "") or id_
-        return Offering(name=name, standing=standing, said=said, products=tuple(products), after=following)
+        return Offering(
+            name=name, standing=standing, said=said, at=self._clock.now(), products=tuple(products), after=following
+        )
 
     async def titles(self, products: Iterable[Product]) -> Mapping[str, str]:
         """The names of those who offer these products, as the list of members has them; of whom it has none there is none."""

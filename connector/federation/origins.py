@@ -49,17 +49,26 @@ class Said:
     """What the next ledger is told: `selfDescription` and `attestations` as they came; empty when there is nothing to be told."""
 
 
-def read(entry: Entry) -> Said:
-    """What the entry `ITSELF` of an origin says."""
+def read(entry: Entry, now: datetime | None = None) -> Said:
+    """What the entry `ITSELF` of an origin says; at a time, without what held only until before then: it was judged once, and stays as it
+    is for as long as nobody says anything else."""
     tree = kept(entry)
-    state = tree["state"]
+    state, reason = tree["state"], tree["reason"]
+    # what an earlier release has kept does not say how long it holds
+    if now is not None and not _holds(tree.get("until"), now):
+        state, reason = _REFUSED, f"what it says of itself held until {tree['until'][:16]}"
+    is_shown = state != _REFUSED
     return Said(
         state="unjudged" if state == _WAITS else state,
-        reason=tree["reason"],
-        description=tree["description"],
-        attestations=tuple(tree["attestations"]),
-        carried={} if state == _REFUSED else tree["carried"],
+        reason=reason,
+        description=tree["description"] if is_shown else None,
+        attestations=tuple(one for one in tree["attestations"] if is_shown and (now is None or _holds(one["validUntil"], now))),
+        carried=tree["carried"] if is_shown else {},
     )
+
+
+def _holds(until: str | None, now: datetime) -> bool:
+    return until is None or now < datetime.fromisoformat(until)
 
 
 def name_of(entry: Entry) -> str:
@@ -112,6 +121,7 @@ async def entry_of(
         "carried": came,
         "description": tree,
         "attestations": proven,
+        "until": work.until.isoformat() if work.until else None,
     }
     states = (work.state, *work.states)
     waits = _WAITS in states
@@ -143,6 +153,8 @@ class _Judging:
         self._round = round_
         self.state = _UNSIGNED
         self.reason = ""
+        self.until: datetime | None = None
+        """How long the signed description holds; None without an end."""
         self.states: list[str] = []
         """How each attestation stands."""
         self.notes: list[str] = []
@@ -181,7 +193,7 @@ class _Judging:
             ) from fault
         if found.issuer != self._origin or participant.CREDENTIAL_TYPE not in found.types:
             raise BadMessage("what it says of itself is signed by somebody else", where="selfDescription")
-        claims = dict(found.claims)
+        claims, self.until = dict(found.claims), found.valid_until
         return {"@id": self._origin, "@type": claims.pop("type", participant.ORGANISATION), **claims}
 
     async def attestations(self, carried: list[Any]) -> AsyncIterator[dict[str, Any]]:

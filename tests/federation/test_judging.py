@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,12 @@ async def test_what_a_member_says_of_itself_is_kept_with_who_attests_it(tmp_path
         assert a.description is not None
         assert a.description["@id"] == "a"
         assert [one["issuer"] for one in a.attestations] == ["did:web:authority"]
+        # it was judged once; when its time is over it is shown no longer, though nobody says anything else
+        entry = (await here.records.product("a", ITSELF)).entry  # type: ignore[union-attr]
+        before, after = (origins.read(entry, NOW + timedelta(seconds=more)) for more in (-1, 0))
+        assert (before.state, len(before.attestations)) == ("verified", 1)
+        assert (after.state, after.description, after.attestations, after.carried) == ("refused", None, (), {})
+        assert after.reason == "what it says of itself held until 2026-11-22T00:00"
         report = rows[0].report
         assert report is not None
         assert any("an attestation is left out" in note for note in report.notes)

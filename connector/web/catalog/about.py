@@ -6,6 +6,7 @@ What lives here: values for the template, every one of them a text. What does no
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from connector.federation import judging, origins, reading
@@ -24,9 +25,9 @@ _PROOFS: Final = {
 }
 
 
-def shown(product: Product) -> Values:
+def shown(product: Product, now: datetime) -> Values:
     """What the page of a participant shows of its own words, and by which way they came."""
-    said, entry = origins.read(product.entry), product.entry
+    said, entry = origins.read(product.entry, now), product.entry
     tree = said.description or {}
     proof, reason = _PROOFS[said.state], ""
     if said.state == "unsigned" and entry.via:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -109,7 +110,7 @@ class Api:
                 "id": id_,
                 "name": it.name,
                 "member": member_tree(it.standing) if it.standing else None,
-                "self": said_tree(it.said) if it.said else None,
+                "self": said_tree(it.said, it.at) if it.said else None,
                 "items": [short(one, self._address, asking.first(found, "language")) for one in it.products],
                 "next": it.after,
             }
@@ -146,9 +147,9 @@ def facet_tree(facets: Any) -> Tree:
     return {name: [{"value": value, "count": count} for value, count in rows] for name, rows in facets.items()}
 
 
-def said_tree(product: Product) -> Tree:
+def said_tree(product: Product, now: datetime) -> Tree:
     """What a participant says of itself, how that is proven, and by which way it came."""
-    said, entry = origins.read(product.entry), product.entry
+    said, entry = origins.read(product.entry, now), product.entry
     return {
         "state": said.state,
         "reason": said.reason or None,

@@ -194,7 +194,7 @@ class Pages:
             "name": it.name,
             "id": id_,
             "member": _standing(it.standing) if it.standing else None,
-            "about": about.shown(it.said) if it.said else None,
+            "about": about.shown(it.said, it.at) if it.said else None,
             "report": f"/catalog/reports/{quote(id_, safe='')}",
             "items": [_item(one, asking.first(found, "language"), it.name) for one in it.products],
             "next": f"{_participant(id_)}?after={it.after}" if it.after is not None else None,
