@@ -139,9 +139,10 @@ class Joining:
         now = self.clock.now()
         for one in waiting:
             kept = await self.jobs.job(participant, JOB, name_of(one.space))
-            if kept is not None and await self.jobs.drop(participant, JOB, kept.id):
-                job = NewJob(participant=participant, kind=JOB, id=kept.id, body=kept.body)
-                await self.jobs.put([job], now)
+            # one that died between taking a job away and putting it again had not answered: the offer comes again
+            body = kept.body if kept is not None else {"space": one.space, "began": now.isoformat()}
+            if kept is None or await self.jobs.drop(participant, JOB, kept.id):
+                await self.jobs.put([NewJob(participant=participant, kind=JOB, id=name_of(one.space), body=body)], now)
         return bool(waiting)
 
     async def spaces(self, participant: str) -> tuple[Joined, ...]:

@@ -197,6 +197,11 @@ async def test_who_is_offered_what_it_waits_for_looks_at_once_how_it_stands(node
     assert await node.joining.offered("us", node.scene.host.did)
     (again,) = await store.jobs.claim([joining.JOB], clock.now())
     assert again.body == job.body
+    # the node died between the two; the authority had no answer, and offers again
+    await store.jobs.drop("us", joining.JOB, again.id)
+    assert await node.joining.offered("us", node.scene.host.did)
+    (anew,) = await store.jobs.claim([joining.JOB], clock.now())
+    assert (anew.id, anew.body["space"]) == (job.id, SPACE)
 
 
 async def test_a_catalogue_asks_once_to_be_told_of_newcomers_and_takes_no_for_an_answer(node: Node) -> None:
