@@ -16,7 +16,7 @@ from typing import Final
 
 from connector.errors import Conflict, Overloaded, PeerAnswer
 from connector.identity import notices
-from connector.identity.authority.members import Member
+from connector.identity.authority.members import Member, State
 from connector.identity.authority.records import AUTHORITY, FOLLOWERS, Records
 from connector.identity.authority.signedlists import SignedLists, listed
 from connector.identity.authority.space import Space
@@ -61,8 +61,10 @@ class Announcing:
     async def announce(self, about: Member) -> None:
         """Have every active member that takes notices told of `about`, and itself unless it was its own doing.
 
-        Who has left knows it, and takes no notices of a space any more that it takes no part in.
+        Who has left knows it, and takes no notices of a space any more that it takes no part in; nor does it follow the list.
         """
+        if about.state is State.REVOKED:
+            await self._records.drop(FOLLOWERS, "follower", about.did)
         round_ = self._new_id()
         is_own_doing = about.steps[-1].by == about.did
         jobs = [

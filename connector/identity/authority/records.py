@@ -116,6 +116,10 @@ class Records:
         document = Document(participant=context, kind=kind, id=id_, body=body, created_at=now, updated_at=now)
         return (await self._store.put_document(document, expect=expect)).version
 
+    async def drop(self, context: str, kind: str, id_: str) -> None:
+        """Forget a record, if there is one."""
+        await self._store.delete_document(context, kind, id_)
+
     async def update(self, context: str, kind: str, id_: str, change: Callable[[Body | None], Body]) -> Body:
         """The record after `change`, which is called again when somebody else was faster."""
         for _ in range(_MOST_TRIES):

@@ -12,7 +12,7 @@ from connector.errors import BadMessage, BeyondGrant, Conflict, IllegalTransitio
 from connector.identity import notices, status, trustlists
 from connector.identity.authority import applications
 from connector.identity.authority.members import Event, State, stepped
-from connector.identity.authority.records import Records
+from connector.identity.authority.records import FOLLOWERS, Records
 from connector.identity.formats import Credential
 from connector.identity.trustlists import Listing, Standing, TrustList
 from connector.ports.asker import ASKER
@@ -205,6 +205,10 @@ async def test_who_joins_is_told_to_those_who_follow_the_list_and_newcomers_of_a
     assert anna.noticed == []
     with pytest.raises(Conflict):
         await registry.follow(anna.token())
+    # nor does one that has left hold the place of another
+    await registry.follow(bert.token())
+    await registry.leave(bert.token())
+    assert [one.id async for one in Records(office.store, office.clock).all(FOLLOWERS, "follower")] == [anna.did]
 
 
 async def test_a_node_that_dies_between_state_and_lists_leaves_nothing_undone(office: Scene) -> None:
