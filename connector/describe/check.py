@@ -33,27 +33,29 @@ PROFILES: Final = ("dcat-ap", "tds", "data-act")
 """What can be asked for beyond the base rules, which hold for all."""
 TEXTS: Final = ("xsd:string", "rdf:langString")
 MOMENTS: Final = ("xsd:date", "xsd:dateTime", "xsd:gYear", "xsd:gYearMonth")
-MOMENT: Final = r"^\d{4}(-(0[1-9]|1[0-2])(-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?)?)?)?$"
+MOMENT: Final = r"^[0-9]{4}(-(0[1-9]|1[0-2])(-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?$"
 """How a day, a year, a month or a time looks: libraries take more than XML Schema does."""
 _SPELLINGS: Final = (("kind", "iri"), ("kind", "node"), ("moment", True))
 """Tests whose breach is one of spelling: it is clear what is meant, or it does not matter much."""
 _LENIENT: Final = ("base#title-missing", "base#landing-page-address")
 """Rules whose breach is worth a warning only where others wrote it."""
-_DECIMAL: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
-_FLOAT: Final = re.compile(_DECIMAL.pattern + r"([eE][+-]?\d+)?")
+_DECIMAL: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
+_FLOAT: Final = re.compile(_DECIMAL.pattern + r"([eE][+-]?[0-9]+)?")
 _LEXICAL: Final = {
-    f"{XSD}integer": re.compile(r"[+-]?\d+"),
-    f"{XSD}nonNegativeInteger": re.compile(r"\+?\d+|-0+"),
+    f"{XSD}integer": re.compile(r"[+-]?[0-9]+"),
+    f"{XSD}nonNegativeInteger": re.compile(r"\+?[0-9]+|-0+"),
     f"{XSD}decimal": _DECIMAL,
     f"{XSD}double": _FLOAT,
     f"{XSD}float": _FLOAT,
     f"{XSD}boolean": re.compile("true|false|1|0"),
-    f"{XSD}gYear": re.compile(r"\d{4}"),
-    f"{XSD}gYearMonth": re.compile(r"\d{4}-(0[1-9]|1[0-2])"),
-    f"{XSD}date": re.compile(r"\d{4}-\d\d-\d\d"),
-    f"{XSD}dateTime": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"),
+    f"{XSD}gYear": re.compile(r"[0-9]{4}"),
+    f"{XSD}gYearMonth": re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])"),
+    f"{XSD}date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    f"{XSD}dateTime": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?"),
 }
 """The types that descriptions use, and how their values look."""
+WRITTEN: Final = {name: f"^({_LEXICAL[XSD + name].pattern})$" for name in ("integer", "nonNegativeInteger", "decimal")}
+"""The same for graph tools: libraries take `1_000`, `1e2` and blanks for numbers, which XML Schema does not."""
 _NUMBERS: Final = tuple(f"{XSD}{name}" for name in ("integer", "nonNegativeInteger", "decimal", "double", "float"))
 Values = tuple[Term, ...]
 Path = tuple[tuple[str, ...], ...]

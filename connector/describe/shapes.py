@@ -13,7 +13,7 @@ import json
 from typing import Any, Final
 
 from connector import packaged, rdf
-from connector.describe.check import MOMENT, MOMENTS, TEXTS, Rule, as_term, iri, rules
+from connector.describe.check import MOMENT, MOMENTS, TEXTS, WRITTEN, Rule, as_term, iri, rules
 
 NAMESPACE: Final = "https://w3id.org/kontor/shapes/"
 _KINDS: Final = {"iri": "sh:IRI", "node": "sh:BlankNodeOrIRI"}
@@ -63,7 +63,8 @@ def _test(name: str, given: Any) -> str:
         case "kind":
             return f"sh:nodeKind {_KINDS[given]}"
         case "datatype":
-            return f"sh:datatype <{iri(given)}>"
+            written = WRITTEN.get(given.removeprefix("xsd:"))
+            return f"sh:datatype <{iri(given)}>" + (f" ;\n  sh:pattern {_quoted(written)}" if written else "")
         case "text" | "moment":
             types = " ".join(f"[ sh:datatype <{iri(one)}> ]" for one in (TEXTS if name == "text" else MOMENTS))
             return f"sh:or ( {types} )" + (f" ;\n  sh:pattern {_quoted(MOMENT)}" if name == "moment" else "")

@@ -106,22 +106,26 @@ def broken() -> Iterator[tuple[str, dict[str, Any]]]:
         "dct:spatial": ["Germany", {"dct:title": "Germany"}],
         "dct:temporal": ["2025", *({"dcat:startDate": value} for value in (
             "2025-01-01", 2025, _typed("date", "2025-02-30"), _typed("date", "2024-02-29"), _typed("gYear", "2025"), _typed("gYear", "25"),
+            _typed("gYear", "٢٠٢٥"),
             _typed("gYearMonth", "2025-13"), _typed("gYearMonth", "2025-12"), _typed("time", "10:00:00"),
         )), {"dcat:endDate": [_typed("dateTime", "2025-01-01T10:00"), _typed("date", "2025-01-01")]}],
         "dct:modified": ["yesterday", 5, _typed("date", "2025-1-1"), _typed("dateTime", "2025-01-31T24:30:00Z"),
                          _typed("dateTime", "2025-01-31T10:00:00.5+08:00"), _typed("dateTime", "2025-01-31 10:00:00"), _en("2025-01-01")],
         "dcat:landingPage": [{"@id": "javascript:alert(1)"}, "https://example.org/", {"@id": "ftp://example.org/"}, {"dct:title": "a"}],
         "dcat:version": [1.0, 2, "1.0", _en("one")],
-        f"{KONTOR}rowCount": ["7", 7, -7, _typed("nonNegativeInteger", "-7"), _typed("nonNegativeInteger", "seven")],
+        f"{KONTOR}rowCount": ["7", 7, -7, _typed("nonNegativeInteger", "-7"), _typed("nonNegativeInteger", "seven"),
+                               *(_typed("nonNegativeInteger", text) for text in ("1_000", "٧", "-0", "+7", "7.0"))],
         f"{TDS}grade": ["secret", "General", {"@id": "urn:general"}, ["core", "general"], _en("core"), True],
-        f"{TDS}securityLevel": [0, 6, 3, "3", 2.5, _typed("integer", "three"), _typed("integer", "9"), _typed("decimal", "3.0"), [1, 2]],
+        f"{TDS}securityLevel": [0, 6, 3, "3", 2.5, _typed("integer", "three"), _typed("integer", " 3 "), _typed("integer", "٣"),
+                                 _typed("integer", "9"), _typed("decimal", "3.0"), [1, 2]],
         f"{TDS}source": ["001", "1", 1],
         f"{TDS}form": ["006", "007"],
         f"{TDS}productCode": ["6", {"@id": "urn:code"}],
         f"{_SCHEMA}priceSpecification": [
             {f"{_SCHEMA}price": value, f"{_SCHEMA}priceCurrency": currency}
             for value, currency in (
-                (_typed("decimal", "-1"), "EUR"), (_typed("decimal", "a lot"), "EUR"), ("12", "EUR"), (12, "EUR"), (1.5, "EUR"),
+                (_typed("decimal", "-1"), "EUR"), (_typed("decimal", "a lot"), "EUR"), (_typed("decimal", "1e2"), "EUR"),
+                ("12", "EUR"), (12, "EUR"), (1.5, "EUR"),
                 (_typed("decimal", "0.00"), "Euro"), (_typed("decimal", "+1."), "CNY"),
             )
         ] + [{f"{_SCHEMA}description": text} for text in (MARKUP, "in advance")],
