@@ -24,6 +24,7 @@ from connector.dsp.tables import Event, Kind
 from connector.dsp.values import replace
 from connector.errors import AddressRefused, ConfigurationError, PeerError, StoreUnavailable
 from connector.outbound.client import Answer, OutboundClient, wait_s
+from connector.outbound.within import within
 from connector.ports.clock import Clock
 from connector.ports.identity import TokenSource
 from connector.ports.pulse import resting
@@ -137,6 +138,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
+        self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
             while True:
                 with resting():
@@ -190,7 +192,9 @@ class Delivery:
         answer: Answer | None = None
         cause, may_retry, end_s = "", True, math.inf
         try:
-            authorization = await self._tokens.authorization(key.participant, message.peer, outgoing.url)
+            # whoever gives tokens may be away, and hold up others of this peer's messages with it
+            async with within(self._loop, (until - self._clock.now()).total_seconds()):
+                authorization = await self._tokens.authorization(key.participant, message.peer, outgoing.url)
             about = {"kontor.pid": key.pid, "kontor.peer": message.peer, "kontor.participant": key.participant}
             with tracing.span(f"send {outgoing.event}", "client", **about) as span:
                 headers = {**_HEADERS, **tracing.headers()}
@@ -204,6 +208,8 @@ class Delivery:
                 span.note(**{"http.response.status_code": answer.status})
         except (AddressRefused, ConfigurationError) as fault:
             cause, may_retry = str(fault), False
+        except TimeoutError:
+            cause = _TOO_LONG
         except PeerError as fault:
             cause = _TOO_LONG if time.monotonic() >= end_s - _TICK_S else str(fault)
         status = answer.status if answer else None

@@ -243,6 +243,26 @@ async def test_an_attempt_ends_before_its_lease_does(new_node: NewNode) -> None:
     assert (await node.negotiation(pid)).state is State.AGREED
 
 
+async def test_an_attempt_that_gets_no_token_ends_before_its_lease_does(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await new_node(store={"lease_s": 0.05})
+    await node.publish()
+
+    async def hangs(*_: str) -> str | None:
+        await asyncio.Event().wait()
+        return None
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(node.delivery._tokens, "authorization", hangs)
+        pid = await node.requested()
+        await asyncio.wait([asyncio.create_task(noticed(node))], timeout=10)
+        assert "store.lease_s" in ((await node.negotiation(pid)).error or "")
+        assert node.host.of("ContractAgreementMessage") == []
+    await node.pass_time(seconds=1)
+    assert (await node.negotiation(pid)).state is State.AGREED
+
+
 # --- what cannot be dealt with
 
 
