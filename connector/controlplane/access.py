@@ -18,7 +18,8 @@ from connector.dsp.negotiation import Agreement
 from connector.dsp.tables import Kind, State
 from connector.dsp.transfer import Access, Transfer, promoted
 from connector.dsp.values import replace
-from connector.errors import Conflict, Forbidden, Gone, Unauthenticated
+from connector.errors import Conflict, Forbidden, Gone, PolicyError, Unauthenticated
+from connector.odrl.enforce import SUPPLIED
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
 from connector.ports.dataplane import Event, Grant, Use
@@ -132,6 +133,18 @@ class DataAccess:
         Raises: Forbidden with the reason.
         """
         return await self._usages.reserve(transfer, await self._case(transfer, {}))
+
+    async def may_read_on(self, transfer: Transfer) -> bool:
+        """Whether our own people may go on reading what a push has delivered; nobody is told, and nothing is counted."""
+        try:
+            case = await self._case(transfer, {})
+            terms = self._judge.terms_of(case.agreement, SUPPLIED.union(case.context.environment))
+        except (Forbidden, PolicyError):
+            return False
+        if case.agreement.ended_at is not None:
+            return False
+        case, now = replace(case, book=await self._usages.book(case.agreement)), self._clock.now()
+        return self._judge.on_agreement(terms, transfer, case, now, Stage.ONGOING, also=0, is_noted=False).is_permitted
 
     async def _case(self, transfer: Transfer, claims: Mapping[str, Any]) -> Case:
         agreement = await self._store.agreement(transfer.participant, transfer.agreement_id)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from connector.controlplane import books
+from connector.controlplane.collecting import Collecting
 from connector.controlplane.kept import kept
 from connector.controlplane.terms import TransferWish
 from connector.dsp.tables import State
@@ -18,7 +20,7 @@ from connector.dsp.values import replace
 from connector.errors import Forbidden
 from connector.odrl import jsonld
 from connector.odrl.truth import Usage
-from connector.ports.dataplane import Use
+from connector.ports.dataplane import DataRequest, Served, Use
 from connector.ports.ledger import Book, PostingKind
 from tests.controlplane.conftest import NewNode
 from tests.controlplane.scene import NOW, PUSH, USE, VOCABULARY, Node, before, imported, members_only, transfer_request
@@ -263,6 +265,38 @@ async def test_a_consumer_cuts_its_own_stream_when_the_time_of_use_runs_out(node
     await node.pass_time(seconds=1.001)
     await node.usages.work()
     assert ("stop", transfer.pid) in node.plane.told
+
+
+class Shelf:
+    """A data plane at which what a push has delivered is being read."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+
+    @asynccontextmanager
+    async def collect(self, transfer: Transfer, request: DataRequest, use: Use | None = None) -> AsyncIterator[Served]:
+        """All of it, slowly."""
+        yield Served(status=200, headers={}, chunks=None, cut=lambda: setattr(self, "is_cut", True))
+
+
+@pytest.mark.parametrize("end", ["the agreement", "its terms"])
+async def test_who_reads_what_a_push_has_delivered_stops_within_a_second_of_the_end(node: Node, end: str) -> None:
+    until = (NOW + timedelta(hours=1)).isoformat()
+    agreement = await imported(node, **use_when("dateTime", "lteq", until))
+    transfer = await node.transfers.start("alice", TransferWish(agreement=agreement, format="HttpData-PUSH"))
+    plane: Any = Shelf()
+    nobody: Any = None
+    collecting = Collecting(plane=plane, access=node.access, peers=nobody, clock=node.clock, by_tokens=frozenset())
+    async with collecting.collect(transfer, DataRequest(), await node.access.may_collect("alice", transfer)):
+        await node.rest()
+        await node.pass_time(seconds=2)
+        assert not plane.is_cut
+        if end == "the agreement":
+            await node.agreements.end("alice", agreement, "the project is over")
+            await node.pass_time(seconds=1)
+        else:
+            await node.pass_time(seconds=3600)
+        assert plane.is_cut
 
 
 @pytest.mark.parametrize(
