@@ -16,7 +16,9 @@ from connector.controlplane.secrets import Seal
 from connector.controlplane.webhook_delivery import WATCH_PACE
 from connector.errors import AddressRefused
 from connector.federation import notices as subject
+from connector.federation.ledger import Ledger
 from connector.federation.notices import Notices, Readers
+from connector.federation.query import Query
 from connector.federation.reading import entry_of
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
@@ -143,6 +145,27 @@ async def test_a_demand_is_seen_by_whom_it_fits_and_by_all_where_its_owner_says_
     await scene.notices.want(ANNA, "鸭嘴兽普查", "", Readers.EVERYBODY)
     assert [one.title for one in await scene.notices.demands(other)] == ["鸭嘴兽普查"]
     assert [one.fits for one in await scene.notices.demands(None)] == [None]
+
+
+async def test_a_full_board_costs_its_reader_each_word_once_and_who_offers_nothing_none(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.publish(1, "urn:p", "A yearly platypus census")
+    fitting, other = Caller(id=crowd.participant_id(1)), Caller(id="did:web:offers-nothing.example")
+    for number in range(30):
+        await scene.notices.want(ANNA, f"Yearly platypus census of {2000 + number} wanted", "")
+    asked: list[str] = []
+    numbers = Ledger.numbers
+
+    async def counted(self: Ledger, query: Query, viewer: Caller | None) -> tuple[int, ...]:
+        asked.append(query.text)
+        return await numbers(self, query, viewer)
+
+    monkeypatch.setattr(Ledger, "numbers", counted)
+    assert len(await scene.notices.demands(fitting)) == 30
+    assert len(asked) == len(set(asked)) == 1 + 4 + 30
+    asked.clear()
+    assert (await scene.notices.demands(other), asked) == ([], [""])
 
 
 async def test_members_leave_and_take_away_over_http_and_strangers_do_not(scene: Scene) -> None:
