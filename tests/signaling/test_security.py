@@ -36,10 +36,16 @@ READER = {
     "participants": ["provider"],
     "role": "read",
 }
+TENANT = {
+    "name": "tenant",
+    "sha256": hashlib.sha256(b"key-of-a-tenant").hexdigest(),
+    "participants": ["provider"],
+    "role": "admin",
+}
 ADMIN = {"name": "all", "sha256": hashlib.sha256(api_key().encode()).hexdigest(), "participants": ["*"], "role": "admin"}
 SECTION: dict[str, dict[str, Any]] = {
     "signaling": {"port": 0, "unsafe_allow_http": True, "planes": [EXPECTED], "max_body_bytes": 65_536},
-    "operator": {"api_keys": [ADMIN, READER]},
+    "operator": {"api_keys": [ADMIN, READER, TENANT]},
 }
 
 
@@ -215,6 +221,11 @@ async def test_c_a_plane_behind_a_broker_is_registered_whole_or_not_at_all(scene
         with pytest.raises(ValueError, match="needs `issuer`, `jwks_uri` and `resource`"):
             NewDataPlane.model_validate({**wanted, "authorization": {**broker, name: None}})
     entry = NewDataPlane.model_validate({**wanted, "authorization": broker})
+    # the broker is shown what proves the node: who administers one participant alone does not say which one that is
+    at = f"{scene.provider.app.operator_url}/api/v1/participants/provider/dataplanes/brokered"
+    async with httpx.AsyncClient(headers={"x-api-key": "key-of-a-tenant"}) as tenant:
+        refused = await tenant.put(at, json={**wanted, "authorization": broker})
+        assert (refused.status_code, "for the node" in refused.text) == (403, True)
     shown = await scene.provider.send(put_dataplane("provider", "brokered", entry))
     assert shown.principal == "urn:them"
     # what nobody has signed is believed of it no more than of others

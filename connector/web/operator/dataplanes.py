@@ -13,9 +13,11 @@ from connector.controlplane.participants import Participants
 from connector.dps.flow import direction_of
 from connector.dps.messages import Dialect, endpoint_of
 from connector.errors import AddressRefused, CallerError, Conflict
+from connector.ports.operators import ALL, OperatorRole
 from connector.signaling.entries import EXCHANGE, OAUTH2, SHARED, Entry, authorization_of
 from connector.signaling.planes import DataPlanes
-from connector.web.operator.keys import Participant
+from connector.web.operator.gate import check
+from connector.web.operator.keys import Participant, ShownKey
 from connector.web.operator.rooms import room
 
 PlaneId = Annotated[str, Path(max_length=200, pattern=r"^[^\x00-\x20\x7f/?#]+$", description="Id of the data plane.")]
@@ -46,8 +48,11 @@ def routes(
         return _shown(planes, await planes.book.get(participant, plane))
 
     @router.put("/{plane}")
-    async def put_dataplane(participant: Participant, plane: PlaneId, wanted: NewDataPlane) -> DataPlane:
-        """Register a data plane, in place of an earlier entry."""
+    async def put_dataplane(operator: ShownKey, participant: Participant, plane: PlaneId, wanted: NewDataPlane) -> DataPlane:
+        """Register a data plane, in place of an earlier entry. One behind a broker only an administrator of the node registers: the broker
+        is shown what proves the node, and not the participant alone."""
+        if wanted.authorization.token_exchange_endpoint is not None:
+            check(operator, OperatorRole.ADMIN, ALL)
         await participants.context(participant)
         for profile in wanted.profiles:
             direction_of(profile)
