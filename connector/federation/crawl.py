@@ -276,5 +276,7 @@ def _cause(fault: KontorError) -> str:
         mend = "see that your connector can be reached there, and answers in time"
     elif isinstance(fault, PeerMessage) and "outbound." in mend:
         mend = "answer in smaller pages, each with a `Link` to the next one"
-    where = f" at `{fault.where}`" if fault.where else ""
+    # everybody reads why a look came to nothing, and not everybody may know of each dataset
+    place = fault.where.partition("/catalog/datasets/")[0]
+    where = f" at `{place}`" if place else ""
     return f"{what}{where}" + (f"; {mend}" if mend else "")

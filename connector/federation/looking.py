@@ -150,7 +150,7 @@ class Looking:
                 continue
             view = await self._read(answer.body, url, shapes.read_dataset, shapes.read_foreign_dataset)
             if view.id != id_:
-                raise PeerMessage(f"the member answered with the dataset `{view.id[:200]}`", where=url)
+                raise PeerMessage("the member answered with another dataset", where=url)
             self._take(look, view, row.id, view.endpoint_url or base, "dataset")
         await self._prove(look)
         gone += [(row.id, id_) for id_ in ids if (row.id, id_) not in look.entries and (row.id, id_) not in gone]

@@ -198,6 +198,18 @@ async def test_what_a_member_names_as_changed_is_asked_for_alone(here: Scene) ->
     assert not await here.crawler.announced("nobody", ())
 
 
+async def test_why_a_look_came_to_nothing_names_no_dataset(here: Scene) -> None:
+    """Everybody reads it, and a dataset may be offered to few."""
+    speaks(here, "a", answer(catalog("a", dataset("urn:1"))))
+    here.foreign.tell("/a/dsp/catalog/datasets/urn:hidden", answer({"@context": [CONTEXT], **dataset("urn:hidden-too")}))
+    await here.list("a")
+    await here.report("a")
+    assert await here.crawler.announced("a", ("urn:hidden",))
+    while not (report := (await here.records.member("a")).report) or report.is_good:  # type: ignore[union-attr]  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert report.cause == f"the member answered with another dataset at `{here.foreign.address('a')}/dsp`"
+
+
 async def test_who_has_just_joined_is_looked_at_when_it_announces_itself(here: Scene) -> None:
     speaks(here, "new", answer(catalog("new", dataset("urn:new"))))
     await here.list("old")
