@@ -43,12 +43,14 @@ class Folders:
         manifest = await self.manifests.describe(tree, stream.moved)
         body, at = manifest.written(), replace(goal, url=f"{goal.url}/manifest")
         here = await self.sender.announce(at, body, MANIFEST_TYPE)
-        way.offset = here.offset
+        # no more than there is, however much is claimed
+        way.offset = min(here.offset, manifest.byte_size)
         # 2. the files that are missing
         if not here.is_complete:
             for path, entry in manifest.entries.items():
                 stream.moved()
-                way.offset += await self._send(goal, tree, path, entry, stream, is_new=here.is_new)
+                sent = await self._send(goal, tree, path, entry, stream, is_new=here.is_new)
+                way.offset = min(way.offset + sent, manifest.byte_size)
             # 3. whether that is all
             here = await self.sender.announce(at, body, MANIFEST_TYPE)
         if not here.is_complete:

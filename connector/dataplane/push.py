@@ -207,10 +207,11 @@ class Pushes:
         if source.is_folder:
             return await self._folders.attempt(goal, source, way, stream)
         here = await self._sender.ask(goal) if goal.is_resumable else NOTHING
-        way.offset = here.offset
         if here.is_complete:
             return Moved(byte_size=here.offset, digest=source.digest)
         async with self._cargoes.open(source, here.offset, stream.moved, here.state) as cargo:
+            # where it really goes on: whoever claims more each time than there is has moved nothing
+            way.offset = cargo.offset
             try:
                 await self._sender.send(goal, cargo, source.name, stream)
             except PeerAnswer as fault:
