@@ -30,7 +30,7 @@ BENCHES = {
     "expiry": "figure 12: an agreement ends after the provider was killed, or while it lies dead",
     "file": "figure 8: a local file served, beside nginx",
     "objects": "figure 9: from one object store to another, beside the bare library",
-    "overload": "several times the load that a node can take, at all its doors: everybody is answered, and it recovers",
+    "overload": "more load than a node can take, at all its doors: everybody is answered, and it recovers",
     "participants": "figure 14: memory of a thousand participants in one process",
     "policy": "figures 16 and 17: policy decisions, reports, comparisons",
     "replicas": "figure 15: what a killed replica had not sent, on PostgreSQL",
