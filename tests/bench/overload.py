@@ -44,6 +44,8 @@ _WITHIN_S: Final = 15.0
 """Whoever has no answer then was left hanging."""
 _CONNECTIONS: Final = 800
 """To each door: more than it takes of one peer or key at once."""
+_MB: Final = 0.04
+"""Of memory for each connection, with what it has sent and waits for."""
 _AT_ONCE: Final = 32
 _CALM_S: Final = 1.0
 """So long the well-behaved must wait as before, for the node to count as recovered."""
@@ -283,7 +285,7 @@ class _Scene:
                 0, "load, in times of what the node can answer", [times], unit="x", must=_LOAD, is_larger_better=True
             ),
             figures.plain(0, "answers other than 2xx, or 429 and 503 with Retry-After, or none", [unkept], unit="", must=0.0),
-            figures.plain(0, "growth of memory at its peak", [grown_mb], unit="MB", must=96.0),
+            figures.plain(0, "growth of memory at its peak", [grown_mb], unit="MB", must=len(tallies) * _CONNECTIONS * _MB),
             figures.plain(0, "failures of the well-behaved", [float(len(faults))], unit="", must=0.0),
         ]
         for name, waits in self._waits.items():
