@@ -152,8 +152,9 @@ def run(asked: Asked) -> list[figures.Figure]:
 
 def _searched(asked: Asked, products: int, participants: int) -> list[figures.Figure]:
     """Figures 20 or 21 by themselves: same rows, same documents, written by the product's own writers and not crawled."""
-    node = Ledger(asked, free_port(), participants)
-    asyncio.run(searching.fill(asked, node.data, participants, products, node.port))
+    members = free_port()
+    node = Ledger(asked, members, participants)
+    asyncio.run(searching.fill(asked, node.data, participants, products, members))
     with node:
         seen = _searchable(node)
         assert seen == products, f"only {seen} of {products} products are searchable"
