@@ -211,11 +211,16 @@ async def _fill(direct: Callable[[int], AsyncIterator[int]], passage: Passage) -
 
 async def _flow(chunks: AsyncIterator[bytes], length: int, send: Send) -> None:
     """Send `chunks`; `length` of them are the end, or the end itself where it is negative."""
+    is_over = False
     with _Stream() as stream:
         async for chunk in chunks:
+            if is_over and not chunk:
+                continue
             stream.sent_bytes += len(chunk)
-            await send({"type": "http.response.body", "body": chunk, "more_body": stream.sent_bytes != length})
-        if length < 0:
+            is_over = stream.sent_bytes == length
+            await send({"type": "http.response.body", "body": chunk, "more_body": not is_over})
+        # of an empty body there may be no chunk at all
+        if length <= 0 and not is_over:
             await send({"type": "http.response.body", "body": b""})
 
 
