@@ -2,15 +2,17 @@
 
 What lives here: `Obtaining`. A live agreement for the same dataset, peer, purpose and, where terms are named, the same terms is given
 back; else a negotiation about it that is under way is joined; else one begins. So whoever asks again, or twice at once, asks for the
-same thing. What does not: negotiating (`negotiation.py`).
+same thing; of several replicas that are asked at once each may begin one. What does not: negotiating (`negotiation.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from connector.controlplane.catalog import Catalogs
 from connector.controlplane.decisions import AGREEMENT_ENDED
@@ -70,6 +72,8 @@ class Obtaining:
         self._usages = usages
         self._events = events
         self._clock = clock
+        self._beginning: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
+        """By participant, peer and dataset: kept as long as somebody begins there."""
 
     async def obtain(self, participant: str, wish: NegotiationWish, *, wait: timedelta) -> Obtained:
         """The agreement, as soon as there is one; what there is when `wait` is over, or nothing further happens by itself.
@@ -78,16 +82,23 @@ class Obtaining:
         """
         if (found := await self.live(participant, wish)) is not None:
             return Obtained(agreement=found, negotiation=None)
-        negotiation = await self._under_way(participant, wish)
-        if negotiation is None:
-            if wish.offer is None:
-                wish = replace(wish, offer=await self._offer(participant, wish))
-            negotiation = await self._negotiations.start(participant, wish)
-        negotiation = await self._settled(participant, negotiation, wait)
+        begun = await self._under_way(participant, wish) or await self._begun(participant, wish)
+        if isinstance(begun, Agreement):
+            return Obtained(agreement=begun, negotiation=None)
+        negotiation = await self._settled(participant, begun, wait)
         agreement = None
         if negotiation.state is State.FINALIZED and negotiation.agreement_id is not None:
             agreement = await self._store.agreement(participant, negotiation.agreement_id)
         return Obtained(agreement=agreement, negotiation=negotiation)
+
+    async def _begun(self, participant: str, wish: NegotiationWish) -> Negotiation | Agreement:
+        """A new negotiation, unless another call has begun one since we looked, or got its agreement already."""
+        terms = wish.offer if wish.offer is not None else await self._offer(participant, wish)
+        place = participant, wish.peer, wish.dataset
+        async with self._beginning.setdefault(place, asyncio.Lock()):
+            # INVARIANT: what is under way is looked for before what it ends in: one that ends meanwhile is found as its agreement
+            found = await self._under_way(participant, wish) or await self.live(participant, wish)
+            return found or await self._negotiations.start(participant, replace(wish, offer=terms))
 
     async def live(self, participant: str, wish: NegotiationWish) -> Agreement | None:
         """The newest agreement that fits, has not ended, and whose own terms would let a transfer begin now; None when there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -12,21 +13,29 @@ from connector.controlplane.events import Events
 from connector.controlplane.obtaining import Obtained, Obtaining
 from connector.controlplane.terms import NegotiationWish, TransferWish
 from connector.dsp import messages as m
-from connector.dsp.tables import State
+from connector.dsp.negotiation import Agreement
+from connector.dsp.process import Process
+from connector.dsp.tables import Kind, State
 from connector.errors import NotFound
+from connector.ports.store import Filter, Page
 from tests.controlplane.scene import BASE, BOB, DATASET, USE, Node, agreement_tree, answer, before, imported, pids
 
 OFFER = {"@id": "urn:o:1", "@type": "Offer", "target": DATASET, **USE}
 NOW_OR_NEVER = timedelta(0)
 
 
-async def obtained(node: Node, wait: timedelta = NOW_OR_NEVER, **wish: object) -> Obtained:
+def obtaining_of(node: Node) -> Obtaining:
     events = Events(node.store.feed, node.clock)
-    obtaining = Obtaining(
+    return Obtaining(
         node.store, node.participants, node.catalogs, node.negotiations, node.judge, node.usages, events, node.clock
     )
+
+
+async def obtained(
+    node: Node, wait: timedelta = NOW_OR_NEVER, *, obtaining: Obtaining | None = None, **wish: object
+) -> Obtained:
     given: dict[str, object] = {"peer": BOB.id, "address": BASE, "dataset": "urn:d:9", "offer": OFFER, **wish}
-    return await obtaining.obtain("alice", NegotiationWish(**given), wait=wait)  # type: ignore[arg-type]
+    return await (obtaining or obtaining_of(node)).obtain("alice", NegotiationWish(**given), wait=wait)  # type: ignore[arg-type]
 
 
 async def test_a_live_agreement_on_the_same_terms_for_the_same_purpose_is_got(node: Node) -> None:
@@ -71,15 +80,54 @@ async def test_a_negotiation_under_way_is_joined_and_its_end_is_waited_for(node:
     await node.rest()
     waiting = asyncio.create_task(obtained(node, timedelta(seconds=30), dataset=DATASET))
     await node.rest()
-    process = await node.negotiation(first.negotiation.pid)
-    await node.tell(m.ContractAgreementMessage(**pids(process), agreement=agreement_tree(process)), process.pid)
-    await node.tell(m.ContractNegotiationEventMessage(**pids(process), event_type="FINALIZED"), process.pid)
+    await finalized(node, first.negotiation.pid)
     node.clock.move(seconds=2)
     second = await waiting
     assert second.negotiation is not None
-    assert (second.negotiation.pid, second.negotiation.state) == (process.pid, State.FINALIZED)
+    assert (second.negotiation.pid, second.negotiation.state) == (first.negotiation.pid, State.FINALIZED)
     assert second.agreement is not None
     assert (await obtained(node, dataset=DATASET)).agreement == second.agreement
+
+
+async def finalized(node: Node, pid: str) -> None:
+    process = await node.negotiation(pid)
+    await node.tell(m.ContractAgreementMessage(**pids(process), agreement=agreement_tree(process)), pid)
+    await node.tell(m.ContractNegotiationEventMessage(**pids(process), event_type="FINALIZED"), pid)
+
+
+async def test_of_many_that_ask_at_once_one_begins_and_the_others_join_it(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = node.store.processes
+
+    async def answered_later(*asked: Any, **more: Any) -> Page[Process]:
+        """As stores on a disk do."""
+        page = await processes(*asked, **more)
+        await asyncio.sleep(0)
+        return page
+
+    monkeypatch.setattr(node.store, "processes", answered_later)
+    obtaining = obtaining_of(node)
+    found = await asyncio.gather(*(obtained(node, obtaining=obtaining) for _ in range(5)))
+    assert len({one.negotiation.pid for one in found if one.negotiation is not None}) == 1
+    assert (await node.store.processes(Kind.NEGOTIATION, "alice", Filter())).total == 1
+
+
+async def test_one_that_ends_between_two_looks_is_found_as_its_agreement(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = (await obtained(node, dataset=DATASET)).negotiation
+    assert first is not None
+    await node.rest()
+    agreements = node.store.agreements
+
+    async def ends_meanwhile(*asked: Any, **more: Any) -> Page[Agreement]:
+        page = await agreements(*asked, **more)
+        monkeypatch.setattr(node.store, "agreements", agreements)
+        await finalized(node, first.pid)
+        return page
+
+    monkeypatch.setattr(node.store, "agreements", ends_meanwhile)
+    second = await obtained(node, dataset=DATASET)
+    assert second.agreement is not None
+    assert second.negotiation is None
+    assert (await node.store.processes(Kind.NEGOTIATION, "alice", Filter())).total == 1
 
 
 async def test_without_terms_the_one_offer_of_the_peers_dataset_is_asked_for(node: Node) -> None:
