@@ -23,6 +23,9 @@ NODE = "@node"
 LEFT = "participant-left"
 """Documents of the node that say whose a name was."""
 
+CLAIM = "participant-id"
+"""Documents of the node that say for which name a participant id is taken: of those who add one at once, the store lets one write it."""
+
 _LOOK_AGAIN_S = 1.0
 _MOST_REVISIONS = 65_536
 
@@ -191,6 +194,7 @@ class Participants:
         if left is not None and left.body["id"] != id_:
             mend = "choose another name: agreements of that participant are kept under it"
             raise Conflict(f"`{name}` was the name of `{left.body['id']}`", where="name", mend=mend)
+        await self._claim(name, id_)
         now = self._clock.now()
         body = configured.Participant(id=id_, title=title).model_dump(mode="json")
         await self._store.put_document(
@@ -198,6 +202,35 @@ class Participants:
         )
         self._revisions.forget(NODE)
         return await self.context(name)
+
+    async def _claim(self, name: str, id_: str) -> None:
+        """Take the participant id for `name`.
+
+        Raises: Conflict when it is taken for another name, also when nothing is written under that yet.
+        """
+        now = self._clock.now()
+        claim = Document(participant=NODE, kind=CLAIM, id=id_, body={"name": name}, created_at=now, updated_at=now)
+        kept = await self._store.document(NODE, CLAIM, id_)
+        if kept is None or await self._owner(kept.body["name"]) not in (None, id_):
+            # nobody can add it any more under a name that another id has got
+            try:
+                await self._store.put_document(claim, expect=kept.version if kept is not None else 0)
+                return
+            except Conflict:
+                kept = await self._store.document(NODE, CLAIM, id_)
+        if kept is not None and kept.body["name"] != name:
+            other = kept.body["name"]
+            mend = f"choose another id; when adding `{other}` was broken off, add it again under that name"
+            raise Conflict(f"the id `{id_}` is taken for participant `{other}`", where=name, mend=mend)
+
+    async def _owner(self, name: str) -> str | None:
+        """The id of the participant that a name is of, or was; None when nobody has had it."""
+        if (said := self._settings.participants.get(name)) is not None:
+            return said.id
+        for kind in ("participant", LEFT):
+            if (document := await self._store.document(NODE, kind, name)) is not None:
+                return str(document.body["id"])
+        return None
 
     async def _name_of(self, id_: str) -> str | None:
         """The name of the participant with an id; None when there is none."""
@@ -241,6 +274,7 @@ class Participants:
         context, now = await self.vet_removal(name), self._clock.now()
         left = Document(participant=NODE, kind=LEFT, id=name, body={"id": context.id}, created_at=now, updated_at=now)
         await self._store.put_document(left)
+        await self._store.delete_document(NODE, CLAIM, context.id)
         await self._store.delete_document(NODE, "participant", name)
         self._contexts.pop(name, None)
         self._revisions.forget(NODE)

@@ -339,6 +339,42 @@ async def test_a_name_and_an_id_stand_for_one_participant_whichever_node_added_i
         await there.participants.add("x", "urn:carol", "")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [(("carol", "urn:x"), ("dora", "urn:x")), (("carol", "urn:x"), ("carol", "urn:y"))], ids=["id", "name"]
+)
+async def test_of_two_that_are_added_at_once_with_one_id_or_name_one_is_added(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch, first: tuple[str, str], second: tuple[str, str]
+) -> None:
+    here, there = await new_node("here"), await new_node("there")
+    put = there.store.put_document
+
+    async def put_later(document: Document, *, expect: int | None = None) -> Document:
+        monkeypatch.setattr(there.store, "put_document", put)
+        await here.participants.add(*first, "")
+        return await put(document, expect=expect)
+
+    monkeypatch.setattr(there.store, "put_document", put_later)
+    with pytest.raises(Conflict):
+        await there.participants.add(*second, "")
+    for node in (here, there):
+        assert [context.name for context in await node.participants.all()] == ["alice", "carol"]
+    # what was refused has left nothing in the way
+    await there.participants.add("dora", "urn:y", "")
+
+
+async def test_an_id_that_was_taken_when_adding_was_broken_off_is_added_under_that_name(new_node: NewNode) -> None:
+    node = await new_node()
+    claim = Document(
+        participant="@node", kind="participant-id", id="urn:x", body={"name": "carol"}, created_at=NOW, updated_at=NOW
+    )
+    await node.store.put_document(claim)
+    with pytest.raises(Conflict, match="add it again under that name"):
+        await node.participants.add("dora", "urn:x", "")
+    await node.participants.add("carol", "urn:x", "")
+    await node.participants.remove("carol")
+    await node.participants.add("dora", "urn:x", "")
+
+
 async def test_who_calls_participants_that_do_not_exist_fills_no_memory(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contexts, "_MOST_REVISIONS", 10)
     for number in range(100):

@@ -62,15 +62,17 @@ class DocumentContract:
         assert await store.document("alice", "asset", "one") == document("one", version=2)
         assert await store.document("alice", "asset", "two") is None
 
-    async def test_of_many_writers_on_one_version_one_wins(self, nodes: Nodes) -> None:
+    @pytest.mark.parametrize("version", [0, 1])
+    async def test_of_many_writers_on_one_version_one_wins(self, nodes: Nodes, version: int) -> None:
         stores = [await nodes("here"), await nodes("there")]
-        await stores[0].put_document(document("one"))
+        if version:
+            await stores[0].put_document(document("one"))
         results = await asyncio.gather(
-            *(stores[n % 2].put_document(document("one", body={"n": n}), expect=1) for n in range(20)),
+            *(stores[n % 2].put_document(document("one", body={"n": n}), expect=version) for n in range(20)),
             return_exceptions=True,
         )
         (winner,) = [result for result in results if isinstance(result, Document)]
-        assert winner.version == 2
+        assert winner.version == version + 1
         assert await stores[1].document("alice", "asset", "one") == winner
         assert sum(isinstance(result, Conflict) for result in results) == 19
 
