@@ -380,6 +380,11 @@ class Ledger:
         await self._know_terms(shown)
         seen = {one.number: one for one in self._seen(shown, viewer)}
         changes = [one if one.is_itself else replace(one, product=seen.get(one.number)) for one in every]
-        # whoever may have seen it before is told that it is gone; of what nobody but its addressee ever saw nothing is said
-        silent = {one.number for one in shown if one.number not in seen and (not after or one.added_at == one.changed_at)}
+        # whoever could ever see it is told that it is gone; nobody else learns that it was there, and who begins anew has nothing of it
+        who = viewer.id if viewer is not None else None
+        silent = {
+            one.number
+            for one in changes
+            if one.product is None and (not after or (one.readers is not None and who not in one.readers))
+        }
         return await asyncio.to_thread(feed.page, self.own_id, await self._records.epoch(), changes, limit, after, silent)

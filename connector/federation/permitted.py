@@ -20,7 +20,7 @@ import orjson
 
 from connector import strict
 from connector.errors import BadMessage, PolicyError, TooLarge
-from connector.federation.reading import addressed, addressees, last_part, tree_of
+from connector.federation.reading import addressed, addressees, last_part, readers, tree_of
 from connector.federation.shapes import shaped
 from connector.odrl import jsonld
 from connector.odrl.compile import Compiled
@@ -101,11 +101,10 @@ class Permitted:
             for key, _ in offers:
                 self._shapes[key].users += 1
             # also of an offer that the engine cannot read: it is for those whom it names
-            named = [addressees(tree) for tree in trees]
-            if any(named):
+            if any(addressees(tree) for tree in trees):
                 self._for_some.add(digest)
-            if named and all(named):
-                self._named[digest] = frozenset().union(*named)
+            if (named := readers(trees)) is not None:
+                self._named[digest] = named
         if fresh or gone:
             self._open, self.count = frozenset(self._terms.keys() - self._named.keys()), len(self._terms)
             self._answers.clear()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -65,7 +65,8 @@ def entry_of(
                 raise BadMessage(
                     f"a text of `{id_[:100]}` has {len(text)} characters", where=name, mend=f"write at most {MAX_TEXT}"
                 )
-    offers = orjson.dumps(_rules(tree), option=orjson.OPT_SORT_KEYS)
+    rules = _rules(tree)
+    offers = orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)
     shown = hashlib.sha256(body)
     shown.update(orjson.dumps([origin, endpoint, via]))
     return Entry(
@@ -76,6 +77,7 @@ def entry_of(
         digest=shown.hexdigest(),
         terms=hashlib.sha256(offers).hexdigest()[:32],
         offers=offers,
+        readers=readers(rules),
         via=via,
         origin_seen_at=origin_seen_at,
     )
@@ -115,6 +117,12 @@ def addressees(offer: Any) -> frozenset[str]:
     rules = [by_name(rule) if isinstance(rule, Mapping) else Members() for rule in several(members.get("permission"))]
     named = [_parties(rule.get("assignee")) for rule in rules]
     return frozenset().union(*named) if named and all(named) else frozenset()
+
+
+def readers(offers: Collection[Any]) -> frozenset[str] | None:
+    """Whom all of these offers name; None when there is one for everybody, or none at all: so many may see what is offered."""
+    named = [addressees(offer) for offer in offers]
+    return frozenset().union(*named) if named and all(named) else None
 
 
 def _parties(value: Any) -> frozenset[str]:

@@ -75,6 +75,8 @@ class Entry:
     """Digest of the rules of all its offers, without ids: equal terms are judged once."""
     offers: bytes = b"[]"
     """Those rules, in JSON."""
+    readers: frozenset[str] | None = None
+    """Whom all those offers name; None when one of them is for everybody. Goes in with the offers, and does not come back with an entry."""
     via: tuple[str, ...] = ()
     """Participant ids of the catalogues it came through, the one nearest to the origin first; empty from the origin itself."""
     origin_seen_at: datetime | None = None
@@ -208,6 +210,8 @@ class Change:
     at: datetime
     product: Product | None
     """None: it is shown no more."""
+    readers: frozenset[str] | None = None
+    """Whoever has ever been able to see it; None for everybody. Nobody else learns that it was there."""
 
     @property
     def is_itself(self) -> bool:

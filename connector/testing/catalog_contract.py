@@ -1,6 +1,7 @@
 """What every record of the federated catalogue must do: the contract of `connector.ports.catalog`, as tests to inherit.
 
-A subclass provides the fixture `records`: two records that share their data, as two search replicas do.
+A subclass provides the fixture `records`: two records that share their data, as two search replicas do. What is not for everybody:
+`catalog_readers_contract.py`.
 """
 
 from __future__ import annotations
@@ -354,16 +355,6 @@ class CatalogContract:
         assert totals.growth == (("2026-11-22", 3),)
         assert [m.id for m in await second.members(None, 1)] == ["did:web:a"]
         assert [m.id for m in await second.members("did:web:a", 5)] == ["did:web:b"]
-
-    async def test_what_somebody_does_not_see_is_counted_for_others_alone(self, records: Pair) -> None:
-        first, second = records
-        await first.list_members([listed("a"), listed("b")], NOW)
-        hidden = entry("b", "y", "hidden")
-        await first.swap([snapshot("a", entry("a", "1"), entry("a", "2", "hidden")), snapshot("b", hidden)], NOW)
-        seen = await second.totals(NOW, {"t-hidden"})
-        assert (seen.products, seen.participants, seen.growth) == (1, 1, (("2026-11-22", 1),))
-        assert [await second.entries(f"did:web:{name}", {"t-hidden"}) for name in ("a", "b")] == [1, 0]
-        assert (await second.totals(NOW)).products == 3
 
     async def test_a_member_is_read_anew_in_parts_and_what_none_of_them_had_is_gone_at_the_end(self, records: Pair) -> None:
         first, second = records

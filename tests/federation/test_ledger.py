@@ -159,3 +159,27 @@ async def test_a_reader_of_the_feed_that_had_a_product_is_told_when_it_is_for_so
         await _offered(it, wombat=[FOR_ANNA])
         (row,) = json.loads(await it.ledger.feed(before, 500, BORIS))["changes"]
         assert (row["id"], row["gone"], "dataset" in row) == ("urn:wombat", True, False)
+
+
+async def test_a_reader_of_the_feed_hears_of_what_it_could_see_once_and_of_nothing_else(tmp_path: Path) -> None:
+    async with stand(tmp_path, members=2) as it:
+        for_boris = {**FOR_ANNA, "@id": "boris", "assignee": BORIS.id}
+        await _offered(it, platypus=[FOR_ANNA], quoll=[FOR_ANNA, for_boris])
+        before = await it.records.sequence()
+
+        async def told(viewer: Caller | None) -> set[tuple[str, bool]]:
+            page = json.loads(await it.ledger.feed(before, 500, viewer))
+            assert page["sequence"] == await it.records.sequence()
+            return {(row["id"], "gone" in row) for row in page["changes"]}
+
+        # a change of what is still for her alone
+        await _offered(it, platypus=[{**FOR_ANNA, "@id": "anna-2"}], quoll=[FOR_ANNA])
+        assert await told(ANNA) == {("urn:platypus", False), ("urn:quoll", False)}
+        assert (await told(BORIS), await told(None)) == ({("urn:quoll", True)}, set())
+        # and then all of it leaves
+        await it.records.list_members([], SystemClock().now())
+        mine = {"urn:platypus", "urn:quoll"}
+        left = [{id_ for id_, is_gone in await told(viewer) if is_gone} & mine for viewer in (ANNA, BORIS, None)]
+        assert left == [mine, {"urn:quoll"}, set()]
+        # who begins anew has nothing that could be gone
+        assert json.loads(await it.ledger.feed(0, 500, ANNA))["changes"] == []

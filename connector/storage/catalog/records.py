@@ -29,13 +29,26 @@ from connector.ports.catalog import (
     Verdict,
 )
 from connector.storage.catalog.engine import Engine, Row, Work
-from connector.storage.catalog.rows import ended, entry_of, entry_row, member_of, product_of, report_body, told
+from connector.storage.catalog.rows import (
+    change_of,
+    ended,
+    entry_of,
+    entry_row,
+    member_of,
+    product_of,
+    readers_text,
+    report_body,
+    told,
+    widened,
+)
 from connector.storage.codec import micros, moment_of
 
 _GROWTH: Final = timedelta(days=90)
 _AT_ONCE: Final = 5_000
 Best = tuple[str, str]
 """Whose entry is shown, and its digest."""
+Shown = tuple[Best | None, str | None]
+"""What is shown of a product, and who has ever been able to see it."""
 
 
 class CatalogRecords:
@@ -137,7 +150,7 @@ class CatalogRecords:
             # 3.
             puts: list[tuple[object, ...]] = []
             drops: list[tuple[str, int]] = []
-            terms: dict[str, bytes] = {}
+            terms: dict[str, tuple[bytes, str | None]] = {}
             for snapshot in taken:
                 mine = held[snapshot.member]
                 kept = set()
@@ -146,7 +159,7 @@ class CatalogRecords:
                     if mine.get(entry.key, (0, ""))[1] not in (entry.digest, *entry.as_proven):
                         puts.append(entry_row(snapshot.member, numbers[entry.key], entry))
                         if entry.id != ITSELF:
-                            terms[entry.terms] = entry.offers
+                            terms[entry.terms] = (entry.offers, readers_text(entry.readers))
                 gone = (
                     [key for key in snapshot.gone if key in mine] if snapshot.is_partial else [k for k in mine if k not in kept]
                 )
@@ -156,7 +169,7 @@ class CatalogRecords:
             others = await work.rows("numbers_of_origins", [s.member for s in taken if not listed[s.member]])
             touched = [*(int(row[1]) for row in (*puts, *drops)), *(row[0] for row in others)]  # type: ignore[call-overload]
             before = await _shown(work, touched)
-            await work.many("put_terms", terms.items())
+            await work.many("put_terms", [(digest, *row) for digest, row in terms.items()])
             await work.many("put_entry", puts)
             await work.many("drop_entry", drops)
             await work.many(
@@ -191,24 +204,32 @@ class CatalogRecords:
                 numbers[origin, id_] = number
         return numbers
 
-    async def _settle(self, work: Work, before: Mapping[int, Best | None], at: int) -> int:
-        """Show the best entry of each product that something happened to; the number of those that look different now."""
+    async def _settle(self, work: Work, before: Mapping[int, Shown], at: int) -> int:
+        """Show the best entry of each product that something happened to; the number of those that look different now.
+
+        Only with what is shown do those grow who have been able to see it: what a longer way has was seen by nobody here.
+        """
         best: dict[int, Best] = {}
+        readers: dict[int, str | None] = {}
         reported: dict[int, None] = {}
         for numbers in _parts(sorted(before)):
-            for number, member, digest, hops in await work.rows("best_entries", numbers):
-                if best.setdefault(number, (member, digest)) == (member, digest) and hops:
-                    reported[number] = None
+            for number, member, digest, hops, named in await work.rows("best_entries", numbers):
+                if best.setdefault(number, (member, digest)) == (member, digest):
+                    readers[number] = named
+                    if hops:
+                        reported[number] = None
         for numbers in _parts(list(reported)):
             for (number,) in await work.rows("withheld", numbers):
                 del best[number]
-        changed = [number for number in sorted(before) if best.get(number) != before[number]]
+        changed = [number for number in sorted(before) if best.get(number) != before[number][0]]
         if changed:
             ((sequence,),) = await work.rows("lock_feed")
             rows = []
             for place, number in enumerate(changed, start=sequence + 1):
-                found = best.get(number)
-                rows.append((number, found[0] if found else None, at, place))
+                found, seen_by = best.get(number), before[number][1]
+                if found:
+                    seen_by = widened(seen_by, readers[number])
+                rows.append((number, found[0] if found else None, at, place, seen_by))
             await work.many("show_product", rows)
             await work.rows("set_sequence", sequence + len(changed))
         return len(changed)
@@ -254,11 +275,7 @@ class CatalogRecords:
                 raise Gone(f"changes up to number {forgotten} are forgotten", where="after", mend="begin again without `after`")
             numbers = [row[0] for row in await work.rows("numbers_changed", after, limit)]
             rows = await work.rows("products", numbers)
-        found = [
-            Change(sequence=row[6], number=row[0], key=(row[1], row[2]), at=moment_of(row[5]), product=product_of(row))
-            for row in rows
-        ]
-        return sorted(found, key=lambda change: change.sequence)
+        return sorted((change_of(row) for row in rows), key=lambda change: change.sequence)
 
     async def sequence(self) -> int:
         row = await self._row("sequence")
@@ -327,12 +344,12 @@ class CatalogRecords:
         return found[0] if found else None
 
 
-async def _shown(work: Work, numbers: Iterable[int]) -> dict[int, Best | None]:
+async def _shown(work: Work, numbers: Iterable[int]) -> dict[int, Shown]:
     """What is shown of these products at the moment."""
-    found: dict[int, Best | None] = {}
+    found: dict[int, Shown] = {}
     for part in _parts(sorted(set(numbers))):
-        for number, member, digest in await work.rows("shown", part):
-            found[number] = (member, digest) if member is not None else None
+        for number, member, digest, readers in await work.rows("shown", part):
+            found[number] = ((member, digest) if member is not None else None, readers)
     return found
 
 

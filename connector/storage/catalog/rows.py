@@ -12,11 +12,13 @@ from typing import Any, Final
 
 import orjson
 
-from connector.ports.catalog import Entry, MemberKind, MemberRow, MemberState, Product, Report, Verdict
+from connector.ports.catalog import Change, Entry, MemberKind, MemberRow, MemberState, Product, Report, Verdict
 from connector.storage.catalog.engine import Row
 from connector.storage.codec import micros, moment_of
 
 _MOST_TOLD: Final = 100
+_MOST_READERS: Final = 64 << 10
+"""Characters. Whoever names somebody else again and again gives away that its own product is there, and fills no record."""
 
 
 def entry_row(member: str, number: int, it: Entry) -> tuple[object, ...]:
@@ -42,7 +44,7 @@ def entry_of(
 
 
 def product_of(row: Row) -> Product | None:
-    number, origin, id_, member, added, changed, _, seen, *entry = row
+    number, origin, id_, member, added, changed, _, _, seen, *entry = row
     if member is None:
         return None
     return Product(
@@ -53,6 +55,29 @@ def product_of(row: Row) -> Product | None:
         changed_at=moment_of(changed),
         seen_at=moment_of(seen if seen is not None else changed),
     )
+
+
+def change_of(row: Row) -> Change:
+    return Change(
+        sequence=row[6],
+        number=row[0],
+        key=(row[1], row[2]),
+        at=moment_of(row[5]),
+        product=product_of(row),
+        readers=frozenset(orjson.loads(row[7])) if row[7] is not None else None,
+    )
+
+
+def readers_text(readers: frozenset[str] | None) -> str | None:
+    return orjson.dumps(sorted(readers)).decode() if readers is not None else None
+
+
+def widened(readers: str | None, more: str | None) -> str | None:
+    """Those who could see something, with those who can now; None, everybody, when a text of them would be too long to be kept."""
+    if readers is None or more is None or readers == more:
+        return None if more is None else readers
+    both = readers_text(frozenset(orjson.loads(readers)) | frozenset(orjson.loads(more)))
+    return both if both is not None and len(both) <= _MOST_READERS else None
 
 
 def member_of(row: Row) -> MemberRow:

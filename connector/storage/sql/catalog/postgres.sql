@@ -81,3 +81,7 @@ UPDATE catalog_feed SET epoch = md5(random()::text || clock_timestamp()::text) W
 
 -- which reading of a member anew, in parts, has last seen an entry: what the whole of it has not seen is there no more
 ALTER TABLE catalog_entry ADD COLUMN IF NOT EXISTS reading bigint NOT NULL DEFAULT 0;
+
+-- whom the offers under terms name, and who has ever been able to see a product, as a list in JSON; without one it is everybody
+ALTER TABLE catalog_terms ADD COLUMN IF NOT EXISTS readers text;
+ALTER TABLE catalog_product ADD COLUMN IF NOT EXISTS readers text;

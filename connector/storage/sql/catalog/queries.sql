@@ -73,7 +73,7 @@ SELECT count(*) FROM catalog_entry WHERE member = $1 AND terms <> '' AND terms N
 SELECT origin, id, number FROM catalog_product WHERE id IN {texts:$1}
 
 -- name: add_product
-INSERT INTO catalog_product (origin, id, added_at, changed_at) VALUES ($1, $2, $3, $3) ON CONFLICT (origin, id) DO NOTHING
+INSERT INTO catalog_product (origin, id, added_at, changed_at, readers) VALUES ($1, $2, $3, $3, '[]') ON CONFLICT (origin, id) DO NOTHING
 
 -- name: put_entry
 INSERT INTO catalog_entry (member, number, hops, digest, terms, endpoint, via, origin_seen_at, tree, signed)
@@ -92,16 +92,19 @@ SELECT number FROM catalog_entry WHERE member = $1 AND reading <> $2
 DELETE FROM catalog_entry WHERE member = $1 AND number = $2
 
 -- name: put_terms
-INSERT INTO catalog_terms (digest, offers) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING
+-- an earlier release did not say for whom they are
+INSERT INTO catalog_terms (digest, offers, readers) VALUES ($1, $2, $3)
+ON CONFLICT (digest) DO UPDATE SET readers = excluded.readers WHERE catalog_terms.readers IS NULL AND excluded.readers IS NOT NULL
 
 -- name: shown
-SELECT p.number, p.member, e.digest FROM catalog_product AS p
+SELECT p.number, p.member, e.digest, p.readers FROM catalog_product AS p
 LEFT JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number WHERE p.number IN {numbers:$1}
 
 -- name: best_entries
 -- what its origin says or has signed comes before what others only report
-SELECT number, member, digest, hops FROM catalog_entry WHERE number IN {numbers:$1}
-ORDER BY number, CASE WHEN hops = 0 THEN 0 WHEN signed <> '' AND substr(signed, 1, 1) <> '?' THEN 1 ELSE 2 END, hops, member
+SELECT e.number, e.member, e.digest, e.hops, t.readers FROM catalog_entry AS e LEFT JOIN catalog_terms AS t ON t.digest = e.terms
+WHERE e.number IN {numbers:$1}
+ORDER BY e.number, CASE WHEN e.hops = 0 THEN 0 WHEN e.signed <> '' AND substr(e.signed, 1, 1) <> '?' THEN 1 ELSE 2 END, e.hops, e.member
 
 -- name: withheld
 -- what others report of a participant that is suspended here, or that is a member here and was looked at
@@ -109,7 +112,7 @@ SELECT p.number FROM catalog_product AS p JOIN catalog_member AS m ON m.id = p.o
 WHERE p.number IN {numbers:$1} AND (m.state = 'suspended' OR (m.state = 'listed' AND m.generation > 0))
 
 -- name: show_product
-UPDATE catalog_product SET member = $2, changed_at = $3, sequence = $4 WHERE number = $1
+UPDATE catalog_product SET member = $2, changed_at = $3, sequence = $4, readers = $5 WHERE number = $1
 
 -- name: good_look
 UPDATE catalog_member SET entries = (SELECT count(*) FROM catalog_entry WHERE member = $1 AND terms <> ''), generation = generation + 1,
@@ -134,7 +137,7 @@ UPDATE catalog_member SET agreements = $2, agreements_at = $3 WHERE id = $1 AND 
 SELECT sum(agreements), count(agreements) FROM catalog_member WHERE state = 'listed'
 
 -- name: products
-SELECT p.number, p.origin, p.id, p.member, p.added_at, p.changed_at, p.sequence, m.crawled_at,
+SELECT p.number, p.origin, p.id, p.member, p.added_at, p.changed_at, p.sequence, p.readers, m.crawled_at,
     e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed
 FROM catalog_product AS p LEFT JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number
 LEFT JOIN catalog_member AS m ON m.id = p.member
@@ -158,7 +161,8 @@ SELECT number FROM catalog_product WHERE sequence > $1 AND sequence > 0 ORDER BY
 SELECT max(sequence + 0) FROM catalog_product WHERE member IS NULL AND sequence > 0 AND changed_at < $1
 
 -- name: forget
-UPDATE catalog_product SET sequence = 0 WHERE member IS NULL AND sequence > 0 AND changed_at < $1 RETURNING number
+-- whoever could see them has read that they are gone, or begins anew
+UPDATE catalog_product SET sequence = 0, readers = '[]' WHERE member IS NULL AND sequence > 0 AND changed_at < $1 RETURNING number
 
 -- name: set_forgotten
 UPDATE catalog_feed SET forgotten = $1 WHERE forgotten < $1
