@@ -5,13 +5,16 @@ An asset under a contract definition is a dataset of the catalogue with one offe
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
 from connector.api.common import Asked, Id, Tree
 from connector.api.sources import AssetSource
 from connector.settings import Rule
+
+_PRINTABLE: Final = "^[ -~]*$"
+"""What a header can carry: the media type goes with each answer that has the data."""
 
 
 class Asset(Asked):
@@ -23,7 +26,9 @@ class Asset(Asked):
     keywords: tuple[str, ...] = Field(
         default=(), max_length=100, description="Words to find it by.", examples=[["weather", "hourly"]]
     )
-    media_type: str | None = Field(default=None, max_length=200, description="IANA media type.", examples=["text/csv"])
+    media_type: str | None = Field(
+        default=None, max_length=200, pattern=_PRINTABLE, description="IANA media type.", examples=["text/csv"]
+    )
     properties: dict[str, Any] = Field(
         default_factory=dict,
         description="Further description: members of the dataset in the catalogue; names have a prefix (`dct:creator`) or are IRIs.",

@@ -259,8 +259,10 @@ class _Watched:
         status, headers, body = message["status"], message["headers"], message["body"]
         way: Whole | None = self._scope.get("extensions", {}).get(WHOLE)
         if way is None or not way.whole(status, headers, body):
+            # headers that cannot be written are a fault to answer: nothing is out yet
+            self.status = 0
             raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-            await self._send({"type": "http.response.start", "status": status, "headers": raw})
+            await self.sent({"type": "http.response.start", "status": status, "headers": raw})
             await self._send({"type": "http.response.body", "body": body})
 
 

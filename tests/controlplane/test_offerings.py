@@ -47,6 +47,8 @@ async def many(node: Node, count: int) -> None:
     [
         (ASSET, {"id": "other"}, CallerError),
         (ASSET, {"id": "x", "source": {"type": "file"}}, CallerError),
+        (ASSET, {"id": "x", "media_type": "text/csv\nx: y"}, CallerError),
+        (ASSET, {"id": "x", "media_type": "text/\u0101"}, CallerError),
         (POLICY, {"id": "x", "policy": {"permission": "yes"}}, PolicyError),
         (DEFINITION, {"id": "x", "assets": ["*"], "policy": "none"}, Conflict),
         (DEFINITION, {"id": "x", "assets": ["none"], "policy": "def-terms"}, Conflict),

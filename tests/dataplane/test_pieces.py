@@ -77,6 +77,18 @@ async def test_headers_that_are_not_plain_arrive_all_the_same(node: Node, odd: b
         assert await connection.rest() == BODY
 
 
+@pytest.mark.parametrize(
+    "odd", [b"Content-Language: a\x01b\r\n", b"Content-Language: a\rb\r\n", b"Content-Language: a\r\n b\r\n"]
+)
+async def test_headers_that_cannot_be_passed_on_are_a_fault_of_the_upstream_that_is_answered(node: Node, odd: bytes) -> None:
+    async with origin() as upstream:
+        upstream.told = odd
+        url, token = node.offer(Source(type="http", url=upstream.url))
+        connection = await RawConnection.to(url)
+        status, headers = await connection.ask("GET", url, token, connection="close")
+        assert (status, headers["content-type"]) == (502, "application/problem+json")
+
+
 async def test_an_old_client_and_one_that_only_looks_are_served(node: Node) -> None:
     async with origin() as upstream:
         url, token = node.offer(Source(type="http", url=upstream.url))

@@ -194,3 +194,13 @@ async def test_more_than_can_wait_for_an_answer_are_told_to_come_again() -> None
     go_on.set()
     await asyncio.gather(*under_way)
     await bounded(scope_of(), sending([b""]), Sent())
+
+
+async def test_an_answer_in_one_piece_whose_headers_cannot_be_written_is_a_fault_that_is_answered() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": edge.WHOLE, "status": 200, "headers": {"content-type": "text/\u0101"}, "body": b"x"})
+
+    sent = Sent()
+    await edge.Observed(app, "public")(scope_of(), sending([b""]), sent)
+    assert sent.status == 500
+    assert json.loads(sent.body)["error_id"]
