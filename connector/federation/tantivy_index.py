@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -209,16 +210,18 @@ class TantivyIndex:
         while True:
             found = searcher.search(query, limit=most, count=True)
             scored = found.hits
-            rank = _rank(scored, searcher.fast_field_values("number", [address for _, address in scored]))
-            begin = start_of([number for _, number in rank], wanted)
             # all that are equal to the page's last one have to be known, for their order is ours and not the engine's
             is_cut = len(scored) == most < MAX_DEPTH
+            # the first page stands at the head: numbers of what is behind it say nothing
+            near = scored if wanted.after is not None else scored[: _equal_until(scored, wanted.size)]
+            rank = _rank(near, searcher.fast_field_values("number", [address for _, address in near]))
+            begin = start_of([number for _, number in rank], wanted)
             end = begin + wanted.size
-            if not is_cut or (len(rank) > end and rank[end - 1][0] > scored[-1][0]):
+            if not is_cut or (len(rank) >= end and rank[end - 1][0] > scored[-1][0]):
                 break
             most = min(most * 16, MAX_DEPTH)
         hits = tuple(Hit(number=number, value=score) for score, number in rank[begin:end])
-        return found.count, hits, len(rank) > end and end < MAX_DEPTH
+        return found.count, hits, len(scored) > end and end < MAX_DEPTH
 
     def _ordered(self, searcher: Any, query: Any, key: str, wanted: Wanted) -> tuple[int, tuple[Hit, ...], bool]:
         """A page by a key that no two products share, the largest first."""
@@ -319,6 +322,13 @@ def _rank(scored: Sequence[tuple[float, Any]], numbers: Sequence[int]) -> list[t
         rank[begin:end] = sorted(rank[begin:end])
         begin = end
     return rank
+
+
+def _equal_until(scored: Sequence[tuple[float, Any]], count: int) -> int:
+    """How many hits there are until the last one that is equal to the one at the place `count`; all where there are fewer."""
+    if len(scored) <= count:
+        return len(scored)
+    return bisect_right(scored, -scored[count - 1][0], key=lambda hit: -hit[0])
 
 
 def _suggested(it: Document) -> set[str]:
