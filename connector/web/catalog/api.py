@@ -55,7 +55,9 @@ class Reading:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(f"{scope['method']} is not for this address", allowed=("GET", "HEAD"))
-        await edge.reply(send, 200, await self._read(scope), ((b"cache-control", b"no-store"), (b"vary", b"authorization")))
+        await edge.reply_at_once(
+            scope, send, 200, await self._read(scope), {"cache-control": "no-store", "vary": "authorization"}
+        )
 
 
 class Api:
