@@ -9,7 +9,7 @@ import typer
 
 from connector.cli.access import Access
 from connector.cli.command import command
-from connector.cli.groups import OrList
+from connector.cli.groups import listing
 from connector.cli.output import Output, table
 from connector.cli.processes import Cursor, Limit, Peer, Role, more
 
@@ -21,14 +21,12 @@ Id = Annotated[str, typer.Argument(metavar="AGREEMENT", help="Its id.")]
 
 def register(app: typer.Typer) -> None:
     """Add `agreements` to the commands."""
-    about = "Contract agreements: without a word, the list of them."
-    group = typer.Typer(cls=OrList, help=about, rich_markup_mode=None)
+    group = listing(app, "agreements", "Contract agreements: without a word, the list of them.")
     example = 'kontor agreements list --end urn:uuid:4c7c... --reason "the project is over"'
     command(group, "list", list_, example=example)
     command(group, "usage", usage, example="kontor agreements usage urn:uuid:4c7c...")
     example = "kontor agreements record urn:uuid:4c7c... payment --amount 500 --currency EUR --key invoice-17"
     command(group, "record", record, example=example)
-    app.add_typer(group, name="agreements")
 
 
 def list_(

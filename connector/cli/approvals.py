@@ -9,7 +9,7 @@ import typer
 from connector.cli.access import Access
 from connector.cli.acts import Code, Pid
 from connector.cli.command import command
-from connector.cli.groups import OrList
+from connector.cli.groups import listing
 from connector.cli.output import Output, note
 from connector.cli.processes import Cursor, Limit, more
 
@@ -22,11 +22,10 @@ Kind = Annotated[Literal["negotiation", "transfer"], typer.Option("--kind", help
 
 def register(app: typer.Typer) -> None:
     """Add `approvals` to the commands."""
-    group = typer.Typer(cls=OrList, help="What waits for a person: without a word, the list of it.", rich_markup_mode=None)
+    group = listing(app, "approvals", "What waits for a person: without a word, the list of it.")
     command(group, "list", list_, example="kontor approvals list")
     command(group, "approve", approve, example="kontor approvals approve urn:uuid:4c7c7c3e-2f9c-4d0e-8b57-5d3c1d1e7a10")
     command(group, "reject", reject, example='kontor approvals reject urn:uuid:4c7c... --reason "not in this quarter"')
-    app.add_typer(group, name="approvals")
 
 
 def list_(access: Access, out: Output, kind: Kind = "negotiation", limit: Limit = 50, cursor: Cursor = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
 
@@ -14,3 +15,10 @@ class OrList(TyperGroup):
         if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h")):
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+
+def listing(app: typer.Typer, name: str, about: str) -> typer.Typer:
+    """The new word `name` of `app`, for words of its own to be added to, `list` among them."""
+    group = typer.Typer(cls=OrList, help=about, rich_markup_mode=None)
+    app.add_typer(group, name=name)
+    return group

@@ -10,7 +10,7 @@ import typer
 
 from connector.cli.access import Access, has_participants
 from connector.cli.command import command
-from connector.cli.groups import OrList
+from connector.cli.groups import listing
 from connector.cli.output import Output
 from connector.cli.processes import Cursor, Limit, more
 
@@ -31,11 +31,10 @@ Of = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add `jobs` to the commands."""
-    group = typer.Typer(cls=OrList, help="Background work: without a word, the list of it.", rich_markup_mode=None)
+    group = listing(app, "jobs", "Background work: without a word, the list of it.")
     command(group, "list", list_, example="kontor jobs list --given-up")
     command(group, "retry", retry, example="kontor jobs retry webhook 'erp 17-0.0'")
     command(group, "drop", drop, example="kontor jobs drop webhook 'erp 17-0.0'")
-    app.add_typer(group, name="jobs")
 
 
 def list_(

@@ -8,7 +8,7 @@ import typer
 
 from connector.cli.access import Access
 from connector.cli.command import command
-from connector.cli.groups import OrList
+from connector.cli.groups import listing
 from connector.cli.output import Output, note
 from connector.cli.search import Catalog, Peer
 
@@ -18,17 +18,15 @@ Id = Annotated[str, typer.Argument(help="Its id, as the list shows it.")]
 def register(app: typer.Typer) -> None:
     """Add `subscriptions` and `demands` to the commands."""
     about = "Saved searches that tell what is new (`kontor search --subscribe`): without a word, the list of them."
-    saved = typer.Typer(cls=OrList, help=about, rich_markup_mode=None)
+    saved = listing(app, "subscriptions", about)
     command(saved, "list", list_subscriptions, example="kontor subscriptions list")
     command(saved, "news", news, example="kontor subscriptions news 7b0c... --after 120")
     command(saved, "remove", remove_subscription, example="kontor subscriptions remove 7b0c...")
-    app.add_typer(saved, name="subscriptions")
     about = "The demand board: what members look for and do not find. Without a word, the notices that we see."
-    wanted = typer.Typer(cls=OrList, help=about, rich_markup_mode=None)
+    wanted = listing(app, "demands", about)
     command(wanted, "list", list_demands, example="kontor demands list")
     command(wanted, "add", add_demand, example='kontor demands add "Hourly pollen counts" --text "For a study, 2027."')
     command(wanted, "remove", remove_demand, example="kontor demands remove 7b0c...")
-    app.add_typer(wanted, name="demands")
 
 
 def list_subscriptions(access: Access, out: Output, catalog: Catalog = None, peer: Peer = None) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from connector.cli.access import Access
 from connector.cli.command import command
-from connector.cli.groups import OrList
+from connector.cli.groups import listing
 from connector.cli.output import Output
 from connector.cli.processes import Cursor, Limit, more
 
@@ -17,12 +17,10 @@ Name = Annotated[str, typer.Argument(help="Its local name, as in addresses.")]
 
 def register(app: typer.Typer) -> None:
     """Add `participants` to the commands."""
-    about = "The participants that this node speaks for: without a word, the list of them."
-    group = typer.Typer(cls=OrList, help=about, rich_markup_mode=None)
+    group = listing(app, "participants", "The participants that this node speaks for: without a word, the list of them.")
     command(group, "list", list_, example="kontor participants list")
     command(group, "add", add, example='kontor participants add acme did:web:data.example.org:acme --title "Acme"')
     command(group, "remove", remove, example="kontor participants remove acme --end")
-    app.add_typer(group, name="participants")
 
 
 def list_(access: Access, out: Output, limit: Limit = 50, cursor: Cursor = None) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from connector.cli.access import Access
 from connector.cli.command import command
-from connector.cli.groups import OrList
+from connector.cli.groups import listing
 from connector.cli.output import Output, note
 from connector.cli.processes import Cursor, Limit, more
 
@@ -17,13 +17,11 @@ Name = Annotated[str, typer.Argument(help="Its name.")]
 
 def register(app: typer.Typer) -> None:
     """Add `webhooks` to the commands."""
-    about = "Programs of your own that are told what happens: without a word, the list of them."
-    group = typer.Typer(cls=OrList, help=about, rich_markup_mode=None)
+    group = listing(app, "webhooks", "Programs of your own that are told what happens: without a word, the list of them.")
     command(group, "list", list_, example="kontor webhooks list")
     command(group, "add", add, example="kontor webhooks add erp https://erp.example.org/kontor --event 'transfer.*'")
     command(group, "remove", remove, example="kontor webhooks remove erp")
     command(group, "deliveries", deliveries, example="kontor webhooks deliveries erp")
-    app.add_typer(group, name="webhooks")
 
 
 def list_(access: Access, out: Output, limit: Limit = 50, cursor: Cursor = None) -> None:

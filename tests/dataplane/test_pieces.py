@@ -41,6 +41,18 @@ async def origin() -> AsyncIterator[Origin]:
         yield found
 
 
+@asynccontextmanager
+async def asked(node: Node) -> AsyncIterator[tuple[Origin, RawConnection, str, str]]:
+    """An upstream that was asked and has not answered yet, who waits for its answer, and with which address and token."""
+    async with origin() as upstream:
+        upstream.goes_on.clear()
+        url, token = node.offer(Source(type="http", url=upstream.url))
+        connection = await RawConnection.to(url)
+        await connection.send("GET", url, token)
+        await upstream.asked.wait()
+        yield upstream, connection, url, token
+
+
 def asking(url: str, token: str, *lines: str, version: str = "1.1") -> bytes:
     path = "/" + url.removeprefix("http://").partition("/")[2]
     return "\r\n".join((f"GET {path} HTTP/{version}", "Host: x", f"Authorization: {token}", *lines, "", "")).encode()
@@ -103,12 +115,7 @@ async def test_an_old_client_and_one_that_only_looks_are_served(node: Node) -> N
 
 
 async def test_a_stop_before_the_upstream_has_answered_gives_nothing_out(node: Node) -> None:
-    async with origin() as upstream:
-        upstream.goes_on.clear()
-        url, token = node.offer(Source(type="http", url=upstream.url))
-        connection = await RawConnection.to(url)
-        await connection.send("GET", url, token)
-        await upstream.asked.wait()
+    async with asked(node) as (upstream, connection, url, token):
         node.move("urn:uuid:1", State.SUSPENDED)
         await node.plane.stop("acme", "urn:uuid:1")
         upstream.goes_on.set()
@@ -120,12 +127,7 @@ async def test_a_stop_before_the_upstream_has_answered_gives_nothing_out(node: N
 
 
 async def test_a_receiver_that_is_gone_by_then_is_no_fault(node: Node) -> None:
-    async with origin() as upstream:
-        upstream.goes_on.clear()
-        url, token = node.offer(Source(type="http", url=upstream.url))
-        connection = await RawConnection.to(url)
-        await connection.send("GET", url, token)
-        await upstream.asked.wait()
+    async with asked(node) as (upstream, connection, url, token):
         connection.abort()
         upstream.goes_on.set()
         async with asyncio.timeout(5):
