@@ -1,7 +1,7 @@
 """The search index on tantivy: ranking, facets, orders and suggestions over local files.
 
-What lives here: `TantivyIndex`, the port `Index`. What does not: stems (`words.py`), how words are looked for (`ways.py`), what is indexed
-of a product (`reading.py`).
+What lives here: `TantivyIndex`, the port `Index`. What does not: stems (`words.py`), how words are looked for (`ways.py`), how facets are
+counted (`counting.py`), what is indexed of a product (`reading.py`).
 
 A product is one document, found by its number. Orders other than by relevance use keys made of the value and the number, so that no
 two are equal and a page begins exactly behind the one before, whatever has come or gone meanwhile. The number of the last change taken
@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from threading import Lock
@@ -22,13 +22,13 @@ from typing import Any, Final
 
 from connector import observe
 from connector.describe.words import fold, runs
+from connector.federation.counting import NUMBERED, Counts, age_bounds
 from connector.federation.ways import Asked
 from connector.federation.words import Stems
 from connector.ports.index import (
     ENOUGH,
     FACETS,
     MAX_DEPTH,
-    MOST_TERMS,
     MOST_VALUES,
     Document,
     Found,
@@ -39,7 +39,7 @@ from connector.ports.index import (
     start_of,
 )
 
-_LAYOUT: Final = 2
+_LAYOUT: Final = 3
 """Of the fields; another one in the file means that the index is made anew."""
 _HEAP_BYTES: Final = 24 << 20
 _NUMBER_BITS: Final = 31
@@ -48,8 +48,6 @@ _MOST_CENTS: Final = (1 << 32) - 1
 _SPARE: Final = 50
 """Hits looked at beyond a page of a ranking, to find the place behind its last one again."""
 _KEYS: Final = {Sort.MODIFIED: "modified_key", Sort.ADDED: "added_key", Sort.CHEAPEST: "price_key"}
-_AGES: Final = (("day", 1), ("week", 7), ("month", 31), ("year", 366))
-_DAY_S: Final = 86_400
 
 
 class TantivyIndex:
@@ -61,6 +59,8 @@ class TantivyIndex:
         self._schema: Any = None
         self._index: Any = None
         self._writer: Any = None
+        self._counting: Any = None
+        self._secret = b""
         self._one = Lock()
 
     # --- its life
@@ -75,6 +75,8 @@ class TantivyIndex:
         if known is None or known["layout"] != _LAYOUT:
             self._clear()
             known = None
+        self._secret = bytes.fromhex(known["secret"]) if known else os.urandom(32)
+        self._counting = Counts(self._schema, self._secret)
         try:
             self._opened(tantivy)
         except (ValueError, OSError) as fault:
@@ -134,7 +136,7 @@ class TantivyIndex:
             self._writer.commit()
             self._index.reload()
             fresh = self._folder / "applied.json.new"
-            fresh.write_text(json.dumps({"layout": _LAYOUT, "sequence": sequence}))
+            fresh.write_text(json.dumps({"layout": _LAYOUT, "sequence": sequence, "secret": self._secret.hex()}))
             os.replace(fresh, self._folder / "applied.json")
 
     def _document(self, it: Document) -> Any:
@@ -151,6 +153,8 @@ class TantivyIndex:
         for name in FACETS:
             for value in it.facets.get(name, ()):
                 row.add_text(f"f_{name}", value)
+                if name in NUMBERED:
+                    row.add_unsigned(f"n_{name}", self._counting.number_of(value))
         row.add_text("terms", it.terms)
         row.add_unsigned("modified", it.modified_s)
         row.add_unsigned("price", min(it.price_cents, _MOST_CENTS) if it.price_cents is not None else _MOST_CENTS)
@@ -195,7 +199,7 @@ class TantivyIndex:
         if words and wanted.way is None and total < ENOUGH and (not filters or count(Way.WORDS) < ENOUGH):
             way = Way.PARTS if count(Way.PARTS) else Way.SOME
             total, hits, has_more = self._page(searcher, query(way), sort, wanted)
-        counts = self._counts(searcher, query(way), wanted)
+        counts = self._counting.of(searcher, query(way), wanted)
         return Found(total=total, hits=hits, counts=counts, has_more=has_more, way=way)
 
     def _page(self, searcher: Any, query: Any, sort: Sort, wanted: Wanted) -> tuple[int, tuple[Hit, ...], bool]:
@@ -263,34 +267,10 @@ class TantivyIndex:
     def _aged(self, value: str, now_s: int) -> Any:
         from tantivy import FieldType, Query
 
-        for name, low, high in _age_bounds(now_s):
+        for name, low, high in age_bounds(now_s):
             if name == value:
                 return Query.range_query(self._schema, "modified", FieldType.Unsigned, low, high, True, high is None)
         return Query.empty_query()
-
-    def _counts(self, searcher: Any, query: Any, wanted: Wanted) -> Mapping[str, tuple[tuple[str, int], ...]]:
-        if not wanted.counted:
-            return {}
-        asked: dict[str, Any] = {}
-        bounds = list(_age_bounds(wanted.now_s))
-        for name in wanted.counted:
-            if name == "freshness":
-                ranges = [{"key": key, "from": low, **({"to": high} if high is not None else {})} for key, low, high in bounds]
-                asked[name] = {"range": {"field": "modified", "ranges": ranges}}
-            elif name == "terms":
-                asked[name] = {"terms": {"field": "terms", "size": MOST_TERMS}}
-            else:
-                asked[name] = {"terms": {"field": f"f_{name}", "size": MOST_VALUES}}
-        found = searcher.aggregate(query, asked)
-        counts: dict[str, tuple[tuple[str, int], ...]] = {}
-        for name in wanted.counted:
-            buckets = found[name]["buckets"]
-            rows = [(str(one["key"]), int(one["doc_count"])) for one in buckets if one["doc_count"]]
-            if name == "freshness":
-                order = {key: place for place, (key, _, _) in enumerate(bounds)}
-                rows = sorted((row for row in rows if row[0] in order), key=lambda row: order[row[0]])
-            counts[name] = tuple(rows)
-        return counts
 
     def suggest(self, beginning: str, limit: int, terms: frozenset[str] | None = None) -> tuple[str, ...]:
         from tantivy import Occur, Query
@@ -339,17 +319,6 @@ def _suggested(it: Document) -> set[str]:
     return {one for one in found if one}
 
 
-def _age_bounds(now_s: int) -> Iterator[tuple[str, int, int | None]]:
-    """The values of the facet `freshness`, each with its first second and the second behind its last one."""
-    high: int | None = None
-    for name, days in _AGES:
-        low = max(1, now_s - days * _DAY_S)
-        yield name, low, high
-        high = low
-    yield "older", 1, high
-    yield "unknown", 0, 1
-
-
 def _any(queries: list[Any]) -> Any:
     from tantivy import Occur, Query
 
@@ -369,6 +338,8 @@ def _schema() -> Any:
     for name in FACETS:
         if name != "freshness":
             builder.add_text_field(f"f_{name}", tokenizer_name="raw", index_option="basic", fast=True)
+    for name in NUMBERED:
+        builder.add_unsigned_field(f"n_{name}", indexed=True, fast=True)
     builder.add_text_field("terms", tokenizer_name="raw", index_option="basic", fast=True)
     builder.add_unsigned_field("modified", indexed=True, fast=True)
     builder.add_unsigned_field("price", indexed=True, fast=True)

@@ -82,6 +82,30 @@ def test_totals_and_counts_are_those_of_all_that_is_found(full: Index) -> None:
     assert sum(count for _, count in found.counts["theme"]) == found.total
 
 
+def test_publishers_are_counted_by_their_names_whoever_comes_and_goes_and_after_a_restart(tmp_path: Path) -> None:
+    def one(number: int, publisher: str) -> Document:
+        it = document(number, "en", "Weather", "")
+        return replace(it, facets={**it.facets, "publisher": (publisher,), "origin": (f"did:web:{number}",)})
+
+    wanted = Wanted(text="weather", counted=("publisher", "origin"))
+    for name, kind in KINDS.items():
+        index = kind(tmp_path / name)
+        index.open()
+        index.apply([one(n, f"Office {n % 7}") for n in range(1, 21)], (), 7)
+        counts = index.search(wanted).counts
+        assert counts["publisher"] == (*((f"Office {n}", 3) for n in range(1, 7)), ("Office 0", 2))
+        assert dict(counts["origin"]) == {f"did:web:{n}": 1 for n in range(1, 21)}
+        index.apply([one(1, "Office 2"), one(21, "Büro 9")], (7, 14), 8)
+        expected = (("Office 2", 4), *((f"Office {n}", 3) for n in range(3, 7)), ("Office 1", 2), ("Büro 9", 1))
+        assert index.search(wanted).counts["publisher"] == expected
+        index.close()
+        index = kind(tmp_path / name)
+        index.open()
+        index.apply([one(22, "Büro 9")], (), 9)
+        assert dict(index.search(wanted).counts["publisher"]) == {**dict(expected), "Büro 9": 2}
+        index.close()
+
+
 def test_filters_narrow_and_values_of_one_facet_widen(full: Index) -> None:
     def total(**chosen: tuple[str, ...]) -> int:
         return full.search(Wanted(chosen=chosen, now_s=NOW_S)).total
