@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from typing import NamedTuple
 
 from connector import observe
 from connector.errors import KontorError, StoreUnavailable
 from connector.ports.clock import Clock
 from connector.ports.decisions import STREAM, Made, Ruled, written
-from connector.ports.journal import Entry, Journal, Line
+from connector.ports.journal import Entry, Journal, Line, holds
 from connector.ports.page import Page
 from connector.ports.pulse import resting
 
@@ -31,12 +32,28 @@ _MOST_LOOKS = 50
 """Pages of the journal that one page of a narrowed list looks through."""
 
 
+class _Group(NamedTuple):
+    """What is appended at once."""
+
+    lines: list[Line]
+    noted: int
+    """Decisions among them."""
+    lost: int
+
+
 @dataclass(slots=True)
 class _Waiting:
     """What one context has not written yet."""
 
     noted: deque[Made | Ruled] = field(default_factory=deque)
     lost: int = 0
+    sent: _Group | None = None
+    """The first of it, which was handed to the journal and of which it has not said that it is written."""
+
+    def group(self, now: datetime) -> _Group:
+        noted = [Line(at=made.at, body=written(made)) for made in islice(self.noted, _AT_ONCE)]
+        told = [Line(at=now, body={"lost": self.lost})] if self.lost else []
+        return _Group([*noted, *told], len(noted), self.lost)
 
 
 class DecisionLog:
@@ -96,14 +113,16 @@ class DecisionLog:
             for participant in tuple(self._waiting):
                 waiting = self._waiting[participant]
                 while waiting.noted or waiting.lost:
-                    group = [Line(at=made.at, body=written(made)) for made in islice(waiting.noted, _AT_ONCE)]
-                    lost = waiting.lost
-                    told = [Line(at=self._clock.now(), body={"lost": lost})] if lost else []
-                    await self._journal.append(participant, STREAM, [*group, *told], can_wait=True)
-                    for _ in group:
+                    # INVARIANT: an append whose answer was lost is repeated as it was, and only when it is not in the journal
+                    again, group = waiting.sent is not None, waiting.sent or waiting.group(self._clock.now())
+                    waiting.sent = group
+                    if not (again and await holds(self._journal, participant, STREAM, group.lines)):
+                        await self._journal.append(participant, STREAM, group.lines, can_wait=True)
+                    waiting.sent = None
+                    for _ in range(group.noted):
                         waiting.noted.popleft()
-                    self._count -= len(group)
-                    waiting.lost -= lost
+                    self._count -= group.noted
+                    waiting.lost -= group.lost
                 # decisions that came while we wrote have set the event again
                 if not waiting.noted and not waiting.lost:
                     self._waiting.pop(participant, None)

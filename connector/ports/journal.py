@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -93,7 +94,8 @@ class Verdict:
 
 
 class Journal(Protocol):
-    """The streams of all participant contexts. Every call may raise StoreUnavailable; nothing was written then."""
+    """The streams of all participant contexts. Every call may raise StoreUnavailable: nothing was written then, or, when the
+    connection to a server broke before its answer came, all of it (`holds` tells)."""
 
     async def append(self, participant: str, stream: str, lines: Sequence[Line], *, can_wait: bool = False) -> tuple[Link, ...]:
         """The entries that `lines` became, as numbers and digests: all of them in this order and without others between, or none.
@@ -137,6 +139,31 @@ class Journal(Protocol):
         The chain still shows where the kept part begins.
         """
         ...
+
+
+async def holds(journal: Journal, participant: str, stream: str, lines: Sequence[Line]) -> bool:
+    """Whether `lines` stand in the stream in this order and without others between: asked before an append is repeated whose
+    answer was lost. One that its server is still at is not seen.
+    """
+    sought = [(line.at, canonical(line.body)) for line in lines]
+    since, until = min(at for at, _ in sought), max(at for at, _ in sought) + _MICROSECOND
+    last: deque[Entry] = deque(maxlen=len(sought))
+    cursor: str | None = None
+    while True:
+        page = await journal.page(participant, stream, since=since, until=until, cursor=cursor, limit=1000)
+        for entry in page.items:
+            last.append(entry)
+            if (
+                len(last) == len(sought)
+                and last[-1].number - last[0].number == len(sought) - 1
+                and all(
+                    entry.at == at and canonical(entry.body) == body for entry, (at, body) in zip(last, sought, strict=True)
+                )
+            ):
+                return True
+        cursor = page.next_cursor
+        if cursor is None:
+            return False
 
 
 def canonical(body: Mapping[str, Any] | bytes) -> bytes:

@@ -230,6 +230,29 @@ async def test_a_journal_that_is_away_loses_nothing_that_still_has_room(node: No
     assert [e.body["lost"] for e in entries if "lost" in e.body] == [6]
 
 
+async def test_what_was_written_although_the_answer_was_lost_is_not_written_again(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer = await pulling(node, members_only())
+    await node.log.flush()
+    append = node.store.journal.append
+
+    async def unheard(*of: Any, **how: Any) -> Any:
+        monkeypatch.setattr(node.store.journal, "append", append)
+        await append(*of, **how)
+        raise StoreUnavailable("the connection broke")
+
+    for _ in range(2):
+        monkeypatch.setattr(node.store.journal, "append", unheard)
+        (await pull(node, transfer)).end(0)
+        with pytest.raises(StoreUnavailable):
+            await node.log.flush()
+        # what comes meanwhile is no part of what is in doubt
+        (await pull(node, transfer)).end(0)
+        await node.log.flush()
+    assert len(await logged(node, question="request")) == 4
+
+
 async def test_what_is_being_written_when_its_writer_is_stopped_is_written_once(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:

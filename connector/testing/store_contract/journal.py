@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connector.errors import BadMessage
-from connector.ports.journal import BEGINNING, Chain, Entry, Journal, Line, Link, verify
+from connector.ports.journal import BEGINNING, Chain, Entry, Journal, Line, Link, holds, verify
 from connector.ports.page import Page
 from connector.ports.store import Store
 from connector.testing.store_contract.values import NOW, SECOND, Nodes
@@ -86,6 +86,19 @@ class JournalContract:
         assert await store.journal.chain("alice", "audit") is None
         assert await store.journal.page("alice", "audit") == Page(items=(), total=0)
         assert (await verify(store.journal, "alice", "audit")).is_whole
+
+    async def test_whether_an_append_is_written_can_be_asked_when_its_answer_was_lost(self, nodes: Nodes) -> None:
+        here, there = await nodes("here"), await nodes("there")
+        sent = (*lines(2, 1), Line(at=NOW, body=ODD))
+        assert not await holds(here.journal, "alice", "audit", sent)
+        await there.journal.append("alice", "audit", lines(1, 2))
+        await here.journal.append("alice", "audit", sent)
+        await there.journal.append("alice", "audit", [Line(at=NOW + SECOND, body=b'{"n":7}')])
+        assert await holds(here.journal, "alice", "audit", sent)
+        assert await holds(here.journal, "alice", "audit", [Line(at=NOW + SECOND, body=b'{"n":7}')])
+        for other in (lines(3), lines(1, 1), (*sent, *lines(1)), [Line(at=NOW + 2 * SECOND, body={"n": 7})]):
+            assert not await holds(here.journal, "alice", "audit", other)
+        assert not await holds(here.journal, "bob", "audit", sent)
 
     async def test_replicas_that_append_at_once_make_one_chain(self, nodes: Nodes) -> None:
         stores = [await nodes(f"node-{number}") for number in range(3)]
