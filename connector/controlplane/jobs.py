@@ -46,6 +46,16 @@ Handler = Callable[[Job], Awaitable[Again | Failed | None]]
 """Does one job; None when it is done."""
 
 
+def repeated(work: Callable[[Job], Awaitable[datetime | None]]) -> Handler:
+    """The handler of rooms below this one, which say when a job is due again; None when it is done."""
+
+    async def handle(job: Job) -> Again | None:
+        at = await work(job)
+        return Again(at=at) if at is not None else None
+
+    return handle
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How often and how long the jobs of a kind are tried."""

@@ -337,6 +337,10 @@ class Records(Protocol):
         """Entries with this `signed` by number and member, from the first one after `after`."""
         ...
 
+    async def themselves(self, after: tuple[int, str], limit: int) -> Sequence[Held]:
+        """What origins say of themselves and was judged, by number and member, from the first one after `after`."""
+        ...
+
     async def judge(self, verdicts: Sequence[Verdict], now: datetime) -> int:
         """Take over verdicts on entries that the record still holds as they were judged, and tell their members; how many."""
         ...

@@ -306,6 +306,19 @@ class CatalogContract:
         assert await first.swap([snapshot("a", waits, is_partial=True)], LATER) == 0
         assert await second.waiting() == []
 
+    async def test_what_origins_say_of_themselves_is_gone_through_in_pages(self, records: Pair) -> None:
+        first, second = records
+        names = ("b", "c", "region")
+        await first.list_members([listed(name) for name in names], NOW)
+        waits = replace(itself("c", "waits"), signed="?did:web:c")
+        mine = [itself("b", "far", via=("did:web:region",)), itself("d", "far", via=("did:web:region",))]
+        await first.swap(
+            [snapshot("region", *mine), snapshot("b", itself("b", "own"), entry("b", "1")), snapshot("c", waits)], NOW
+        )
+        one, two = await second.themselves((0, ""), 2)
+        assert [(one.member, one.entry.origin), two.member] == [("did:web:b", "did:web:b"), "did:web:region"]
+        assert [it.entry.origin for it in await second.themselves((two.number, two.member), 2)] == ["did:web:d"]
+
     async def test_a_look_that_fails_leaves_what_was_shown_and_tells_its_cause(self, records: Pair) -> None:
         first, second = records
         await first.list_members([listed("a")], NOW)

@@ -27,6 +27,8 @@ class Signatures:
     """Proves what a test says is proven: a signature is the name of who made it, and of what is wrong with it."""
 
     is_away = False
+    withdrawn: frozenset[str] = frozenset()
+    """Credentials that do not hold any more."""
 
     async def signer(self, tree: Mapping[str, Any], allowed: Collection[str]) -> str:
         name, _, fault = str(tree["proof"]).partition(" ")
@@ -44,6 +46,8 @@ class Signatures:
         issuer, _, type_ = raw.partition("|")
         if type_ == "forged":
             raise Unproven("the signature is wrong", check="signature")
+        if raw in self.withdrawn:
+            raise Unproven("it is revoked", check="status")
         claims = (
             {"type": participant.ORGANISATION, **participants.whole()}
             if type_ == participant.CREDENTIAL_TYPE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -10,16 +10,14 @@ from connector.app.assembly.ground import Ground, Role
 from connector.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from fastapi import APIRouter
 
     from connector.app.assembly.identity import Identity
-    from connector.controlplane.jobs import Handler
     from connector.identity.authority.kinds import CredentialType
     from connector.identity.authority.space import Space
-    from connector.ports.jobs import Job
     from connector.settings import IssuedCredential, Settings
 
 
@@ -28,7 +26,7 @@ async def opened_authority(ground: Ground, identity: Identity) -> Role:
 
     Raises: ConfigurationError for a schema that is none, StoreUnavailable.
     """
-    from connector.controlplane.jobs import Pace
+    from connector.controlplane.jobs import Pace, repeated
     from connector.identity.authority import issuer
     from connector.identity.authority.office import office
     from connector.web.authority import routes
@@ -47,7 +45,7 @@ async def opened_authority(ground: Ground, identity: Identity) -> Role:
     await found.ready()
     paces = {issuer.DELIVERY: Pace(attempts=issuer.ATTEMPTS, first_delay_s=0.5)}
     for kind, work in found.work.items():
-        ground.jobs.register(kind, _handler(work), paces.get(kind, Pace(first_delay_s=0.5)))
+        ground.jobs.register(kind, repeated(work), paces.get(kind, Pace(first_delay_s=0.5)))
 
     def rooms() -> Iterable[APIRouter]:
         from connector.web.operator import authority
@@ -55,16 +53,6 @@ async def opened_authority(ground: Ground, identity: Identity) -> Role:
         return [authority.routes(found)]
 
     return Role(routes=routes(found, schemas, is_plain=settings.authority.plain_status_lists), rooms=[rooms])
-
-
-def _handler(work: Callable[[Job], Awaitable[datetime | None]]) -> Handler:
-    from connector.controlplane.jobs import Again
-
-    async def handle(job: Job) -> Again | None:
-        at = await work(job)
-        return Again(at=at) if at is not None else None
-
-    return handle
 
 
 def _space(settings: Settings, public_url: str, schemas: Mapping[str, bytes]) -> Space:

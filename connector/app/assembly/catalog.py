@@ -31,10 +31,11 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     Raises: ConfigurationError, StoreUnavailable.
     """
     from connector.controlplane.jobs import Pace as JobPace
+    from connector.controlplane.jobs import repeated
     from connector.controlplane.peers import Peers
     from connector.controlplane.secrets import Seal
     from connector.controlplane.webhook_delivery import PACE, WATCH_PACE
-    from connector.federation import notices, rejudging
+    from connector.federation import notices, rejudging, reproving
     from connector.federation.crawl import Crawler, Pace
     from connector.federation.feed import Following
     from connector.federation.following import Indexer
@@ -97,6 +98,10 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     )
     ground.jobs.register(rejudging.KIND, again.work, pace)
     await again.take_up()
+    proving = reproving.Reproving(records, ground.store.jobs, judge, clock, timedelta(seconds=settings.interval_s))
+    ground.jobs.register(reproving.KIND, repeated(proving.work), JobPace(timeout_s=reproving.WITHIN_S))
+    await proving.take_up()
+    proving.changed = indexer.woken.set
     crawler.unjudged, again.changed = again.put, indexer.woken.set
     crawler.changed, crawler.room = indexer.woken.set, indexer.near
     # the authority tells our participant when somebody leaves, is suspended or is back: nobody waits for the next look at its list

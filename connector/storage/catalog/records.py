@@ -290,6 +290,11 @@ class CatalogRecords:
             rows = await work.rows("unjudged", signed, *after, limit)
         return [Held(member=row[0], number=row[1], entry=entry_of(*row[2:])) for row in rows]
 
+    async def themselves(self, after: tuple[int, str], limit: int) -> Sequence[Held]:
+        async with self._engine.reading() as work:
+            rows = await work.rows("themselves", *after, limit)
+        return [Held(member=row[0], number=row[1], entry=entry_of(*row[2:])) for row in rows]
+
     async def judge(self, verdicts: Sequence[Verdict], now: datetime) -> int:
         async with self._engine.changing() as work:
             await work.rows("lock_feed")

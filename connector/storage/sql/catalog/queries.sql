@@ -200,6 +200,13 @@ FROM catalog_entry AS e JOIN catalog_product AS p ON p.number = e.number
 WHERE substr(e.signed, 1, 1) = '?' AND e.signed = $1 AND (e.number > $2 OR (e.number = $2 AND e.member > $3))
 ORDER BY e.number, e.member LIMIT $4
 
+-- name: themselves
+-- the condition that the others hold already is what an index can be asked for
+SELECT e.member, e.number, p.origin, p.id, e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed
+FROM catalog_product AS p JOIN catalog_entry AS e ON e.number = p.number
+WHERE p.id = '' AND p.number >= $1 AND substr(e.signed, 1, 1) <> '?' AND (p.number > $1 OR e.member > $2)
+ORDER BY p.number, e.member LIMIT $3
+
 -- name: digests
 SELECT member, number, digest FROM catalog_entry WHERE number IN {numbers:$1}
 
