@@ -145,7 +145,11 @@ class Usages:
     # --- by the flow
 
     async def begin(self, use: Running) -> None:
-        """Count `use` for good."""
+        """Count `use` for good.
+
+        One that is cancelled while it is written may stay counted, though nothing goes out: what a use sets off (clocks, periods,
+        duties that fall due) is not known from the book afterwards, so that it could be taken back.
+        """
         now, agreement, terms = self._clock.now(), use.case.agreement, use.terms
         if not terms.asks_ledger:
             if self._tallies.began(use.place, use.used, now):
@@ -161,7 +165,13 @@ class Usages:
                 return BookChange(result="")
             return self._change(after, PostingKind.BEGUN, agreement, now, use.process, result="begun")
 
-        posted = await self._ledger.post(agreement.participant, agreement.id, f"{use.key}:begin", decide)
+        try:
+            posted = await self._ledger.post(agreement.participant, agreement.id, f"{use.key}:begin", decide)
+        except BaseException:
+            # what nobody was told of may be written all the same, and then it has consequences
+            if before and use.place not in self._looks:
+                self._look(use.place)
+            raise
         if not posted.result:
             raise Conflict("it took too long until data was there", where=use.process.pid, mend="ask again")
         use.has_begun, use.metered_at = True, now
@@ -170,8 +180,11 @@ class Usages:
             self._foresee(use, posted.book)
         if before and (before[-1].total.first_at is None or self._is_used_up(use, posted.book, now)):
             # the first use starts clocks, the last one ends what counts
-            self._looks.append(use.place)
-            self._woken.set()
+            self._look(use.place)
+
+    def _look(self, place: Place) -> None:
+        self._looks.append(place)
+        self._woken.set()
 
     def _is_used_up(self, use: Running, book: Book, now: datetime) -> bool:
         agreement = use.case.agreement

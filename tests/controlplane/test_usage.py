@@ -183,6 +183,34 @@ async def test_the_time_since_first_use_ends_a_transfer_to_the_instant(node: Nod
     assert "elapsedTime" in ended.reasons[0]
 
 
+async def test_a_use_that_is_cancelled_while_it_is_counted_stays_counted_and_starts_its_clock(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer = await pulling(node, use_when("elapsedTime", "lteq", "PT1H"))
+    use, post, is_written = await pull(node, transfer), node.store.ledger.post, asyncio.Event()
+
+    async def unheard(*of: Any) -> Any:
+        await post(*of)
+        is_written.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(node.store.ledger, "post", unheard)
+    begins = asyncio.create_task(use.begin())
+    await is_written.wait()
+    begins.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await begins
+    monkeypatch.setattr(node.store.ledger, "post", post)
+    use.end(0)
+    await node.usages.work()
+    book = await node.store.ledger.book("alice", transfer.agreement_id)
+    assert book is not None
+    assert (book.total.count, book.total.first_at, book.open) == (1, NOW, {})
+    await pulled(node, transfer)
+    await node.pass_time(seconds=3600.001)
+    assert (await node.transfer(transfer.pid)).state is State.TERMINATED
+
+
 async def test_a_first_use_is_no_reason_to_wait_for_the_interval_that_it_begins(node: Node) -> None:
     transfer = await pulling(node, use_when("timeInterval", "eq", "P7D"))
     await pulled(node, transfer)
