@@ -223,7 +223,7 @@ class TantivyIndex:
             end = begin + wanted.size
             if not is_cut or (len(rank) >= end and rank[end - 1][0] > scored[-1][0]):
                 break
-            most = min(most * 16, MAX_DEPTH)
+            most = min(most * 8, MAX_DEPTH)
         hits = tuple(Hit(number=number, value=score) for score, number in rank[begin:end])
         return found.count, hits, len(scored) > end and end < MAX_DEPTH
 
@@ -293,22 +293,27 @@ class TantivyIndex:
 
 def _rank(scored: Sequence[tuple[float, Any]], numbers: Sequence[int]) -> list[tuple[float, int]]:
     """Scores, which come in their order, and numbers: equal scores by number."""
-    rank = list(zip((score for score, _ in scored), numbers, strict=True))
+    rank: list[tuple[float, int]] = []
     begin = 0
-    while begin < len(rank):
-        score, end = rank[begin][0], begin + 1
-        while end < len(rank) and rank[end][0] == score:
-            end += 1
-        rank[begin:end] = sorted(rank[begin:end])
+    while begin < len(scored):
+        score, end = scored[begin][0], begin + 1
+        if end < len(scored) and scored[end][0] == score:
+            end = _behind(scored, score, end)
+            rank += [(score, number) for number in sorted(numbers[begin:end])]
+        else:
+            rank.append((score, numbers[begin]))
         begin = end
     return rank
 
 
 def _equal_until(scored: Sequence[tuple[float, Any]], count: int) -> int:
     """How many hits there are until the last one that is equal to the one at the place `count`; all where there are fewer."""
-    if len(scored) <= count:
-        return len(scored)
-    return bisect_right(scored, -scored[count - 1][0], key=lambda hit: -hit[0])
+    return _behind(scored, scored[count - 1][0], count) if len(scored) > count else len(scored)
+
+
+def _behind(scored: Sequence[tuple[float, Any]], score: float, begin: int) -> int:
+    """The place behind all hits that are not below `score`; it is `begin` or later."""
+    return bisect_right(scored, -score, begin, key=lambda hit: -hit[0])
 
 
 def _suggested(it: Document) -> set[str]:
