@@ -37,7 +37,8 @@ def entry_of(
         tree=bytes(tree),
         digest=digest,
         terms=terms,
-        via=tuple(orjson.loads(via)),
+        # most come from their origin itself
+        via=tuple(orjson.loads(via)) if via != "[]" else (),
         origin_seen_at=moment_of(seen) if seen is not None else None,
         signed=signed,
     )
