@@ -24,6 +24,7 @@ from tests.identity.issuer import MEMBER, Issuer
 from tests.scenarios.ledgers import LedgerSpace
 from tests.scenarios.test_wallets import SCOPE, joined
 
+GOLD = "GoldCredential"
 FOAF_NAME = "http://xmlns.com/foaf/0.1/name"
 
 
@@ -52,22 +53,28 @@ class AheadClock(SystemClock):
 
 async def test_a_member_describes_itself_and_the_ledger_shows_what_is_proven_of_it() -> None:
     async with host() as served:
-        issuer = Issuer(served)
+        issuer = Issuer(served, types=(MEMBER, GOLD))
         membership = {"trusted_issuers": [{"id": issuer.did}], "scopes": [SCOPE]}
         clock = AheadClock()
         async with LedgerSpace(
             has_wallets=True,
             clock=clock,
-            settings={"identity": {"membership": membership}, "catalog": {"viewers": "everybody", "follow_s": 0.1}},
+            settings={
+                "identity": {"membership": membership},
+                "catalog": {"viewers": "everybody", "follow_s": 0.1, "interval_s": 90},
+            },
         ) as space:
             ledger, nation = space.gather("ledger", ["north"]), space.gather("nation", ["ledger"])
             north = space.join("north")
-            for member in (ledger, nation, north):
-                await joined(member, issuer)
+            # what is attested beside the membership has a place of its own in the status list
+            for type_, members in ((MEMBER, (ledger, nation, north)), (GOLD, (north,))):
+                issuer.types, issuer.next_index = (type_,), issuer.next_index + 1
+                for member in members:
+                    await joined(member, issuer, type_)
             send, address = north.send, f"{north.app.public_url}/north/self-description"
             async with httpx.AsyncClient() as client:
                 assert (await client.get(address)).status_code == 404
-                wanted = SelfDescription(description=words(north.id), attestations=(MEMBER,))
+                wanted = SelfDescription(description=words(north.id), attestations=(MEMBER, GOLD))
                 published = await send(describing.put_self_description("north", wanted))
                 # 1. everybody reads it, signed by the participant's own key for assertions
                 answer = await client.get(address)
@@ -94,14 +101,15 @@ async def test_a_member_describes_itself_and_the_ledger_shows_what_is_proven_of_
                     clock.ahead += timedelta(seconds=5)
                 return tree
 
+            attested = [([GOLD], issuer.did), ([MEMBER], issuer.did)]
             found = await north.until(shown, lambda tree: tree is not None and tree["state"] == "verified")
             assert (found["isSigned"], found["via"]) == (True, [])
             assert found["description"]["@id"] == north.id
-            assert [(one["types"], one["issuer"]) for one in found["attestations"]] == [([MEMBER], issuer.did)]
+            assert sorted((one["types"], one["issuer"]) for one in found["attestations"]) == attested
             # 3. and so has the ledger above it, which knows the member by the first one's word only, and proves it all the same
             above = await north.until(lambda: shown(nation), lambda tree: tree is not None and tree["state"] == "verified")
             assert above["description"] == found["description"]
-            assert [(one["types"], one["issuer"]) for one in above["attestations"]] == [([MEMBER], issuer.did)]
+            assert sorted((one["types"], one["issuer"]) for one in above["attestations"]) == attested
             assert (above["via"], above["member"]) == ([ledger.id], ledger.id)
             async with httpx.AsyncClient() as client:
                 page = await client.get(f"{nation.app.public_url}/catalog/participants/{quote(north.id, safe='')}")
@@ -115,7 +123,13 @@ async def test_a_member_describes_itself_and_the_ledger_shows_what_is_proven_of_
                 return [(one["title"], one["origin"]) for one in (await north.send(north.calls.search(wanted)))["items"]]
 
             await north.until(names, lambda items: items == [("weather", north.id)])
-            # 5. what it says no longer is gone above too
+            # 5. what is revoked is shown no longer, though nobody has said anything new
+            issuer.revoked = {issuer.next_index}
+            clock.ahead += timedelta(seconds=91)
+            for one in (ledger, nation):
+                found = await north.until(lambda by=one: shown(by), lambda tree: len(tree["attestations"]) == 1)
+                assert (found["state"], found["attestations"][0]["types"]) == ("verified", [MEMBER])
+            # 6. what it says no longer is gone above too
             await north.send(describing.delete_self_description("north"))
             await north.until(lambda: shown(nation), lambda tree: tree is None)
 

@@ -35,9 +35,9 @@ def space_of(issuer: Issuer, clock: MovedClock | None = None, **identity: object
     return DataSpace(has_wallets=True, clock=clock, settings=settings)
 
 
-async def joined(member: Member, issuer: Issuer) -> None:
-    """`member` has a MembershipCredential, as its operator would get one."""
-    asked = await member.send(member.calls.request_credentials(CredentialRequest(issuer=issuer.did, types=[MEMBER])))
+async def joined(member: Member, issuer: Issuer, type_: str = MEMBER) -> None:
+    """`member` has a credential, that of its membership unless it is told otherwise, as its operator would get one."""
+    asked = await member.send(member.calls.request_credentials(CredentialRequest(issuer=issuer.did, types=[type_])))
 
     async def standing() -> str:
         page = await member.send(member.calls.credential_requests())
