@@ -54,6 +54,9 @@ class Link:
         self._url = url
         self._size = size
         self._pool: Any = None
+        self._turn = asyncio.Semaphore(size)
+        """Who waits for a connection gets it in the order of coming: the pool alone gives one that is free to whoever asks at that
+        moment, and under load the unlucky wait for as long as it lasts (measured: a list at 6.8 s, others at 14 ms)."""
         self.is_refusing = False
         """Set when a call found the store unavailable; whoever finds that it takes writes again clears it."""
 
@@ -107,8 +110,10 @@ class Link:
         if pool is None:
             raise StoreUnavailable("the state store is not open", where=self.where)
         try:
-            async with pool.acquire(timeout=_WAIT_FOR_A_CONNECTION_S) as connection:
-                yield connection
+            async with asyncio.timeout(_WAIT_FOR_A_CONNECTION_S) as waiting, self._turn:
+                waiting.reschedule(None)
+                async with pool.acquire(timeout=_WAIT_FOR_A_CONNECTION_S) as connection:
+                    yield connection
         except Exception as fault:
             if faults.state(fault) == faults.READ_ONLY:
                 # the primary has moved: look for it anew

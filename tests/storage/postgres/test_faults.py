@@ -55,6 +55,23 @@ async def test_a_server_that_goes_away_is_unavailable_and_used_again_when_it_is_
     await store.close()
 
 
+async def test_who_waits_for_a_connection_is_not_overtaken(database: str) -> None:
+    store, served, callers = at(database, connections=1), list[int](), list[asyncio.Task[None]]()
+    await store.open()
+
+    async def call(number: int) -> None:
+        await store.next_moment()
+        served.append(number)
+
+    while len(served) < 20:
+        # one more in each turn of the loop: some come just when the connection is free
+        callers.append(asyncio.create_task(call(len(callers))))
+        await asyncio.sleep(0)
+    await asyncio.gather(*callers)
+    assert served == sorted(served)
+    await store.close()
+
+
 async def test_a_session_that_is_cut_off_costs_one_call_at_most(store: PostgresStore, database: str) -> None:
     place = await put(store, negotiation("one"))
     other = await asyncpg.connect(database)
