@@ -19,6 +19,7 @@ from connector.controlplane.shelf import Shelf
 from connector.controlplane.shelves import Shelves
 from connector.controlplane.shelving import ASSET, DEFINITION, POLICY, checked
 from connector.controlplane.sources import source_of, unlocked
+from connector.controlplane.together import Together
 from connector.errors import CallerError, Conflict, NotFound
 from connector.odrl import jsonld
 from connector.odrl.enforce import Clause
@@ -55,6 +56,10 @@ class Offerings:
         self._shelves = Shelves(store, participants, revisions, data_plane, clock)
         self._read: dict[tuple[str, str], tuple[int, Asset, Source]] = {}
         """Of contexts without a current shelf: the revision, the asset and its source."""
+        self._reads: Together[tuple[str, str, int], Asset | None] = Together(
+            lambda place: self._shelves.asset(place[0], place[1])
+        )
+        """By participant, asset and revision."""
 
     def connect(self, planes: Planes) -> None:
         """Offer, from now on, what the data planes of others serve, too."""
@@ -212,7 +217,7 @@ class Offerings:
         revision = await self._revisions.of(participant)
         kept = self._read.get((participant, dataset))
         if kept is None or kept[0] != revision:
-            asset = await self._shelves.asset(participant, dataset)
+            asset = await self._reads.of((participant, dataset, revision))
             if asset is None:
                 raise _gone(dataset)
             if len(self._read) >= _MOST_READ:

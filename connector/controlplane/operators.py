@@ -18,6 +18,7 @@ from typing import Final
 
 from connector import observe
 from connector.controlplane.participants import NODE, Revisions
+from connector.controlplane.together import Together
 from connector.errors import BadMessage, Conflict, Forbidden, KontorError, NotFound, Overloaded, Unauthenticated, Unproven
 from connector.ports.clock import Clock
 from connector.ports.operators import Grant, Operator, OperatorRole, OperatorTokens
@@ -78,6 +79,8 @@ class Operators:
         self._new_key = new_key
         self._configured = {bytes.fromhex(key.sha256): _configured(key) for key in configured}
         self._kept: tuple[int, dict[bytes, Key]] = (-1, {})
+        self._reads: Together[int, dict[bytes, Key]] = Together(self._read_all)
+        """By the revision of the node."""
 
     async def find(self, shown: str) -> Operator:
         """Who shows this key or token.
@@ -149,8 +152,12 @@ class Operators:
     async def _written(self) -> dict[bytes, Key]:
         """The keys in the store, by digest; read anew when something of the node has changed there."""
         revision = await self._revisions.of(NODE)
-        if self._kept[0] == revision:
-            return self._kept[1]
+        kept = self._kept
+        if kept[0] != revision:
+            kept = self._kept = (revision, await self._reads.of(revision))
+        return kept[1]
+
+    async def _read_all(self, _: int) -> dict[bytes, Key]:
         found: dict[bytes, Key] = {}
         cursor: str | None = None
         while True:
@@ -158,7 +165,6 @@ class Operators:
             found |= {bytes.fromhex(document.body["sha256"]): _read(document) for document in page.items}
             cursor = page.next_cursor
             if cursor is None:
-                self._kept = (revision, found)
                 return found
 
     async def _by_token(self, tokens: OperatorTokens, shown: str) -> Operator:

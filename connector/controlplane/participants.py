@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from connector import settings as configured
+from connector.controlplane.together import Together
 from connector.errors import CallerError, Conflict, NotFound
 from connector.odrl.explain import Disclosure
 from connector.odrl.truth import DutyMode
@@ -71,9 +72,10 @@ class Revisions:
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
         self._clock = clock
         self._known: dict[str, tuple[int, float]] = {}
+        self._looks: Together[tuple[str, int], int] = Together(lambda question: store.revision(question[0]))
+        """By participant and how often something was written here before: who asks after a write shares no look-up from before."""
         self._writes = 0
         """How often something was written here."""
         self.written: Callable[[], None] = lambda: None
@@ -85,7 +87,8 @@ class Revisions:
         found = self.seen(participant, now)
         if found is not None:
             return found
-        writes, revision = self._writes, await self._store.revision(participant)
+        writes = self._writes
+        revision = await self._looks.of((participant, writes))
         if len(self._known) >= _MOST_REVISIONS:
             # whoever calls participants that do not exist fills this, and nothing else
             self._known.clear()
@@ -118,6 +121,8 @@ class Participants:
         self._clock = clock
         self._public_url = public_url.rstrip("/")
         self._contexts: dict[str, tuple[int, int, Context]] = {}
+        self._loads: Together[tuple[str, int, int], Context] = Together(self._load)
+        """By name and the revisions of the participant and the node."""
         self._ids: dict[str, str] = {}
         """The name of each participant by its id, as it was at the revision `_ids_at` of the node."""
         self._ids_at: int | None = None
@@ -138,11 +143,12 @@ class Participants:
         own, node = await self._revisions.of(name), await self._revisions.of(NODE)
         if known is not None and known[:2] == (own, node):
             return known[2]
-        context = await self._load(name)
+        context = await self._loads.of((name, own, node))
         self._contexts[name] = (own, node, context)
         return context
 
-    async def _load(self, name: str) -> Context:
+    async def _load(self, question: tuple[str, int, int]) -> Context:
+        name = question[0]
         found = self._settings.participants.get(name)
         if found is None:
             document = await self._store.document(NODE, "participant", name)

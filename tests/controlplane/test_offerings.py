@@ -414,3 +414,16 @@ async def test_what_is_written_while_somebody_looks_is_seen_by_the_next(node: No
     goes_on.set()
     before = await looking
     assert await revisions.of("alice") == await look("alice") == before + 1
+
+
+async def test_a_hundred_who_ask_at_once_cost_the_store_one_look(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    revisions, look, looks = contexts.Revisions(node.store, node.clock), node.store.revision, list[str]()
+
+    async def counted(participant: str) -> int:
+        looks.append(participant)
+        await asyncio.sleep(0)
+        return await look(participant)
+
+    monkeypatch.setattr(node.store, "revision", counted)
+    assert set(await asyncio.gather(*(revisions.of("alice") for _ in range(100)))) == {await look("alice")}
+    assert looks == ["alice"]
