@@ -36,7 +36,9 @@ from connector.errors import (
 )
 
 PROBLEM: Final = b"application/problem+json"
-_RETRY_AFTER_S: Final = b"5"
+_AFTER_FAULT_S: Final = b"5"
+_AFTER_BOUND_S: Final = b"2"
+"""What is asked at once is asked of a node that answers it within a second or two."""
 _OURS: Final = "the node could not do this"
 # words of these are for whoever runs the node; a peer gets the id alone
 _FOR_OPERATORS: Final = (PeerError, ConfigurationError, SourceError, StoreUnavailable)
@@ -105,8 +107,10 @@ def _verdict(fault: KontorError, error_id: str, real: KontorError | None = None)
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(fault, MethodNotAllowed):
         headers.append((b"allow", ", ".join(fault.allowed).encode()))
-    if status == StoreUnavailable.status or isinstance(fault, Overloaded):
-        headers.append((b"retry-after", _RETRY_AFTER_S))
+    if isinstance(fault, Overloaded):
+        headers.append((b"retry-after", _AFTER_BOUND_S))
+    elif status == StoreUnavailable.status:
+        headers.append((b"retry-after", _AFTER_FAULT_S))
     if isinstance(fault, TooMany):
         headers.append((b"retry-after", b"%d" % fault.retry_after_s))
     return Verdict(

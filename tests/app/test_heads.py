@@ -75,8 +75,12 @@ async def test_requests_on_connections_too_many_are_told_to_come_again(settings:
         assert (await said(app, REQUEST + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_who_is_refused_and_does_not_wait_is_read_later(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heads, "PAUSE_S", 0.05)
+@pytest.mark.parametrize(("alone_s", "per_s"), [(0.05, 2000), (0.0, 20)], ids=["alone", "beside others"])
+async def test_who_is_refused_and_does_not_wait_is_read_later(
+    settings: Make, monkeypatch: pytest.MonkeyPatch, alone_s: float, per_s: float
+) -> None:
+    monkeypatch.setattr(heads, "PAUSE_S", alone_s)
+    monkeypatch.setattr(heads, "REFUSALS_PER_S", per_s)
     limits = {"participant": {"requests_per_s": 0.001}}
     asking = REQUEST.replace(b"/.well-known/dspace-version", b"/dsp/2025-1/catalog/datasets/x")
     async with App(settings(limits=limits)) as app:

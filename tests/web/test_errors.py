@@ -101,7 +101,7 @@ def test_operators_are_told_everything(fault: KontorError) -> None:
     [
         (Unauthenticated("no valid token"), b"www-authenticate", b"Bearer"),
         (MethodNotAllowed("no", allowed=("GET", "POST")), b"allow", b"GET, POST"),
-        (Overloaded("full"), b"retry-after", b"5"),
+        (Overloaded("full"), b"retry-after", b"2"),
         (StoreUnavailable("disk full"), b"retry-after", b"5"),
     ],
 )
