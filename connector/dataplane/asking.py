@@ -27,6 +27,7 @@ ASKED: Final = (
 """What passes from a consumer that reads."""
 POSTED: Final = ("accept", "accept-language", "content-language", "content-length", "content-type")
 """What passes from a consumer that posts."""
+_READ: Final = frozenset(ASKED)
 _MOST_DECODINGS: Final = 4
 _MOST_PARAMETERS: Final = 200
 _PARAMETERS: Final = re.compile(";[^/]*")
@@ -123,6 +124,8 @@ def headers_of(request: DataRequest, max_body_bytes: int) -> dict[str, str]:
     Raises: TooLarge, BadMessage, UnsupportedMediaType for the body of a POST.
     """
     if request.method != "POST":
+        if _READ.isdisjoint(request.headers):
+            return {}
         return {name: request.headers[name] for name in ASKED if name in request.headers}
     if "content-encoding" in request.headers:
         raise UnsupportedMediaType("this body is encoded", where="Content-Encoding", mend="send it as it is")

@@ -62,6 +62,11 @@ class Logins:
             await stack.aclose()
         self._shown.clear()
 
+    @property
+    def common(self) -> OutboundClient:
+        """The way to all upstreams that want no certificate of ours."""
+        return self._upstreams
+
     async def client(self, source: Source) -> OutboundClient:
         """The way to the upstream: the common one, or one that shows the certificate of the source.
 

@@ -60,9 +60,9 @@ async def asked(logins: Logins, source: Source, request: DataRequest, *, max_bod
     """
     url, headers = asking.address_of(source, request), asking.headers_of(request, max_body_bytes)
     body = _bounded(request.body, max_body_bytes) if request.method == "POST" and request.body is not None else None
-    client = await logins.client(source)
+    client = await logins.client(source) if source.certificate is not None else logins.common
     try:
-        proof = await logins.headers(source)
+        proof = await logins.headers(source) if source.client is not None else source.headers or {}
         answer = await client.opened(request.method, url, {**headers, **proof}, body)
         if answer.status == 401 and logins.refused(source, proof) and body is None:
             answer.close()
@@ -95,14 +95,16 @@ async def _bounded(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[byt
 def told(source: Source, request: DataRequest, answer: StreamedAnswer) -> dict[str, str]:
     """The headers of an upstream's answer as the consumer gets them."""
     headers = {"cache-control": "private", "x-content-type-options": "nosniff"}
-    headers |= {name: value for name, value in answer.headers.items() if name in TOLD}
+    for name, value in answer.headers.items():
+        if name in TOLD:
+            headers[name] = value
     if answer.status in (200, 203, 206):
         headers.setdefault("content-type", source.media_type or _UNKNOWN_TYPE)
-        # the digest is that of the data as published: not of one that has another size or another coding by now
-        size = answer.headers.get("content-range", "").rpartition("/")[2] or answer.headers.get("content-length")
-        is_same = source.byte_size is None or size == str(source.byte_size)
-        if source.digest and is_same and "content-encoding" not in headers:
-            headers.setdefault("repr-digest", digest_field(source.digest))
+        if source.digest and "content-encoding" not in headers:
+            # the digest is that of the data as published: not of one that has another size or another coding by now
+            size = answer.headers.get("content-range", "").rpartition("/")[2] or answer.headers.get("content-length")
+            if source.byte_size is None or size == str(source.byte_size):
+                headers.setdefault("repr-digest", digest_field(source.digest))
     if not has_body(source.passing, request, answer.status) and request.method != "HEAD":
         # what an upstream writes about an error may name what is behind it
         for name in ("content-type", "content-length", "content-encoding", "content-disposition"):

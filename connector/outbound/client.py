@@ -89,19 +89,25 @@ class StreamedAnswer:
 
         Raises: Unreachable when the body breaks off or is silent too long.
         """
-        with _translated(self.where):
+        try:
             async for chunk in self.connection.chunks():
                 yield chunk
+        except _BREAKS as fault:
+            raise _unreachable(fault, self.where) from fault
 
     async def whole(self) -> bytes:
         """The body in one piece, for one that is known to be small; raises as `chunks`."""
-        with _translated(self.where):
+        try:
             return await self.connection.whole()
+        except _BREAKS as fault:
+            raise _unreachable(fault, self.where) from fault
 
     async def read(self, max_bytes: int) -> bytes:
         """At most `max_bytes` of the body: for error texts."""
-        with _translated(self.where):
+        try:
             return (await _gathered(self.connection, max_bytes))[0]
+        except _BREAKS as fault:
+            raise _unreachable(fault, self.where) from fault
 
     def close(self) -> None:
         """Nobody wants more of it; before the body's end that cuts the connection. Again: nothing happens."""
@@ -204,7 +210,7 @@ class OutboundClient:
         """The answer to a request of any kind. Raises: as `post`."""
         target = self._judge.vet(url)
         limit = min(self.rules.max_answer_bytes, self.rules.max_answer_bytes if max_bytes is None else max_bytes)
-        with _translated(url):
+        try:
             async with within(self._loop, min(self.rules.total_s, within_s)):
                 connection = await self._asked(self._messages, target, method, url, headers, body, self.rules.read_s)
                 try:
@@ -222,6 +228,8 @@ class OutboundClient:
                     return Answer(status=status, headers=told, body=body)
                 finally:
                     self._messages.give_back(target, connection)
+        except _BREAKS as fault:
+            raise _unreachable(fault, url) from fault
 
     async def _asked(
         self, pool: Pool, target: Target, method: str, url: str, headers: Headers, body: Body, silence_s: float
@@ -257,13 +265,15 @@ class OutboundClient:
         """
         assert self._is_open, "the client is not open"
         silence_s = silence_s or self.rules.read_s
-        with _translated(url):
+        try:
             if body is None:
                 target, request = self._repeated(method, url, headers, silence_s)
             else:
                 target = self._judge.vet(url)
                 request = headed(method, _path(url), headers, _host(target), body, silence_s)
             connection = await self._streams.ask(target, request)
+        except _BREAKS as fault:
+            raise _unreachable(fault, url) from fault
         let_go = partial(self._streams.give_back, target, connection)
         return StreamedAnswer(
             status=connection.status, headers=connection.headers, where=url, connection=connection, let_go=let_go
@@ -299,30 +309,20 @@ def _too_large(limit: int, url: str) -> PeerMessage:
     return PeerMessage(f"the answer is larger than {limit} bytes", where=shown(url), mend="see `outbound.max_answer_bytes`")
 
 
-class _translated:
-    """Every way in which an exchange can break, as one of our errors."""
+_BREAKS: Final = (Broken, OSError, ValueError)
+"""Every way in which an exchange can break; TimeoutError and faults of TLS are an OSError, too."""
 
-    __slots__ = ("_url",)
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
-        match fault:
-            case ssl.SSLCertVerificationError():
-                mend = "the peer needs a certificate from a known authority, or add its authority by `outbound.ca_file`"
-                raise Unreachable(
-                    f"the certificate is not trusted: {_words(fault)}", where=shown(self._url), mend=mend
-                ) from fault
-            case TimeoutError():
-                raise Unreachable("no whole answer in time", where=shown(self._url), mend="try again later") from fault
-            case Broken() | OSError() | ValueError():
-                raise Unreachable(
-                    f"no whole answer: {_words(fault)}", where=shown(self._url), mend="try again later"
-                ) from fault
+def _unreachable(fault: Exception, url: str) -> Unreachable:
+    """How an exchange broke, as an error of ours."""
+    match fault:
+        case ssl.SSLCertVerificationError():
+            mend = "the peer needs a certificate from a known authority, or add its authority by `outbound.ca_file`"
+            return Unreachable(f"the certificate is not trusted: {_words(fault)}", where=shown(url), mend=mend)
+        case TimeoutError():
+            return Unreachable("no whole answer in time", where=shown(url), mend="try again later")
+        case _:
+            return Unreachable(f"no whole answer: {_words(fault)}", where=shown(url), mend="try again later")
 
 
 def _words(fault: Exception) -> str:

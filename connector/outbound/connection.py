@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from functools import lru_cache
 from typing import Final, cast
 
@@ -28,6 +28,8 @@ _MOST_OF_A_HEAD: Final = 64 << 10
 _NOT_REPLACED: Final = 0.5
 """A timer is set anew only when it would be late by more seconds than this: connections that are busy set none at all."""
 _NO_BODY: Final = frozenset({204, 304})
+_USUAL_HEAD_BYTES: Final = 2048
+"""Heads below this are remembered."""
 
 
 class Broken(Exception):
@@ -47,29 +49,31 @@ class Connection(asyncio.Protocol):
         self._due_at = math.inf
         self.is_lost = False
         self.is_asked = False
-        self._rest()
-
-    def _rest(self) -> None:
-        """Nothing is under way."""
         self.status = 0
-        self.headers: dict[str, str] = {}
-        self.has_heard = False
-        """Something came in answer to the last request."""
-        self._unread_bytes = 0
-        """What has come since the request, or since the last piece of the body."""
+        self.headers: Mapping[str, str] = {}
         self._pieces: deque[bytes] = deque()
-        self._held_bytes = 0
         self._is_paused = False
-        self._has_head = False
         self._is_head_only = False
         self._is_until_end = False
-        self.is_whole = False
-        """All of the answer has come."""
         self._is_spoiled = False
         self._may_stay = False
         self._fault: Exception | None = None
         self._waiting: asyncio.Future[None] | None = None
         """Whoever waits for the head, or for more of the body."""
+        self._rest()
+
+    def _rest(self) -> None:
+        """Nothing is under way: what the exchange before has left is taken back, as far as one can follow it (`is_free`)."""
+        self.has_heard = False
+        """Something came in answer to the last request."""
+        self._head = b""
+        """What has come of a head that is not whole yet."""
+        self._unread_bytes = 0
+        """What has come since the request, or since the last piece of the body."""
+        self._held_bytes = 0
+        self._has_head = False
+        self.is_whole = False
+        """All of the answer has come."""
         self._sending: asyncio.Task[None] | None = None
 
     # --- asking
@@ -80,6 +84,7 @@ class Connection(asyncio.Protocol):
         Raises: Broken, OSError, TimeoutError; a KontorError of the body that is sent comes through as it is.
         """
         if self.is_asked:
+            self._pieces.clear()
             self._rest()
         self.is_asked = True
         self._is_head_only = request.method == "HEAD"
@@ -197,16 +202,15 @@ class Connection(asyncio.Protocol):
             self.is_lost = True
             self._transport.abort()
 
-    async def _more(self) -> None:
-        self._waiting = self._loop.create_future()
-        try:
-            await self._waiting
-        finally:
-            self._waiting = None
+    def _more(self) -> asyncio.Future[None]:
+        """Done when something has come, or nothing will any more."""
+        waiting = self._waiting = self._loop.create_future()
+        return waiting
 
     def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     def _break(self, fault: Exception) -> None:
         """End the exchange: whoever waits for it gets `fault`."""
@@ -272,6 +276,8 @@ class Connection(asyncio.Protocol):
         if self._due_at != math.inf:
             self._due_at = self._loop.time() + self._silence_s
         self._unread_bytes += len(data)
+        if not self._has_head:
+            self._head = self._head + data if self._head else data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -280,24 +286,25 @@ class Connection(asyncio.Protocol):
             self._break(Broken(f"it is no HTTP: {fault}"))
         if self._unread_bytes > _MOST_OF_A_HEAD and not self.is_whole:
             self._break(Broken(f"its head, or what stands around its body, has more than {_MOST_OF_A_HEAD} bytes"))
+        self._wake()
 
     # --- by the parser
 
     def on_message_begin(self) -> None:
         self._is_spoiled = self.is_whole
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._has_head:
-            # a trailer, which nobody has asked for
-            return
-        key, text = _named(name), value.decode("latin-1")
-        # RFC 9110, section 5.3
-        self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
-
     def on_headers_complete(self) -> None:
+        if self._has_head:
+            # that of another answer, which nobody has asked for
+            return
+        # the parser has found each line in order: the head is read in one go, and not by a call for each of its lines
+        head, _, self._head = self._head.lstrip(b"\r\n").partition(b"\r\n\r\n")
         status = self._parser.get_status_code()
         if status < 200:
+            # an interim answer: the answer itself is still to come
             return
+        self._head = b""
+        self.headers = _known_fields(head) if len(head) < _USUAL_HEAD_BYTES else _fields(head)
         self.status, self._has_head = status, True
         self._may_stay = self._parser.should_keep_alive()
         if self._is_head_only:
@@ -309,7 +316,6 @@ class Connection(asyncio.Protocol):
             self._is_until_end = (
                 "content-length" not in headers and "transfer-encoding" not in headers and status not in _NO_BODY
             )
-        self._wake()
 
     def on_body(self, piece: bytes) -> None:
         if self.is_whole:
@@ -320,15 +326,10 @@ class Connection(asyncio.Protocol):
         self._held_bytes += len(piece)
         if self._held_bytes >= CHUNK_BYTES:
             self._pause()
-        self._wake()
 
     def on_message_complete(self) -> None:
         if self._has_head:
             self._end()
-            self._wake()
-        else:
-            # an interim answer: the answer itself is still to come
-            self.headers = {}
 
     def _end(self) -> None:
         self.is_whole = True
@@ -350,6 +351,26 @@ class Connection(asyncio.Protocol):
                 self._expect(self._silence_s)
 
 
-@lru_cache(maxsize=256)
-def _named(name: bytes) -> str:
-    return name.decode("latin-1").lower()
+def _fields(head: bytes) -> Mapping[str, str]:
+    """The headers in `head`, names in lower case, repeated ones joined (RFC 9110, section 5.3).
+
+    Raises: ValueError when a line ends otherwise than lines do.
+    """
+    found: dict[str, str] = {}
+    last = ""
+    _, *lines = head.decode("latin-1").split("\r\n")
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if line[:1] in (" ", "\t") and last:
+            # a value that goes on in the next line (RFC 9112, section 5.2)
+            found[last] = f"{found[last]} {line.strip()}"
+            continue
+        if not colon or "\n" in line:
+            raise ValueError("a line of the head is no header")
+        last, value = name.lower(), value.strip(" \t")
+        found[last] = f"{found[last]}, {value}" if last in found else value
+    return found
+
+
+_known_fields: Final = lru_cache(maxsize=256)(_fields)
+"""An upstream that is asked for the same again and again answers by the same head, until its clock shows the next second."""

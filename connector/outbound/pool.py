@@ -106,19 +106,24 @@ class Pool:
         """
         if self._per_host:
             await self._enter(target)
+        connection: Connection | None = None
         try:
             connection = self._kept(target)
             if connection is not None:
                 is_repeatable = request.method in _REPEATABLE and (request.body is None or isinstance(request.body, bytes))
                 try:
-                    return await self._asked(connection, request)
-                except TimeoutError:
-                    raise
-                except Exception:
-                    if connection.has_heard or not is_repeatable:
+                    await connection.ask(request)
+                    return connection
+                except Exception as fault:
+                    if isinstance(fault, TimeoutError) or connection.has_heard or not is_repeatable:
                         raise
-            return await self._asked(await self._opener.open(target), request)
+                    connection.close()
+            connection = await self._opener.open(target)
+            await connection.ask(request)
+            return connection
         except BaseException:
+            if connection is not None:
+                connection.close()
             self._leave(target)
             raise
 
@@ -142,15 +147,6 @@ class Pool:
             for connection in connections:
                 connection.close()
         self._idle.clear()
-
-    @staticmethod
-    async def _asked(connection: Connection, request: Request) -> Connection:
-        try:
-            await connection.ask(request)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _kept(self, target: Target) -> Connection | None:
         connections = self._idle.get(target)
