@@ -10,9 +10,10 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from connector.controlplane.cases import Case
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
-from connector.controlplane.policy import Case, Judge
+from connector.controlplane.policy import Judge
 from connector.controlplane.usage import Usages
 from connector.dsp.negotiation import Agreement
 from connector.dsp.tables import Kind, State

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from connector import observe
 from connector.errors import KontorError, StoreUnavailable
 from connector.ports.clock import Clock
-from connector.ports.decisions import STREAM, Made, Ruled, written
+from connector.ports.decisions import STREAM, Again, Made, Ruled, written
 from connector.ports.journal import Entry, Journal, Line, holds
 from connector.ports.page import Page
 from connector.ports.pulse import resting
@@ -45,7 +45,7 @@ class _Group(NamedTuple):
 class _Waiting:
     """What one context has not written yet."""
 
-    noted: deque[Made | Ruled] = field(default_factory=deque)
+    noted: deque[Made | Again | Ruled] = field(default_factory=deque)
     lost: int = 0
     sent: _Group | None = None
     """The first of it, which was handed to the journal and of which it has not said that it is written."""
@@ -67,9 +67,12 @@ class DecisionLog:
         self._noted = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    def note(self, made: Made | Ruled) -> None:
+    def note(self, made: Made | Again | Ruled) -> None:
         """Have `made` written soon."""
-        waiting = self._waiting.setdefault(made.subject.participant, _Waiting())
+        participant = made.subject.participant
+        waiting = self._waiting.get(participant)
+        if waiting is None:
+            waiting = self._waiting[participant] = _Waiting()
         if self._count >= _MOST:
             waiting.lost += 1
             return

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from connector.controlplane.cases import Case
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
-from connector.controlplane.policy import Case, Judge
+from connector.controlplane.policy import Judge
 from connector.controlplane.publishing import agreed, clauses
 from connector.controlplane.usage import Usages
 from connector.dsp.negotiation import Negotiation

@@ -88,6 +88,14 @@ class Kept:
         return self.asks_ledger or any(one.operand is None or one.operand.sources[0].kind in by_others for one in self._atoms)
 
     @cached_property
+    def is_steady(self) -> bool:
+        """Whether the same question has the same answer until the clock changes it (`Decision.valid_until`): nothing on record
+        decides, and nothing that a function of the operator's computes, which may look at anything."""
+        return not (self.asks_ledger or self.cycles) and not any(
+            one.operand is None or any(source.compute is not None for source in one.operand.sources) for one in self._atoms
+        )
+
+    @cached_property
     def asks_target(self) -> bool:
         """Whether a decision can depend on which dataset is asked about; if not, one holds for all of them."""
         trees = (tree for duty in self.duties for tree in duty.trees)

@@ -19,10 +19,10 @@ from connector.dsp.negotiation import Agreement, Negotiation, rules_of
 from connector.dsp.transfer import Transfer
 from connector.errors import PolicyError
 from connector.odrl import canonical
-from connector.ports.decisions import Made, Question, Ruled, Subject, grounds_in
+from connector.ports.decisions import Again, Made, Question, Ruled, Subject, grounds_in
 
 _KEPT = 1_000
-Note = Callable[[Made | Ruled], None]
+Note = Callable[[Made | Again | Ruled], None]
 
 
 class Notes:
@@ -37,7 +37,7 @@ class Notes:
         """False when nobody reads them."""
         return self._note is not None
 
-    def made(self, made: Made) -> None:
+    def made(self, made: Made | Again) -> None:
         """Note a decision of the evaluator."""
         if self._note is not None:
             self._note(made)

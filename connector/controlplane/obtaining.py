@@ -14,12 +14,13 @@ from datetime import timedelta
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
+from connector.controlplane.cases import Case
 from connector.controlplane.catalog import Catalogs
 from connector.controlplane.decisions import AGREEMENT_ENDED
 from connector.controlplane.events import Events
 from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.participants import Participants
-from connector.controlplane.policy import Case, Judge
+from connector.controlplane.policy import Judge
 from connector.controlplane.process import new_urn
 from connector.controlplane.terms import NegotiationWish
 from connector.controlplane.usage import Usages

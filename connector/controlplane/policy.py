@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from connector import tracing
-from connector.controlplane import books
+from connector.controlplane import books, cases
+from connector.controlplane.cases import EMPTY, USE, Answer, Asked, Case, question_of
 from connector.controlplane.consuming import judged_offer
 from connector.controlplane.decisions import AGREEMENT_ENDED, Judgement
 from connector.controlplane.inheriting import NONE, Known, is_same, read
@@ -35,66 +35,6 @@ from connector.odrl.model import AssetRef, PartyRef, Policy, Severity
 from connector.odrl.truth import Decision, DutyMode, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
 from connector.ports.decisions import Made, Question, Subject
-from connector.ports.ledger import Book
-
-_QUESTIONS: Mapping[Stage, Question] = {
-    Stage.TRANSFER: Question.TRANSFER,
-    Stage.ONGOING: Question.ONGOING,
-    Stage.REQUEST: Question.REQUEST,
-}
-EMPTY = books.EMPTY
-_ELSEWHERE: Mapping[str, str] = MappingProxyType({})
-USE = "use"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """Everything that a decision about a transfer looks at, gathered before."""
-
-    context: Context
-    agreement: Agreement
-    claims: Mapping[str, Any]
-    """What is attested about the consumer."""
-    book: Book = EMPTY
-    """Under the agreement, as it was when this was gathered."""
-    recalled: Recalled = field(default_factory=lambda: Recalled(), repr=False, compare=False)
-    """What the judge has worked out about it."""
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """What is known of where the use happens: of our own alone."""
-        return self.context.environment if self.agreement.role is Role.CONSUMER else _ELSEWHERE
-
-
-@dataclass(slots=True)
-class Recalled:
-    """What does not change from one question about a case to the next."""
-
-    terms: Kept | None = None
-    asked: Asked | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Asked:
-    """A question that is asked of the same case again and again, and the last answer to it."""
-
-    process: Transfer
-    stage: Stage
-    subject: Subject
-    request: Request
-    decision: Decision | None = None
-    answer: Answer | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came of a question about data."""
-
-    judgement: Judgement
-    valid_until: datetime | None = None
-    """The first instant at which it can change by the clock alone."""
-    used: tuple[str, ...] = ()
-    """Keys of the rules that the act is a use of, when it is permitted."""
 
 
 class Judge:
@@ -247,7 +187,7 @@ class Judge:
         agreement = case.agreement
         # our own people are told everything
         told = case.context.disclosure if agreement.role is Role.PROVIDER else Disclosure.FULL
-        question = _question(agreement, stage)
+        question = question_of(agreement, stage)
         if agreement.ended_at is not None:
             why = f"the agreement ended at {agreement.ended_at.isoformat()}" + (
                 f": {agreement.end_reason}" if agreement.end_reason else ""
@@ -267,8 +207,14 @@ class Judge:
                 )
                 return Answer(judgement=noted)
         if asked is None or asked.process is not process or asked.stage is not stage:
-            asked = case.recalled.asked = _asked(process, case, stage)
-        decision = self._on_agreement(terms, asked, case, now, also=also, is_noted=True)
+            asked = case.recalled.asked = cases.asked(process, case, stage)
+        is_plain = not also and case.book is EMPTY
+        # INVARIANT: a case holds all that decides beside the clock, and none of it is ever changed in its place
+        if is_plain and asked.answer is not None and (again := asked.again(case.claims, now)) is not None:
+            self._notes.made(again)
+            return asked.answer
+        decision, made = self._on_agreement(terms, asked, case, now, also=also, is_noted=True)
+        asked.steady = made if is_plain and decision.is_permitted and terms.is_steady else None
         if asked.answer is not None and asked.decision is decision:
             # decisions are values: the same one has the same answer
             return asked.answer
@@ -285,14 +231,16 @@ class Judge:
         self, terms: Kept, process: Transfer, case: Case, now: datetime, stage: Stage, *, also: int, is_noted: bool = True
     ) -> Decision:
         """The engine's decision on the use of an agreement's data."""
-        return self._on_agreement(terms, _asked(process, case, stage), case, now, also=also, is_noted=is_noted)
+        return self._on_agreement(terms, cases.asked(process, case, stage), case, now, also=also, is_noted=is_noted)[0]
 
-    def _on_agreement(self, terms: Kept, asked: Asked, case: Case, now: datetime, *, also: int, is_noted: bool) -> Decision:
+    def _on_agreement(
+        self, terms: Kept, asked: Asked, case: Case, now: datetime, *, also: int, is_noted: bool
+    ) -> tuple[Decision, Made | None]:
         stage = asked.stage
         world = books.world(
             case.book, terms, now, case.agreement.signed_at, case.claims, also=also, is_ongoing=stage is Stage.ONGOING
         )
-        return self._decide(terms, asked.request, world, stage, asked.subject if is_noted else None, case.context.duty_mode)
+        return self._decided(terms, asked.request, world, stage, asked.subject if is_noted else None, case.context.duty_mode)
 
     def would_permit(self, terms: Kept, request: Request, world: World, duty_mode: DutyMode) -> bool:
         """Whether one request would be permitted; nobody has asked, so nothing is noted."""
@@ -303,6 +251,12 @@ class Judge:
     def _decide(
         self, terms: Kept, request: Request, world: World, stage: Stage, subject: Subject | None, duty_mode: DutyMode
     ) -> Decision:
+        return self._decided(terms, request, world, stage, subject, duty_mode)[0]
+
+    def _decided(
+        self, terms: Kept, request: Request, world: World, stage: Stage, subject: Subject | None, duty_mode: DutyMode
+    ) -> tuple[Decision, Made | None]:
+        """The engine's decision, and how it was noted; None where it was not."""
         began = time.perf_counter_ns()
         if tracing.are_made():
             with tracing.span("decide", "internal", **{"kontor.stage": stage.value}) as span:
@@ -310,54 +264,19 @@ class Judge:
                 span.note(**{"kontor.effect": decision.effect.value})
         else:
             decision = decide(terms.compiled, request, world, stage=stage, duty_mode=duty_mode)
-        if subject is not None and self._notes.are_kept:
-            self._notes.made(
-                Made(
-                    subject=subject,
-                    policy=terms.digest,
-                    request=request,
-                    world=world,
-                    decision=decision,
-                    duty_mode=duty_mode,
-                    micros=(time.perf_counter_ns() - began) // 1000,
-                )
-            )
-        return decision
-
-
-def _asked(process: Transfer, case: Case, stage: Stage) -> Asked:
-    agreement = case.agreement
-    return Asked(
-        process=process,
-        stage=stage,
-        subject=Subject(
-            participant=agreement.participant,
-            question=_question(agreement, stage),
-            role=agreement.role,
-            about=agreement.id,
-            peer=agreement.peer,
-            dataset=agreement.dataset,
-            process=process.pid,
-            kept=case.context.kept_inputs,
-        ),
-        request=use_of(agreement, process, case.environment),
-    )
-
-
-def _question(agreement: Agreement, stage: Stage) -> Question:
-    return Question.COLLECT if agreement.role is Role.CONSUMER else _QUESTIONS[stage]
-
-
-def use_of(agreement: Agreement, process: Transfer | None = None, environment: Mapping[str, str] = _ELSEWHERE) -> Request:
-    """The use of the agreement's data, with what the node knows of it: purpose, by which way the data goes, and for our own use
-    what is so where it happens."""
-    params: dict[str, object] = dict(environment)
-    purpose = (process.purpose if process is not None else None) or agreement.purpose
-    if purpose is not None:
-        params["purpose"] = purpose
-    if process is not None:
-        params["deliveryChannel"] = process.format
-    return Request(action=USE, target=agreement.dataset, party=agreement.consumer, params=params)
+        if subject is None or not self._notes.are_kept:
+            return decision, None
+        made = Made(
+            subject=subject,
+            policy=terms.digest,
+            request=request,
+            world=world,
+            decision=decision,
+            duty_mode=duty_mode,
+            micros=(time.perf_counter_ns() - began) // 1000,
+        )
+        self._notes.made(made)
+        return decision, made
 
 
 def _counter(terms: Terms, meet: Policy | None) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from typing import Any
 from connector import observe
 from connector.controlplane import books, publishing
 from connector.controlplane.agreements import Agreements
+from connector.controlplane.cases import EMPTY, use_of
 from connector.controlplane.kept import Kept
 from connector.controlplane.participants import Participants
-from connector.controlplane.policy import EMPTY, Judge, use_of
+from connector.controlplane.policy import Judge
 from connector.controlplane.process import new_urn
 from connector.controlplane.reviews import Reviews
 from connector.dsp.negotiation import Agreement

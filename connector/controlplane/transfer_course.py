@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from connector.controlplane.cases import EMPTY, Answer, Case
 from connector.controlplane.decisions import Choice, Judgement, choose, transfer_gate
 from connector.controlplane.flows import jobs_of
 from connector.controlplane.participants import Context
-from connector.controlplane.policy import EMPTY, Answer, Case, Judge
+from connector.controlplane.policy import Judge
 from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long, waiting
 from connector.controlplane.pushes import job_of
 from connector.dps.flow import FlowState

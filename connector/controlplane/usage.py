@@ -18,8 +18,9 @@ from datetime import UTC, datetime, timedelta
 
 from connector import observe
 from connector.controlplane import books
+from connector.controlplane.cases import EMPTY, Answer, Case, use_of
 from connector.controlplane.kept import Kept
-from connector.controlplane.policy import EMPTY, Answer, Case, Judge, use_of
+from connector.controlplane.policy import Judge
 from connector.controlplane.process import new_urn
 from connector.controlplane.reviews import Reviews
 from connector.controlplane.tallies import Place, Tallies

@@ -19,7 +19,7 @@ The body of an entry is a JSON tree:
     because     [{code, where, operand}] of what failed; empty for a permit
     deferred    [{code, operand, until}] of what was left for later, or for the law
     valid_until first instant at which the effect can change by the clock; absent when none
-    micros      how long the engine took, in microseconds
+    micros      how long the engine took, in microseconds; 0 where the same was asked again before the clock could change the answer
     count       of one catalogue request, so many offers under this policy came to this effect; absent where it was one
     offers      their ids, the first `MOST_NAMED`; `about`, `dataset`, `case`, `because` are those of the first of them
 
@@ -123,6 +123,19 @@ class Made(Value, frozen=True, kw_only=True):
         return self.world.now
 
 
+class Again(Value, frozen=True):
+    """A decision that was asked for again, of the same inputs but for the moment, before the clock could change it: it is the same
+    one, and the engine was not asked."""
+
+    made: Made
+    at: datetime
+
+    @property
+    def subject(self) -> Subject:
+        """As of the decision itself."""
+        return self.made.subject
+
+
 class Ruled(Value, frozen=True, kw_only=True):
     """A decision that follows from a comparison or a fact, and not from the evaluator."""
 
@@ -146,36 +159,44 @@ def grounds_in(claims: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(one) for one in found) if isinstance(found, list) else ()
 
 
-def written(made: Made | Ruled) -> bytes:
+def written(made: Made | Again | Ruled) -> bytes:
     """The entry's body, as canonical JSON."""
     if isinstance(made, Ruled):
         return canonical(_ruled(made))
     known = _forms.get(id(made.subject))
+    if isinstance(made, Again):
+        form = known if known is not None and known.made is made.made else _remembered(made.made)
+        return form.filled(made.at, 0)
     if known is not None and known.fits(made):
-        return known.filled(made)
+        return known.filled(made.at, made.micros)
+    # of a subject that is asked about once there is nothing to remember: the form is made when it comes again
+    _remembered(made)
+    return canonical(_made(made))
+
+
+def _remembered(made: Made) -> _Form:
     if len(_forms) >= _MOST_FORMS:
         _forms.clear()
-    # of a subject that is asked about once there is nothing to remember: the form is made when it comes again
-    _forms[id(made.subject)] = _Form(made)
-    return canonical(_made(made))
+    form = _forms[id(made.subject)] = _Form(made)
+    return form
 
 
 class _Form:
     """How decisions are written that differ in nothing but the moment, and how long they took: a request for data comes again and
     again."""
 
-    __slots__ = ("_body", "_case", "_claims", "_made")
+    __slots__ = ("_body", "_case", "_claims", "made")
 
     def __init__(self, made: Made) -> None:
         # what is compared by identity is kept here, so that nothing else gets its identity meanwhile
-        self._made = made
+        self.made = made
         self._claims = canonical(made.world.claims)
         self._case: list[bytes] = []
         self._body: list[bytes] = []
 
     def fits(self, made: Made) -> bool:
         """Whether `made` differs in nothing else."""
-        ours, world, theirs = self._made, self._made.world, made.world
+        ours, world, theirs = self.made, self.made.world, made.world
         return (
             made.subject is ours.subject
             and made.decision is ours.decision
@@ -189,18 +210,18 @@ class _Form:
             and canonical(theirs.claims) == self._claims
         )
 
-    def filled(self, made: Made) -> bytes:
-        """The body for `made`, which fits."""
+    def filled(self, at: datetime, micros: int) -> bytes:
+        """The body for what fits: a decision at another moment, for which the engine took `micros`."""
         if not self._body:
-            case, body = _case(self._made), _made(self._made)
+            case, body = _case(self.made), _made(self.made)
             case["given"]["now"] = body["inputs"] = body["micros"] = _BLANK
             if "case" in body:
-                body["case"] = _with_effect(canonical(case), self._made)
+                body["case"] = _with_effect(canonical(case), self.made)
             self._case, self._body = canonical(case).split(_BLANKED), canonical(body).split(_BLANKED)
-        now = b'"%b"' % (_moment(made.world.now) or "").encode()
+        now = b'"%b"' % (_moment(at) or "").encode()
         inputs = b'"%b"' % hashlib.sha256(now.join(self._case)).hexdigest().encode()
         # in the order of their names: the moment within the case, the hash, the micros
-        blanks = (now, inputs, b"%d" % made.micros)[4 - len(self._body) :]
+        blanks = (now, inputs, b"%d" % micros)[4 - len(self._body) :]
         parts = [part for pair in zip(self._body, blanks, strict=False) for part in pair]
         return b"".join((*parts, self._body[-1]))
 

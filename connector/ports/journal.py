@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from connector.dsp.values import Value
 from connector.errors import BadMessage
 from connector.ports.page import Page
 
@@ -30,8 +31,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(Value, frozen=True, kw_only=True):
     """A place in a chain: an entry's number and digest."""
 
     number: int
@@ -42,8 +42,7 @@ BEGINNING: Final = Link(number=0, sha256="0" * 64)
 """What the first entry of a stream is chained to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Value, frozen=True, kw_only=True):
     """Something to append."""
 
     at: datetime

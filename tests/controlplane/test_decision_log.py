@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from connector.controlplane import decision_log
-from connector.controlplane.policy import Case
+from connector.controlplane.cases import Case
 from connector.controlplane.terms import TransferWish
 from connector.dsp import messages as m
 from connector.errors import NotFound, StoreUnavailable
@@ -299,3 +300,32 @@ async def test_a_transfer_of_nobodys_agreement_is_no_decision(node: Node) -> Non
     with pytest.raises(Exception, match="no such agreement"):
         await node.tell(transfer_request("urn:nothing"))
     assert await logged(node) == []
+
+
+END = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("terms", "is_steady"), [(members_only(), True), (use_when("dateTime", "lt", END.isoformat()), True), (COUNT_1, False)]
+)
+async def test_what_is_asked_again_is_worked_out_again_when_the_answer_may_be_another(
+    node: Node, terms: dict[str, Any], is_steady: bool
+) -> None:
+    transfer = await pulling(node, terms)
+    agreement = await node.store.agreement("alice", transfer.agreement_id)
+    assert agreement is not None
+    case = Case(context=await node.participants.context("alice"), agreement=agreement, claims=BOB.claims)
+
+    def asked(moment: datetime) -> bool:
+        return node.judge.transfer(transfer, case, moment, Stage.REQUEST).judgement.is_acceptable
+
+    now, micro = node.clock.now(), timedelta(microseconds=1)
+    # again, at the very end, from the end on, and by a clock that was put back
+    moments = (now, now, END - micro, END, now - micro)
+    is_over = "dateTime" in str(terms)
+    assert [asked(moment) for moment in moments] == [not (is_over and moment >= END) for moment in moments]
+    found = await logged(node, question="request")
+    assert [entry.at for entry in found] == list(moments)
+    # what was not worked out took the engine no time
+    assert not is_steady or found[1].body["micros"] == found[2].body["micros"] == 0
+    assert (case.recalled.asked is not None and case.recalled.asked.steady is not None) is is_steady
