@@ -12,10 +12,12 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from connector.app.exchange import Exchange, headers_in_front
 from connector.app.passage import Passage
 from connector.dataplane.kernel import IS_HERE
 from connector.web.data import SOCKET
 from connector.web.edge import REFUSED, WHOLE, full
+from connector.web.ways import Front
 
 WITHIN_S: Final = 20.0
 """Longest time from the connection, or a request's first byte, to the end of the request's head."""
@@ -40,20 +42,27 @@ class BoundedHeads(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _paused: ClassVar[int] = 0
     """Connections of this process that are not read."""
+    _idle_since = 0.0
+    _idle: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
         """`most`: connections of the listener; requests on further ones are refused."""
         super().__init__(*args, **kwargs)
         self._most = most
+        self._front = self.app if isinstance(self.app, Front) else None
+        """Answers some requests in front of ASGI."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._most:
-            self.app = full
+            self.app, self._front = full, None
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -68,26 +77,87 @@ class BoundedHeads(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._is_in_head, self._read_bytes = True, 0
-        super().on_message_begin()
+        # the scope is made once it is wanted
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._rest()
         before = self.cycle
+        if self._front is not None and (before is None or before.response_complete) and self._is_in_front(self._front):
+            return
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
         super().on_headers_complete()
         if self.cycle is not before:
             # its task has not begun yet
-            passage: Any = Passage(self.transport, self.flow, self.cycle)
-            is_plain = IS_HERE and self.scheme == "http"
-            self.cycle.scope["extensions"] = {WHOLE: passage, SOCKET: passage} if is_plain else {WHOLE: passage}
+            self.cycle.scope["extensions"] = self.extensions(Passage(self.transport, self.flow, self.cycle))
 
     def on_response_complete(self) -> None:
         is_refused = REFUSED in self.cycle.scope
-        super().on_response_complete()
-        if is_refused and not self.transport.is_closing():
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            # as the server, but by a timer that is set once for a connection and not with each of its requests
+            self._idle_since = self.loop.time()
+            if self._idle is None:
+                self._idle = self.loop.call_later(self.timeout_keep_alive, self._look_idle)
+        if is_refused:
             self.flow.pause_reading()
             BoundedHeads._paused += 1
             self.loop.call_later(max(PAUSE_S, BoundedHeads._paused / REFUSALS_PER_S), self._read_on)
+
+    def _look_idle(self) -> None:
+        """Close the connection when it was idle for long enough; look again when it would have been."""
+        self._idle = None
+        if self._is_in_head or not self.cycle.response_complete:
+            # busy: the end of the answer sets the timer again, and a head has a bound of its own
+            return
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._idle = self.loop.call_later(left_s, self._look_idle)
+        else:
+            self.timeout_keep_alive_handler()
+
+    # --- in front of ASGI
+
+    def _is_in_front(self, front: Front) -> bool:
+        """Whether the request is answered in front of ASGI: it is under way then."""
+        parser = self.parser
+        found = front.found(self.url) if parser.get_method() == b"GET" else None
+        if found is None or parser.get_http_version() != "1.1" or (headers := headers_in_front(self.headers)) is None:
+            return False
+        self.cycle = exchange = Exchange(self, found.path, self.headers, headers, parser.should_keep_alive())
+        exchange.task = task = self.loop.create_task(exchange.run(front.answer(exchange, found)))
+        self.tasks.add(task)
+        return True
+
+    def scope_of(self, path: str, headers: list[tuple[bytes, bytes]]) -> Any:
+        """The scope of a GET of a plain path, as the server makes it."""
+        kept = self.url, self.headers, self.expect_100_continue, self.scope
+        super().on_message_begin()
+        found: Any = self.scope
+        self.url, self.headers, self.expect_100_continue, self.scope = kept
+        return found | {
+            "headers": headers,
+            "method": "GET",
+            "path": self.root_path + path,
+            "raw_path": (self.root_path + path).encode("ascii"),
+            "query_string": b"",
+        }
+
+    def extensions(self, passage: Passage) -> Any:
+        """What an answer on this connection may go by."""
+        is_plain = IS_HERE and self.scheme == "http"
+        return {WHOLE: passage, SOCKET: passage} if is_plain else {WHOLE: passage}
+
+    # --- bounds
 
     def _read_on(self) -> None:
         BoundedHeads._paused -= 1

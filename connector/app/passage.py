@@ -8,7 +8,7 @@ TLS would go out in the clear. What does not: moving bytes, and whether a body i
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -40,23 +40,12 @@ class Passage:
         `headers` have the length of `body`, and say nothing of the connection.
         """
         cycle = self._cycle
-        is_usual = not (self._flow.write_paused or cycle.disconnected or cycle.response_started)
-        # INVARIANT: what a value says stays within its header
-        if (
-            not is_usual
-            or not "".join((*headers, *headers.values())).isprintable()
-            or headers.get("content-length") != str(len(body))
-        ):
+        if self._flow.write_paused or cycle.disconnected or cycle.response_started or cycle.scope["method"] == "HEAD":
             return False
-        if cycle.scope["method"] == "HEAD" or status in (204, 304):
+        answer = in_one_piece(status, headers, body, cycle.default_headers, is_last=not cycle.keep_alive)
+        if answer is None:
             return False
-        text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        try:
-            lines = text.encode("latin-1")
-        except UnicodeEncodeError:
-            return False
-        closing = b"" if cycle.keep_alive else b"connection: close\r\n"
-        self._transport.write(b"".join((STATUS_LINE[status], *_lines(cycle.default_headers), lines, closing, b"\r\n", body)))
+        self._transport.write(answer)
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()
@@ -89,7 +78,24 @@ class Passage:
         await self._cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _lines(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
-    """What the server says with each answer: the date."""
-    for name, value in headers:
-        yield b"%b: %b\r\n" % (name, value)
+def in_one_piece(
+    status: int, headers: Mapping[str, str], body: bytes, always: Sequence[tuple[bytes, bytes]], *, is_last: bool
+) -> bytes | None:
+    """A whole answer with a body, as it goes over the connection; None where that takes a closer look.
+
+    `always` is what the server says with each answer: the date. `is_last`: the connection is closed behind it.
+    """
+    # INVARIANT: what a value says stays within its header
+    if not "".join((*headers, *headers.values())).isprintable() or headers.get("content-length") != str(len(body)):
+        return None
+    if status in (204, 304):
+        return None
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    if is_last:
+        lines.append("connection: close\r\n")
+    lines.append("\r\n")
+    try:
+        text = "".join(lines).encode("latin-1")
+    except UnicodeEncodeError:
+        return None
+    return b"".join((STATUS_LINE[status], *[b"%b: %b\r\n" % line for line in always], text, body))

@@ -23,7 +23,8 @@ from connector.dataplane.receive import Receipt, Upload
 from connector.errors import Forbidden, KontorError, MethodNotAllowed, Unreachable
 from connector.ports.dataplane import DataRequest, Served
 from connector.web import errors
-from connector.web.edge import WHOLE, note
+from connector.web.edge import note
+from connector.web.ways import InFront, ThroughAsgi, Way
 
 SOCKET: Final = "kontor.socket"
 """The extension of the ASGI scope that is a `Passage`."""
@@ -60,15 +61,17 @@ class Plane(Protocol):
 def routes(plane: Plane, participant: str | None = None) -> list[BaseRoute]:
     """The routes of the public listener under `/{participant}/data/`; of one participant alone where it is given."""
     table: list[tuple[str, ASGIApp]] = [
-        ("pull/{pid}", _Pull(plane)),
-        ("pull/{pid}/{path:file}", _Pull(plane)),
+        ("pull/{pid}", _Pull(plane, participant)),
+        ("pull/{pid}/{path:file}", _Pull(plane, participant)),
         ("renew/{pid}", _Renew(plane)),
         ("push/{pid}", _Push(plane)),
         ("push/{pid}/{path:file}", _Push(plane)),
     ]
     if participant is None:
         return [Route(f"/{{participant}}/data/{path}", app) for path, app in table]
-    return [Route(f"/{participant}/data/{path}", _Of(participant, app)) for path, app in table]
+    return [
+        Route(f"/{participant}/data/{path}", app if isinstance(app, _Pull) else _Of(participant, app)) for path, app in table
+    ]
 
 
 class _Of:
@@ -84,11 +87,23 @@ class _Of:
 
 
 class _Pull:
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, participant: str | None) -> None:
+        """`participant`: where it does not stand in the pattern."""
         self._plane = plane
+        self._participant = participant
+
+    async def direct(self, way: InFront) -> None:
+        """A pull in front of ASGI; it has no query and no body."""
+        exchange, params = way.exchange, way.found.params
+        participant, pid = self._participant or params["participant"], params["pid"]
+        way.line["participant"], way.line["pid"] = participant, pid
+        request = DataRequest(method=exchange.method, path=params.get("path", ""), headers=exchange.headers)
+        await answer(self._plane.pull(participant, pid, request), way)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         at = scope["path_params"]
+        if self._participant is not None:
+            at = scope["path_params"] = {**at, "participant": self._participant}
         note(scope, participant=at["participant"], pid=at["pid"])
         upload = _Uploaded(receive)
         has_body = scope["method"] == "POST"
@@ -100,7 +115,7 @@ class _Pull:
             body=upload.chunks() if has_body else None,
         )
         opened = self._plane.pull(at["participant"], at["pid"], request)
-        await relay(opened, scope, upload.after if has_body else receive, send)
+        await answer(opened, ThroughAsgi(scope, upload.after if has_body else receive, send))
 
 
 class _Push:
@@ -114,7 +129,7 @@ class _Push:
         try:
             receipt = await self._plane.push(at["participant"], at["pid"], upload)
         except KontorError as fault:
-            await _refuse(fault, scope, send)
+            await _refuse(fault, ThroughAsgi(scope, receive, send))
             return
         await _head(send, receipt.status, receipt.headers)
         await send({"type": "http.response.body", "body": b""})
@@ -131,7 +146,7 @@ class _Renew:
                 raise MethodNotAllowed("a token is renewed by POST", allowed=("POST",))
             found = await self._plane.renew(at["participant"], at["pid"], token_of(headers_of(scope).get("authorization")))
         except KontorError as fault:
-            await _refuse(fault, scope, send)
+            await _refuse(fault, ThroughAsgi(scope, receive, send))
             return
         body = orjson.dumps(dict(found))
         headers = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
@@ -151,6 +166,11 @@ def headers_of(scope: Scope) -> dict[str, str]:
 async def relay(
     opened: AbstractAsyncContextManager[Served], scope: Scope, receive: Receive, send: Send, *, is_operator: bool = False
 ) -> None:
+    """As `answer`, through ASGI."""
+    await answer(opened, ThroughAsgi(scope, receive, send), is_operator=is_operator)
+
+
+async def answer(opened: AbstractAsyncContextManager[Served], way: Way, *, is_operator: bool = False) -> None:
     """Answer with what `opened` serves, at the receiver's pace; the source is closed when the receiver is gone.
 
     A fault before the first byte is answered, an operator is told the whole of it; after the first byte the connection is cut,
@@ -159,19 +179,18 @@ async def relay(
     has_begun = False
     try:
         async with opened as served:
-            if served.body is not None and WHOLE in scope.get("extensions", ()):
+            if served.body is not None:
                 has_begun = True
                 with _Stream() as stream:
-                    await send({"type": WHOLE, "status": served.status, "headers": served.headers, "body": served.body})
+                    if not await way.whole(served.status, served.headers, served.body):
+                        _, _, send = way.asgi()
+                        await _head(send, served.status, served.headers)
+                        await send({"type": "http.response.body", "body": served.body})
                     stream.sent_bytes = len(served.body)
                 return
+            scope, receive, send = way.asgi()
             await _head(send, served.status, served.headers)
             has_begun = True
-            if served.body is not None:
-                with _Stream() as stream:
-                    await send({"type": "http.response.body", "body": served.body})
-                    stream.sent_bytes = len(served.body)
-                return
             if served.chunks is None:
                 await send({"type": "http.response.body", "body": b""})
                 return
@@ -195,9 +214,9 @@ async def relay(
                 raise fault
     except KontorError as fault:
         if not has_begun:
-            await _refuse(fault, scope, send, is_operator=is_operator)
+            await _refuse(fault, way, is_operator=is_operator)
             return
-        note(scope, cut=fault.what)
+        way.note(cut=fault.what)
         observe.debug("data.cut", cause=str(fault))
 
 
@@ -230,17 +249,18 @@ class _Stream:
     __slots__ = ("_span", "sent_bytes")
 
     def __init__(self) -> None:
-        self._span = tracing.span("stream")
+        self._span = tracing.span("stream") if tracing.are_made() else None
         self.sent_bytes = 0
 
     def __enter__(self) -> _Stream:
-        self._span.__enter__()
+        if self._span is not None:
+            self._span.__enter__()
         return self
 
     def __exit__(self, *ended: Any) -> None:
-        if tracing.are_made():
+        if self._span is not None:
             self._span.note(**{"kontor.bytes": self.sent_bytes})
-        self._span.__exit__(*ended)
+            self._span.__exit__(*ended)
         observe.count("data_sent_bytes", by=self.sent_bytes)
 
 
@@ -284,10 +304,11 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             return
 
 
-async def _refuse(fault: KontorError, scope: Scope, send: Send, *, is_operator: bool = False) -> None:
+async def _refuse(fault: KontorError, way: Way, *, is_operator: bool = False) -> None:
     """Say what is wrong to who holds a token: unlike strangers, they may know that there is something they may not read now."""
     verdict = errors.judge(fault, is_operator=is_operator or isinstance(fault, Forbidden))
-    note(scope, code=fault.code, error_id=verdict.error_id)
+    way.note(code=fault.code, error_id=verdict.error_id)
+    _, _, send = way.asgi()
     await errors.send_problem(send, verdict)
 
 

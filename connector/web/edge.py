@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import TracebackType
 from typing import Any, Final, Protocol
 
 from starlette.requests import ClientDisconnect
@@ -26,8 +27,10 @@ _BODY_WITHIN_S: Final = 30.0
 """Longest time for a whole body; the listener has no other bound for a sender that dawdles."""
 _DRAINED_BYTES: Final = 16 << 20
 """How much of a body that is too large is still taken, so that its sender reads our answer instead of a broken connection."""
-_CLIENT_LEFT: Final = 499
-_LINE: Final = "kontor.line"
+CLIENT_LEFT: Final = 499
+"""The status of a request whose sender has left before there was an answer."""
+LINE: Final = "kontor.line"
+"""Where in the scope the fields of a request's line are."""
 WHOLE: Final = "kontor.whole"
 """The type of a message that is a whole answer (`status`, `headers` as texts by name, `body`), where the scope has an extension of this
 name: a `Whole`."""
@@ -46,12 +49,12 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 def note(scope: Scope, **fields: object) -> None:
     """Add fields to the one line that is written about this request."""
-    scope.setdefault(_LINE, {}).update(fields)
+    scope.setdefault(LINE, {}).update(fields)
 
 
 def noted(scope: Scope) -> Mapping[str, Any]:
     """The fields that were noted about this request so far."""
-    found: Mapping[str, Any] = scope.get(_LINE, {})
+    found: Mapping[str, Any] = scope.get(LINE, {})
     return found
 
 
@@ -144,17 +147,25 @@ class Bounded:
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._waiting >= self._most:
-            observe.count("requests_refused", code=Overloaded.code)
-            raise Overloaded("too much is asked at once", mend="come again in a moment")
-        self._waiting += 1
-        turn = Turn(self._free, receive, send)
+        self.enter()
+        turn = Turn(self.free, receive, send)
         try:
             await self._app(scope, turn.received, turn.answered)
         finally:
             turn.let_go()
 
-    def _free(self) -> None:
+    def enter(self) -> None:
+        """One more waits for its answer; `free` when it begins.
+
+        Raises: Overloaded.
+        """
+        if self._waiting >= self._most:
+            observe.count("requests_refused", code=Overloaded.code)
+            raise Overloaded("too much is asked at once", mend="come again in a moment")
+        self._waiting += 1
+
+    def free(self) -> None:
+        """One less."""
         self._waiting -= 1
 
 
@@ -196,53 +207,96 @@ class Whole(Protocol):
         ...
 
 
+class Attended:
+    """One request at a listener: entered when its head is here; when it is left its line is written, and it is counted.
+
+    Inside all lines carry its trace. The application answers every fault; what else ends it leaves no line.
+    """
+
+    __slots__ = ("_at", "_begun", "_bound", "_client", "_line", "_method", "_path", "_request", "status")
+
+    def __init__(
+        self, at: str, client: str | None, method: str, path: str, traceparent: str | None, line: dict[str, Any]
+    ) -> None:
+        """`at`: the listener's name; `line`: the fields that are noted about it."""
+        self._at = at
+        self._client = client
+        self._method = method
+        self._path = path
+        self._line = line
+        self._request = tracing.received(f"{method} {at}", traceparent)
+        self.status = 0
+        """Of its answer, once that is known; 0: there was none."""
+
+    def __enter__(self) -> Attended:
+        self._begun = time.perf_counter()
+        ASKER.set(self._client or "")
+        self._bound = observe.bound(trace=self._request.__enter__())
+        self._bound.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._written()
+        self._bound.__exit__()
+        self._request.__exit__(kind, fault, trace)
+
+    def _written(self) -> None:
+        took_s, status = time.perf_counter() - self._begun, self.status
+        if self._request.is_kept:
+            said: dict[str, str | int] = {"http.response.status_code": status, "url.path": self._path}
+            self._request.note(**said, **_said_of(self._line))
+        observe.info(
+            "http.request",
+            listener=self._at,
+            client=self._client,
+            method=self._method,
+            path=self._path,
+            status=status or CLIENT_LEFT,
+            ms=round(took_s * 1000, 2),
+            **self._line,
+        )
+        observe.count("http_requests", listener=self._at, status=f"{status // 100}xx")
+        observe.took("http_request", took_s, listener=self._at)
+
+
 class Observed:
     """An application, with one line and one count for each request, and an answer to faults that nobody else caught."""
 
     def __init__(self, app: ASGIApp, listener: str) -> None:
         self._app = app
-        self._listener = listener
+        self._at = listener
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
             return
         client = scope.get("client")
-        asker = client[0] if client else None
-        ASKER.set(asker or "")
-        begun = time.perf_counter()
-        watched = _Watched(scope, send)
-        line: dict[str, Any] = scope.setdefault(_LINE, {})
-        request = tracing.received(f"{scope['method']} {self._listener}", header(scope, b"traceparent"))
-        with request as trace, observe.bound(trace=trace):
+        watched = Watched(scope, send)
+        line: dict[str, Any] = scope.setdefault(LINE, {})
+        asker, traceparent = client[0] if client else None, header(scope, b"traceparent")
+        with Attended(self._at, asker, scope["method"], scope["path"], traceparent, line) as attended:
             try:
                 await self._app(scope, receive, watched.sent)
             except ClientDisconnect:
-                watched.status = _CLIENT_LEFT
+                watched.status = CLIENT_LEFT
             except Exception as fault:  # noqa: BLE001 - the outermost door: whatever it is becomes an answer and a line
-                if "error_id" not in line:
-                    verdict = errors.judge(fault)
-                    line |= {"error_id": verdict.error_id, "cause": verdict.text}
-                    if watched.status == 0:
-                        await errors.send_problem(watched.sent, verdict)
-            took_s, status = time.perf_counter() - begun, watched.status
-            if request.is_kept:
-                request.note(**{"http.response.status_code": status, "url.path": scope["path"]}, **_said_of(line))
-            observe.info(
-                "http.request",
-                listener=self._listener,
-                client=asker,
-                method=scope["method"],
-                path=scope["path"],
-                status=status or _CLIENT_LEFT,
-                ms=round(took_s * 1000, 2),
-                **line,
-            )
-            observe.count("http_requests", listener=self._listener, status=f"{status // 100}xx")
-            observe.took("http_request", took_s, listener=self._listener)
+                verdict = verdict_on(fault, line)
+                if verdict is not None and watched.status == 0:
+                    await errors.send_problem(watched.sent, verdict)
+            attended.status = watched.status
 
 
-class _Watched:
+def verdict_on(fault: Exception, line: dict[str, Any]) -> errors.Verdict | None:
+    """What is said about a fault that nobody has caught, noted in the line about the request; None when one was told already."""
+    if "error_id" in line:
+        return None
+    verdict = errors.judge(fault)
+    line |= {"error_id": verdict.error_id, "cause": verdict.text}
+    return verdict
+
+
+class Watched:
     """The way out of one request, and the status that went there."""
 
     __slots__ = ("_scope", "_send", "status")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -55,6 +55,17 @@ class Indexed:
                     return
         await self._otherwise(scope, receive, send)
 
+    def plain(self, path: str) -> Place | None:
+        """The route of all methods that `path` means; None where it means none, or that takes a closer look."""
+        for route in self.likely(path) if path.isprintable() else ():
+            plain = self._plain.get(id(route))
+            if plain is None:
+                return None
+            params = plain.params(path)
+            if params is not None:
+                return Place(route, plain.app, params)
+        return None
+
     def likely(self, path: str) -> tuple[BaseRoute, ...]:
         """The routes that can be meant by `path`, in their order."""
         words = path.split("/", self._last + 1)
@@ -71,6 +82,14 @@ class Indexed:
 
     def _fits(self, route: BaseRoute, key: tuple[str | None, ...]) -> bool:
         return all((own := _word(route, place)) is None or own == word for place, word in zip(self._places, key, strict=True))
+
+
+class Place(NamedTuple):
+    """What an address means."""
+
+    route: BaseRoute
+    app: ASGIApp
+    params: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

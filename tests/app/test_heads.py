@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from connector.app import App, heads
+from connector.app import App, heads, listening
 from tests.app.conftest import Make
 
 
@@ -98,3 +98,23 @@ async def test_who_is_refused_and_does_not_wait_is_read_later(
         writer.close()
     assert [status for _, status in took] == [b"401", b"503", b"503"]
     assert took[2][0] > 0.04
+
+
+async def test_an_idle_connection_is_closed_and_one_that_is_used_is_not(
+    settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "_KEEP_ALIVE_S", 0.05)
+    async with App(settings()) as app:
+        loop = asyncio.get_running_loop()
+        host, port = app.public_url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        begin = last = loop.time()
+        async with asyncio.timeout(10):
+            while last - begin < 0.12:
+                writer.write(REQUEST + b"\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+                last = loop.time()
+            assert await reader.read() == b""
+        writer.close()
+    assert loop.time() - last > 0.04

@@ -150,7 +150,13 @@ class Desk:
 async def listening(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
     """`app` on a free port; gives back its base address. `options` are the server's, such as a certificate."""
     config = uvicorn.Config(
-        app, http=partial(BoundedHeads, most=1000), log_config=None, lifespan="off", access_log=False, **options
+        app,
+        http=partial(BoundedHeads, most=1000),  # type: ignore[arg-type]
+        log_config=None,
+        lifespan="off",
+        access_log=False,
+        proxy_headers=False,
+        **options,
     )
     config.load()
     server = uvicorn.Server(config)

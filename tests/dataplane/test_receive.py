@@ -135,7 +135,7 @@ async def test_a_full_disk_is_503_and_nothing_is_lost(start: Start, sample: path
     node = await start(keep_free_bytes=free * 1000)
     url, token = push_address(node)
     status, headers = await one(node, "PUT", url, token, SAMPLE)
-    assert (status, headers["retry-after"]) == (503, "5")
+    assert (status, headers["retry-after"]) == (503, "2")
 
 
 async def test_a_disk_that_fills_while_it_is_written_keeps_what_came(start: Start, sample: pathlib.Path) -> None:
