@@ -30,8 +30,8 @@ from connector import strict
 from connector.errors import BadMessage, Gone, PeerAnswer, PeerMessage, TooLarge
 from connector.federation import origins
 from connector.federation.judging import Judge, Round, judged
-from connector.federation.looking import MOST_TOLD, Looked
-from connector.federation.reading import entry_of, tree_of
+from connector.federation.looking import MOST_TOLD, Looked, vet_endpoint
+from connector.federation.reading import MAX_ID, entry_of, moment_in, tree_of
 from connector.ports.catalog import ITSELF, MAX_HOPS, Change, Entry, MemberRow, Part, Report
 from connector.ports.peers import Peers
 
@@ -47,7 +47,6 @@ _MOST_HELD: Final = 2_000_000
 """Products and descriptions of one other catalogue. A feed that never ends would fill the record."""
 _LIMITS: Final = strict.Limits(max_bytes=_MOST_BYTES)
 _MOST_BEGUN: Final = 3
-_MOST_ID: Final = 2_048
 Key = tuple[str, str]
 
 
@@ -92,6 +91,7 @@ class _Read:
     """A feed under way."""
 
     member: str
+    now: datetime
     entries: dict[Key, Entry] = field(default_factory=dict)
     gone: dict[Key, None] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
@@ -105,6 +105,11 @@ class _Read:
     def take(self, entry: Entry) -> None:
         self.entries[entry.key] = entry
         self.gone.pop(entry.key, None)
+
+    def seen_at(self, text: Any) -> datetime | None:
+        """When the first catalogue on the way saw something; not later than now, whatever the clocks on the way say."""
+        found = moment_in(text) if isinstance(text, str) else None
+        return min(found, self.now) if found is not None else None
 
     def tell(self, text: str) -> None:
         if len(self.told) < MOST_TOLD:
@@ -138,7 +143,7 @@ class Following:
         after = int(row.validators.get("sequence") or 0) if epoch is not None else 0
         reading: int | None = row.validators.get("reading") if after else None
         is_whole, begun = after == 0, 0
-        read = _Read(member=row.id)
+        read = _Read(member=row.id, now=now)
         while True:
             url = f"{row.address.rstrip('/')}/feed?after={after}&limit={PAGE}"
             try:
@@ -156,7 +161,7 @@ class Following:
                 begun += 1
                 if begun > _MOST_BEGUN:
                     raise PeerMessage("the feed begins anew again and again", where=url, mend="ask its operator why")
-                read, after, is_whole, reading = _Read(member=row.id), 0, True, None
+                read, after, is_whole, reading = _Read(member=row.id, now=now), 0, True, None
                 continue
             await self._take_page(tree, read)
             held = len(read.entries) + (0 if is_whole else row.entries)
@@ -207,7 +212,8 @@ class Following:
         read.drop(key)
         if way is None:
             return
-        seen = _moment(change.get("seenAt")) if way else None
+        seen = read.seen_at(change.get("seenAt")) if way else None
+        vet_endpoint(endpoint, key[1])
         entry = entry_of(dataset, origin=key[0], endpoint=endpoint, via=way, origin_seen_at=seen)
         judged(dataset)
         # the signature is that of the origin, which no catalogue on the way can have made
@@ -221,7 +227,7 @@ class Following:
         read.drop(key)
         if way is None:
             return
-        seen = _moment(row.get("seenAt")) if way else None
+        seen = read.seen_at(row.get("seenAt")) if way else None
         entry, notes, fault = await origins.entry_of(row, key[0], self._judge.prover, read.round_, via=way, origin_seen_at=seen)
         read.take(entry)
         for note in notes:
@@ -238,23 +244,15 @@ class Following:
         if not isinstance(row, dict) or not isinstance(row.get("origin"), str) or not isinstance(id_, str):
             raise BadMessage("a change names no `origin` and `id`", where="changes", mend="send both as texts")
         key, via = (row["origin"], id_), row.get("via")
-        if not row["origin"] or len(row["origin"]) > _MOST_ID or bool(id_) == is_itself:
+        if not row["origin"] or len(row["origin"].encode()) > MAX_ID or bool(id_) == is_itself:
             raise BadMessage("an `origin` or `id` is empty or too long", where="changes")
         if row.get("gone"):
             return key, None
-        if not isinstance(via, list) or not all(isinstance(one, str) for one in via):
-            raise BadMessage(f"`via` of `{(id_ or key[0])[:100]}` is no list of texts", where="changes")
+        if not isinstance(via, list) or not all(isinstance(one, str) and 0 < len(one) <= MAX_ID for one in via):
+            raise BadMessage(f"`via` of `{(id_ or key[0])[:100]}` is no list of ids", where="changes")
         way = tuple(via) if key[0] == member else (*via, member)
         # what came from us, or through us, is not news to us
         return key, way if self._own_id not in (*way, key[0]) and len(way) <= MAX_HOPS else None
-
-
-def _moment(text: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo is not None else None
 
 
 def _page(body: bytes, url: str, member: str) -> dict[str, Any]:

@@ -6,16 +6,17 @@ What lives here: `Indexer`, its worker. What does not: the index (`tantivy_index
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
 from connector import observe
 from connector.errors import Gone
+from connector.federation.documents import document_of
 from connector.federation.origins import name_of
-from connector.federation.reading import document_of
 from connector.ports.catalog import ITSELF, Product, Records
 from connector.ports.clock import Clock
-from connector.ports.index import Index
+from connector.ports.index import Document, Index
 
 _AT_ONCE: Final = 4_000
 _LOOK_AGAIN: Final = timedelta(seconds=0.5)
@@ -88,8 +89,8 @@ class Indexer:
         last = changes[-1].sequence
 
         def applied() -> None:
-            documents = [document_of(one, space=self._space, publisher=names.get(one.entry.origin, "")) for one in shown]
-            self._index.apply(documents, gone, last)
+            documents = [found for one in shown if (found := self._document(one, names)) is not None]
+            self._index.apply(documents, [*gone, *({one.number for one in shown} - {one.number for one in documents})], last)
 
         # before and not after: whoever finds these products knows their terms already
         self.generation += 1
@@ -97,6 +98,14 @@ class Indexer:
         self._applied = last
         self._moved.set()
         return len(changes) == _AT_ONCE
+
+    def _document(self, product: Product, names: Mapping[str, str]) -> Document | None:
+        """What is searched of a product; None when it cannot be read, which keeps nobody from the others."""
+        try:
+            return document_of(product, space=self._space, publisher=names.get(product.entry.origin, ""))
+        except Exception as fault:  # noqa: BLE001 - one broken description never harms the rest
+            observe.error("catalog.not_searchable", product=product.number, member=product.member, fault=fault)
+            return None
 
     async def _anew(self) -> None:
         await asyncio.to_thread(self._index.clear)

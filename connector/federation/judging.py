@@ -19,8 +19,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from connector.describe import check, plain
+from connector.dsp.places import covers
 from connector.errors import BadMessage, KontorError, Overloaded, Unproven
-from connector.federation.reading import Tree, publisher_id, several
+from connector.federation.reading import Tree, endpoints, publisher_id, several
 from connector.ports.attesting import Prover
 from connector.ports.catalog import UNJUDGED, Entry
 
@@ -122,7 +123,16 @@ class Judge:
             waits = replace(entry, as_proven=tuple(_digest(entry, one) for one in allowed if one))
             return _signed(waits, f"{UNJUDGED}{named}"), f"the signature of `{id_}` could not be judged: {fault}"
         round_.known.add(named)
+        if entry.via and signer == entry.origin:
+            entry = replace(entry, names_endpoint=covers([*endpoints(tree), *await self.services(signer)], entry.endpoint))
         return _signed(entry, signer), ""
+
+    async def services(self, did: str) -> tuple[str, ...]:
+        """Where somebody whose key was at hand says in its DID document that it answers; nothing when that cannot be told now."""
+        try:
+            return await self.prover.services(did) if self.prover is not None else ()
+        except KontorError:
+            return ()
 
 
 def _digest(entry: Entry, signer: str) -> str:

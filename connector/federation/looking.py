@@ -32,14 +32,13 @@ from connector.dsp.process import below
 from connector.errors import BadMessage, KontorError, PeerAnswer, PeerMessage, TooLarge
 from connector.federation import origins
 from connector.federation.judging import Judge, Round, judged
-from connector.federation.reading import Tree, entry_of
+from connector.federation.reading import MAX_ADDRESS, Tree, entry_of
 from connector.outbound.links import next_link
 from connector.ports.catalog import ITSELF, Entry, MemberKind, MemberRow, Part, Report
 from connector.ports.peers import Peers
 
 MOST_TOLD: Final = 100
 _IN_A_THREAD_BYTES: Final = 128 << 10
-_MAX_ADDRESS: Final = 2_048
 _NOT_CONDITIONAL: Final = frozenset({400, 404, 405, 501})
 
 
@@ -51,6 +50,8 @@ class Bounds:
     whole_bytes: int = 256 << 20
     pages: int = 2_000
     datasets: int = 200_000
+    offers_bytes: int = 32 << 20
+    """Of rules that differ, together: all of them are in memory for whoever asks what may be used."""
     nested: int = 500
     """Catalogues that are only linked."""
     depth: int = 4
@@ -80,6 +81,9 @@ class _Look:
     pages: list[list[str]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     size: int = 0
+    terms: set[str] = field(default_factory=set)
+    """Digests of the rules taken so far, which have so many bytes together."""
+    offers_bytes: int = 0
     is_partial: bool = False
     signed: dict[tuple[str, str], Tree] = field(default_factory=dict)
     """Descriptions that carry a signature, by the keys of their entries."""
@@ -264,13 +268,9 @@ class Looking:
         """The dataset as an entry, or the reason why not."""
         if len(look.entries) >= self._bounds.datasets:
             raise PeerMessage(f"there are more than {self._bounds.datasets} datasets", where=where, mend="offer less")
-        parts = urlsplit(endpoint)
         via = () if origin == look.row.id else (look.row.id,)
         try:
-            if parts.scheme not in ("http", "https") or not parts.hostname or len(endpoint) > _MAX_ADDRESS:
-                raise BadMessage(
-                    f"the endpoint of `{view.id[:100]}` is no http(s) address", where=where, mend="name a base address"
-                )
+            vet_endpoint(endpoint, view.id)
             entry = entry_of(view.tree, origin=origin, endpoint=endpoint, via=via)
             notes = judged(view.tree)
         except BadMessage as fault:
@@ -279,6 +279,13 @@ class Looking:
         if entry.key in look.entries:
             look.left_out.append(f"`{view.id[:200]}` stands twice; the first one counts")
             return
+        if entry.terms not in look.terms:
+            if look.offers_bytes + len(entry.offers) > self._bounds.offers_bytes:
+                mend = "offer under fewer different policies"
+                look.left_out.append(f"left out `{view.id[:200]}`: there are too many different offers already; {mend}")
+                return
+            look.offers_bytes += len(entry.offers)
+            look.terms.add(entry.terms)
         look.entries[entry.key] = entry
         if "proof" in view.tree:
             look.signed[entry.key] = view.tree
@@ -327,6 +334,20 @@ class Looking:
                 return await asyncio.to_thread(read_foreign, body)
         except (BadMessage, TooLarge) as fault:
             raise PeerMessage(f"the catalogue cannot be read: {fault}", where=url) from fault
+
+
+def vet_endpoint(endpoint: str, id_: str) -> None:
+    """Nothing, when a negotiation about `id_` may go there.
+
+    Raises: BadMessage.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and len(endpoint) <= MAX_ADDRESS
+    except ValueError:
+        is_good = False
+    if not is_good or not endpoint.isprintable() or " " in endpoint:
+        raise BadMessage(f"the endpoint of `{id_[:100]}` is no http(s) address", where="endpoint", mend="name a base address")
 
 
 async def _off_the_loop(read: Any, body: bytes) -> Any:

@@ -23,13 +23,14 @@ import orjson
 from connector.describe import check, participant, plain
 from connector.errors import BadMessage, KontorError, Overloaded, Unproven
 from connector.federation.judging import Round, told
-from connector.federation.reading import Tree, kept, several, texts
+from connector.federation.reading import MAX_ADDRESS, Tree, by_name, kept, named, several, texts
 from connector.ports.attesting import Attested, Prover
 from connector.ports.catalog import ITSELF, UNJUDGED, Entry
 
 _DATA: Final = "data:application/vc+jwt,"
 _MOST_BYTES: Final = 128 << 10
 _MOST_ATTESTATIONS: Final = 20
+_MOST_PLACES: Final = 50
 _VERIFIED, _UNSIGNED, _REFUSED, _WAITS = "verified", "unsigned", "refused", "waits"
 
 
@@ -75,6 +76,17 @@ def name_of(entry: Entry) -> str:
     """The name that an origin has by its own word, in English where there is one; empty when it says none."""
     names = dict(reversed(texts(kept(entry)["description"] or {}, "name")))
     return names.get("en") or next(iter(names.values()), "")
+
+
+def places_of(entry: Entry, now: datetime) -> tuple[str, ...]:
+    """Where an origin has signed that its services answer."""
+    said = read(entry, now)
+    return tuple(_addresses(said.description or {})) if said.state == _VERIFIED else ()
+
+
+def _addresses(tree: Tree) -> Iterator[str]:
+    for service in services(tree):
+        yield from named(by_name(service).get("url"))
 
 
 def services(tree: Tree) -> Iterator[Tree]:
@@ -135,6 +147,7 @@ async def entry_of(
         origin_seen_at=origin_seen_at,
         signed=f"{UNJUDGED}{origin}" if waits else origin if work.state == _VERIFIED else "",
         as_proven=(_digest(came, via, (_VERIFIED,) * (1 + len(tokens))),) if waits else (),
+        places=await work.places(tree) if tree is not None and work.state == _VERIFIED else (),
     )
     return entry, tuple(work.notes), work.reason if work.state == _REFUSED else ""
 
@@ -195,6 +208,15 @@ class _Judging:
             raise BadMessage("what it says of itself is signed by somebody else", where="selfDescription")
         claims, self.until = dict(found.claims), found.valid_until
         return {"@id": self._origin, "@type": claims.pop("type", participant.ORGANISATION), **claims}
+
+    async def places(self, tree: Tree) -> tuple[str, ...]:
+        """Where the origin has signed that it answers, and where its DID document, which that was proven by, says so."""
+        said = list(_addresses(tree))
+        try:
+            said += await self._prover.services(self._origin) if self._prover is not None else ()
+        except KontorError:
+            self.notes.append("where its DID document says that it answers cannot be told now")
+        return tuple(dict.fromkeys(one for one in said if len(one) <= MAX_ADDRESS))[:_MOST_PLACES]
 
     async def attestations(self, carried: list[Any]) -> AsyncIterator[dict[str, Any]]:
         for one in carried:

@@ -1,8 +1,8 @@
-"""What a member's description of a dataset says to a catalogue: the entry of the record, and the document that is searched.
+"""What a member's description of a dataset says to a catalogue: the entry of the record, and the parts that are searched and shown.
 
-What lives here: bounds on what one description may be, languages, the facets. What does not: reading the catalogue around it
-(`dsp.catalog`). Names are taken by their last part, whatever prefix or IRI stands before them, as members in the field write them.
-Nothing here trusts what it reads: a text that looks like markup stays a text, and is told in the member's report.
+What lives here: bounds on what one description may be, languages. What does not: reading the catalogue around it (`dsp.catalog`), what is
+searched (`documents.py`), prices (`prices.py`). Names are taken by their last part, whatever prefix or IRI stands before them, as members
+in the field write them. Nothing here trusts what it reads: a text that looks like markup stays a text, and is told in the member's report.
 Source: DCAT 3; DCAT-AP 3.0; `describe/members.py` for our own terms.
 """
 
@@ -12,7 +12,6 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final
 
@@ -22,21 +21,17 @@ from connector.describe.document import FORMS, THEMES
 from connector.dsp.catalog import MEDIA_TYPES
 from connector.errors import BadMessage
 from connector.ports.catalog import Entry, Product
-from connector.ports.index import Document
 
 Tree = Mapping[str, Any]
 MAX_TREE_BYTES: Final = 256 << 10
 """Of one description, its offers among it."""
+MAX_ADDRESS: Final = 2_048
 MAX_TEXT: Final = 20_000
 """Characters of one text."""
-MAX_ID: Final = 2_048
-_MOST_VALUES: Final = 64
-_MOST_FACET: Final = 300
+MAX_ID: Final = 1_024
+"""Bytes of an id, that of a participant too: an index of PostgreSQL takes 2,700 of both together."""
 _WORD_OF_THEME: Final = {iri: word for word, iri in THEMES.items()}
 _WORD_OF_FORM: Final = {code: word for word, code in FORMS.items()}
-_LANGUAGE: Final = re.compile("[a-zA-Z]{2}(-|$)")
-_CURRENCY: Final = re.compile("[A-Z]{3}")
-_PRICES: Final = ((0, "free"), (1_000, "up to 10"), (10_000, "up to 100"), (100_000, "up to 1000"))
 _NOT_RULES: Final = frozenset({"@id", "@type", "target", "assigner", "uid", "@context"})
 
 
@@ -49,8 +44,12 @@ def entry_of(
     """
     id_ = str(tree.get("@id") or "")
     # INVARIANT: no dataset has an empty id, which is that of what its origin says of itself
-    if not id_ or len(id_) > MAX_ID:
-        raise BadMessage(f"the id has {len(id_)} characters", where="@id", mend=f"give it an id of at most {MAX_ID}")
+    if not id_ or len(id_.encode()) > MAX_ID or len(origin.encode()) > MAX_ID:
+        mend = f"give it an id of at most {MAX_ID} bytes"
+        raise BadMessage(f"the id has {len(id_)} characters, that of its provider {len(origin)}", where="@id", mend=mend)
+    if not id_.isprintable() or not origin.isprintable():
+        # people paste them: a sign that cannot be seen could be a command to their terminal, or turn round what stands beside it
+        raise BadMessage("an id holds signs that cannot be seen", where="@id", mend="write it without control characters")
     body = orjson.dumps(tree)
     if len(body) > MAX_TREE_BYTES:
         raise BadMessage(
@@ -138,43 +137,6 @@ def addressed(tree: Tree, viewer: str | None) -> dict[str, Any]:
     if len(kept) == len(offers):
         return dict(tree)
     return {**{name: value for name, value in tree.items() if name != "proof"}, "hasPolicy": kept}
-
-
-def document_of(product: Product, *, space: str, publisher: str = "") -> Document:
-    """What is searched of a product; `space` names the data space it is in, `publisher` stands in for one that names none."""
-    members = by_name(tree_of(product))
-    described = tuple((lang, text[:MAX_TEXT]) for lang, text in texts(members, "description"))
-    titles = texts(members, "title") or (("", product.entry.id),)
-    keywords = tuple((lang, text[:200]) for lang, text in texts(members, "keyword")[:200])
-    price = price_cents(members)
-    modified = moment(members.get("modified"))
-    shown = publisher_of(members) or publisher or product.entry.origin
-    facets: dict[str, tuple[str, ...]] = {
-        "theme": tuple(themes(members)),
-        "publisher": (shown,),
-        "space": (product.entry.via[0] if product.entry.via else space,) if (product.entry.via or space) else (),
-        "region": tuple(last_part(value) for value in named(members.get("spatial"))),
-        "format": tuple(dict.fromkeys(media_types(members))),
-        "license": tuple(named(members.get("license"))),
-        "grade": tuple(plain_texts(members.get("grade"))),
-        "price": (price_word(price),),
-        "currency": (code,) if (code := currency(members)) else (),
-        "origin": (product.entry.origin,),
-        "language": tuple(dict.fromkeys(lang[:2].lower() for lang, _ in (*titles, *described) if _LANGUAGE.match(lang))),
-        "form": tuple(forms(members)),
-    }
-    more = [("", column) for column in columns(members)] + [("", shown), ("", last_part(product.entry.id))]
-    return Document(
-        number=product.number,
-        titles=titles[:20],
-        texts=(*described[:20], *more),
-        keywords=keywords,
-        facets={name: tuple(v[:_MOST_FACET] for v in values[:_MOST_VALUES]) for name, values in facets.items()},
-        terms=product.entry.terms,
-        modified_s=max(0, min(int(modified.timestamp()), (1 << 32) - 1)) if modified else 0,
-        added_s=int(product.added_at.timestamp()),
-        price_cents=price,
-    )
 
 
 def tree_of(product: Product) -> dict[str, Any]:
@@ -279,6 +241,14 @@ def media_types(tree: Tree) -> Iterator[str]:
                 yield value.removeprefix(MEDIA_TYPES)
 
 
+def endpoints(tree: Tree) -> Iterator[str]:
+    """Where the description itself says that its distributions are negotiated."""
+    for one in several(by_name(tree).get("distribution")):
+        for service in several(by_name(one).get("accessService") if isinstance(one, Mapping) else None):
+            if isinstance(service, Mapping):
+                yield from named(by_name(service).get("endpointURL"))
+
+
 def formats(tree: Tree) -> tuple[str, ...]:
     """How it can be transferred."""
     distributions = [one for one in several(by_name(tree).get("distribution")) if isinstance(one, Mapping)]
@@ -309,44 +279,17 @@ def forms(members: Tree) -> Iterator[str]:
 
 def moment(value: Any) -> datetime | None:
     """A day or a date and time, in UTC; None when it is none."""
-    for text in plain_texts(value):
-        try:
-            found = datetime.fromisoformat(text[:40])
-        except ValueError:
-            continue
+    return next((found for text in plain_texts(value) if (found := moment_in(text)) is not None), None)
+
+
+def moment_in(text: str) -> datetime | None:
+    """The day, or the date and time, that a text is, in UTC; None when it is none."""
+    try:
+        found = datetime.fromisoformat(text[:40])
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    return None
-
-
-def price_cents(members: Tree) -> int | None:
-    """The price in hundredths of whatever currency it names; None when nobody says."""
-    for one in several(members.get("priceSpecification")):
-        if isinstance(one, Mapping):
-            for text in plain_texts(by_name(one).get("price")):
-                try:
-                    amount = Decimal(text[:40])
-                except InvalidOperation:
-                    continue
-                if amount.is_finite() and 0 <= amount < 10**9:
-                    return int(amount * 100)
-    return None
-
-
-def currency(members: Tree) -> str:
-    """The currency of the price; empty when none is named, or nothing is to be paid."""
-    for one in several(members.get("priceSpecification")):
-        if isinstance(one, Mapping) and price_cents(members):
-            for text in plain_texts(by_name(one).get("priceCurrency")):
-                if _CURRENCY.fullmatch(text):
-                    return text
-    return ""
-
-
-def price_word(cents: int | None) -> str:
-    """The value of the facet `price`."""
-    if cents is None:
-        return "not told"
-    return next((word for most, word in _PRICES if cents <= most), "more")
+    except (ValueError, OverflowError):
+        # the first and the last hours that there are lie beyond the calendar in another zone
+        return None
 
 
 def best(found: Sequence[tuple[str, str]], language: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
+from connector.dsp.places import SERVICES, base_of
 from connector.errors import Overloaded, Unproven
 from connector.identity import credentials, formats, proofs
 from connector.identity.authority import issuing
@@ -119,6 +120,11 @@ class Attesting:
                     raise Overloaded(f"it cannot be proven now: {again.words}", mend="it is tried again") from again
                 raise
         return did
+
+    async def services(self, did: str) -> tuple[str, ...]:
+        """Base addresses where the DID document of `did` says that it speaks the protocol. Raises: as `Resolver.resolve`."""
+        document = await self.parts.resolver.resolve(did)
+        return tuple(base_of(one.endpoint) for one in document.services if set(one.types) & set(SERVICES))
 
     def _is_younger(self, did: str, check: str, made_at: object) -> bool:
         """Whether something was signed after the document that we keep was fetched: its key may be in the next one.

@@ -56,3 +56,11 @@ class Prover(Protocol):
         somebody else's; KontorError of another kind when that cannot be judged now.
         """
         ...
+
+    async def services(self, did: str) -> tuple[str, ...]:
+        """Base addresses where the DID document of `did` says that it speaks the protocol: of somebody whose document was needed to prove
+        something, so that it is at hand.
+
+        Raises: Unproven; KontorError of another kind when it cannot be had now.
+        """
+        ...

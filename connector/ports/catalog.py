@@ -5,7 +5,7 @@ where rows lie (`storage/`). The search index (`ports/index.py`) is made of this
 
 A product is one dataset of one origin, the participant who offers it. It may reach us by several members: from the origin itself and
 through other catalogues. Each such way is an entry; the product shows its best one: that of the origin, then one whose signature is
-proven, then the shortest way, then the first member by id.
+proven, then one whose endpoint is, then the shortest way, then the first member by id.
 
 What a participant says of itself goes the same ways: it is an entry with the empty id `ITSELF`, and no product. Of a participant that is
 a member here its own word counts alone once it was looked at, and its silence too: nobody offers anything in its name. Of one that is
@@ -88,6 +88,13 @@ class Entry:
     """Of one that could not be judged: the digests it would have if it had been. One that is held under such a digest was proven
     before, and stays so."""
 
+    names_endpoint: bool = False
+    """Of one that came through others: its origin has signed that it answers at the endpoint."""
+    places: tuple[str, ...] = ()
+    """With `ITSELF`: base addresses where the origin has signed that it answers. What is reported of it is held against them."""
+    is_placed: bool = False
+    """As the record has found: what its origin has signed says that it answers at the endpoint. Does not go in with an entry."""
+
     @property
     def key(self) -> tuple[str, str]:
         return self.origin, self.id
@@ -148,7 +155,9 @@ class Snapshot:
     gone: tuple[tuple[str, str], ...] = ()
     """Keys of entries that are there no more; only with `is_partial`."""
     announced: int = 0
-    """The member's count of announcements before the look: when it has grown since, the member is due again at once."""
+    """The member's count of announcements before the look: when it has grown since, the member is due again at `again_at`."""
+    again_at: datetime | None = None
+    """None: at once."""
     part: Part | None = None
     """Only with `is_partial`."""
 
@@ -191,7 +200,7 @@ class Product:
     """One product, or what an origin says of itself, as it is shown: its best entry, and by whom we know it."""
 
     number: int
-    """Stays the same as long as the record lives; stands in addresses."""
+    """Stays the same as long as it is not gone for a month; stands in addresses, and never means another product."""
     entry: Entry
     member: str
     added_at: datetime
@@ -235,6 +244,8 @@ class Totals:
     """Concluded agreements, as the members report them."""
     reporting: int = 0
     """Members that report them."""
+    failing: int = 0
+    """Listed members at which the last look failed."""
 
 
 class Records(Protocol):
@@ -268,9 +279,11 @@ class Records(Protocol):
         """The member says how many agreements it has concluded as a provider; False when it is not listed."""
         ...
 
-    async def claim_due(self, now: datetime, until: datetime, limit: int) -> Sequence[MemberRow]:
-        """Listed members whose time has come, the longest waiting first. Nobody else gets them before `until`, by when whoever
-        took them has told how the look went, or is dead."""
+    async def claim_due(
+        self, now: datetime, until: datetime, limit: int, latest: datetime | None = None
+    ) -> Sequence[MemberRow]:
+        """Listed members whose time has come, the longest waiting first; with `latest` also those who would be due only after it.
+        Nobody else gets them before `until`, by when whoever took them has told how the look went, or is dead."""
         ...
 
     async def take_up(self, now: datetime) -> None:
@@ -283,8 +296,8 @@ class Records(Protocol):
         ...
 
     async def hasten(self, member: str, now: datetime) -> bool:
-        """Count an announcement and make the member due now, or at the end of the look that is under way, on whichever replica;
-        False when it is not listed."""
+        """Count an announcement and make the member due at `now` or as it is before, or at the end of the look that is under way, on
+        whichever replica; False when it is not listed."""
         ...
 
     async def member(self, id_: str) -> MemberRow | None: ...
@@ -293,8 +306,8 @@ class Records(Protocol):
         """How many datasets a member's catalogue holds, those under the terms `without` left out."""
         ...
 
-    async def members(self, after: str | None, limit: int) -> Sequence[MemberRow]:
-        """Members by id, from the first one after `after`."""
+    async def members(self, after: str | None, limit: int, *, failing: bool = False) -> Sequence[MemberRow]:
+        """Listed members by id, from the first one after `after`; with `failing` those at which the last look failed."""
         ...
 
     async def products(self, numbers: Sequence[int]) -> Mapping[int, Product]:
@@ -346,7 +359,11 @@ class Records(Protocol):
         ...
 
     async def forget(self, before: datetime) -> int:
-        """Forget of products that are gone since before then that they ever were in the order of changes; how many."""
+        """Forget of products that are gone since before then that they ever were in the order of changes, and their numbers; how many."""
+        ...
+
+    async def tidy(self) -> None:
+        """Forget the rules of offers that nothing is under any more: whoever changes them with each look would fill the record."""
         ...
 
     async def terms(self) -> Mapping[str, bytes]:

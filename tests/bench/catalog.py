@@ -25,9 +25,10 @@ import httpx
 
 from connector.app.parts import known_vocabulary
 from connector.controlplane.clock import SystemClock
+from connector.federation.documents import document_of
 from connector.federation.judging import judged
 from connector.federation.permitted import Permitted, Question
-from connector.federation.reading import document_of, entry_of
+from connector.federation.reading import entry_of
 from connector.federation.tantivy_index import TantivyIndex
 from connector.ports.catalog import Product
 from connector.ports.index import Document

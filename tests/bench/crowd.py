@@ -124,6 +124,7 @@ def product(member: int, place: int, revision: int) -> dict[str, Any]:
         tree["https://schema.org/priceSpecification"] = {
             "@id": f"{id_}#price",
             "https://schema.org/price": {"@type": "xsd:decimal", "@value": str(price)},
+            "https://schema.org/priceCurrency": "CNY" if price in (9.9, 1200) else "EUR",
         }
     media = f"https://www.iana.org/assignments/media-types/{chance.choices(_TYPES, (50, 25, 15, 5, 5))[0]}"
     base = f"https://m{member}.crowd.example/dsp"

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from connector.controlplane.clock import SystemClock
+from connector.federation.documents import document_of
 from connector.federation.following import Indexer
-from connector.federation.reading import document_of, entry_of
+from connector.federation.reading import entry_of
 from connector.federation.tantivy_index import TantivyIndex
 from connector.ports.catalog import Listed, Product, Records, Report, Snapshot
 from connector.storage.catalog import open_records

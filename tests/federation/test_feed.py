@@ -190,3 +190,63 @@ async def test_a_page_ends_before_it_is_larger_than_its_reader_takes(tmp_path: P
         assert len(changes) == 45
         assert len(written) < 9 << 20
         assert (tree["hasMore"], tree["sequence"]) == (True, tree["changes"][-1]["sequence"])
+
+
+async def test_a_feed_that_lies_about_times_addresses_and_ways_harms_nothing(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        row = {"origin": ORIGIN, "endpoint": "https://o.example/dsp", "via": ["town"], "seenAt": NOW.isoformat()}
+        lies: dict[str, dict[str, Any]] = {
+            "urn:late": {"seenAt": "9999-12-31T23:59:59-14:00"},
+            "urn:tomorrow": {"seenAt": "2999-01-01T00:00:00Z"},
+            "urn:file": {"endpoint": "file:///etc/passwd"},
+            "urn:odd": {"endpoint": "http://["},
+            "urn:long": {"via": ["x" * 3_000]},
+            "urn:hidden": {"origin": "did:web:\u202eo"},
+            "urn:good": {},
+        }
+        changes = tuple({**row, "id": id_, "dataset": dataset(id_), **lie} for id_, lie in lies.items())
+        tells(here, page(changes=changes))
+        await here.list(region="catalog")
+        report = (await here.report("region")).report
+        assert report is not None
+        assert len(report.left_out) == 4
+        assert await here.shown() == dict.fromkeys(("urn:late", "urn:tomorrow", "urn:good"), ORIGIN)
+        seen = {c.key[1]: c.product.entry.origin_seen_at for c in await here.records.changes(0, 99) if c.product is not None}
+        assert (seen["urn:late"], seen["urn:good"]) == (None, NOW)
+        assert seen["urn:tomorrow"] is not None
+        assert seen["urn:tomorrow"].year < 2999
+
+
+async def test_where_a_product_is_fetched_is_as_its_origin_has_signed_or_not_proven(tmp_path: Path) -> None:
+    prover = Signatures()
+    prover.places = {"did:web:d": ("https://d.example",)}
+    async with scene(tmp_path, prover=prover) as here:
+        at = "https://o.example/dsp"
+        named = {"distribution": [{"format": "F", "accessService": {"endpointURL": at}}]}
+        told: dict[str, tuple[str, str, dict[str, Any], bool]] = {
+            "urn:bare": (ORIGIN, at, {}, False),
+            "urn:signed": (ORIGIN, at, {"proof": ORIGIN}, False),
+            "urn:named": (ORIGIN, f"{at}/2025-1", {"proof": ORIGIN, **named}, True),
+            "urn:moved": (ORIGIN, "https://evil.example/dsp", {"proof": ORIGIN, **named}, False),
+            "urn:above": (ORIGIN, "https://o.example/dsp/../evil", {"proof": ORIGIN, **named}, False),
+            "urn:claimed": (ORIGIN, at, named, False),
+            "urn:document": ("did:web:d", "https://d.example/dsp", {"proof": "did:web:d"}, True),
+            "urn:publisher": (ORIGIN, at, {"proof": "did:web:p", "dct:publisher": {"@id": "did:web:p"}, **named}, False),
+        }
+        rows = tuple(
+            {"origin": origin, "id": id_, "endpoint": endpoint, "via": [], "dataset": dataset(id_, **more)}
+            for id_, (origin, endpoint, more, _) in told.items()
+        )
+        tells(here, page(changes=rows))
+        await here.list(region="catalog")
+        await here.report("region")
+        shown = {c.key[1]: c.product.entry.is_placed for c in await here.records.changes(0, 99) if c.product is not None}
+        assert shown == {id_: is_placed for id_, (_, _, _, is_placed) in told.items()}
+        # its signed word about its services is held against all that is told of it, whenever it comes
+        prover.places = {ORIGIN: ("https://o.example",)}
+        tells(here, page(said(via=()), sequence=10), after=9)
+        await here.look_again("region")
+        shown = {
+            c.key[1]: c.product.entry.is_placed for c in await here.records.changes(0, 99) if c.product and not c.is_itself
+        }
+        assert [id_ for id_, is_placed in shown.items() if not is_placed] == ["urn:moved", "urn:above"]

@@ -29,6 +29,8 @@ class Signatures:
     is_away = False
     withdrawn: frozenset[str] = frozenset()
     """Credentials that do not hold any more."""
+    places: Mapping[str, tuple[str, ...]] = {}
+    """Where DID documents say that their subjects answer."""
 
     async def signer(self, tree: Mapping[str, Any], allowed: Collection[str]) -> str:
         name, _, fault = str(tree["proof"]).partition(" ")
@@ -39,6 +41,9 @@ class Signatures:
         if fault:
             raise Unproven(f"it is {fault}", check=fault)
         return name
+
+    async def services(self, did: str) -> tuple[str, ...]:
+        return self.places.get(did, ())
 
     async def credential(self, raw: str, *, subject: str) -> Attested:
         if self.is_away:

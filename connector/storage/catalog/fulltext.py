@@ -19,7 +19,7 @@ from typing import Any, Final
 from connector.describe.words import fold, pairs, parts, runs, words
 from connector.ports.index import ENOUGH, FACETS, MAX_DEPTH, MOST_VALUES, Document, Found, Hit, Sort, Wanted, Way, start_of
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _SCHEMA: Final = """
 CREATE TABLE doc (number INTEGER PRIMARY KEY, terms TEXT NOT NULL, modified INTEGER NOT NULL, added INTEGER NOT NULL, price INTEGER);
 CREATE INDEX doc_terms ON doc (terms);
@@ -34,7 +34,10 @@ CREATE VIRTUAL TABLE term USING fts5vocab(text, 'row');
 CREATE TABLE applied (sequence INTEGER NOT NULL);
 INSERT INTO applied VALUES (0);
 """
-_ORDERS: Final = {Sort.MODIFIED: "d.modified", Sort.ADDED: "d.added", Sort.CHEAPEST: "-coalesce(d.price, 4294967295)"}
+_NO_PRICE: Final = 1 << 62
+_ORDERS: Final = {
+    Sort.MODIFIED: "d.modified", Sort.ADDED: "d.added", Sort.CHEAPEST: f"{_NO_PRICE} - coalesce(d.price, {_NO_PRICE})",
+}  # fmt: skip
 _AGES: Final = (("day", 1), ("week", 7), ("month", 31), ("year", 366))
 _DAY_S: Final = 86_400
 _SHORTEST_BEGINNING: Final = 4
@@ -253,8 +256,9 @@ def _filters(wanted: Wanted) -> Iterator[tuple[str, list[Any]]]:
             yield f"({either or '0'})", [bound for bounds in ages for bound in bounds]
         else:
             marks = ", ".join("?" for _ in chosen)
+            free = " OR d.price = 0" if name == "currency" else ""
             yield (
-                f"EXISTS (SELECT 1 FROM facet AS f WHERE f.number = d.number AND f.name = ? AND f.value IN ({marks}))",
+                f"(EXISTS (SELECT 1 FROM facet AS f WHERE f.number = d.number AND f.name = ? AND f.value IN ({marks})){free})",
                 [name, *chosen],
             )
     if wanted.terms is not None:
@@ -296,8 +300,14 @@ def _counted(connection: sqlite3.Connection, name: str, match: str, wanted: Want
         sql, values = _select("d.terms AS value", match, wanted)
         yield from connection.execute(f"SELECT value, count(*) FROM ({sql}) GROUP BY 1 ORDER BY 2 DESC, 1", values)
         return
-    sql, values = _select("d.number", match, wanted)
-    yield from connection.execute(
-        f"SELECT value, count(*) FROM facet WHERE name = ? AND number IN ({sql}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
+    sql, values = _select("d.number, d.price", match, wanted)
+    free = 0
+    if name == "currency":
+        # what costs nothing is counted with each currency, as it is found with each
+        (free,) = connection.execute(f"SELECT count(*) FROM ({sql}) WHERE price = 0", values).fetchone()
+    rows = connection.execute(
+        f"SELECT value, count(*) FROM facet WHERE name = ? AND number IN (SELECT number FROM ({sql}))"
+        " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
         [name, *values, MOST_VALUES],
     )
+    yield from ((value, count + free) for value, count in rows)

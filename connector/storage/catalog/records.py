@@ -8,7 +8,7 @@ order: a reader that has seen number n never misses one below it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,27 +28,21 @@ from connector.ports.catalog import (
     Totals,
     Verdict,
 )
+from connector.storage.catalog import taking
 from connector.storage.catalog.engine import Engine, Row, Work
 from connector.storage.catalog.rows import (
     change_of,
     ended,
     entry_of,
-    entry_row,
     member_of,
     product_of,
     readers_text,
     report_body,
     told,
-    widened,
 )
 from connector.storage.codec import micros, moment_of
 
 _GROWTH: Final = timedelta(days=90)
-_AT_ONCE: Final = 5_000
-Best = tuple[str, str]
-"""Whose entry is shown, and its digest."""
-Shown = tuple[Best | None, str | None]
-"""What is shown of a product, and who has ever been able to see it."""
 
 
 class CatalogRecords:
@@ -95,13 +89,17 @@ class CatalogRecords:
             return
         entries = await work.rows("entries_of", [id_ for id_, _ in ended])
         reported = await work.rows("numbers_of_origins", [*(id_ for id_, _ in ended), *back])
-        before = await _shown(work, [*(row[3] for row in entries), *(row[0] for row in reported)])
+        before = await taking.shown(work, [*(row[3] for row in entries), *(row[0] for row in reported)])
         await work.many("drop_entry", [(row[0], row[3]) for row in entries])
         await work.many("set_state", ended)
-        await self._settle(work, before, at)
+        await taking.settle(work, before, at)
 
-    async def claim_due(self, now: datetime, until: datetime, limit: int) -> Sequence[MemberRow]:
+    async def claim_due(
+        self, now: datetime, until: datetime, limit: int, latest: datetime | None = None
+    ) -> Sequence[MemberRow]:
         async with self._engine.changing() as work:
+            if latest is not None:
+                await work.rows("bring_forward", micros(now), micros(latest))
             return [member_of(row) for row in await work.rows("claim_due", micros(now), micros(until), limit)]
 
     async def take_up(self, now: datetime) -> None:
@@ -124,9 +122,8 @@ class CatalogRecords:
         row = await self._row("entries_seen", member, list(without))
         return int(row[0]) if row else 0
 
-    async def members(self, after: str | None, limit: int) -> Sequence[MemberRow]:
-        async with self._engine.reading() as work:
-            return [member_of(row) for row in await work.rows("members", after or "", limit)]
+    async def members(self, after: str | None, limit: int, *, failing: bool = False) -> Sequence[MemberRow]:
+        return [member_of(row) for row in await self._engine.one("members", after or "", limit, int(failing))]
 
     # --- looks at members
 
@@ -142,14 +139,13 @@ class CatalogRecords:
             names = [snapshot.member for snapshot in snapshots]
             listed = {row[0]: row[1] for row in await work.rows("members_in_state", names)}
             taken = [snapshot for snapshot in snapshots if snapshot.member in listed]
-            held: dict[str, dict[tuple[str, str], tuple[int, str]]] = {name: {} for name in listed}
-            for member, origin, id_, number, digest in await work.rows("entries_of", sorted(listed)):
-                held[member][origin, id_] = (number, digest)
+            held = await taking.held(work, taken)
             # 2.
-            numbers = await self._numbered(work, taken, held, at)
+            numbers = await taking.numbered(work, taken, held, at)
             # 3.
-            puts: list[tuple[object, ...]] = []
+            puts: list[taking.Put] = []
             drops: list[tuple[str, int]] = []
+            moved: set[str] = set()
             terms: dict[str, tuple[bytes, str | None]] = {}
             for snapshot in taken:
                 mine = held[snapshot.member]
@@ -157,82 +153,37 @@ class CatalogRecords:
                 for entry in snapshot.entries:
                     kept.add(entry.key)
                     if mine.get(entry.key, (0, ""))[1] not in (entry.digest, *entry.as_proven):
-                        puts.append(entry_row(snapshot.member, numbers[entry.key], entry))
+                        puts.append((snapshot.member, numbers[entry.key], entry))
                         if entry.id != ITSELF:
                             terms[entry.terms] = (entry.offers, readers_text(entry.readers))
                 gone = (
                     [key for key in snapshot.gone if key in mine] if snapshot.is_partial else [k for k in mine if k not in kept]
                 )
+                moved |= {origin for origin, id_ in gone if id_ == ITSELF}
                 drops += [(snapshot.member, mine[key][0]) for key in gone]
             for snapshot in taken:
-                drops += await self._unread(work, snapshot, numbers, drops)
+                drops += await taking.unread(work, snapshot, numbers, drops)
             others = await work.rows("numbers_of_origins", [s.member for s in taken if not listed[s.member]])
-            touched = [*(int(row[1]) for row in (*puts, *drops)), *(row[0] for row in others)]  # type: ignore[call-overload]
-            before = await _shown(work, touched)
             await work.many("put_terms", [(digest, *row) for digest, row in terms.items()])
-            await work.many("put_entry", puts)
-            await work.many("drop_entry", drops)
+            before = await taking.put(work, puts, drops, moved, [row[0] for row in others])
             await work.many(
                 "mark_entry", [(s.member, numbers[it.key], s.part.reading) for s in taken if s.part for it in s.entries]
             )
             await work.many(
                 "good_look",
-                [(s.member, *ended(s.report, s.next_at), orjson.dumps(dict(s.validators)), s.announced) for s in taken],
+                [
+                    (
+                        s.member,
+                        *ended(s.report, s.next_at),
+                        orjson.dumps(dict(s.validators)),
+                        s.announced,
+                        micros(s.again_at or s.report.at),
+                    )
+                    for s in taken
+                ],
             )
             # 4.
-            return await self._settle(work, before, at)
-
-    async def _unread(
-        self, work: Work, snapshot: Snapshot, numbers: Mapping[tuple[str, str], int], drops: Sequence[tuple[str, int]]
-    ) -> list[tuple[str, int]]:
-        """What the last part of a reading leaves behind: entries that neither it nor a part before it had."""
-        if snapshot.part is None or not snapshot.part.is_last:
-            return []
-        now = {numbers[entry.key] for entry in snapshot.entries} | {number for _, number in drops}
-        rows = await work.rows("unmarked", snapshot.member, snapshot.part.reading)
-        return [(snapshot.member, row[0]) for row in rows if row[0] not in now]
-
-    async def _numbered(
-        self, work: Work, taken: Sequence[Snapshot], held: Mapping[str, Mapping[tuple[str, str], tuple[int, str]]], at: int
-    ) -> dict[tuple[str, str], int]:
-        numbers = {key: number for mine in held.values() for key, (number, _) in mine.items()}
-        unknown = list({entry.key: None for s in taken for entry in s.entries if entry.key not in numbers})
-        for start in range(0, len(unknown), _AT_ONCE):
-            part = unknown[start : start + _AT_ONCE]
-            await work.many("add_product", [(*key, at) for key in part])
-            for origin, id_, number in await work.rows("find_products", [id_ for _, id_ in part]):
-                numbers[origin, id_] = number
-        return numbers
-
-    async def _settle(self, work: Work, before: Mapping[int, Shown], at: int) -> int:
-        """Show the best entry of each product that something happened to; the number of those that look different now.
-
-        Only with what is shown do those grow who have been able to see it: what a longer way has was seen by nobody here.
-        """
-        best: dict[int, Best] = {}
-        readers: dict[int, str | None] = {}
-        reported: dict[int, None] = {}
-        for numbers in _parts(sorted(before)):
-            for number, member, digest, hops, named in await work.rows("best_entries", numbers):
-                if best.setdefault(number, (member, digest)) == (member, digest):
-                    readers[number] = named
-                    if hops:
-                        reported[number] = None
-        for numbers in _parts(list(reported)):
-            for (number,) in await work.rows("withheld", numbers):
-                del best[number]
-        changed = [number for number in sorted(before) if best.get(number) != before[number][0]]
-        if changed:
-            ((sequence,),) = await work.rows("lock_feed")
-            rows = []
-            for place, number in enumerate(changed, start=sequence + 1):
-                found, seen_by = best.get(number), before[number][1]
-                if found:
-                    seen_by = widened(seen_by, readers[number])
-                rows.append((number, found[0] if found else None, at, place, seen_by))
-            await work.many("show_product", rows)
-            await work.rows("set_sequence", sequence + len(changed))
-        return len(changed)
+            return await taking.settle(work, before, at)
 
     async def confirm(self, member: str, report: Report, next_at: datetime, announced: int) -> None:
         async with self._engine.changing() as work:
@@ -300,15 +251,15 @@ class CatalogRecords:
             await work.rows("lock_feed")
             held = {(m, n): d for m, n, d in await work.rows("digests", sorted({one.held.number for one in verdicts}))}
             good = [one for one in verdicts if held.get((one.held.member, one.held.number)) == one.held.entry.digest]
-            before = await _shown(work, [one.held.number for one in good])
             puts = [(one.held.member, one.held.number, one.entry) for one in good if one.entry is not None]
-            await work.many("put_entry", [entry_row(*put) for put in puts])
-            await work.many("drop_entry", [(one.held.member, one.held.number) for one in good if one.entry is None])
+            drops = [(one.held.member, one.held.number) for one in good if one.entry is None]
+            moved = {one.held.entry.origin for one in good if one.entry is None and one.held.entry.id == ITSELF}
+            before = await taking.put(work, puts, drops, moved, ())
             for id_ in sorted({one.held.member for one in good}):
                 (row,) = await work.rows("member", id_)
                 before_this = member_of(row).report or Report(at=now, is_good=True)
                 await work.rows("tell", id_, report_body(told(before_this, [v for v in good if v.held.member == id_])))
-            await self._settle(work, before, micros(now))
+            await taking.settle(work, before, micros(now))
         return len(good)
 
     async def epoch(self) -> str:
@@ -321,10 +272,15 @@ class CatalogRecords:
             ((last,),) = await work.rows("forgettable", micros(before))
             if last is None:
                 return 0
-            forgotten = await work.rows("forget", micros(before))
+            # what is gone keeps its number while others report it: it may be shown again at any time
+            forgotten = [*await work.rows("forget_gone", micros(before)), *await work.rows("forget", micros(before))]
             await work.rows("set_forgotten", last)
-            await work.rows("forget_terms")
         return len(forgotten)
+
+    async def tidy(self) -> None:
+        async with self._engine.changing() as work:
+            await work.rows("lock_feed")
+            await work.rows("forget_terms")
 
     async def terms(self) -> Mapping[str, bytes]:
         async with self._engine.reading() as work:
@@ -337,26 +293,13 @@ class CatalogRecords:
             members = {str(state): int(count) for state, count in await work.rows("count_members")}
             ((sequence, _),) = await work.rows("sequence")
             days = await work.rows("growth_seen" if hidden else "growth", since, *hidden)
-            ((agreements, reporting),) = await work.rows("count_agreements")
+            ((agreements, reporting, failing),) = await work.rows("count_listed")
         growth = tuple((moment_of(day * 86_400_000_000).date().isoformat(), count) for day, count in days)
         return Totals(
             products=products, participants=participants, members=members, sequence=sequence, growth=growth,
-            agreements=int(agreements or 0), reporting=reporting,
+            agreements=int(agreements or 0), reporting=reporting, failing=failing,
         )  # fmt: skip
 
     async def _row(self, name: str, *values: object) -> Row | None:
         found = await self._engine.one(name, *values)
         return found[0] if found else None
-
-
-async def _shown(work: Work, numbers: Iterable[int]) -> dict[int, Shown]:
-    """What is shown of these products at the moment."""
-    found: dict[int, Shown] = {}
-    for part in _parts(sorted(set(numbers))):
-        for number, member, digest, readers in await work.rows("shown", part):
-            found[number] = ((member, digest) if member is not None else None, readers)
-    return found
-
-
-def _parts(numbers: list[int]) -> Iterable[list[int]]:
-    return (numbers[start : start + _AT_ONCE] for start in range(0, len(numbers), _AT_ONCE))

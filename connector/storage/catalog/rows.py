@@ -16,6 +16,9 @@ from connector.ports.catalog import Change, Entry, MemberKind, MemberRow, Member
 from connector.storage.catalog.engine import Row
 from connector.storage.codec import micros, moment_of
 
+NAMED: Final = 1
+PLACED: Final = 2
+"""Why an endpoint counts as that of its origin: its signed description names it, or it lies at one of the origin's places."""
 _MOST_TOLD: Final = 100
 _MOST_READERS: Final = 64 << 10
 """Characters. Whoever names somebody else again and again gives away that its own product is there, and fills no record."""
@@ -24,11 +27,24 @@ _MOST_READERS: Final = 64 << 10
 def entry_row(member: str, number: int, it: Entry) -> tuple[object, ...]:
     seen = micros(it.origin_seen_at) if it.origin_seen_at else None
     via = orjson.dumps(it.via).decode()
-    return member, number, len(it.via), it.digest, it.terms, it.endpoint, via, seen, it.tree, it.signed
+    places = orjson.dumps(it.places).decode() if it.places else ""
+    return (
+        *(member, number, len(it.via), it.digest, it.terms, it.endpoint, via, seen, it.tree, it.signed),
+        *(places, NAMED if it.names_endpoint else 0),
+    )
 
 
 def entry_of(
-    origin: str, id_: str, digest: str, terms: str, endpoint: str, via: str, seen: int | None, tree: bytes, signed: str
+    origin: str,
+    id_: str,
+    digest: str,
+    terms: str,
+    endpoint: str,
+    via: str,
+    seen: int | None,
+    tree: bytes,
+    signed: str,
+    placed: int,
 ) -> Entry:
     return Entry(
         origin=origin,
@@ -41,6 +57,8 @@ def entry_of(
         via=tuple(orjson.loads(via)) if via != "[]" else (),
         origin_seen_at=moment_of(seen) if seen is not None else None,
         signed=signed,
+        names_endpoint=bool(placed & NAMED),
+        is_placed=placed > 0,
     )
 
 
@@ -67,6 +85,11 @@ def change_of(row: Row) -> Change:
         product=product_of(row),
         readers=frozenset(orjson.loads(row[7])) if row[7] is not None else None,
     )
+
+
+def places_in(text: str) -> list[str]:
+    """Addresses as the record keeps them: one, or a list in JSON."""
+    return list(orjson.loads(text)) if text.startswith("[") else [text]
 
 
 def readers_text(readers: frozenset[str] | None) -> str | None:

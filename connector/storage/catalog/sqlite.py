@@ -27,7 +27,7 @@ from connector.storage.sqlite.schema import make, parts
 T = TypeVar("T")
 APPLICATION_ID: Final = 0x4B63746C
 """`Kctl` in the file's header."""
-_STEPS: Final = ("sqlite.sql", "sqlite_2.sql", "sqlite_3.sql", "sqlite_4.sql", "sqlite_5.sql", "sqlite_6.sql", "sqlite_7.sql")
+_STEPS: Final = ("sqlite.sql", *(f"sqlite_{number}.sql" for number in range(2, 9)))
 """What brings the schema from one version to the next, from 0 on; what is in a file of an older version stays."""
 _VERSION: Final = len(_STEPS)
 _MACROS: Final = (

@@ -16,6 +16,7 @@ from connector.storage.catalog import open_records
 from connector.storage.catalog.records import CatalogRecords
 from connector.storage.catalog.sqlite import APPLICATION_ID, SQL
 from connector.testing.catalog_contract import NOW, CatalogContract, entry, listed, snapshot
+from connector.testing.catalog_lies_contract import LiesContract
 from connector.testing.catalog_readers_contract import ReadersContract
 from tests.servers.postgres import emptied
 
@@ -30,21 +31,21 @@ async def opened(url: str, folder: Path) -> AsyncIterator[CatalogRecords]:
     await found.close()
 
 
-class TestInMemory(CatalogContract, ReadersContract):
+class TestInMemory(CatalogContract, ReadersContract, LiesContract):
     @pytest.fixture
     async def records(self, tmp_path: Path) -> AsyncIterator[Pair]:
         async with opened("memory:", tmp_path) as found:
             yield found, found
 
 
-class TestInAFile(CatalogContract, ReadersContract):
+class TestInAFile(CatalogContract, ReadersContract, LiesContract):
     @pytest.fixture
     async def records(self, tmp_path: Path) -> AsyncIterator[Pair]:
         async with opened("sqlite:///x.db", tmp_path) as first, opened("sqlite:///x.db", tmp_path) as second:
             yield first, second
 
 
-class TestOnPostgres(CatalogContract, ReadersContract):
+class TestOnPostgres(CatalogContract, ReadersContract, LiesContract):
     @pytest.fixture
     async def records(self, postgres: str, tmp_path: Path) -> AsyncIterator[Pair]:
         async with emptied(postgres) as url, opened(url, tmp_path) as first, opened(url, tmp_path) as second:

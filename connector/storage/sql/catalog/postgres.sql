@@ -85,3 +85,9 @@ ALTER TABLE catalog_entry ADD COLUMN IF NOT EXISTS reading bigint NOT NULL DEFAU
 -- whom the offers under terms name, and who has ever been able to see a product, as a list in JSON; without one it is everybody
 ALTER TABLE catalog_terms ADD COLUMN IF NOT EXISTS readers text;
 ALTER TABLE catalog_product ADD COLUMN IF NOT EXISTS readers text;
+
+-- Whether the endpoint of what others report of a participant is one where it has signed that it answers: 1 by the description of the product
+-- itself, 2 by what it says of itself, which names its places. What was kept before has none yet, and is judged again in the next round.
+ALTER TABLE catalog_entry ADD COLUMN IF NOT EXISTS places text;
+ALTER TABLE catalog_entry ADD COLUMN IF NOT EXISTS placed bigint NOT NULL DEFAULT 0;
+UPDATE catalog_entry SET digest = '', places = '' WHERE places IS NULL AND number IN (SELECT number FROM catalog_product WHERE id = '');

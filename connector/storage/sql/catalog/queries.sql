@@ -41,6 +41,9 @@ UPDATE catalog_member SET next_at = $2, taken_until = $2 WHERE id IN (
 ) RETURNING id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators,
     announced, agreements, agreements_at
 
+-- name: bring_forward
+UPDATE catalog_member SET next_at = $1, taken_until = NULL WHERE state = 'listed' AND next_at > $2
+
 -- name: take_up
 UPDATE catalog_member SET next_at = $1, taken_until = NULL
 WHERE state = 'listed' AND generation = 0 AND failures = 0 AND next_at > $1
@@ -49,7 +52,7 @@ WHERE state = 'listed' AND generation = 0 AND failures = 0 AND next_at > $1
 SELECT min(next_at) FROM catalog_member WHERE state = 'listed'
 
 -- name: hasten
-UPDATE catalog_member SET announced = announced + 1, next_at = CASE WHEN coalesce(taken_until, 0) > $2 THEN next_at ELSE $2 END
+UPDATE catalog_member SET announced = announced + 1, next_at = CASE WHEN coalesce(taken_until, 0) > $2 OR next_at < $2 THEN next_at ELSE $2 END
 WHERE id = $1 AND state = 'listed' RETURNING id
 
 -- name: member
@@ -60,7 +63,7 @@ FROM catalog_member WHERE id = $1
 -- name: members
 SELECT id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators,
     announced, agreements, agreements_at
-FROM catalog_member WHERE id > $1 AND state = 'listed' ORDER BY id LIMIT $2
+FROM catalog_member WHERE id > $1 AND state = 'listed' AND failures >= $3 ORDER BY id LIMIT $2
 
 -- name: entries_of
 SELECT e.member, p.origin, p.id, e.number, e.digest FROM catalog_entry AS e JOIN catalog_product AS p ON p.number = e.number
@@ -76,11 +79,24 @@ SELECT origin, id, number FROM catalog_product WHERE id IN {texts:$1}
 INSERT INTO catalog_product (origin, id, added_at, changed_at, readers) VALUES ($1, $2, $3, $3, '[]') ON CONFLICT (origin, id) DO NOTHING
 
 -- name: put_entry
-INSERT INTO catalog_entry (member, number, hops, digest, terms, endpoint, via, origin_seen_at, tree, signed)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO catalog_entry (member, number, hops, digest, terms, endpoint, via, origin_seen_at, tree, signed, places, placed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (member, number) DO UPDATE SET hops = excluded.hops, digest = excluded.digest, terms = excluded.terms,
     endpoint = excluded.endpoint, via = excluded.via, origin_seen_at = excluded.origin_seen_at, tree = excluded.tree,
-    signed = excluded.signed
+    signed = excluded.signed, places = excluded.places, placed = excluded.placed
+
+-- name: places_of
+-- where participants have signed that they answer, and where the list of members says so
+SELECT p.origin, e.places FROM catalog_product AS p JOIN catalog_entry AS e ON e.number = p.number
+WHERE p.id = '' AND p.origin IN {texts:$1} AND e.signed = p.origin AND e.places <> ''
+UNION ALL SELECT id, address FROM catalog_member WHERE id IN {texts:$1} AND state = 'listed'
+
+-- name: reported_of
+SELECT e.member, e.number, p.origin, e.endpoint, e.placed FROM catalog_product AS p JOIN catalog_entry AS e ON e.number = p.number
+WHERE p.origin IN {texts:$1} AND p.id <> '' AND e.hops > 0
+
+-- name: set_placed
+UPDATE catalog_entry SET placed = $3 WHERE member = $1 AND number = $2
 
 -- name: mark_entry
 UPDATE catalog_entry SET reading = $3 WHERE member = $1 AND number = $2
@@ -104,7 +120,8 @@ LEFT JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number WHER
 -- what its origin says or has signed comes before what others only report
 SELECT e.number, e.member, e.digest, e.hops, t.readers FROM catalog_entry AS e LEFT JOIN catalog_terms AS t ON t.digest = e.terms
 WHERE e.number IN {numbers:$1}
-ORDER BY e.number, CASE WHEN e.hops = 0 THEN 0 WHEN e.signed <> '' AND substr(e.signed, 1, 1) <> '?' THEN 1 ELSE 2 END, e.hops, e.member
+ORDER BY e.number, CASE WHEN e.hops = 0 THEN 0 WHEN e.signed <> '' AND substr(e.signed, 1, 1) <> '?' THEN 1 ELSE 2 END,
+    CASE WHEN e.placed > 0 THEN 0 ELSE 1 END, e.hops, e.member
 
 -- name: withheld
 -- what others report of a participant that is suspended here, or that is a member here and was looked at
@@ -116,7 +133,7 @@ UPDATE catalog_product SET member = $2, changed_at = $3, sequence = $4, readers 
 
 -- name: good_look
 UPDATE catalog_member SET entries = (SELECT count(*) FROM catalog_entry WHERE member = $1 AND terms <> ''), generation = generation + 1,
-    crawled_at = $2, failures = 0, next_at = CASE WHEN announced > $6 THEN CAST($2 AS bigint) ELSE CAST($3 AS bigint) END, report = $4, validators = $5,
+    crawled_at = $2, failures = 0, next_at = CASE WHEN announced > $6 THEN CAST($7 AS bigint) ELSE CAST($3 AS bigint) END, report = $4, validators = $5,
     taken_until = NULL
 WHERE id = $1
 
@@ -133,12 +150,12 @@ WHERE id = $1 AND state = 'listed'
 -- name: report_agreements
 UPDATE catalog_member SET agreements = $2, agreements_at = $3 WHERE id = $1 AND state = 'listed' RETURNING id
 
--- name: count_agreements
-SELECT sum(agreements), count(agreements) FROM catalog_member WHERE state = 'listed'
+-- name: count_listed
+SELECT sum(agreements), count(agreements), count(CASE WHEN failures > 0 THEN 1 END) FROM catalog_member WHERE state = 'listed'
 
 -- name: products
 SELECT p.number, p.origin, p.id, p.member, p.added_at, p.changed_at, p.sequence, p.readers, m.crawled_at,
-    e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed
+    e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed, e.placed
 FROM catalog_product AS p LEFT JOIN catalog_entry AS e ON e.member = p.member AND e.number = p.number
 LEFT JOIN catalog_member AS m ON m.id = p.member
 WHERE p.number IN {numbers:$1}
@@ -163,6 +180,14 @@ SELECT max(sequence + 0) FROM catalog_product WHERE member IS NULL AND sequence 
 -- name: forget
 -- whoever could see them has read that they are gone, or begins anew
 UPDATE catalog_product SET sequence = 0, readers = '[]' WHERE member IS NULL AND sequence > 0 AND changed_at < $1 RETURNING number
+
+-- name: forget_gone
+DELETE FROM catalog_product WHERE member IS NULL AND sequence > 0 AND changed_at < $1
+AND NOT EXISTS (SELECT 1 FROM catalog_entry AS e WHERE e.number = catalog_product.number) RETURNING number
+
+-- name: drop_unseen
+DELETE FROM catalog_product WHERE number = $1 AND member IS NULL AND sequence = 0
+AND NOT EXISTS (SELECT 1 FROM catalog_entry AS e WHERE e.number = catalog_product.number)
 
 -- name: set_forgotten
 UPDATE catalog_feed SET forgotten = $1 WHERE forgotten < $1
@@ -195,14 +220,14 @@ WHERE p.added_at >= $1 AND e.terms <> '' AND e.terms NOT IN {texts:$2} GROUP BY 
 SELECT DISTINCT signed FROM catalog_entry WHERE substr(signed, 1, 1) = '?'
 
 -- name: unjudged
-SELECT e.member, e.number, p.origin, p.id, e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed
+SELECT e.member, e.number, p.origin, p.id, e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed, e.placed
 FROM catalog_entry AS e JOIN catalog_product AS p ON p.number = e.number
 WHERE substr(e.signed, 1, 1) = '?' AND e.signed = $1 AND (e.number > $2 OR (e.number = $2 AND e.member > $3))
 ORDER BY e.number, e.member LIMIT $4
 
 -- name: themselves
 -- the condition that the others hold already is what an index can be asked for
-SELECT e.member, e.number, p.origin, p.id, e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed
+SELECT e.member, e.number, p.origin, p.id, e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed, e.placed
 FROM catalog_product AS p JOIN catalog_entry AS e ON e.number = p.number
 WHERE p.id = '' AND p.number >= $1 AND substr(e.signed, 1, 1) <> '?' AND (p.number > $1 OR e.member > $2)
 ORDER BY p.number, e.member LIMIT $3
