@@ -33,6 +33,8 @@ _QUEUED: Final = 128
 _FIRST_DELAY: Final = timedelta(seconds=30)
 _NEW_DELAY: Final = timedelta(seconds=0.5)
 """Of a member that has just come, or come back: it may not have heard of us, or of itself, when we hear of it."""
+_BETWEEN_NEW_S: Final = 0.1
+"""Between two of them that are asked again, however many come at once and cannot be reached: whoever is there goes before."""
 _MENDS: Final = {
     401: "let your connector take the token of the participant that runs this ledger",
     403: "let the participant that runs this ledger see your catalogue",
@@ -48,6 +50,10 @@ _FORGET_AFTER: Final = timedelta(days=30)
 _LOOK_AGAIN: Final = timedelta(seconds=1)
 """Another replica may have made a member due, which nobody tells us."""
 _MOST_NAMED: Final = 100
+_LONG: Final = timedelta(seconds=1)
+"""A look that takes longer is followed by as long a rest, whatever the member announces: nobody has the ledger to itself."""
+_MOST_RESTING: Final = 1_000
+_TIDIED_EVERY: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +88,11 @@ class Crawler:
         self._named: dict[str, set[str] | None] = {}
         self._under_way = 0
         self._busy: set[str] = set()
+        self._rests: dict[str, datetime] = {}
+        """Until when members are not looked at again because they announce something."""
+        self._turn_s = 0.0
+        """When the last of the new members that could not be reached is asked again, by the event loop."""
+        self._tidied: datetime | None = None
         self._done: asyncio.Queue[Snapshot] = asyncio.Queue(_QUEUED)
         self.changed: Callable[[], None] = lambda: None
         """Called when the record has changed."""
@@ -99,7 +110,10 @@ class Crawler:
             self._named[member] = None
         else:
             self._named[member] = known | set(ids)
-        if not await self._records.hasten(member, self._clock.now()) and not await self._has_joined(member):
+        now = self._clock.now()
+        rest = self._rests.get(member, now)
+        soon = rest if now < rest <= now + self._pace.within else now
+        if not await self._records.hasten(member, soon) and not await self._has_joined(member):
             self._named.pop(member, None)
             return False
         self._woken.set()
@@ -145,6 +159,9 @@ class Crawler:
             if await self._records.sequence() != before:
                 self.changed()
         await self._records.forget(now - _FORGET_AFTER)
+        if self._tidied is None or not timedelta() <= now - self._tidied < _TIDIED_EVERY:
+            self._tidied = now
+            await self._records.tidy()
         await self._clock.wait_until(now + _LIST_AGAIN, self._list_woken)
         return self._clock.now() < now + _LIST_AGAIN
 
@@ -160,7 +177,9 @@ class Crawler:
                 free = self._pace.parallel * 4 - self._under_way
                 has_room = free >= self._pace.parallel
                 now = self._clock.now()
-                rows = await self._records.claim_due(now, now + 2 * self._pace.within, free) if has_room else ()
+                # nobody is due later than that: where it stands so, the clock was set back
+                latest = now + 1.25 * max(self._pace.interval, timedelta(seconds=_LONGEST_ASKED_S))
+                rows = await self._records.claim_due(now, now + 2 * self._pace.within, free, latest) if has_room else ()
                 for row in rows:
                     # one look at a time, or an older one could end last; the record makes due at its end what was announced meanwhile
                     if row.id in self._busy:
@@ -223,8 +242,20 @@ class Crawler:
                         gone=found.gone,
                         part=found.part,
                         announced=row.announced,
+                        again_at=self._rested(row.id, begun),
                     )
                 )
+
+    def _rested(self, member: str, begun: datetime) -> datetime:
+        """When a member that has announced something during a look may be looked at again."""
+        now = self._clock.now()
+        if now - begun < _LONG:
+            self._rests.pop(member, None)
+            return begun
+        if len(self._rests) >= _MOST_RESTING:
+            self._rests = {name: until for name, until in self._rests.items() if until > now}
+        rest = self._rests[member] = now + (now - begun)
+        return rest
 
     async def _looked(self, row: MemberRow, named: set[str] | None, now: datetime) -> Looked | None:
         if row.kind is MemberKind.CATALOG:
@@ -239,9 +270,13 @@ class Crawler:
 
     async def _failed(self, row: MemberRow, begun: datetime, cause: str, asked_s: int = 0) -> None:
         """Tell why a look came to nothing; the next one is no sooner than the member asked for."""
-        first = _FIRST_DELAY if row.validators else _NEW_DELAY
-        first = self._pace.follow if row.kind is MemberKind.CATALOG else first
+        known = self._pace.follow if row.kind is MemberKind.CATALOG else _FIRST_DELAY
+        first = known if row.validators else _NEW_DELAY
         pause = min(self._pace.interval, first * 2 ** min(row.failures, 20)) * random.uniform(0.8, 1.2)
+        if not row.validators:
+            now_s = asyncio.get_running_loop().time()
+            self._turn_s = max(self._turn_s, now_s) + _BETWEEN_NEW_S
+            pause = max(pause, timedelta(seconds=self._turn_s - now_s))
         pause = max(pause, timedelta(seconds=asked_s))
         observe.warning("catalog.look_failed", member=row.id, failures=row.failures + 1, cause=cause)
         before = row.report
@@ -259,12 +294,29 @@ class Crawler:
             # of two looks at one member in a batch the later one follows in a transaction of its own
             last = {snapshot.member: snapshot for snapshot in batch}
             parts = [batch] if len(last) == len(batch) else [[snapshot] for snapshot in batch]
-            for part in parts:
-                if await self._records.swap(part, self._clock.now()):
+            while parts:
+                part = parts.pop(0)
+                try:
+                    changed = await self._records.swap(part, self._clock.now())
+                except KontorError:
+                    raise
+                except Exception as fault:  # noqa: BLE001 - one that cannot be kept never harms the rest
+                    if len(part) > 1:
+                        parts = [[snapshot] for snapshot in part] + parts
+                        continue
+                    await self._not_kept(part[0], fault)
+                    continue
+                if changed:
                     self.changed()
                 waiting = {it.signed for snapshot in part for it in snapshot.entries if is_unjudged(it.signed)}
                 if waiting and self.unjudged is not None:
                     await self.unjudged(waiting)
+
+    async def _not_kept(self, snapshot: Snapshot, fault: Exception) -> None:
+        observe.error("catalog.look_not_kept", member=snapshot.member, fault=fault)
+        cause = f"what it holds cannot be kept ({type(fault).__name__}); the operator of the catalogue is told"
+        report = Report(at=snapshot.report.at, is_good=False, cause=cause, left_out=snapshot.report.left_out)
+        await self._records.failed(snapshot.member, report, snapshot.next_at, snapshot.announced)
 
 
 def _cause(fault: KontorError) -> str:

@@ -69,7 +69,11 @@ class Catalog(Section):
         description="The members, where no signed list names them; beside one: catalogues, and members that answer elsewhere.",
     )
     interval_s: float = Field(3600, ge=1, description="How often each member is looked at, beside what it announces itself.")
-    follow_s: float = Field(1, ge=0.1, description="How often members that are catalogues are asked for what has changed.")
+    follow_s: float = Field(
+        10,
+        ge=0.1,
+        description="How often members that are catalogues are asked for what has changed, beside what they announce.",
+    )
     parallel: int = Field(32, ge=1, le=1000, description="Members looked at at once.")
     parallel_per_host: int = Field(4, ge=1, description="Of them at one host; lower it where members share small machines.")
     look_within_s: float = Field(120, gt=0, description="Longest time for one look at a member.")

@@ -114,6 +114,16 @@ async def test_who_has_just_come_and_is_not_ready_is_looked_at_again_in_a_moment
     assert (row.next_at - row.report.at).total_seconds() > 20
 
 
+async def test_of_many_that_cannot_be_reached_few_are_asked_again_at_once(here: Scene) -> None:
+    names = [f"gone{number}" for number in range(40)]
+    await here.list(*names)
+    rows = [await here.report(name) for name in names]
+    again = sorted(row.next_at for row in rows if row.next_at is not None)
+    assert len(again) == 40
+    # one after another, and not all in half a second
+    assert (again[-1] - again[0]).total_seconds() > 3
+
+
 async def test_of_a_catalogue_the_good_part_is_taken_and_the_rest_is_named(here: Scene) -> None:
     odd = [
         {"@id": "urn:untyped", "@type": 7, "hasPolicy": []},

@@ -140,7 +140,8 @@ async def test_a_member_that_is_down_keeps_what_was_shown_and_reads_why(alliance
 
 
 async def test_ledgers_follow_ledgers_without_loops_and_keep_whose_it_is() -> None:
-    async with LedgerSpace() as space:
+    # nobody asks another ledger by itself: what is found in time was told
+    async with LedgerSpace(settings={"catalog": {"follow_s": 3600}}) as space:
         region = space.gather("region", ["north", "nation"])
         nation = space.gather("nation", ["region", "south"])
         north, south, reader = space.join("north"), space.join("south"), space.join("reader")
@@ -164,3 +165,10 @@ async def test_ledgers_follow_ledgers_without_loops_and_keep_whose_it_is() -> No
             ("urn:member:south", [nation.id]),
         ]
         assert at_nation[0]["endpoint"] == north.address
+        # two levels up within two seconds, and gone as soon
+        for change in (north.publish("waves"), north.send(north.calls.delete_definition("waves"))):
+            begun = time.monotonic()
+            await change
+            both = ["waves", *both] if "waves" not in both else both[1:]
+            await reader.until(lambda: items(nation), lambda found, all_=both: [one["title"] for one in found] == all_)
+            assert time.monotonic() - begun < 2

@@ -36,13 +36,15 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     from connector.controlplane.secrets import Seal
     from connector.controlplane.webhook_delivery import PACE, WATCH_PACE
     from connector.federation import notices, rejudging, reproving
+    from connector.federation.answers import Audience
     from connector.federation.crawl import Crawler, Pace
     from connector.federation.feed import Following
     from connector.federation.following import Indexer
     from connector.federation.judging import Judge
-    from connector.federation.ledger import Audience, Ledger
+    from connector.federation.ledger import Ledger
     from connector.federation.looking import Bounds, Looking
     from connector.federation.permitted import Permitted
+    from connector.federation.telling import Above, Telling
     from connector.storage.catalog import open_records
     from connector.strict import Limits
     from connector.web.catalog import api, protocol
@@ -101,9 +103,20 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
     proving = reproving.Reproving(records, ground.store.jobs, judge, clock, timedelta(seconds=settings.interval_s))
     ground.jobs.register(reproving.KIND, repeated(proving.work), JobPace(timeout_s=reproving.WITHIN_S))
     await proving.take_up()
-    proving.changed = indexer.woken.set
-    crawler.unjudged, again.changed = again.put, indexer.woken.set
-    crawler.changed, crawler.room = indexer.woken.set, indexer.near
+    telling = Telling(
+        records,
+        peers,
+        clock,
+        participant=settings.participant,
+        above=[Above(id=one.id, address=one.address) for one in own.catalogs],
+    )
+
+    def changed() -> None:
+        indexer.woken.set()
+        telling.changed()
+
+    crawler.unjudged, crawler.room = again.put, indexer.near
+    crawler.changed = again.changed = proving.changed = changed
     # the authority tells our participant when somebody leaves, is suspended or is back: nobody waits for the next look at its list
     members.changed = crawler.list_anew
     permitted = Permitted(known_vocabulary(whole.profiles, whole.plugins))
@@ -139,6 +152,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
             "catalog-crawl": crawler.run,
             "catalog-index": indexer.run,
             "catalog-notices": left.run,
+            **({"catalog-telling": telling.run} if own.catalogs else {}),
             **more,
         },
     )
