@@ -78,6 +78,18 @@ class LedgerReport(Asked):
     peer: Id | None = Field(default=None, description="The ledger's participant id, where its token depends on it.")
 
 
+class LedgerMembers(Asked):
+    """Which members of a ledger to list."""
+
+    failing: bool = Field(default=False, description="Only those at which the ledger's last look failed.")
+    after: Id | None = Field(default=None, description="`next` of the page before.")
+    size: int = Field(default=50, ge=1, le=100, description="How many at most.")
+    catalog: Address | None = Field(
+        default=None, description="The ledger's address; without it the participant's first catalogue."
+    )
+    peer: Id | None = Field(default=None, description="The ledger's participant id, where its token depends on it.")
+
+
 class LedgerSearch(Asked):
     """What to look for in a ledger of data products."""
 
@@ -88,9 +100,13 @@ class LedgerSearch(Asked):
     )
     action: str | None = Field(default=None, description="Only what the policies let us do this with.")
     purpose: str | None = Field(default=None, description="Only what the policies let us use for this purpose.")
-    price_at_most: str | None = Field(default=None, description="Highest price, such as `10.50`.")
+    price_at_most: str | None = Field(
+        default=None, description="Highest price, such as `10.50`, in the one `chosen` `currency`."
+    )
     modified: str | None = Field(default=None, description="Only data that changed on this day or later, such as `2026-01-31`.")
-    sort: str = Field(default="relevance", description="`relevance`, `modified`, `added`, `cheapest`.")
+    sort: str = Field(
+        default="relevance", description="`relevance`, `modified`, `added`, `cheapest`: in the one `chosen` `currency`."
+    )
     size: int = Field(default=20, ge=1, le=100, description="How many at most.")
     cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before.")
     facets: tuple[str, ...] = Field(default=(), description="Facets to count, `action` and `purpose` among them.")

@@ -1,8 +1,8 @@
-"""`kontor catalog`: what a peer offers us, what we offer, and how a ledger's last look at a member went."""
+"""`kontor catalog`: what a peer offers us, what we offer, and how a ledger's last looks at its members went."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,14 +21,23 @@ def catalog(
     access: Access,
     out: Output,
     address: Annotated[
-        str | None, typer.Argument(help="Address of the peer's connector, or `report`; our own catalogue when left out.")
+        str | None,
+        typer.Argument(help="Address of the peer's connector, or `report`, or `members`; our own catalogue when left out."),
     ] = None,
     member: Annotated[str | None, typer.Argument(help="With `report`: the member's participant id.")] = None,
-    ledger: Annotated[str | None, typer.Option("--catalog", help="With `report`: the ledger's address.")] = None,
+    ledger: Annotated[str | None, typer.Option("--catalog", help="With `report` and `members`: the ledger's address.")] = None,
     peer: Annotated[str | None, typer.Option(help="The peer's participant id, where its token depends on it.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many datasets.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many datasets, or members.")] = None,
+    failing: Annotated[bool, typer.Option("--failing", help="With `members`: those at which the last look failed.")] = False,
+    after: Annotated[str | None, typer.Option(help="With `members`: the last one of the page before.")] = None,
 ) -> None:
-    """Show the datasets and offers of a peer, or our own; with `report MEMBER` how a ledger's last look at a member went."""
+    """Show the datasets and offers of a peer, or our own; with `report MEMBER` how a ledger's last look at a member went, with `members`
+    how all of its members stand."""
+    if address == "members" and member is None:
+        _members(access, out, ledger, peer, failing=failing, after=after, limit=limit)
+        return
+    if failing or after is not None:
+        raise CallerError("it goes with `members`", where="--failing, --after", mend="write `kontor catalog members --failing`")
     if address == "report" or member is not None:
         _report(access, out, address, member, ledger, peer)
         return
@@ -50,6 +59,37 @@ def catalog(
     ]
     head = ("DATASET", "TITLE", "KEYWORDS", "FORMATS", "OFFER", "TERMS")
     out.rows(tree, head, rows, empty="nothing is offered here" if address else "nothing is offered yet; see `kontor publish`")
+
+
+def _members(
+    access: Access, out: Output, ledger: str | None, peer: str | None, *, failing: bool, after: str | None, limit: int | None
+) -> None:
+    from connector.api.catalog import LedgerMembers
+
+    wanted = LedgerMembers(failing=failing, after=after, size=min(limit or 100, 100), catalog=ledger, peer=peer)
+    with access.open() as (node, me):
+        found = node.send(me.ledger_members(wanted))
+    rows = [
+        (
+            one["id"],
+            one["title"],
+            one["entries"],
+            (one["crawledAt"] or "never")[:16],
+            one["failures"] or "",
+            _how(one["report"]),
+        )
+        for one in found["items"]
+    ]
+    head = ("MEMBER", "NAME", "DATASETS", "CONFIRMED", "FAILED", "LAST LOOK")
+    out.rows(found, head, rows, empty="the last look at every member was good" if failing else "the ledger has no members")
+    if found["next"]:
+        note(f"the next page: --after {found['next']}")
+
+
+def _how(report: dict[str, Any] | None) -> str:
+    if report is None:
+        return "nobody has looked yet"
+    return "good" if report["isGood"] else str(report["cause"])
 
 
 def _report(access: Access, out: Output, word: str | None, member: str | None, ledger: str | None, peer: str | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -34,9 +35,13 @@ def search(
         list[str] | None, typer.Option(help="FACET=VALUE, such as `format=text/csv`; may stand several times.")
     ] = None,
     count: Annotated[list[str] | None, typer.Option(help="A facet to count, such as `theme` or `purpose`.")] = None,
-    price_at_most: Annotated[str | None, typer.Option(help="Highest price, such as `10.50`.")] = None,
+    price_at_most: Annotated[str | None, typer.Option(help="Highest price, such as `10.50`; with `--currency`.")] = None,
+    currency: Annotated[
+        str | None,
+        typer.Option(help="Only what can be had for it, or for nothing: `EUR`. `--count currency` tells which there are."),
+    ] = None,
     modified: Annotated[str | None, typer.Option(help="Only data that changed on this day or later: `2026-01-31`.")] = None,
-    sort: Annotated[str, typer.Option(help="relevance, modified, added, cheapest.")] = "relevance",
+    sort: Annotated[str, typer.Option(help="relevance, modified, added, cheapest (with `--currency`).")] = "relevance",
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many at most.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of titles, such as `de`.")] = None,
@@ -67,6 +72,8 @@ def search(
         if not equals or not value:
             raise CallerError(f"`{pair}` is no choice", where="--only", mend="write FACET=VALUE, such as `theme=energy`")
         chosen[facet] = (*chosen.get(facet, ()), value)
+    if currency is not None:
+        chosen["currency"] = (currency.upper(),)
     wanted = NewSubscription(
         text=text, chosen=chosen, purpose=purpose, action=action, price_at_most=price_at_most, modified=modified, sort=sort,
         size=limit, cursor=cursor, facets=tuple(count or ()), language=language, catalog=catalog, peer=peer, webhook=webhook,
@@ -81,13 +88,28 @@ def search(
     with access.open() as (node, me):
         found = node.send(me.search(LedgerSearch.model_validate(wanted.model_dump(exclude={"webhook"}))))
     rows = [
-        (one["title"], one["publisher"] or one["origin"], ", ".join(one["mediaTypes"]), (one["modified"] or "")[:10], one["id"])
+        (
+            one["title"],
+            one["publisher"] or one["origin"],
+            ", ".join(one["mediaTypes"]),
+            (one["modified"] or "")[:10],
+            _price(one),
+            one["id"],
+        )
         for one in found["items"]
     ]
     for name, values in found["facets"].items():
         note(f"{name}: " + ", ".join(f"{one['value']} ({one['count']})" for one in values))
-    out.rows(found, ("TITLE", "PUBLISHER", "TYPE", "MODIFIED", "DATASET"), rows, empty="nothing fits; try fewer words")
+    out.rows(found, ("TITLE", "PUBLISHER", "TYPE", "MODIFIED", "PRICE", "DATASET"), rows, empty="nothing fits; try fewer words")
     if found["isRelaxed"]:
         note("nothing has all these words; this has some of them")
+    if doubtful := [one for one in found["items"] if one.get("endpointProof") == "unproven"]:
+        note(f"where {len(doubtful)} of these are fetched is told by a catalogue, and not signed by their providers")
     if found["next"]:
         note(f"{found['total']} in all; the next page: --cursor {found['next']}")
+
+
+def _price(one: Mapping[str, Any]) -> str:
+    if one.get("price") is None:
+        return ""
+    return f"{one['price']:,} {one.get('currency') or ''}".strip() if one["price"] else "free"

@@ -15,6 +15,7 @@ from connector.api.agreements import Agreement, AgreementEnd, ImportedAgreement
 from connector.api.catalog import (
     CatalogRequest,
     DatasetRequest,
+    LedgerMembers,
     LedgerReport,
     LedgerSearch,
     PeerCatalog,
@@ -170,6 +171,11 @@ class Calls:
         """How the ledger's last look at a member went."""
         body = wanted.model_dump_json(exclude_defaults=True).encode()
         return Call(method="POST", path=_join(*self._path("catalog", "report")), read=json.loads, body=body)
+
+    def ledger_members(self, wanted: LedgerMembers) -> Call[dict[str, Any]]:
+        """A page of a ledger's members, and how its last looks at them went."""
+        body = wanted.model_dump_json(exclude_defaults=True).encode()
+        return Call(method="POST", path=_join(*self._path("catalog", "members")), read=json.loads, body=body)
 
     def visibility(self, dataset: str, party: str) -> Call[Visibility]:
         """Why `party` sees the offers of a dataset of ours, or does not."""

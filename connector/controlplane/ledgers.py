@@ -45,6 +45,16 @@ class Ledgers:
         """
         return await self.asked(participant, "GET", below("api/reports", member), address=address, peer=peer)
 
+    async def members(
+        self, participant: str, after: str | None, size: int, *, failing: bool, address: str | None, peer: str | None
+    ) -> Mapping[str, Any]:
+        """A page of the ledger's members by id, and how its last looks at them went.
+
+        Raises: as `search`.
+        """
+        fields = {"size": str(size), "failing": "true" if failing else "false"} | ({"after": after} if after else {})
+        return await self.asked(participant, "GET", "api/members?" + urlencode(fields), address=address, peer=peer)
+
     async def asked(
         self,
         participant: str,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from connector import tracing
+from connector import strict, tracing
 from connector.dsp import version
 from connector.errors import BadMessage, ConfigurationError, Conflict, PeerAnswer, PeerError, PeerMessage, TooLarge
 from connector.outbound.client import Answer, OutboundClient, wait_s
@@ -21,6 +21,7 @@ from connector.ports.identity import TokenSource
 
 _KEPT = 4096
 _REMEMBERED = timedelta(minutes=10)
+_MOST_SAID = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,7 @@ class Peers:
             answer = await self._outbound.request(method, url, given, sent, max_bytes=max_bytes)
             span.note(**{"http.response.status_code": answer.status})
         if not answer.is_success:
-            said = " ".join(answer.body[:300].decode("utf-8", "replace").split())
+            said = _said(answer.body)
             raise PeerAnswer(
                 f"the peer answered {answer.status}" + (f": {said}" if said else ""),
                 answer_status=answer.status,
@@ -134,3 +135,14 @@ class Peers:
                 mend="a 401 or 404 of a peer often means that it does not know us" if answer.status in (401, 403, 404) else "",
             )
         return answer
+
+
+def _said(body: bytes) -> str:
+    """What a refusal says: what was wrong and how to mend it, where it is a problem in JSON (RFC 9457); else how it begins."""
+    try:
+        tree = strict.scan(body)
+    except (BadMessage, TooLarge):
+        tree = None
+    parts = [tree.get(name) for name in ("detail", "mend")] if isinstance(tree, dict) else []
+    told = "; ".join(part for part in parts if isinstance(part, str) and part)
+    return " ".join((told[:_MOST_SAID] or body[:_MOST_SAID].decode("utf-8", "replace")).split())

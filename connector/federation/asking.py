@@ -1,16 +1,19 @@
 """A query of the ledger out of named fields: the same words for programs, for the forms of the pages and for saved searches.
 
-q=wind&theme=energy&theme=transport&purpose=research&price_at_most=10.50&modified=2026-01-01&sort=modified&size=50&facets=theme
+q=wind&theme=energy&theme=transport&purpose=research&price_at_most=10.50&currency=EUR&modified=2026-01-01&size=50&facets=theme
+
+Prices are compared within one currency: a bound, and the order by price, need the choice of one; it finds what is free as well.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
 from typing import Final
 
 from connector.errors import BadMessage
+from connector.federation.prices import CURRENCY, amount_in
 from connector.federation.query import MOST_PER_PAGE, Query
+from connector.federation.reading import moment_in
 from connector.ports.index import FACETS, Sort
 
 _WORDS: Final = frozenset(
@@ -47,7 +50,7 @@ def query(found: Fields, *, facets: tuple[str, ...] = ()) -> Query:
             known = ", ".join(sorted({*_WORDS, *FACETS}))
             raise BadMessage(f"unknown field `{name[:40]}`", where="query", mend=f"known: {known}")
     named = [one for text in found.get("facets", []) for one in text.split(",") if one]
-    return Query(
+    asked = Query(
         text=first(found, "q"),
         chosen={name: tuple(found[name]) for name in FACETS if name in found},
         action=first(found, "action") or None,
@@ -59,6 +62,7 @@ def query(found: Fields, *, facets: tuple[str, ...] = ()) -> Query:
         cursor=first(found, "cursor") or None,
         facets=tuple(dict.fromkeys(named)) if named else facets,
     )
+    return _vetted(asked)
 
 
 def _sort(text: str) -> Sort:
@@ -71,20 +75,33 @@ def _sort(text: str) -> Sort:
 def _day(text: str) -> datetime | None:
     if not text:
         return None
-    try:
-        found = datetime.fromisoformat(text[:40])
-    except ValueError:
-        raise BadMessage(f"`{text[:40]}` is no day", where="modified", mend="write `2026-01-31`") from None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    found = moment_in(text)
+    if found is None:
+        raise BadMessage(f"`{text[:40]}` is no day", where="modified", mend="write `2026-01-31`")
+    return found
 
 
 def _cents(text: str) -> int | None:
     if not text:
         return None
-    try:
-        amount = Decimal(text[:20])
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or not 0 <= amount < 10**9:
+    amount = amount_in(text)
+    if amount is None or amount < 0:
         raise BadMessage(f"`{text[:20]}` is no price", where="price_at_most", mend="write `10.50`")
     return int(amount * 100)
+
+
+def _vetted(asked: Query) -> Query:
+    """The query, when it compares no prices of different currencies.
+
+    Raises: BadMessage.
+    """
+    currencies = asked.chosen.get("currency", ())
+    for code in currencies:
+        if not CURRENCY.fullmatch(code):
+            raise BadMessage(f"`{code[:20]}` is no currency", where="currency", mend="write three letters such as `EUR`")
+    name = "sort" if asked.sort is Sort.CHEAPEST else "price_at_most" if asked.price_at_most_cents else ""
+    if name and len(set(currencies)) != 1:
+        said = "of several currencies" if currencies else "without a currency"
+        mend = "choose one, such as `currency=EUR`; `facets=currency` tells which there are"
+        raise BadMessage(f"prices {said} cannot be compared", where=name, mend=mend)
+    return asked

@@ -22,6 +22,9 @@ _MOST_KEPT: Final = 50_000
 _AGES: Final = (("day", 1), ("week", 7), ("month", 31), ("year", 366))
 _DAY_S: Final = 86_400
 
+_FREE: Final = "free"
+"""What costs nothing is counted with each currency, as it is found with each."""
+
 Rows = tuple[tuple[str, int], ...]
 
 
@@ -42,13 +45,19 @@ class Counts:
         if not wanted.counted:
             return {}
         bounds = list(age_bounds(wanted.now_s))
-        found = searcher.aggregate(query, {name: _asked(name, bounds) for name in wanted.counted})
+        asked = {name: _asked(name, bounds) for name in wanted.counted}
+        if "currency" in wanted.counted:
+            asked[_FREE] = {"range": {"field": "price", "ranges": [{"key": _FREE, "from": 0, "to": 1}]}}
+        found = searcher.aggregate(query, asked)
         counts: dict[str, Rows] = {}
         for name in wanted.counted:
             rows = [(one["key"], int(one["doc_count"])) for one in found[name]["buckets"] if one["doc_count"]]
             if name in NUMBERED:
                 names = self._named(searcher, name, [number for number, _ in rows])
                 rows = sorted(((names[number], count) for number, count in rows), key=lambda row: (-row[1], row[0]))
+            elif name == "currency":
+                free = next((int(one["doc_count"]) for one in found[_FREE]["buckets"] if one["key"] == _FREE), 0)
+                rows = [(value, count + free) for value, count in rows]
             elif name == "freshness":
                 order = {key: place for place, (key, _, _) in enumerate(bounds)}
                 rows = sorted((row for row in rows if row[0] in order), key=lambda row: order[row[0]])

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
 from connector.errors import Gone, NotFound, Unauthenticated
 from connector.federation import feed
+from connector.federation.answers import Answer, Audience, Offering, Standing, Statistics
 from connector.federation.following import Indexer
-from connector.federation.origins import name_of
+from connector.federation.origins import name_of, places_of
 from connector.federation.permitted import Permitted, Question
 from connector.federation.query import POLICY_FACETS, Query, cursor_of, wanted_of
 from connector.ports.catalog import ITSELF, MemberRow, MemberState, Product, Records, Totals
@@ -33,58 +33,6 @@ _TITLES_FOR: Final = timedelta(minutes=1)
 _MOST_TITLES: Final = 50_000
 _TOLD_TO_ITSELF: Final = "what was left out, and what is unusual, is told to the member itself"
 _IN_A_THREAD: Final = 50
-
-
-class Audience(StrEnum):
-    """Who may ask the ledger."""
-
-    MEMBERS = "members"
-    EVERYBODY = "everybody"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A page of the ledger."""
-
-    total: int
-    products: tuple[Product, ...]
-    """As the viewer sees them."""
-    facets: Mapping[str, tuple[tuple[str, int], ...]]
-    cursor: str | None
-    is_relaxed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A member, and how it stands with this ledger, as far as the viewer is told."""
-
-    member: MemberRow
-    entries: int | None
-    """How many of its products the viewer sees; None for whoever may see none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offering:
-    """A participant, and a page of what it offers."""
-
-    name: str
-    standing: Standing | None
-    """None when it is known through others only."""
-    said: Product | None
-    """What it says of itself (`origins.py`), and by which way we know it."""
-    at: datetime
-    """When that was asked: what held only until before then is shown no more."""
-    products: tuple[Product, ...]
-    after: int | None
-    """The number behind which the next page begins; None on the last one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
-    """The ledger in numbers."""
-
-    totals: Totals
-    facets: Mapping[str, tuple[tuple[str, int], ...]]
 
 
 class Ledger:
@@ -153,7 +101,7 @@ class Ledger:
         # the last page of a ranking that ends before all that was found leads to whoever says how to go on
         is_cut = not found.has_more and found.total > wanted.skip + len(found.hits) and wanted.skip + wanted.size >= MAX_DEPTH
         if (found.has_more or is_cut) and last is not None:
-            cursor = cursor_of(query, last.value, last.number, wanted.skip + len(found.hits), found.way)
+            cursor = cursor_of(query, last, wanted.skip + len(found.hits), found.way)
         return Answer(
             total=found.total,
             products=tuple(shown[hit.number] for hit in found.hits if hit.number in shown),
@@ -247,7 +195,8 @@ class Ledger:
         Raises: Unauthenticated, NotFound.
         """
         self.admit(viewer)
-        found = (await self._records.products([number])).get(number)
+        # no store has a number that is larger
+        found = (await self._records.products([number])).get(number) if number < 1 << 63 else None
         await self._know_terms([found] if found else ())
         seen = self._seen([found] if found else (), viewer)
         if not seen:
@@ -282,6 +231,14 @@ class Ledger:
                 named.append(purpose)
         return tuple(actions), tuple(named)
 
+    async def places(self, product: Product) -> tuple[str, ...]:
+        """Where the origin of a product has signed that it answers, of one whose endpoint nothing proves; the product is one that the
+        viewer sees."""
+        if not product.entry.via or product.entry.is_placed:
+            return ()
+        said = await self._records.product(product.entry.origin, ITSELF)
+        return places_of(said.entry, self._clock.now()) if said is not None else ()
+
     async def participant(self, id_: str, after: int, limit: int, viewer: Caller | None) -> Offering:
         """A participant as the list of members has it, and a page of those of its products that `viewer` sees.
 
@@ -308,7 +265,8 @@ class Ledger:
     async def titles(self, products: Iterable[Product]) -> Mapping[str, str]:
         """The names of those who offer these products, as the list of members has them; of whom it has none there is none."""
         now = self._clock.now()
-        if now - self._titles[0] > _TITLES_FOR or len(self._titles[1]) > _MOST_TITLES:
+        # a clock that was set back makes nothing of what is kept last
+        if not timedelta() <= now - self._titles[0] <= _TITLES_FOR or len(self._titles[1]) > _MOST_TITLES:
             self._titles = (now, {})
         known = self._titles[1]
         for origin in {one.entry.origin for one in products} - known.keys():
@@ -345,6 +303,15 @@ class Ledger:
         """Listed members by id."""
         return await self._records.members(after, limit)
 
+    async def standings(self, after: str | None, limit: int, viewer: Caller | None, *, failing: bool) -> Sequence[Standing]:
+        """Listed members by id and how they stand, as far as `viewer` is told; with `failing` those at which the last look failed.
+
+        Raises: Unauthenticated.
+        """
+        self.admit(viewer)
+        rows = await self._records.members(after, limit, failing=failing)
+        return [await self._standing(row, viewer) for row in rows]
+
     async def report_agreements(self, member: str, count: int) -> bool:
         """Take down how many agreements a member says it has concluded; False when it is no member."""
         self._totals = None
@@ -359,7 +326,7 @@ class Ledger:
         await self._know_terms()
         hidden = self._permitted.hidden_from(viewer.id if viewer is not None else None)
         now, of = self._clock.now(), (self._indexer.generation, hidden)
-        if self._totals is None or self._totals[1] != of or now - self._totals[0] > _TOTALS_FOR:
+        if self._totals is None or self._totals[1] != of or not timedelta() <= now - self._totals[0] <= _TOTALS_FOR:
             self._totals = (now, of, await self._records.totals(now, hidden))
         query = Query(size=1, facets=tuple(name for name in FACETS if name != "origin"))
         answer = await self.search(query, viewer)

@@ -24,8 +24,9 @@ from typing import Any, Final
 
 import orjson
 
+from connector import observe
 from connector.describe.words import fold, runs
-from connector.errors import CallerError, Conflict, Gone, NotFound, PeerAnswer
+from connector.errors import BadMessage, CallerError, Conflict, Gone, NotFound, PeerAnswer
 from connector.federation import asking, reading
 from connector.federation.following import Indexer
 from connector.federation.ledger import Ledger
@@ -226,7 +227,12 @@ class Notices:
                 known[after] = ()
         changes = [change for change in known[after] if change.sequence <= self._indexer.sequence]
         last = changes[-1].sequence if changes else self._indexer.sequence
-        found = await self._fitting(saved, changes)
+        try:
+            found = await self._fitting(saved, changes)
+        except BadMessage as fault:
+            # saved with an earlier release, in words that mean nothing any more: its owner is told when it asks for the news
+            observe.warning("catalog.search_not_asked", search=saved.id, owner=saved.owner.id, cause=str(fault))
+            found = []
         now = self._clock.now()
         if found:
             # a node that dies between the two has it told again, and never forgotten

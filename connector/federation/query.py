@@ -18,11 +18,13 @@ import orjson
 
 from connector import strict
 from connector.errors import BadMessage
-from connector.ports.index import FACETS, MAX_DEPTH, Sort, Wanted, Way
+from connector.ports.index import FACETS, MAX_DEPTH, Hit, Sort, Wanted, Way
 
 MOST_PER_PAGE: Final = 100
 POLICY_FACETS: Final = ("action", "purpose")
 """What the policies allow this viewer: counted by asking the engine."""
+_MOST: Final = (1 << 63) - 1
+"""What databases take for a number; an index has larger ones in no order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,22 +88,25 @@ def wanted_of(query: Query, now: datetime, terms: frozenset[str] | None) -> Want
     )
 
 
-def cursor_of(query: Query, value: float, number: int, skip: int, way: Way) -> str:
-    """Where the page behind the hit `number` begins, `skip` hits into what is found in this way."""
-    text = orjson.dumps([query.key(), repr(value), number, skip, way])
+def cursor_of(query: Query, hit: Hit, skip: int, way: Way) -> str:
+    """Where the page behind `hit` begins, `skip` hits into what is found in this way.
+
+    A score stands in no cursor: it is made of how many products have a word, those among them that its reader does not see.
+    """
+    value = int(hit.value) if type(hit.value) is int else 0
+    text = orjson.dumps([query.key(), value, hit.number, skip, way])
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
-def _opened(query: Query) -> tuple[tuple[float, int] | None, int, Way | None]:
+def _opened(query: Query) -> tuple[tuple[int, int] | None, int, Way | None]:
     if query.cursor is None:
         return None, 0, None
     cursor = query.cursor
     try:
         tree = strict.scan(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         key, value, number, skip, said = tree
-        is_ours = key == query.key() and type(number) is int and type(skip) is int and skip >= 0 and type(said) is int
-        found: float = float(value) if "." in value or "e" in value else int(value)
-        way = Way(said)
+        is_ours = key == query.key() and all(type(one) is int and 0 <= one <= _MOST for one in (value, number, skip, said))
+        found, way = int(value), Way(said)
     except (binascii.Error, BadMessage, ValueError, TypeError):
         is_ours, found, number, skip, way = False, 0, 0, 0, Way.WORDS
     if not is_ours:

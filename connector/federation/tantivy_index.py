@@ -39,12 +39,14 @@ from connector.ports.index import (
     start_of,
 )
 
-_LAYOUT: Final = 3
+_LAYOUT: Final = 4
 """Of the fields; another one in the file means that the index is made anew."""
 _HEAP_BYTES: Final = 24 << 20
 _NUMBER_BITS: Final = 31
 _NUMBERS: Final = (1 << _NUMBER_BITS) - 1
 _MOST_CENTS: Final = (1 << 32) - 1
+"""Of an order; what costs more comes after what costs less, in no order."""
+_NO_PRICE: Final = 1 << 62
 _SPARE: Final = 50
 """Hits looked at beyond a page of a ranking, to find the place behind its last one again."""
 _KEYS: Final = {Sort.MODIFIED: "modified_key", Sort.ADDED: "added_key", Sort.CHEAPEST: "price_key"}
@@ -93,6 +95,12 @@ class TantivyIndex:
         self._index.register_tokenizer("blank", blank)
         self._writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
 
+    def _writing(self) -> Any:
+        """The writer; another one when the one before failed, which takes nothing any more: it begins at the last commit."""
+        if self._writer is None:
+            self._writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        return self._writer
+
     def _known(self) -> dict[str, Any] | None:
         try:
             found: dict[str, Any] = json.loads((self._folder / "applied.json").read_text())
@@ -120,7 +128,7 @@ class TantivyIndex:
     def _closed(self) -> None:
         if self._writer is not None:
             self._writer.wait_merging_threads()
-            self._writer = self._index = None
+        self._writer = self._index = None
 
     def size_bytes(self) -> int:
         return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
@@ -129,11 +137,17 @@ class TantivyIndex:
 
     def apply(self, documents: Sequence[Document], gone: Sequence[int], sequence: int) -> None:
         with self._one:
-            for number in chain(gone, (document.number for document in documents)):
-                self._writer.delete_documents_by_term("key", str(number))
-            for document in documents:
-                self._writer.add_document(self._document(document))
-            self._writer.commit()
+            writer = self._writing()
+            try:
+                for number in chain(gone, (document.number for document in documents)):
+                    writer.delete_documents_by_term("key", str(number))
+                for document in documents:
+                    writer.add_document(self._document(document))
+                writer.commit()
+            except BaseException:
+                # the disk is full, or whatever it was: half of it must not come with the next commit
+                self._writer = writer = None
+                raise
             self._index.reload()
             fresh = self._folder / "applied.json.new"
             fresh.write_text(json.dumps({"layout": _LAYOUT, "sequence": sequence, "secret": self._secret.hex()}))
@@ -157,10 +171,10 @@ class TantivyIndex:
                     row.add_unsigned(f"n_{name}", self._counting.number_of(value))
         row.add_text("terms", it.terms)
         row.add_unsigned("modified", it.modified_s)
-        row.add_unsigned("price", min(it.price_cents, _MOST_CENTS) if it.price_cents is not None else _MOST_CENTS)
+        row.add_unsigned("price", it.price_cents if it.price_cents is not None else _NO_PRICE)
         row.add_unsigned("modified_key", it.modified_s << _NUMBER_BITS | number)
         row.add_unsigned("added_key", it.added_s << _NUMBER_BITS | number)
-        cheap = _MOST_CENTS - it.price_cents if it.price_cents is not None and it.price_cents < _MOST_CENTS else 0
+        cheap = max(1, _MOST_CENTS - it.price_cents) if it.price_cents is not None else 0
         row.add_unsigned("price_key", cheap << _NUMBER_BITS | number)
         return row
 
@@ -253,6 +267,9 @@ class TantivyIndex:
         for name, values in wanted.chosen.items():
             if name == "freshness":
                 yield _any([self._aged(value, wanted.now_s) for value in values])
+            elif name == "currency":
+                free = Query.range_query(self._schema, "price", FieldType.Unsigned, 0, 0)
+                yield _any([Query.term_set_query(self._schema, "f_currency", list(values)), free])
             else:
                 yield Query.term_set_query(self._schema, f"f_{name}", list(values))
         if wanted.numbers is not None:
@@ -261,8 +278,7 @@ class TantivyIndex:
         if wanted.modified_after_s is not None:
             yield Query.range_query(self._schema, "modified", FieldType.Unsigned, max(1, wanted.modified_after_s), None)
         if wanted.price_at_most_cents is not None:
-            most = min(wanted.price_at_most_cents, _MOST_CENTS - 1)
-            yield Query.range_query(self._schema, "price", FieldType.Unsigned, 0, most)
+            yield Query.range_query(self._schema, "price", FieldType.Unsigned, 0, wanted.price_at_most_cents)
 
     def _aged(self, value: str, now_s: int) -> Any:
         from tantivy import FieldType, Query
@@ -279,13 +295,14 @@ class TantivyIndex:
         if not folded:
             return ()
         searcher = self._index.searcher()
-        if terms is None:
-            return tuple(word for word, _ in searcher.terms_with_prefix("word", folded, limit=limit))
-        seen = Query.term_set_query(self._schema, "terms", list(terms)) if terms else Query.empty_query()
+        seen = []
+        if terms is not None:
+            seen = [(Occur.Must, Query.term_set_query(self._schema, "terms", list(terms)) if terms else Query.empty_query())]
         found: list[str] = []
+        # the dictionary still has the words of what is gone, until its parts are merged
         for word, _ in searcher.terms_with_prefix("word", folded, limit=limit + MOST_VALUES):
             of_word = Query.term_query(self._schema, "word", word, "basic")
-            both = Query.boolean_query([(Occur.Must, of_word), (Occur.Must, seen)])
+            both = Query.boolean_query([(Occur.Must, of_word), *seen])
             if len(found) < limit and searcher.search(both, limit=1, count=False).hits:
                 found.append(word)
         return tuple(found)

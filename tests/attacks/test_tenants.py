@@ -39,7 +39,7 @@ OPEN = {
 MEMBERS = {
     "/catalog", "/catalog/", "/catalog/products/{number}", "/catalog/participants/{id}", "/catalog/reports/{id}", "/catalog/statistics",
     "/catalog/wanted", "/catalog/api/search", "/catalog/api/suggest", "/catalog/api/products/{number}", "/catalog/api/participants/{id}",
-    "/catalog/api/statistics", "/catalog/api/reports/{id}", "/catalog/feed",
+    "/catalog/api/statistics", "/catalog/api/members", "/catalog/api/reports/{id}", "/catalog/feed",
     "/catalog/dsp/2025-1/catalog/request", "/catalog/dsp/2025-1/catalog/datasets/*",
 }  # fmt: skip
 """What all members read alike: nobody's own."""

@@ -11,7 +11,7 @@ import pytest
 
 from connector.controlplane.clock import SystemClock
 from connector.errors import NotFound
-from connector.federation.ledger import Audience
+from connector.federation.answers import Audience
 from connector.federation.query import Query
 from connector.federation.reading import addressees, entry_of, tree_of
 from connector.ports.catalog import Report, Snapshot

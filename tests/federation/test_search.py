@@ -153,6 +153,16 @@ def test_words_are_suggested_by_their_beginning(full: Index) -> None:
     assert full.suggest("", 5) == ()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_word_of_what_is_gone_is_suggested(kind: str, tmp_path: Path) -> None:
+    index = KINDS[kind](tmp_path)
+    index.open()
+    index.apply([document(1, "en", "Weather", ""), document(2, "en", "Secret weapons", "")], (), 7)
+    index.apply([], (2,), 8)
+    assert (index.suggest("sec", 5), index.suggest("wea", 5)) == ((), ("weather",))
+    index.close()
+
+
 def test_what_was_taken_over_is_there_after_a_restart(tmp_path: Path) -> None:
     for name, kind in KINDS.items():
         first = kind(tmp_path / name)

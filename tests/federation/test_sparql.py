@@ -14,6 +14,7 @@ import pytest
 from connector.app.parts import known_vocabulary
 from connector.controlplane.clock import SystemClock
 from connector.errors import BadMessage, CallerError, NotSupported
+from connector.federation import asking
 from connector.federation.permitted import Permitted
 from connector.federation.reading import entry_of
 from connector.federation.sparql import Limits, Sparql
@@ -64,6 +65,13 @@ async def test_descriptions_and_offers_are_asked_together(sparql: Sparql) -> Non
     assert await rows(sparql, f"SELECT (COUNT(DISTINCT ?d) AS ?n) WHERE {{ {every} }}") == [{"n": "21"}]
     assert b"true" in (await sparql.query("ASK { ?s ?p ?o }"))[1]
     assert (await sparql.query("CONSTRUCT WHERE { ?s ?p ?o } LIMIT 1"))[0] == "application/n-triples"
+
+
+async def test_the_question_about_prices_that_is_written_down_finds_what_a_search_finds(sparql: Sparql, there: Stand) -> None:
+    text = (Path(__file__).parents[2] / "deploy" / "README.md").read_text(encoding="utf-8")
+    found = await rows(sparql, text.partition("```sparql")[2].partition("```")[0])
+    searched = await there.ledger.search(asking.query({"currency": ["EUR"], "price_at_most": ["10.50"], "size": ["100"]}), None)
+    assert {row["product"] for row in found} == {one.entry.id for one in searched.products} != set()
 
 
 async def test_what_changes_and_goes_is_followed_and_what_is_for_one_alone_is_not_told(sparql: Sparql, there: Stand) -> None:

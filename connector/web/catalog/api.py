@@ -14,9 +14,10 @@ from starlette.types import Receive, Scope, Send
 from connector import strict
 from connector.errors import BadMessage, Forbidden, MethodNotAllowed
 from connector.federation import asking, origins, reading
+from connector.federation.answers import Standing
 from connector.federation.crawl import Crawler
 from connector.federation.feed import PAGE
-from connector.federation.ledger import Ledger, Standing
+from connector.federation.ledger import Ledger
 from connector.federation.query import MOST_PER_PAGE
 from connector.ports.catalog import Product
 from connector.web import edge
@@ -39,6 +40,7 @@ def routes(ledger: Ledger, viewers: Viewers, crawler: Crawler, address: str) -> 
         Route("/catalog/api/products/{number:int}", Reading(api.product)),
         Route("/catalog/api/participants/{id:path}", Reading(api.participant)),
         Route("/catalog/api/statistics", Reading(api.statistics)),
+        Route("/catalog/api/members", Reading(api.members)),
         Route("/catalog/api/reports/{id:path}", Reading(api.report)),
         Route("/catalog/feed", Reading(api.feed)),
         Route("/catalog/announcements", Announcements(viewers, crawler)),
@@ -98,7 +100,13 @@ class Api:
         actions, purposes = await self._ledger.allowed(product, viewer)
         tree = short(product, self._address, "", (await self._ledger.titles([product]))[product.entry.origin])
         return orjson.dumps(
-            {**tree, "allowedActions": actions, "allowedPurposes": purposes, "dataset": reading.tree_of(product)}
+            {
+                **tree,
+                "signedEndpoints": await self._ledger.places(product),
+                "allowedActions": actions,
+                "allowedPurposes": purposes,
+                "dataset": reading.tree_of(product),
+            }
         )
 
     async def participant(self, scope: Scope) -> bytes:
@@ -126,6 +134,7 @@ class Api:
                 "products": totals.products,
                 "participants": totals.participants,
                 "members": dict(totals.members),
+                "membersFailing": totals.failing,
                 "sequence": totals.sequence,
                 "agreementsReported": totals.agreements,
                 "membersReporting": totals.reporting,
@@ -133,6 +142,18 @@ class Api:
                 "facets": facet_tree(found.facets),
             }
         )
+
+    async def members(self, scope: Scope) -> bytes:
+        found = asked.fields(scope)
+        failing = asking.first(found, "failing", "false")
+        if failing not in ("true", "false"):
+            raise BadMessage(f"`{failing[:20]}` is neither true nor false", where="failing", mend="send `failing=true`")
+        size = max(1, asking.count(found, "size", 50, MOST_PER_PAGE))
+        viewer = await self._viewers.viewer(scope)
+        after = asking.first(found, "after") or None
+        rows = await self._ledger.standings(after, size, viewer, failing=failing == "true")
+        following = rows[-1].member.id if len(rows) == size else None
+        return orjson.dumps({"items": [member_tree(one) for one in rows], "next": following})
 
     async def report(self, scope: Scope) -> bytes:
         viewer = await self._viewers.somebody(scope)

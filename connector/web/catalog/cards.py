@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from connector.federation import judging, reading
+from connector.federation import judging, prices, reading
 from connector.ports.catalog import Product
 
 Tree = dict[str, Any]
@@ -30,7 +30,17 @@ class Cards:
     def card(self, product: Product, language: str, title: str = "") -> orjson.Fragment:
         """The card as it goes into an answer: what is said of the product as written before, and when it was last seen as it is now."""
         entry = product.entry
-        key = (product.number, entry.digest, entry.signed, product.member, product.changed_at, language, title)
+        key = (
+            product.number,
+            entry.digest,
+            entry.is_placed,
+            entry.is_placed,
+            entry.signed,
+            product.member,
+            product.changed_at,
+            language,
+            title,
+        )
         body = self._kept.get(key)
         if body is None:
             tree = short(product, self._address, language, title)
@@ -48,7 +58,7 @@ def short(product: Product, address: str, language: str, title: str = "") -> Tre
     members = reading.by_name(reading.tree_of(product))
     entry = product.entry
     modified = reading.moment(members.get("modified"))
-    cents = reading.price_cents(members)
+    price = prices.price_of(members)
     return {
         "number": product.number,
         "address": f"{address}/products/{product.number}",
@@ -61,10 +71,11 @@ def short(product: Product, address: str, language: str, title: str = "") -> Tre
         "publisher": reading.publisher_of(members) or title or None,
         "formats": reading.formats(members),
         "mediaTypes": list(dict.fromkeys(reading.media_types(members))),
-        "price": cents / 100 if cents is not None else None,
-        "currency": reading.currency(members) or None,
+        "price": float(price.amount) if price is not None else None,
+        "currency": (price.currency if price is not None else "") or None,
         "modified": modified.isoformat() if modified else None,
         "endpoint": entry.endpoint,
+        "endpointProof": endpoint_proof(product),
         "via": entry.via,
         "signature": signature(entry.signed),
         "member": product.member,
@@ -72,6 +83,14 @@ def short(product: Product, address: str, language: str, title: str = "") -> Tre
         "changedAt": product.changed_at.isoformat(),
         "seenAt": _seen_at(product),
     }
+
+
+def endpoint_proof(product: Product) -> str:
+    """How it is known that the origin answers at the endpoint: `origin`, it was read there; `proven`, it has signed so; or `unproven`:
+    a catalogue on the way says so."""
+    if not product.entry.via:
+        return "origin"
+    return "proven" if product.entry.is_placed else "unproven"
 
 
 def signature(signed: str) -> Tree:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from connector.describe.document import FREQUENCIES, SOURCES
-from connector.federation import reading
+from connector.federation import prices, reading
 from connector.federation.reading import Members, by_name, last_part, several
 from connector.ports.catalog import Product
 from connector.web.catalog import about
@@ -67,18 +67,16 @@ def rows(product: Product, members: Members) -> list[Values]:
 
 def price(members: Mapping[str, Any]) -> str:
     """What it costs, in words; empty when nobody says."""
-    cents = reading.price_cents(members)
+    it = prices.price_of(members)
+    words = ""
+    if it is not None:
+        parts = (it.text, it.currency, f"per {it.unit}" if it.unit else "") if it.amount else ("free of charge",)
+        words = " ".join(part for part in parts if part)
     for one in several(members.get("priceSpecification")):
         if isinstance(one, Mapping):
-            said = by_name(one)
-            amount = "" if cents is None else "free of charge" if cents == 0 else f"{cents / 100:,.2f}"
-            unit = _listed(said.get("unitText")) if cents else ""
-            words = " ".join(
-                part for part in (amount, reading.currency(members) if cents else "", f"per {unit}" if unit else "") if part
-            )
-            terms = reading.best_text(reading.texts(said, "description"), "")
+            terms = reading.best_text(reading.texts(one, "description"), "")
             return "; ".join(part for part in (words, terms) if part)
-    return ""
+    return words
 
 
 def columns(members: Mapping[str, Any]) -> Iterator[Values]:

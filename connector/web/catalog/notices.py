@@ -27,6 +27,8 @@ from connector.web.catalog.viewers import Viewers
 
 _MAX_BODY: Final = 16 << 10
 _FILL_NUMBER: Final = 1 << 62
+_PRIVATE: Final = ((b"cache-control", b"no-store"), (b"vary", b"authorization"))
+"""A news item, and the key of a webhook, is its owner's alone."""
 
 
 def routes(notices: Notices, viewers: Viewers, address: str) -> list[BaseRoute]:
@@ -64,13 +66,13 @@ class Door:
         id_ = scope["path_params"].get("id")
         match scope["method"], id_:
             case "GET", None:
-                await edge.reply(send, 200, orjson.dumps({"items": await self._listed(scope)}))
+                await edge.reply(send, 200, orjson.dumps({"items": await self._listed(scope)}), _PRIVATE)
             case "POST", None:
                 member = await _member(self._viewers, scope)
                 tree = strict.scan(await edge.read_body(scope, receive, _MAX_BODY))
                 if not isinstance(tree, dict):
                     raise BadMessage("the body is no object", mend="send a JSON object")
-                await edge.reply(send, 201, orjson.dumps(await self._left(member, tree)))
+                await edge.reply(send, 201, orjson.dumps(await self._left(member, tree)), _PRIVATE)
             case "DELETE", str():
                 member = await _member(self._viewers, scope)
                 await self._notices.drop(member.id, self._kind, id_)
@@ -129,4 +131,4 @@ class News:
         after = asking.count(found, "after", 0, _FILL_NUMBER)
         products, last, has_more = await self._notices.news(member, scope["path_params"]["id"], after)
         items = [short(one, self._address, "") for one in products]
-        await edge.reply(send, 200, orjson.dumps({"items": items, "sequence": last, "hasMore": has_more}))
+        await edge.reply(send, 200, orjson.dumps({"items": items, "sequence": last, "hasMore": has_more}), _PRIVATE)

@@ -1,56 +1,40 @@
 """The ledger for people: pages without scripts, made on the server, that read well and work for everybody.
 
-What lives here: which page shows what. What does not: the templates (`templates/`, where every text is escaped), and sentences about
-policies (`words.py`).
+What lives here: which page shows what. What does not: the templates (`templates/`, where every text is escaped) and how they are filled
+(`rendering.py`), facets and links (`choices.py`), and sentences about policies (`words.py`).
 
 Everything that comes from members is text. The answer's policy lets a browser load nothing but our own style sheet, so that even a
 mistake here would run nothing.
-Source: WCAG 2.2 (landmarks, labels, contrast, focus); Content Security Policy Level 3.
+Source: WCAG 2.2 (landmarks, labels, contrast, focus).
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from functools import cache
-from http import HTTPStatus
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
-from connector.errors import KontorError, MethodNotAllowed, Unauthenticated
 from connector.federation import asking, reading
-from connector.federation.ledger import Ledger, Standing
+from connector.federation.answers import Standing
+from connector.federation.ledger import Ledger
 from connector.federation.notices import Notices
+from connector.federation.reading import Members
 from connector.ports.catalog import Product
 from connector.ports.index import FACETS, MOST_VALUES, Sort
-from connector.web import edge, errors
-from connector.web.catalog import about, asked, facts, words
+from connector.web.catalog import about, asked, choices, facts, words
+from connector.web.catalog.rendering import Page
 from connector.web.catalog.viewers import Viewers
 
 Values = dict[str, Any]
-_HEADERS: Final = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cache-control", b"no-store"),
-    (b"vary", b"authorization"),
-)
-_HTML: Final = b"text/html; charset=utf-8"
 _COUNTED: Final = (
     "purpose", "theme", "publisher", "space", "region", "format", "license", "grade", "price", "currency", "freshness",
     "language", "form", "action",
 )  # fmt: skip
-_OPEN: Final = ("theme", "purpose", "publisher", "format")
-_MOST_VALUES: Final = 12
 _SORTS: Final = {
     Sort.RELEVANCE: "best first", Sort.MODIFIED: "latest data first", Sort.ADDED: "latest products first", Sort.CHEAPEST: "cheapest first",
 }  # fmt: skip
@@ -83,41 +67,6 @@ async def _style(request: Any) -> Any:
     return Response(text, media_type="text/css", headers={"cache-control": "max-age=3600", "x-content-type-options": "nosniff"})
 
 
-@cache
-def _templates() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("connector.web.catalog"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-
-
-class Page:
-    """An address that shows a page, also when it cannot."""
-
-    def __init__(self, show: Callable[[Scope], Awaitable[tuple[str, Values]]], space: str) -> None:
-        self._show = show
-        self._space = space
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status = 200
-        headers: tuple[tuple[bytes, bytes], ...] = _HEADERS
-        try:
-            if scope["method"] not in ("GET", "HEAD"):
-                raise MethodNotAllowed(f"{scope['method']} is not for this address", allowed=("GET", "HEAD"))
-            name, values = await self._show(scope)
-        except KontorError as fault:
-            verdict = errors.judge(fault)
-            edge.note(scope, error_id=verdict.error_id, cause=verdict.text)
-            status, headers = verdict.status, (*_HEADERS, *verdict.headers)
-            phrase = "Members only" if isinstance(fault, Unauthenticated) else HTTPStatus(status).phrase
-            name, values = "fault.html", {"title": phrase, "name": phrase, "what": verdict.what, "mend": verdict.mend}
-            values["is_members_only"] = isinstance(fault, Unauthenticated)
-        shown: Values = {"space": self._space, "here": "", "next": None, **values}
-        text = await asyncio.to_thread(lambda: _templates().get_template(name).render(shown))
-        await edge.reply(send, status, text.encode("utf-8", "replace"), headers, _HTML)
-
-
 class Pages:
     """What each page shows."""
 
@@ -129,9 +78,11 @@ class Pages:
     async def search(self, scope: Scope) -> tuple[str, Values]:
         found = asked.fields(scope)
         viewer = await self._viewers.viewer(scope)
-        query = asking.query({name: values for name, values in found.items() if name != "facets"}, facets=_COUNTED)
+        found.pop("facets", None)
+        compared, is_compared = choices.comparable(found)
+        query = asking.query(compared, facets=_COUNTED)
         answer = await self._ledger.search(query, viewer)
-        plain = {name: values for name, values in found.items() if name not in ("cursor", "facets")}
+        plain = {name: values for name, values in found.items() if name != "cursor"}
         picked = [(name, value) for name in FACETS for value in found.get(name, ())]
         purposes = sorted(
             {*(value for value, _ in answer.facets.get("purpose", ())), *([query.purpose] if query.purpose else [])}
@@ -143,16 +94,23 @@ class Pages:
             "q": query.text,
             "purpose": query.purpose or "",
             "purposes": [{"value": one, "name": words.facet_value("purpose", one)} for one in purposes],
-            "sort": query.sort.value,
+            "sort": asking.first(found, "sort"),
+            "currency": code if [code := asking.first(found, "currency")] == found.get("currency") else "",
+            "price_at_most": asking.first(found, "price_at_most"),
+            "is_compared": is_compared,
             "sorts": [{"value": one.value, "name": name} for one, name in _SORTS.items()],
             "suggestions": (await self._ledger.suggest(query.text, 8, viewer)) if query.text else (),
             "kept": [{"name": name, "value": value} for name, value in picked],
             "total": f"{answer.total:,}",
             "is_relaxed": answer.is_relaxed,
-            "facets": [facet for name in _COUNTED if (facet := _facet(name, answer.facets.get(name, ()), plain))["options"]],
-            "chosen": [{"name": words.facet_value(n, v), "href": _href(_without(plain, n, v))} for n, v in picked],
+            "facets": [
+                facet for name in _COUNTED if (facet := choices.facet(name, answer.facets.get(name, ()), plain))["options"]
+            ],
+            "chosen": [
+                {"name": words.facet_value(n, v), "href": choices.href(choices.without(plain, n, v))} for n, v in picked
+            ],
             "items": [_item(one, language, titles[one.entry.origin]) for one in answer.products],
-            "next": _href({**plain, "cursor": [answer.cursor]}) if answer.cursor else None,
+            "next": choices.href({**plain, "cursor": [answer.cursor]}) if answer.cursor else None,
         }
 
     async def product(self, scope: Scope) -> tuple[str, Values]:
@@ -170,17 +128,19 @@ class Pages:
             "lang": _lang(lang),
             "others": [_told(one) for one in titles if one[1] != name][:10],
             "texts": [_told(one) for one in reading.texts(members, "description")[:10]],
-            "publisher": reading.publisher_of(members) or title or entry.origin,
-            "participant": _participant(entry.origin),
+            "offered_by": title or entry.origin,
+            "publisher": _publisher(members, title or entry.origin),
+            "participant": choices.participant(entry.origin),
             "themes": [words.facet_value("theme", one) for one in reading.themes(members)][:8],
             "offers": [list(words.sentences(offer)) for offer in self._ledger.offers(product, viewer)],
             "actions": ", ".join(words.facet_value("action", one) for one in actions),
             "purposes": ", ".join(words.facet_value("purpose", one) for one in purposes[:20]),
             "json": f"/catalog/api/products/{product.number}",
             "columns": list(facts.columns(members)),
-            "keywords": [{**_told(one), "href": _href({"q": [one[1]]})} for one in keywords],
+            "keywords": [{**_told(one), "href": choices.href({"q": [one[1]]})} for one in keywords],
             "facts": facts.rows(product, members),
             "way": _way(product),
+            "doubt": _doubt(product, await self._ledger.places(product)),
             "command": facts.command(product, purposes, needs_purpose=not actions),
         }
 
@@ -197,7 +157,7 @@ class Pages:
             "about": about.shown(it.said, it.at) if it.said else None,
             "report": f"/catalog/reports/{quote(id_, safe='')}",
             "items": [_item(one, asking.first(found, "language"), it.name) for one in it.products],
-            "next": f"{_participant(id_)}?after={it.after}" if it.after is not None else None,
+            "next": f"{choices.participant(id_)}?after={it.after}" if it.after is not None else None,
         }
 
     async def report(self, scope: Scope) -> tuple[str, Values]:
@@ -219,10 +179,10 @@ class Pages:
                 "title": one.title,
                 "text": one.text,
                 "owner": one.owner,
-                "participant": _participant(one.owner),
+                "participant": choices.participant(one.owner),
                 "day": one.created_at.date().isoformat(),
                 "fits": one.fits,
-                "search": _href({"q": [one.title]}),
+                "search": choices.href({"q": [one.title]}),
             }
             for one in found
         ]
@@ -235,6 +195,7 @@ class Pages:
             {"name": "Products", "value": f"{totals.products:,}"},
             {"name": "Participants who offer", "value": f"{totals.participants:,}"},
             {"name": "Members", "value": f"{totals.members.get('listed', 0):,}"},
+            *([{"name": "Members not reached", "value": f"{totals.failing:,}"}] if totals.failing else []),
             {"name": "Sectors", "value": _several(found.facets.get("theme", ()))},
             {"name": "Regions", "value": _several(found.facets.get("region", ()))},
             {"name": "Agreements reported", "value": f"{totals.agreements:,}" if totals.reporting else "none"},
@@ -250,32 +211,10 @@ class Pages:
         }
 
 
-def _href(fields: dict[str, list[str]]) -> str:
-    text = urlencode(fields, doseq=True)
-    return f"/catalog/?{text}" if text else "/catalog/"
-
-
-def _participant(id_: str) -> str:
-    return f"/catalog/participants/{quote(id_, safe='')}"
-
-
-def _without(fields: dict[str, list[str]], name: str, value: str) -> dict[str, list[str]]:
-    left = [one for one in fields.get(name, ()) if one != value]
-    return {key: values for key, values in fields.items() if key != name} | ({name: left} if left else {})
-
-
-def _facet(name: str, counts: Sequence[tuple[str, int]], fields: dict[str, list[str]]) -> Values:
-    chosen = fields.get(name, [])
-    values: list[Values] = []
-    for value, count in counts[:_MOST_VALUES]:
-        is_chosen = value in chosen
-        if is_chosen:
-            href = _href(_without(fields, name, value))
-        else:
-            href = _href({**fields, name: [value] if name in ("action", "purpose") else [*chosen, value]})
-        shown = words.facet_value(name, value)
-        values.append({"name": shown, "count": f"{count:,}", "href": href, "is_chosen": is_chosen})
-    return {"name": words.FACET_NAMES[name], "options": values, "is_open": name in _OPEN or bool(chosen)}
+def _publisher(members: Members, offered_by: str) -> str:
+    """The publisher that a description names, when it is another than who offers it: anybody can name anybody."""
+    named = reading.publisher_of(members)
+    return named if named != offered_by else ""
 
 
 def _lang(said: str) -> str:
@@ -298,8 +237,9 @@ def _item(product: Product, language: str, of: str) -> Values:
     return {
         "href": f"/catalog/products/{product.number}",
         "title": _told(title if title[1] else ("", entry.id)),
-        "publisher": reading.publisher_of(members) or of or entry.origin,
-        "participant": _participant(entry.origin),
+        "offered_by": of or entry.origin,
+        "publisher": _publisher(members, of or entry.origin),
+        "participant": choices.participant(entry.origin),
         "description": _told((lang, text[:280] + ("..." if len(text) > 280 else ""))),
         "themes": [words.facet_value("theme", one) for one in reading.themes(members)][:4],
         "types": list(dict.fromkeys(reading.media_types(members)))[:3],
@@ -320,6 +260,19 @@ def _way(product: Product) -> list[str]:
     return [*steps, f"We had it from {product.member}, last confirmed {seen}"]
 
 
+def _doubt(product: Product, places: Sequence[str]) -> str:
+    """What is to be said of the address where it is asked for, when nothing proves that its origin answers there."""
+    entry = product.entry
+    if not entry.via or entry.is_placed:
+        return ""
+    said = (
+        f"{entry.origin} has signed that it answers at {', '.join(places[:3])}"
+        if places
+        else f"{entry.origin} has not signed it"
+    )
+    return f"The address {entry.endpoint} is as {product.member} tells it; {said}."
+
+
 def _standing(it: Standing) -> list[Values]:
     member = it.member
     confirmed = member.crawled_at.strftime("%Y-%m-%d %H:%M UTC") if member.crawled_at else "never"
@@ -338,7 +291,7 @@ def _chart(name: str, counts: Sequence[tuple[str, int]]) -> Values:
             "name": words.facet_value(name, value),
             "count": f"{count:,}",
             "width": round(100 * count / most, 2),
-            "href": _href({name: [value]}),
+            "href": choices.href({name: [value]}),
         }
         for value, count in counts[:10]
     ]

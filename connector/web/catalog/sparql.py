@@ -38,7 +38,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._ledger.admit(await self._viewers.viewer(scope))
         kind, body = await self._sparql.query(await _query(scope, receive))
-        await edge.reply(send, 200, body, ((b"vary", b"authorization"),), kind.encode())
+        await edge.reply(send, 200, body, ((b"cache-control", b"no-store"), (b"vary", b"authorization")), kind.encode())
 
 
 async def _query(scope: Scope, receive: Receive) -> str:

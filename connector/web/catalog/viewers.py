@@ -6,7 +6,8 @@ from starlette.types import Scope
 
 from connector.controlplane.participants import Participants
 from connector.errors import Unauthenticated
-from connector.federation.ledger import Audience, Ledger
+from connector.federation.answers import Audience
+from connector.federation.ledger import Ledger
 from connector.ports.identity import Caller, MessageKind, Verifier
 from connector.web.callers import Callers
 from connector.web.edge import header

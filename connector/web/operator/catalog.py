@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from connector.api.catalog import (
     CatalogRequest,
     DatasetRequest,
+    LedgerMembers,
     LedgerReport,
     LedgerSearch,
     PeerCatalog,
@@ -63,6 +64,14 @@ def routes(parts: Parts) -> APIRouter:
     async def report_of_ledger(participant: Participant, wanted: LedgerReport) -> dict[str, Any]:
         """How the ledger's last look at a member's catalogue went, and what it left out."""
         found = await parts.ledgers.report(participant, wanted.member, address=wanted.catalog, peer=wanted.peer)
+        return dict(found)
+
+    @router.post("/members")
+    async def members_of_ledger(participant: Participant, wanted: LedgerMembers) -> dict[str, Any]:
+        """The members of a ledger and how its last looks at them went, a page of them."""
+        found = await parts.ledgers.members(
+            participant, wanted.after, wanted.size, failing=wanted.failing, address=wanted.catalog, peer=wanted.peer
+        )
         return dict(found)
 
     return router

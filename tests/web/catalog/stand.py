@@ -17,11 +17,12 @@ from connector.controlplane.limits import Limiter
 from connector.controlplane.secrets import Seal
 from connector.describe import participant
 from connector.errors import Unauthenticated
+from connector.federation.answers import Audience
 from connector.federation.crawl import Crawler, Pace
 from connector.federation.feed import Following
 from connector.federation.following import Indexer
 from connector.federation.judging import Judge
-from connector.federation.ledger import Audience, Ledger
+from connector.federation.ledger import Ledger
 from connector.federation.looking import Bounds, Looking
 from connector.federation.notices import Notices, Readers
 from connector.federation.permitted import Permitted

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
@@ -13,7 +15,7 @@ import httpx
 import pytest
 
 from connector.controlplane.clock import SystemClock
-from connector.federation.ledger import Audience
+from connector.federation.answers import Audience
 from connector.federation.reading import entry_of
 from connector.ports.catalog import Report, Snapshot
 from tests.web.catalog.stand import SCRIPT, stand
@@ -211,7 +213,12 @@ async def test_programs_get_the_same_as_json(pages: httpx.AsyncClient) -> None:
         ("/api/search?price_at_most=-1", 400, "no price"),
         ("/api/search?size=many", 400, "no count"),
         ("/api/search?q=%ff", 400, "query"),
+        ("/api/search?price_at_most=10", 400, "cannot be compared"),
+        ("/api/search?sort=cheapest&currency=EUR&currency=CNY", 400, "cannot be compared"),
+        ("/api/search?currency=euro", 400, "no currency"),
+        ("/api/members?failing=perhaps", 400, "neither true nor false"),
         ("/api/products/7777777", 404, "no such product"),
+        (f"/api/products/{10**30}", 404, "no such product"),
         ("/feed?after=7777777", 410, "no such change"),
         ("/api/participants/did:web:nobody", 404, "no such participant"),
         ("/api/reports/did:web:nobody", 404, "no such member"),
@@ -228,6 +235,91 @@ async def test_a_cursor_is_one_of_its_search_only(pages: httpx.AsyncClient) -> N
     cursor = (await pages.get("/api/search?size=2&sort=added")).json()["next"]
     assert (await pages.get(f"/api/search?size=2&sort=added&cursor={cursor}")).status_code == 200
     assert (await pages.get(f"/api/search?size=2&sort=modified&cursor={cursor}")).status_code == 400
+
+
+def _forged(cursor: str, **parts: Any) -> str:
+    """A cursor with other parts than it has: its key, value, number, hits before and way."""
+    tree = dict(zip(("key", "value", "number", "skip", "way"), json.loads(_unpadded(cursor)), strict=True)) | parts
+    return base64.urlsafe_b64encode(json.dumps(list(tree.values())).encode()).decode().rstrip("=")
+
+
+def _unpadded(cursor: str) -> bytes:
+    return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+
+
+async def test_a_cursor_that_somebody_made_up_is_refused_or_leads_somewhere(pages: httpx.AsyncClient) -> None:
+    for question in ("size=2&sort=added", "size=2&q=prices"):
+        cursor = (await pages.get(f"/api/search?{question}")).json()["next"]
+        for name in ("value", "number", "skip", "way"):
+            for value in (-1, 10**30, 1 << 62, (1 << 64) - 1, 1e300, "1e999", "nan", None, True, [], {}):
+                forged = _forged(cursor, **{name: value})
+                answer = await pages.get(f"/api/search?{question}&cursor={forged}")
+                assert answer.status_code in (200, 400), (name, value, answer.text)
+
+
+async def test_a_cursor_says_nothing_of_scores_which_are_made_of_what_others_see(pages: httpx.AsyncClient) -> None:
+    cursor = (await pages.get("/api/search?size=2&q=prices")).json()["next"]
+    assert [type(one) for one in json.loads(_unpadded(cursor))[1:]] == [int, int, int, int]
+    assert json.loads(_unpadded(cursor))[1] == 0
+
+
+async def test_a_page_compares_no_prices_of_different_currencies_and_says_what_to_choose(pages: httpx.AsyncClient) -> None:
+    for question, is_told in (
+        ("sort=cheapest", True),
+        ("price_at_most=5", True),
+        ("sort=cheapest&currency=EUR", False),
+        ("", False),
+    ):
+        text = (await pages.get(f"/?{question}")).text
+        assert ("Choose one currency" in text) == is_told, question
+        # the choice of a currency leads on to what was asked for
+        assert question != "sort=cheapest" or "sort=cheapest&amp;currency=EUR" in text
+        assert ('name="price_at_most"' in text) == ("currency" in question)
+    found = (await pages.get("/api/search?sort=cheapest&currency=EUR&size=50")).json()["items"]
+    shown = [one["price"] for one in found]
+    assert shown == sorted(shown)
+    assert {one["currency"] for one in found} <= {"EUR", None}
+
+
+async def test_members_are_listed_with_how_they_stand(pages: httpx.AsyncClient) -> None:
+    every: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        answer = (await pages.get("/api/members", params={"size": 20, "after": after})).json()
+        every += [one["id"] for one in answer["items"]]
+        after = answer["next"]
+    assert (len(every), every) == (31, sorted(every))
+    assert (await pages.get("/api/members?failing=true")).json() == {"items": [], "next": None}
+
+
+async def test_nothing_of_a_member_turns_round_or_hides_what_stands_beside_it_and_nobody_takes_another_s_name(
+    tmp_path: Path,
+) -> None:
+    async with stand(tmp_path, members=2) as it:
+        tree = {
+            "@id": "urn:odd",
+            "dct:title": "Odd \u202egnidaer\u2066\u0007\x1b[2J\u200b",
+            "dct:publisher": {"@id": "x", "foaf:name": "Member 0"},
+            "hasPolicy": [{"@id": "o", "permission": [{"action": "use"}]}],
+        }
+        now = SystemClock().now()
+        entry = entry_of(tree, origin="did:web:zoo", endpoint="https://x.example/dsp", via=("did:web:evil",))
+        changed = Snapshot(
+            member="did:web:evil", entries=(entry,), report=Report(at=now, is_good=True), next_at=now, is_partial=True
+        )
+        await it.records.swap([changed], now)
+        while await it.indexer.catch_up():
+            pass
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=it.app), base_url="http://l.example/catalog") as client:
+            (found,) = (await client.get("/api/search?q=Odd")).json()["items"]
+            one = (await client.get(f"/api/products/{found['number']}")).json()
+            for path in ("/?q=Odd", f"/products/{found['number']}"):
+                page = (await client.get(path)).text
+                assert not set("\u202e\u2066\u0007\x1b\u200b") & set(page)
+                assert ">did:web:zoo</a>" in page, path
+                assert "publisher Member 0" in page
+            assert "is as did:web:evil tells it; did:web:zoo has not signed it" in page
+            assert (found["endpointProof"], one["signedEndpoints"]) == ("unproven", [])
 
 
 async def test_the_ledger_is_a_catalogue_of_the_protocol_in_pages(pages: httpx.AsyncClient) -> None:
