@@ -233,6 +233,7 @@ class Keys:
     async def revoke(self, participant: str, id_: str) -> None:
         """Take a key out of the document at once, and its private part out of the store: what it signed counts no more.
 
+        The next one signs at once where none is left that does: late for those who keep our document, never for longer.
         Raises: NotFound.
         """
         kept = await self._store.document(participant, KIND, id_)
@@ -242,31 +243,22 @@ class Keys:
         await self._put(participant, id_, body, kept.version)
         self._opened.pop((participant, id_), None)
         await self._safe.drop(participant, id_, str(kept.body["sealed"]))
-        await self._advanced(participant, Purpose(kept.body["purpose"]))
-
-    async def _advanced(self, participant: str, purpose: Purpose) -> None:
-        """Let the next key sign at once where none is left that does: late for those who keep our document, never for longer."""
-        now = self._clock.now()
-        kept = [one for one in await self._documents(participant) if one.body["purpose"] == purpose.value]
-        waiting = [one for one in kept if not one.body["is_revoked"] and not _is_usable(one, now)]
-        if waiting and not any(_is_usable(one, now) for one in kept):
-            first = min(waiting, key=lambda one: (one.body["begins"], one.id))
-            body = {**first.body, "begins": now.astimezone(UTC).isoformat()}
-            await self._put(participant, first.id, body, first.version)
 
     async def all(self, participant: str) -> tuple[Key, ...]:
         """Every key, the revoked ones too, in the order in which they begin."""
         kept = sorted(await self._documents(participant), key=lambda one: (one.body["begins"], one.id))
         now, found = self._clock.now(), []
-        signing = {one.body["purpose"]: one.id for one in kept if _is_usable(one, now)}
+        # INVARIANT: while there is a key, one signs: the first that will, when the one before was revoked or the clock was put back
+        signing = {one.body["purpose"]: one.id for one in reversed(kept) if not one.body["is_revoked"]}
+        signing |= {one.body["purpose"]: one.id for one in kept if _is_usable(one, now)}
         for one in kept:
             begins = datetime.fromisoformat(one.body["begins"])
             if one.body["is_revoked"]:
                 state = KeyState.REVOKED
-            elif begins > now:
-                state = KeyState.CREATED
+            elif signing[one.body["purpose"]] == one.id:
+                state = KeyState.ACTIVE
             else:
-                state = KeyState.ACTIVE if signing[one.body["purpose"]] == one.id else KeyState.ROTATED
+                state = KeyState.CREATED if begins > now else KeyState.ROTATED
             public = jose.from_jwk(dict(one.body["public"]))
             found.append(Key(id=one.id, purpose=Purpose(one.body["purpose"]), begins=begins, state=state, public=public))
         return tuple(found)

@@ -59,7 +59,8 @@ class KeySet:
         return found
 
     def _is_fresh(self) -> bool:
-        return self._fetched is not None and self.seconds() < self._fetched + KEEP_S
+        # a clock that was put back makes nothing last longer, here and below
+        return self._fetched is not None and self._fetched <= self.seconds() < self._fetched + KEEP_S
 
     def _found(self, key_id: str | None) -> PublicKey | None:
         if key_id is None:
@@ -68,7 +69,7 @@ class KeySet:
 
     async def _fetch_in_bounds(self) -> None:
         now = self.seconds()
-        if self._tried is not None and now < self._tried + REFETCH_S:
+        if self._tried is not None and self._tried <= now < self._tried + REFETCH_S:
             if not self._is_fresh() and self._fault is not None:
                 raise self._fault.with_traceback(None)
             return

@@ -36,10 +36,19 @@ _Place = tuple[str, str, tuple[str, ...]]
 @dataclass(slots=True)
 class _Kept:
     proven: Proven
+    shown_at: datetime
     shown_until: datetime
     """Until then the presentation counts."""
+    judged_at: datetime
     judged_until: datetime
     """Until then the credentials need not be judged again."""
+
+    # INVARIANT: a clock that is put back makes nothing last longer
+    def is_shown(self, now: datetime) -> bool:
+        return self.shown_at <= now < self.shown_until
+
+    def is_judged(self, now: datetime) -> bool:
+        return self.judged_at <= now < self.judged_until
 
 
 def context_of(participant: str) -> str:
@@ -72,7 +81,7 @@ class Known:
         """What `asked.holder` has shown and was judged a moment ago, for the same scopes; None when more must be done."""
         place = _place(participant, asked)
         kept = self._kept.get(place)
-        if kept is None or now >= kept.shown_until or now >= kept.judged_until:
+        if kept is None or not kept.is_shown(now) or not kept.is_judged(now):
             return None
         self._kept.move_to_end(place)
         return kept.proven
@@ -80,12 +89,12 @@ class Known:
     def is_shown(self, participant: str, asked: Asked, now: datetime) -> bool:
         """Whether what `asked.holder` has shown need not be asked for again, however it is judged now."""
         kept = self._kept.get(_place(participant, asked))
-        return kept is not None and now < kept.shown_until
+        return kept is not None and kept.is_shown(now)
 
     async def put(self, participant: str, asked: Asked, proven: Proven, now: datetime) -> None:
         """Keep what was just proven, here and in the store. A store that is away costs the memory of it, not the proof."""
-        end = proven.valid_until
-        self._hold(participant, asked, proven, shown=_first(now + self._keep, end), judged=self._judged(now, end))
+        shown = now, _first(now + self._keep, proven.valid_until)
+        self._hold(participant, asked, proven, shown=shown, now=now)
         raws = [one.token.raw for one in proven.credentials if one.token is not None]
         try:
             if await self._raws(participant, asked) != raws:
@@ -100,7 +109,7 @@ class Known:
         """
         place = _place(participant, asked)
         kept = self._kept.get(place)
-        if kept is not None and now < kept.judged_until:
+        if kept is not None and kept.is_judged(now):
             self._kept.move_to_end(place)
             return kept.proven
         shown = kept.proven.credentials if kept is not None else await self._stored(participant, asked)
@@ -116,8 +125,8 @@ class Known:
                 # nor does it spare the next message the question
                 kept.shown_until = kept.judged_until = min(kept.shown_until, now)
             return found
-        shown_until = kept.shown_until if kept is not None else now
-        self._hold(participant, asked, found, shown=shown_until, judged=self._judged(now, found.valid_until))
+        before = (kept.shown_at, kept.shown_until) if kept is not None else (now, now)
+        self._hold(participant, asked, found, shown=before, now=now)
         return found
 
     def forget(self, holder: str | None = None) -> None:
@@ -126,12 +135,14 @@ class Known:
             if holder is None or place[1] == holder:
                 kept.shown_until = kept.judged_until = datetime.min.replace(tzinfo=kept.shown_until.tzinfo)
 
-    def _judged(self, now: datetime, end: datetime | None) -> datetime:
-        return _first(now + self._keep_judgement, end)
-
-    def _hold(self, participant: str, asked: Asked, proven: Proven, *, shown: datetime, judged: datetime) -> None:
+    def _hold(self, participant: str, asked: Asked, proven: Proven, *, shown: tuple[datetime, datetime], now: datetime) -> None:
+        """Keep what was judged now, and was shown at the first moment of `shown`, until its second."""
         place = _place(participant, asked)
-        self._kept[place] = _Kept(proven=proven, shown_until=shown, judged_until=judged)
+        judged_until = _first(now + self._keep_judgement, proven.valid_until)
+        shown_at, shown_until = shown
+        self._kept[place] = _Kept(
+            proven=proven, shown_at=shown_at, shown_until=shown_until, judged_at=now, judged_until=judged_until
+        )
         self._kept.move_to_end(place)
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)

@@ -82,7 +82,8 @@ class ListSource:
         """
         now = self.clock.now()
         kept = await self._newest_kept(address, now)
-        if not anew and now < self._look_at.get(address, now):
+        # a clock that was put back puts off no look: none is ever further away than `keep`
+        if not anew and now < self._look_at.get(address, now) <= now + self.keep:
             if kept is not None and now < kept.valid_until + address.grace:
                 return kept
             if address in self._failed:

@@ -162,3 +162,13 @@ async def test_when_the_signing_key_is_revoked_the_next_one_signs_at_once(keys: 
     assert (await keys.signing("anna", Purpose.TOKEN)).id == new.id
     assert await keys.changes("anna") is None
     assert set(await keys.proving("anna", Purpose.TOKEN)) == {new.id}
+
+
+async def test_a_participant_goes_on_signing_when_the_clock_is_put_back(keys: Keys, clock: MovedClock) -> None:
+    """INVARIANT: while there is a key, one signs."""
+    clock.move(hours=2)
+    first = await keys.create("anna", DID, Purpose.TOKEN)
+    await keys.create("anna", DID, Purpose.TOKEN)
+    clock.set(NOW)
+    assert (await keys.signing("anna", Purpose.TOKEN)).id == first.id
+    assert await states(keys) == [KeyState.ACTIVE, KeyState.CREATED]

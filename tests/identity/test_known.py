@@ -164,3 +164,16 @@ async def test_the_same_is_written_once_and_a_store_that_is_away_costs_the_memor
     monkeypatch.setattr(scene.store, "document", away)
     await known.put("us", scene.asked, proven, NOW)
     assert known.fresh("us", scene.asked, NOW) == proven
+
+
+async def test_a_clock_that_is_put_back_makes_nothing_last_longer(scene: Scene) -> None:
+    """INVARIANT: a clock that is put back makes nothing last longer."""
+    known = scene.node()
+    scene.clock.move(hours=2)
+    await known.put("us", scene.asked, scene.proven(), scene.clock.now())
+    assert known.fresh("us", scene.asked, scene.clock.now()) is not None
+    scene.revoked = (7,)
+    scene.clock.set(NOW)
+    assert known.fresh("us", scene.asked, NOW) is None
+    assert not known.is_shown("us", scene.asked, NOW)
+    assert await scene.still(known) is None

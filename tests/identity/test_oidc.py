@@ -169,6 +169,11 @@ async def test_a_new_key_of_the_provider_is_found(provider: Provider) -> None:
     moment = 400.0
     with pytest.raises(Unproven):
         await provider.operators.operator(provider.token())
+    # nor when the clock was put back: what was fetched by one that ran ahead is not fresh until then
+    publish(provider.at, KEY)
+    moment = 100.0
+    with pytest.raises(Unproven):
+        await provider.operators.operator(provider.token(OTHER))
 
 
 async def test_a_provider_that_is_away_for_a_moment_takes_nobody_with_it(provider: Provider) -> None:

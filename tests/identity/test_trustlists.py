@@ -163,6 +163,10 @@ async def test_a_list_is_kept_a_while_and_looked_up_again(scene: Scene) -> None:
     scene.clock.move(minutes=6)
     assert (await scene.source.get(scene.address)).version.seq == 3
     assert scene.host.asked["/list"] == 3
+    # a clock that was put back puts off no look
+    scene.clock.move(hours=-2)
+    scene.serve(4)
+    assert (await scene.source.get(scene.address)).version.seq == 4
 
 
 async def test_a_list_is_looked_up_again_for_who_has_just_come_but_not_again_and_again(scene: Scene) -> None:

@@ -50,6 +50,7 @@ KEEP_INTROSPECTION: Final = timedelta(seconds=1)
 _SKEW: Final = timedelta(seconds=5)
 """How far the provider's clock and ours may differ; by so much tokens are forgiven elsewhere."""
 _RENEW_BEFORE: Final = timedelta(seconds=30)
+_LONGEST_LIFE_S: Final = 366 * 86_400
 _MOST_KEPT: Final = 20_000
 _MOST_S: Final = 20.0
 _LIMITS: Final = strict.Limits(max_bytes=64 << 10, max_depth=16)
@@ -77,6 +78,7 @@ class Space:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Got:
     raw: str
+    at: datetime
     until: datetime
 
 
@@ -191,7 +193,8 @@ class OAuth2Members:
         try:
             async with lock:
                 got = self._got.get(place)
-                if got is None or self._clock.now() >= got.until:
+                # with a clock that was put back it may be over long before `until`
+                if got is None or not got.at <= self._clock.now() < got.until:
                     got = await self._token(space, peer)
                     _keep(self._got, place, got)
         finally:
@@ -256,11 +259,12 @@ class OAuth2Members:
             or not raw.isascii()
             or not raw.isprintable()
             or " " in raw
-            or not isinstance(life, int)
+            or type(life) is not int
+            or not 0 < life <= _LONGEST_LIFE_S
         ):
             raise PeerMessage("the provider's answer has no usable `access_token`", where=settings.issuer)
-        until = self._clock.now() + max(timedelta(seconds=life) - _RENEW_BEFORE, timedelta(seconds=life) / 2)
-        return _Got(raw=raw, until=until)
+        now, whole = self._clock.now(), timedelta(seconds=life)
+        return _Got(raw=raw, at=now, until=now + max(whole - _RENEW_BEFORE, whole / 2))
 
     async def jwks(self, participant: str) -> dict[str, Any]:
         """The public keys by which `participant` proves itself to its provider."""
