@@ -19,6 +19,7 @@ from connector.settings import Settings
 
 if TYPE_CHECKING:
     from connector.identity.framework import Framework
+    from connector.identity.resolver import ResolverRules
     from connector.odrl.vocabulary import Vocabulary
     from connector.outbound.client import OutboundClient
     from connector.ports.store import Store
@@ -195,6 +196,23 @@ def _kept_key(path: Path) -> str:
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         observe.warning("node.key_is_readable", file=str(path), mend="take the rights of others away: chmod 600")
     return path.read_text(encoding="utf-8").strip()
+
+
+def resolver_rules(settings: Settings) -> ResolverRules:
+    """How identities of others are looked up, and how many of strangers are waited for at once.
+
+    Strangers never have more than a quarter of the places that the node, or a participant, has for requests.
+    """
+    from connector.identity.places import PlaceRules
+    from connector.identity.resolver import ResolverRules
+
+    reach, bounds = settings.outbound, (settings.limits.requests_at_once, settings.limits.participant.requests_at_once)
+    most = min(PlaceRules().at_once, *(one // 4 for one in bounds if one is not None))
+    return ResolverRules(
+        places=PlaceRules(at_once=max(1, most)),
+        unsafe_http=reach.unsafe_allow_http,
+        unsafe_local=reach.unsafe_allow_loopback or reach.unsafe_allow_private,
+    )
 
 
 def trust_frameworks(settings: Settings) -> Mapping[str, Framework]:

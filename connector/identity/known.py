@@ -91,6 +91,15 @@ class Known:
         kept = self._kept.get(_place(participant, asked))
         return kept is not None and kept.is_shown(now)
 
+    async def has_ever_proven(self, participant: str, asked: Asked) -> bool:
+        """Whether `asked.holder` is no stranger: it has proven what is asked for some time, to this node or another one."""
+        if _place(participant, asked) in self._kept:
+            return True
+        try:
+            return await self._store.document(context_of(participant), KIND, _name(asked)) is not None
+        except KontorError:
+            return False
+
     async def put(self, participant: str, asked: Asked, proven: Proven, now: datetime) -> None:
         """Keep what was just proven, here and in the store. A store that is away costs the memory of it, not the proof."""
         shown = now, _first(now + self._keep, proven.valid_until)

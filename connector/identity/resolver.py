@@ -4,15 +4,13 @@ What lives here: `Resolver`. Nothing is asked for an identifier that `did.url_of
 What does not: what a document means (`did.py`).
 
 Bounds, because whoever sends us a token chooses what we fetch: one fetch at a time for one identifier, few at once for one host and
-for one asker, a number for all, each with a short end; few failures per host and minute and not many of all hosts, failures remembered
-shortly, a cache that forgets what was used longest ago. Where all places are taken, the one that has waited longest gives way: hosts
-that answer slowly, however many, keep out nobody whose host answers. Whom we know has places that no stranger gets.
+for one asker, a number for all (`places.py`), each with a short end; few failures per host and minute and not many of all hosts,
+failures remembered shortly, a cache that forgets what was used longest ago.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,8 +18,8 @@ from dataclasses import dataclass, field
 
 from connector.errors import KontorError, Overloaded, PeerAnswer, PeerError, Unreachable
 from connector.identity import did as dids
+from connector.identity.places import Place, PlaceRules, Places
 from connector.outbound.client import OutboundClient
-from connector.ports.asker import ASKER, asker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +32,8 @@ class ResolverRules:
     refetch_s: float = 15.0
     """Least time between two fetches that a bad signature or an unknown key sets off."""
     most_kept: int = 20_000
-    at_once: int = 64
-    """Of strangers; whom we know has as many besides."""
-    at_once_per_host: int = 32
-    at_once_per_asker: int = 48
-    """For one machine that sends us tokens of strangers."""
-    patience_s: float = 0.5
-    """After so long a stranger's host gives way to another's where all places are taken."""
+    places: PlaceRules = field(default_factory=PlaceRules)
+    """How many may be fetched at once."""
     deadline_s: float = 5.0
     """Longest time for a document."""
     failures_per_host: int = 30
@@ -58,27 +51,6 @@ class _Kept:
     found: dids.Document | KontorError
     fetched: float
     until: float
-
-
-@dataclass(slots=True, kw_only=True)
-class _Fetch:
-    """One that is under way."""
-
-    host: str
-    asker: str
-    is_known: bool
-    began: float
-    """By the event loop."""
-    task: asyncio.Task[dids.Document] | None = None
-    end: asyncio.Timeout | None = None
-    has_given_way: bool = False
-
-    def give_way(self) -> None:
-        """End it now, as if its time were over."""
-        self.has_given_way = True
-        if self.end is not None:
-            with contextlib.suppress(RuntimeError):  # it ends at this moment by itself
-                self.end.reschedule(asyncio.get_running_loop().time())
 
 
 @dataclass(slots=True)
@@ -101,7 +73,8 @@ class Resolver:
     rules: ResolverRules = field(default_factory=ResolverRules)
     seconds: Callable[[], float] = time.monotonic
     _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict, repr=False)
-    _under_way: dict[str, _Fetch] = field(default_factory=dict, repr=False)
+    _under_way: dict[str, asyncio.Task[dids.Document]] = field(default_factory=dict, repr=False)
+    _places: Places = field(default_factory=Places, repr=False)
     _failures: OrderedDict[str, _Failures] = field(default_factory=OrderedDict, repr=False)
     _all_failures: _Failures = field(default_factory=lambda: _Failures(minute=-1), repr=False)
 
@@ -120,19 +93,19 @@ class Resolver:
                 raise kept.found.with_traceback(None)
             return kept.found
         waiting = self._under_way.get(did)
-        if waiting is not None and waiting.task is not None:
+        if waiting is not None:
             # a cancelled asker must not take the answer away from the others
-            return await asyncio.shield(waiting.task)
+            return await asyncio.shield(waiting)
         url = dids.url_of(did, unsafe_http=self.rules.unsafe_http, unsafe_local=self.rules.unsafe_local)
         host = self.outbound.vet(url).host
         # INVARIANT: whoever makes up identifiers of a host takes it from nobody there whom we know
         is_known = kept is not None and isinstance(kept.found, dids.Document)
-        fetch = _Fetch(host=host, asker=asker(ASKER.get()), is_known=is_known, began=asyncio.get_running_loop().time())
-        self._admit(fetch)
-        self._under_way[did] = fetch
-        fetch.task = asyncio.create_task(self._fetch(fetch, did, url))
-        fetch.task.add_done_callback(lambda done: self._settle(did, host, done))
-        return await asyncio.shield(fetch.task)
+        if not is_known:
+            self._judge_failures(host)
+        place = self._places.take(did, host, self.rules.places, is_known=is_known)
+        task = self._under_way[did] = asyncio.create_task(self._fetch(place, did, url))
+        task.add_done_callback(lambda done: self._settle(did, place, done))
+        return await asyncio.shield(task)
 
     def fetched(self, did: str) -> float:
         """When the document of `did` that is kept was fetched, in seconds; 0 when none is."""
@@ -151,37 +124,24 @@ class Resolver:
 
     async def close(self) -> None:
         """Ends what is under way."""
-        tasks = [one.task for one in self._under_way.values() if one.task is not None]
+        tasks = [*self._under_way.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _admit(self, fetch: _Fetch) -> None:
-        """Returns when there is a place for `fetch`. Raises: Overloaded."""
-        rules, host = self.rules, fetch.host
-        alike = [one for one in self._under_way.values() if one.is_known is fetch.is_known and not one.has_given_way]
-        if not fetch.is_known:
-            if sum(one.host == host for one in alike) >= rules.at_once_per_host:
-                raise Overloaded("too many identities of one host are being looked up", where=host, mend="try again later")
-            if fetch.asker and sum(one.asker == fetch.asker for one in alike) >= rules.at_once_per_asker:
-                raise Overloaded("too many identities are being looked up for one sender", mend="try again later")
-        if len(alike) >= rules.at_once:
-            oldest = min(alike, key=lambda one: one.began)
-            if fetch.is_known or oldest.end is None or fetch.began - oldest.began < rules.patience_s:
-                raise Overloaded("too many identities are being looked up", mend="try again later")
-            oldest.give_way()
-        if fetch.is_known:
-            return
-        if self._all_failures.minute == self._minute() and self._all_failures.count >= self.rules.failures:
+    def _judge_failures(self, host: str) -> None:
+        """Returns when strangers of `host` may be looked up within this minute. Raises: Overloaded."""
+        minute = self._minute()
+        if self._all_failures.minute == minute and self._all_failures.count >= self.rules.failures:
             raise Overloaded("too many identities could not be looked up", mend="try again later")
         failed = self._failures.get(host)
-        if failed is not None and failed.minute == self._minute() and failed.count >= self.rules.failures_per_host:
+        if failed is not None and failed.minute == minute and failed.count >= self.rules.failures_per_host:
             raise Overloaded("too many identities of one host could not be looked up", where=host, mend="try again later")
 
-    async def _fetch(self, fetch: _Fetch, did: str, url: str) -> dids.Document:
+    async def _fetch(self, place: Place, did: str, url: str) -> dids.Document:
         headers = {"Accept": "application/did+json, application/did+ld+json, application/json"}
         try:
-            async with asyncio.timeout(self.rules.deadline_s) as fetch.end:
+            async with asyncio.timeout(self.rules.deadline_s) as place.end:
                 answer = await self.outbound.get(url, headers, max_bytes=dids.LIMITS.max_bytes)
         except TimeoutError as fault:
             raise Unreachable("no DID document came in time", where=url) from fault
@@ -189,8 +149,10 @@ class Resolver:
             raise PeerAnswer(f"status {answer.status} instead of a DID document", answer_status=answer.status, where=url)
         return dids.read(did, answer.body)
 
-    def _settle(self, did: str, host: str, done: asyncio.Future[dids.Document]) -> None:
+    def _settle(self, did: str, place: Place, done: asyncio.Future[dids.Document]) -> None:
+        host = place.host
         self._under_way.pop(did, None)
+        self._places.leave(place)
         if done.cancelled():
             return
         fault, now = done.exception(), self.seconds()

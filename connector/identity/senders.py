@@ -74,6 +74,9 @@ class Senders:
                 raise
             document = await self.resolver.resolve(token.issuer, anew=True)
             tokens.prove_self_issued(token, document, must_declare=must_declare)
+        # INVARIANT: a token is over when its sender's host has answered so late, or it could be used again once it is forgotten
+        now = self.clock.now()
+        profiles.SELF_ISSUED.open(token, now=now)
         await self.use_up(participant, token, now)
         return Sender(token=token, document=document, now=now)
 

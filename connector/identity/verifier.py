@@ -7,6 +7,8 @@ Source: DCP 1.0, sections 4.3.3 and 5.4.
 
 To the outside every refusal is the same; the failed check goes to the log. A cause that may pass is 503, so that peers try again:
 a 401 ends a negotiation with connectors of the Eclipse family.
+
+INVARIANT: wallets that answer slowly, however many a stranger has, hold up nobody else: so many are waited for at once (`places.py`).
 """
 
 from __future__ import annotations
@@ -20,18 +22,20 @@ from datetime import datetime
 from typing import Any, Final
 
 from connector import observe
-from connector.errors import KontorError, Overloaded, PeerAnswer, Unproven
+from connector.errors import KontorError, Overloaded, PeerAnswer, Unproven, Unreachable
 from connector.identity import credentials, messages, tokens
 from connector.identity.admission import Spaces
 from connector.identity.credentials import Asked, Failure, Proven, Trust
 from connector.identity.did import Document
 from connector.identity.evidence import EvidenceSource
 from connector.identity.known import Known
+from connector.identity.places import PlaceRules, Places
 from connector.identity.remote import Remote
 from connector.identity.scopes import ALIASES, By, parse_all
 from connector.identity.senders import LOOK_AGAIN, Senders, refusal
 from connector.identity.trustlists import Standing
 from connector.jose import SigningKey, Token
+from connector.outbound.client import Answer
 from connector.ports.clock import Clock
 from connector.ports.identity import STANDING, UNKNOWN, Caller, MessageKind
 
@@ -85,7 +89,9 @@ class WalletVerifier:
         clock: Clock,
         new_id: Callable[[], str],
         most_s: float = 20.0,
+        places: PlaceRules | None = None,
     ) -> None:
+        """`most_s` is the longest time for one proof; `places` says how many wallets are waited for at once."""
         self._memberships = memberships
         self._evidence = evidence
         self._senders = senders
@@ -93,6 +99,8 @@ class WalletVerifier:
         self._clock = clock
         self._new_id = new_id
         self._most_s = most_s
+        self._place_rules = places or PlaceRules()
+        self._places = Places()
 
     async def verify(self, participant: str, authorization: str | None, kind: MessageKind) -> Caller:
         """The proven sender of a message of `kind` to `participant`, with what its credentials attest.
@@ -157,12 +165,15 @@ class WalletVerifier:
             again = await self._known.still(participant, asked, await membership.spaces.trust(membership.trust, now), now)
             proven = again if isinstance(again, Proven) else None
         if proven is None:
-            proven = await self._ask(membership, asked, found.document, found.token, now)
+            is_known = await self._known.has_ever_proven(participant, asked)
+            proven = await self._ask(membership, asked, found.document, found.token, now, is_known=is_known)
             await self._known.put(participant, asked, proven, now)
         # 4. what that is worth in our spaces, as their lists stand now
         return proven, await membership.spaces.worth(membership.trust, proven, asked, now)
 
-    async def _ask(self, membership: Membership, asked: Asked, document: Document, token: Token, now: datetime) -> Proven:
+    async def _ask(
+        self, membership: Membership, asked: Asked, document: Document, token: Token, now: datetime, *, is_known: bool
+    ) -> Proven:
         holder = document.id
         url = messages.query_address(document.endpoint("CredentialService"))
         theirs = str(token.claims["token"])
@@ -175,7 +186,7 @@ class WalletVerifier:
         headers = {"Authorization": f"Bearer {ours}", "Content-Type": "application/json", "Accept": "application/json"}
         besides = [one.text for ways in asked.instead.values() for one in ways]
         body = json.dumps(messages.query([*(one.text for one in asked.scopes), *besides])).encode()
-        answer = await self._evidence.outbound.post(url, body, headers, max_bytes=messages.ANSWER_LIMITS.max_bytes)
+        answer = await self._answered(holder, url, body, headers, is_known=is_known)
         if not answer.is_success:
             # why, as it says itself: for our log alone, where the operators of both sides look for the cause
             said = answer.body[:300].decode("utf-8", "replace")
@@ -194,6 +205,18 @@ class WalletVerifier:
         for warning in found.warnings:
             observe.info("identity.warning", words=warning)
         return found
+
+    async def _answered(self, holder: str, url: str, body: bytes, headers: Mapping[str, str], *, is_known: bool) -> Answer:
+        """What the wallet of `holder` answers. Raises: Overloaded, Unreachable; as `OutboundClient.post`."""
+        outbound = self._evidence.outbound
+        place = self._places.take(holder, outbound.vet(url).host, self._place_rules, is_known=is_known)
+        try:
+            async with asyncio.timeout(self._most_s) as place.end:
+                return await outbound.post(url, body, headers, max_bytes=messages.ANSWER_LIMITS.max_bytes)
+        except TimeoutError as fault:
+            raise Unreachable("the credential service did not answer in time", where=url) from fault
+        finally:
+            self._places.leave(place)
 
 
 def _joint(holding: list[tuple[Asked, Proven]]) -> tuple[Asked, Proven]:

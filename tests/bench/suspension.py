@@ -24,6 +24,7 @@ from connector.identity.authority.office import Office, office
 from connector.identity.authority.space import Space
 from connector.identity.did import Relationship
 from connector.identity.keys import Keys, Passphrase, Sealed
+from connector.identity.places import PlaceRules
 from connector.identity.resolver import Resolver, ResolverRules
 from connector.identity.senders import Senders
 from connector.outbound.client import Answer
@@ -36,7 +37,7 @@ from tests.bench.load import on_loop
 
 _URL = "https://authority.example"
 _AT_ONCE = 32
-_ALL_AT_ONCE = ResolverRules(at_once=1000, at_once_per_host=1000, at_once_per_asker=1000)
+_ALL_AT_ONCE = ResolverRules(places=PlaceRules(at_once=1000, per_host=1000, per_asker=1000))
 _KEY = jose.generate("one key for all applicants: making keys is their work, not the authority's")
 
 

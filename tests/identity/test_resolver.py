@@ -13,6 +13,7 @@ import pytest
 from connector import jose
 from connector.errors import AddressRefused, KontorError, Overloaded, PeerAnswer, PeerMessage, Unproven, Unreachable
 from connector.identity import did
+from connector.identity.places import PlaceRules
 from connector.identity.resolver import Resolver, ResolverRules
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
@@ -155,7 +156,7 @@ async def test_who_is_known_is_looked_up_again_however_many_strangers_its_host_h
 async def test_only_so_many_are_fetched_at_once(served: Host, seconds: Seconds) -> None:
     served.held = asyncio.Event()
     async with OutboundClient(LOCAL) as client:
-        resolver = Resolver(client, ResolverRules(unsafe_http=True, unsafe_local=True, at_once=3), seconds)
+        resolver = Resolver(client, replace(RULES, places=PlaceRules(at_once=3)), seconds)
         waiting = [asyncio.ensure_future(resolver.resolve(f"{served.did}:n{number}")) for number in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
@@ -180,7 +181,7 @@ async def _held(served: Host, resolver: Resolver, count: int, asker: str = "") -
 
 async def test_one_host_and_one_sender_have_so_many_places(served: Host, seconds: Seconds) -> None:
     async with OutboundClient(PATIENT) as client:
-        rules = replace(RULES, at_once_per_host=3, at_once_per_asker=2)
+        rules = replace(RULES, places=PlaceRules(per_host=3, per_asker=2))
         resolver = Resolver(client, rules, seconds)
         waiting = await _held(served, resolver, 2, "192.0.2.1")
         ASKER.set("192.0.2.1")
@@ -198,7 +199,7 @@ async def test_one_host_and_one_sender_have_so_many_places(served: Host, seconds
 async def test_slow_hosts_keep_out_nobody_whose_host_answers(served: Host, seconds: Seconds) -> None:
     async with OutboundClient(PATIENT) as client, host() as quick:
         publish(quick)
-        resolver = Resolver(client, replace(RULES, at_once=2, patience_s=0), seconds)
+        resolver = Resolver(client, replace(RULES, places=PlaceRules(at_once=2, patience_s=0)), seconds)
         waiting = await _held(served, resolver, 2)
         # all places are taken: the one that has waited longest gives way
         assert (await resolver.resolve(quick.did)).id == quick.did
@@ -207,7 +208,7 @@ async def test_slow_hosts_keep_out_nobody_whose_host_answers(served: Host, secon
         assert not waiting[1].done()
         # whom we know has places of its own, also while nobody is patient enough yet
         seconds.now += RULES.keep_s
-        resolver.rules = replace(resolver.rules, patience_s=60)
+        resolver.rules = replace(RULES, places=PlaceRules(at_once=2, patience_s=60))
         waiting += await _held(served, resolver, 1, "192.0.2.1")
         with pytest.raises(Overloaded):
             await resolver.resolve(f"{quick.did}:stranger")

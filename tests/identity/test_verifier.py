@@ -20,6 +20,7 @@ from connector.identity.credentials import Proven, Trust
 from connector.identity.did import Relationship
 from connector.identity.evidence import EvidenceSource
 from connector.identity.known import Known
+from connector.identity.places import PlaceRules
 from connector.identity.resolver import Resolver, ResolverRules
 from connector.identity.senders import Senders
 from connector.identity.verifier import Membership, WalletVerifier
@@ -28,7 +29,7 @@ from connector.ports.identity import MessageKind
 from connector.storage.memory import Memory, MemoryStore
 from connector.storage.replay import MemoryReplay
 from connector.testing.clock import MovedClock
-from tests.identity.hosts import LOCAL, Host, host
+from tests.identity.hosts import PATIENT, Host, host
 from tests.identity.registry import registry
 from tests.identity.space import NOW, Party, Question, credential_1, entry, list_2, presentation_1, tree_1
 
@@ -92,7 +93,7 @@ class Space:
 
 @pytest.fixture
 async def space() -> AsyncIterator[Space]:
-    async with host() as served, OutboundClient(LOCAL) as client:
+    async with host() as served, OutboundClient(PATIENT) as client:
         clock = MovedClock(NOW)
         rules = ResolverRules(unsafe_http=True, unsafe_local=True)
         resolver = Resolver(client, rules, lambda: clock.now().timestamp())
@@ -228,6 +229,21 @@ async def test_an_issuers_new_key_is_looked_up_once(space: Space) -> None:
     assert space.served.asked["/issuer/did.json"] == 2
 
 
+async def test_a_token_is_over_when_its_senders_host_answers_after_its_end(
+    space: Space, caplog: pytest.LogCaptureFixture
+) -> None:
+    """INVARIANT: a token is over when its sender's host has answered so late."""
+    space.served.held = asyncio.Event()
+    asking = asyncio.ensure_future(space.verifier.verify("us", space.token(), MessageKind.CATALOG))
+    await space.served.arrived.wait()
+    space.clock.move(seconds=310)
+    space.served.held.set()
+    with pytest.raises(Unauthenticated):
+        await asking
+    assert caplog.records[-1].__dict__["fields"]["check"] == "expired"
+    assert space.asked_with == []
+
+
 @pytest.mark.parametrize(
     ("name", "check"),
     [
@@ -323,6 +339,53 @@ async def test_what_takes_too_long_may_pass(space: Space) -> None:
     with pytest.raises(Overloaded):
         await space.verifier.verify("us", space.token(), MessageKind.NEGOTIATION)
     space.served.held.set()
+
+
+async def test_wallets_that_answer_slowly_hold_up_nobody_else(space: Space) -> None:
+    """INVARIANT: wallets that answer slowly, however many a stranger has, hold up nobody else."""
+    await space.verifier.verify("us", space.token(), MessageKind.CATALOG)
+    space.verifier._place_rules = PlaceRules(at_once=2, per_host=2, per_asker=2, patience_s=60)
+    over = asyncio.Event()
+
+    async def never(_head: str, _body: bytes) -> bytes:
+        await over.wait()
+        return b""
+
+    async with host() as slow:
+        # each has a document that is there at once, and a wallet that is silent
+        for number in range(4):
+            name = f"{slow.did}:s{number}"
+            document = did.write(
+                name, [(f"{name}#key-1", space.holder.public, did.Relationship)], {"CredentialService": slow.url}
+            )
+            slow.pages[f"/s{number}/did.json"] = json.dumps(document).encode()
+        slow.pages["/presentations/query"] = never
+
+        def stranger(number: int) -> str:
+            name = f"{slow.did}:s{number}"
+            key = jose.SigningKey(id=f"{name}#key-1", numbers=space.holder.numbers)
+            return space.token(key, iss=name, sub=name)
+
+        asking = [asyncio.ensure_future(space.verifier.verify("us", stranger(n), MessageKind.CATALOG)) for n in range(2)]
+        while slow.asked["/presentations/query"] < 2:
+            slow.arrived.clear()
+            await slow.arrived.wait()
+        # strangers find no more room, and are told so without having to wait
+        with pytest.raises(Overloaded):
+            await space.verifier.verify("us", stranger(2), MessageKind.CATALOG)
+        assert slow.asked["/presentations/query"] == 2
+        # a member whose proof must be asked for anew has places of its own, also after a restart
+        space.clock.move(seconds=301)
+        assert (await space.verifier.verify("us", space.token(), MessageKind.CATALOG)).id == space.did("holder")
+        space.verifier._known._kept.clear()
+        assert (await space.verifier.verify("us", space.token(), MessageKind.CATALOG)).id == space.did("holder")
+        # and of strangers whoever has waited longest gives way
+        space.verifier._place_rules = PlaceRules(at_once=2, patience_s=0)
+        asking.append(asyncio.ensure_future(space.verifier.verify("us", stranger(3), MessageKind.CATALOG)))
+        (given_way,), (_,) = await asyncio.wait(asking[:2], return_when=asyncio.FIRST_COMPLETED)
+        assert isinstance(given_way.exception(), Overloaded)
+        over.set()
+        await asyncio.gather(*asking, return_exceptions=True)
 
 
 def test_policies_see_claims_by_type_and_short_where_nothing_contradicts() -> None:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 from connector.app.assembly.data import opened_data_side
 from connector.app.assembly.ground import Ground, Role
 from connector.app.assembly.signaling import Shared, expected
+from connector.app.parts import resolver_rules
 from connector.controlplane.jobs import Pace, Workers
 from connector.dps import legacy, standard
 from connector.dps.messages import Dialect, PlaneRegistration
 from connector.errors import PeerAnswer
 from connector.identity.did import Relationship
-from connector.identity.resolver import Resolver, ResolverRules
+from connector.identity.resolver import Resolver
 from connector.ports.jobs import NewJob
 from connector.signaling.book import CONTROL_PLANE, Book
 from connector.signaling.drivers import Drivers
@@ -113,10 +114,7 @@ async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack
         await store.jobs.put([NewJob(participant=HOME, kind=REGISTER, id=url, body={}) for url in at], clock.now())
         await workers.run()
 
-    reach = ground.settings.outbound
-    local = reach.unsafe_allow_loopback or reach.unsafe_allow_private
-    rules = ResolverRules(unsafe_http=reach.unsafe_allow_http, unsafe_local=local)
-    resolver = Resolver(ground.outbound, rules, lambda: clock.now().timestamp())
+    resolver = Resolver(ground.outbound, resolver_rules(ground.settings), lambda: clock.now().timestamp())
     stack.push_async_callback(resolver.close)
 
     async def key_of(did: str, key_id: str | None) -> PublicKey:

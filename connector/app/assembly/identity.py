@@ -105,7 +105,7 @@ class WalletParts:
         return (await self.opened()).ports if await self.part(participant) is not None else None
 
     def _made(self) -> Opened:
-        from connector.app.parts import trust_frameworks
+        from connector.app.parts import resolver_rules, trust_frameworks
         from connector.controlplane.secrets import Seal
         from connector.identity.admission import spaces_of
         from connector.identity.deliveries import Deliveries
@@ -119,7 +119,7 @@ class WalletParts:
         from connector.identity.listsource import ListSource
         from connector.identity.mixed import Proofs
         from connector.identity.newcomers import Newcomers
-        from connector.identity.resolver import Resolver, ResolverRules
+        from connector.identity.resolver import Resolver
         from connector.identity.senders import Senders
         from connector.identity.sts import TokenService
         from connector.identity.verifier import WalletVerifier
@@ -127,10 +127,8 @@ class WalletParts:
 
         ground, settings = self._ground, self._ground.settings
         store, clock, outbound, said = ground.store, ground.clock, ground.outbound, settings.identity
-        seal, reach = Seal(ground.key), settings.outbound
-        rules = ResolverRules(
-            unsafe_http=reach.unsafe_allow_http, unsafe_local=reach.unsafe_allow_loopback or reach.unsafe_allow_private
-        )
+        seal = Seal(ground.key)
+        rules = resolver_rules(settings)
         resolver = Resolver(outbound, rules, lambda: clock.now().timestamp())
         senders = Senders(resolver=resolver, replay=store.replay, clock=clock)
         evidence = EvidenceSource(
@@ -157,7 +155,13 @@ class WalletParts:
         keep = timedelta(seconds=said.keep_presentations_s)
         known = Known(store, seal, evidence, keep=keep, keep_judgement=min(keep, timedelta(seconds=said.keep_status_lists_s)))
         verifier = WalletVerifier(
-            wallets.membership, evidence=evidence, senders=senders, known=known, clock=clock, new_id=_new_id
+            wallets.membership,
+            evidence=evidence,
+            senders=senders,
+            known=known,
+            clock=clock,
+            new_id=_new_id,
+            places=rules.places,
         )
         tokens = WalletTokens(wallets.wallet, clock=clock, new_id=_new_id, known=verifier.known, remote=wallets.remote)
 
