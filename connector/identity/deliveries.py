@@ -28,7 +28,8 @@ from connector.identity.scopes import By, Scope
 from connector.identity.senders import LOOK_AGAIN, Sender, Senders, refusal
 from connector.identity.verifier import Memberships
 
-_SOON: Final = timedelta(seconds=1)
+_SOON: Final = timedelta(seconds=0.2)
+_MOST_OFFERED: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,8 @@ class Deliveries:
 
     async def offer(self, participant: str, authorization: str | None, body: bytes) -> None:
         """Takes note of a CredentialOfferMessage: standing requests to that issuer are sent anew, others are told to the log.
+
+        What it names by ids alone is looked up in the issuer's metadata later: nobody waits for that here.
 
         Raises: as `receive`.
         """
@@ -174,9 +177,17 @@ class Deliveries:
         self, participant: str, request: Request, state: RequestState, next_at: datetime | None, error: str
     ) -> None:
         """Write how the request stands now; the worker may have touched it meanwhile."""
+
+        def settled(found: Request) -> Request:
+            return replace(found, state=state, next_at=next_at, offered=(), renew_at=None, tries=0, error=error)
+
+        await self._changed(participant, request, settled)
+
+    async def _changed(self, participant: str, request: Request, change: Callable[[Request], Request]) -> None:
+        """Write `change` of a request, as it is by now."""
         for _ in range(3):
             try:
-                await self.requests.put(participant, replace(request, state=state, next_at=next_at, tries=0, error=error))
+                await self.requests.put(participant, change(request))
             except Conflict:
                 again = await self.requests.get(participant, request.id)
                 if again is None:
@@ -192,17 +203,35 @@ class Deliveries:
         return credential.valid_until - min(self.renew_before, (credential.valid_until - now) / 4)
 
     async def _anew(self, participant: str, offer: Offer, now: datetime) -> bool:
-        """Whether a standing request wants what is offered; it is sent again then."""
-        types = {one.type for one in offer.credentials}
-        is_wanted = False
+        """Whether a standing request wants what is offered; it is sent again then.
+
+        Source: DCP 1.0, section 6.6.1: what an entry with an id alone stands for must be taken from the issuer's metadata.
+        """
+        types = {one.type for one in offer.credentials if one.type}
+        bare = tuple(one.id for one in offer.credentials if not one.type)
+        is_wanted = is_looked_up = False
         for request in await self.requests.all(participant):
-            wants = request.is_standing and request.issuer == offer.issuer and types & {*request.types}
-            if wants and request.state is RequestState.ISSUED:
+            if not request.is_standing or request.issuer != offer.issuer:
+                continue
+            wants = not types.isdisjoint(request.types)
+            is_wanted = is_wanted or wants
+            if request.state is not RequestState.ISSUED:
+                continue
+            if wants:
                 await self._settle(participant, request, RequestState.REQUESTED, now + _SOON, "")
-            is_wanted = is_wanted or bool(wants)
-        if is_wanted:
+            elif bare:
+                await self._changed(participant, request, lambda found: _to_look_up(found, bare, now))
+                is_looked_up = True
+        if is_wanted or is_looked_up:
             self.wake()
         return is_wanted
 
     def _tell(self, participant: str, sender: Sender, check: str, words: str) -> None:
         observe.warning("identity.not_kept", participant=participant, peer=sender.document.id, check=check, words=words)
+
+
+def _to_look_up(request: Request, ids: tuple[str, ...], now: datetime) -> Request:
+    """`request`, for which what `ids` name is looked up soon."""
+    known = tuple(dict.fromkeys((*request.offered, *ids)))[:_MOST_OFFERED]
+    renew_at = request.renew_at if request.offered else request.next_at
+    return replace(request, offered=known, renew_at=renew_at, next_at=now + _SOON)

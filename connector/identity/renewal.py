@@ -98,6 +98,12 @@ class Renewal:
         if request.state is RequestState.RECEIVED and request.location:
             return await self._looked(wallet, request, base, now)
         offered = issuance.read_metadata((await self._get(wallet, f"{base}/metadata", issuer)).body, issuer)
+        if request.offered and request.state is RequestState.ISSUED:
+            named = {one.type for one in offered if one.id in request.offered}
+            is_due = request.renew_at is not None and request.renew_at <= now
+            if named.isdisjoint(request.types) and not is_due:
+                # nothing that it asks for was offered
+                return replace(request, offered=(), renew_at=None, next_at=request.renew_at, tries=0, error="")
         ids = [_chosen(offered, type_, request.profile, issuer).id for type_ in request.types]
         body = json.dumps(issuance.request(request.id, ids)).encode()
         url = f"{base}/credentials"
@@ -114,6 +120,8 @@ class Renewal:
             state=RequestState.RECEIVED,
             location=location if is_theirs else "",
             next_at=now + _ASK_AGAIN,
+            offered=(),
+            renew_at=None,
             tries=0,
             error="",
         )

@@ -52,6 +52,10 @@ class Request:
     """Where the issuer tells how it stands."""
     next_at: datetime | None = None
     """When it must be looked at again; None for never."""
+    offered: tuple[str, ...] = ()
+    """Ids that its issuer offers anew; what they name has to be looked up in the issuer's metadata."""
+    renew_at: datetime | None = None
+    """While something offered is looked up: when it would have been looked at without."""
     tries: int = 0
     error: str = ""
     """Why it does not go on."""
@@ -139,7 +143,9 @@ def _body(request: Request) -> dict[str, Any]:
         "is_standing": request.is_standing,
         "state": request.state.value,
         "location": request.location,
-        "next_at": request.next_at.astimezone(UTC).isoformat() if request.next_at is not None else None,
+        "next_at": _text(request.next_at),
+        "offered": list(request.offered),
+        "renew_at": _text(request.renew_at),
         "tries": request.tries,
         "error": request.error,
     }
@@ -155,8 +161,19 @@ def _request(kept: Document) -> Request:
         is_standing=body["is_standing"],
         state=RequestState(body["state"]),
         location=body["location"],
-        next_at=datetime.fromisoformat(body["next_at"]) if body["next_at"] is not None else None,
+        next_at=_moment(body["next_at"]),
+        # what an earlier release has written has neither
+        offered=tuple(body.get("offered", ())),
+        renew_at=_moment(body.get("renew_at")),
         tries=body["tries"],
         error=body["error"],
         version=kept.version,
     )
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat() if moment is not None else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text is not None else None

@@ -62,6 +62,7 @@ class Holder:
     """Our wallet, and a verifier of the kit that asks it."""
 
     def __init__(self, ours: Member, verifier: Peer) -> None:
+        self.ours = ours
         self.did = ours.id
         self.url = f"{ours.app.public_url}/{ours.name}"
         self.verifier = verifier
@@ -268,13 +269,27 @@ async def test_holder_offers(holder: Holder, issuer: Issuer, served: Host) -> No
     )
     good = {"onlyIds": 200, "profiles": 200, "jtiAlreadyUsed, first": 200, "invalidBody": 400, "of another": 400}
     assert found == {name: good.get(name, 401) for name in found}
-    assert len(issuer.requests) == requests
-    # what a standing request wants is asked for anew
-    assert (await offered()()).status_code == 200
-    while len(issuer.requests) == requests:
+    # what ids alone stand for is looked up in the issuer's metadata, and nothing of it is what the standing request asks for
+    metadata = f"/{issuer.name}/metadata"
+    while served.asked[metadata] < 2:
         served.arrived.clear()
         await served.arrived.wait()
-    assert issuer.requests[-1]["holderPid"] == REQUEST
+
+    async def standing() -> bool:
+        (request,) = (await holder.ours.send(holder.ours.calls.credential_requests())).items
+        return request.state == "ISSUED" and request.next_at > datetime.now(UTC) + timedelta(days=1)
+
+    await holder.ours.until(standing, lambda has: has)
+    assert len(issuer.requests) == requests
+    # what a standing request wants is asked for anew, however it is named
+    for entry in ({"id": f"id-of-{MEMBER}"}, None):
+        requests = len(issuer.requests)
+        assert (await offered(**({"credentials": [entry]} if entry else {}))()).status_code == 200
+        while len(issuer.requests) == requests:
+            served.arrived.clear()
+            await served.arrived.wait()
+        assert issuer.requests[-1]["holderPid"] == REQUEST
+        await holder.ours.until(standing, lambda has: has)
 
 
 async def test_verifier_sections_4_and_5(served: Host, issuer: Issuer) -> None:

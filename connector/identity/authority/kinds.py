@@ -88,7 +88,10 @@ def metadata(issuer: str, kinds: Iterable[CredentialType]) -> dict[str, Any]:
 
 
 def offered(kind: CredentialType, reason: str = "reissue") -> dict[str, Any]:
-    """The CredentialObject of `kind`, in metadata and offers."""
+    """The CredentialObject of `kind`, in metadata and offers.
+
+    Whoever asks needs to show nothing: the register says who may. Its policy says so, because all properties must be there.
+    """
     return {
         "id": kind.id,
         "type": "CredentialObject",
@@ -97,6 +100,7 @@ def offered(kind: CredentialType, reason: str = "reissue") -> dict[str, Any]:
         "offerReason": reason,
         "bindingMethods": ["did:web"],
         "profile": kind.profile,
+        "issuancePolicy": {"id": f"{kind.id}:policy", "input_descriptors": []},
     }
 
 
