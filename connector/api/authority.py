@@ -59,6 +59,11 @@ class NewMember(Asked):
 class Approval(Asked):
     """Taking in an applicant."""
 
+    application: str | None = Field(
+        default=None,
+        max_length=200,
+        description="The application that was looked at. Given, the approval fails when the applicant has applied again since.",
+    )
     attributes: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Corrects and adds to what it said of itself; these are attested."
     )

@@ -98,7 +98,7 @@ def applications(access: Access, out: Output, limit: Limit = 1000, cursor: Curso
 
     with access.node() as (node, _):
         page = node.send(authority.applications(limit=limit, cursor=cursor))
-    _list(out, page.items, "nobody waits")
+    _list(out, page.items, "nobody waits", are_waiting=True)
     more(out, page)
 
 
@@ -120,13 +120,23 @@ def participants(
     more(out, page)
 
 
-def approve(access: Access, out: Output, did: Did, attribute: Attributes = None, reason: Reason = "") -> None:
+def approve(
+    access: Access,
+    out: Output,
+    did: Did,
+    attribute: Attributes = None,
+    reason: Reason = "",
+    application: Annotated[
+        str | None, typer.Option(help="The application that you looked at: fail when there is another one since.")
+    ] = None,
+) -> None:
     """Take in an applicant that has shown that it controls its DID; what is said of it from then on is attested."""
     from connector.api.authority import Approval
     from connector.client import authority
 
+    wanted = Approval(application=application, attributes=pairs(attribute), reason=reason)
     with access.node() as (node, _):
-        _told(out, node.send(authority.approve(did, Approval(attributes=pairs(attribute), reason=reason))))
+        _told(out, node.send(authority.approve(did, wanted)))
 
 
 def reject(access: Access, out: Output, did: Did, reason: Reason) -> None:
@@ -201,19 +211,20 @@ def _told(out: Output, one: Member) -> None:
     out.lines(one.model_dump(mode="json"), f"{one.state}  {one.id}")
 
 
-def _list(out: Output, found: list[Member], empty: str) -> None:
+def _list(out: Output, found: list[Member], empty: str, *, are_waiting: bool = False) -> None:
     rows = [
         (
             one.id,
             one.state,
-            f"{one.since:%Y-%m-%d}" if one.since else "-",
+            one.application if are_waiting else f"{one.since:%Y-%m-%d}" if one.since else "-",
             _said(one),
             one.steps[-1].reason if one.steps else "",
         )
         for one in found
     ]
     tree = [one.model_dump(mode="json") for one in found]
-    out.rows(tree, ("MEMBER", "STATE", "SINCE", "SAID OF IT", "LAST REASON"), rows, empty=empty)
+    heads = ("MEMBER", "STATE", "APPLICATION" if are_waiting else "SINCE", "SAID OF IT", "LAST REASON")
+    out.rows(tree, heads, rows, empty=empty)
 
 
 def _said(one: Member) -> str:

@@ -113,8 +113,8 @@ class Registry:
         await self._records.drop_application(id_)
         observe.info("authority.verified", did=did, application=id_)
         await self._written_down(member)
-        # whom an operator has refused comes in by an operator again, also where everybody else is taken in
-        if self._space.is_automatic and not any(step.state is State.REVOKED and step.by != did for step in member.steps):
+        # whom an operator has put out comes in by an operator again, also where everybody else is taken in
+        if self._space.is_automatic and not _was_put_out(member):
             # what somebody says of itself is attested only when somebody has looked at it; a name is no more than a name
             kept = {name: value for name, value in member.attributes.items() if name == "name"}
             return await self.approve(did, by=AUTHORITY, reason="everybody is taken in", attributes=kept, is_whole=True)
@@ -175,15 +175,27 @@ class Registry:
         return await self._changed(application.did, change, by)
 
     async def approve(
-        self, did: str, *, by: str, reason: str = "", attributes: Mapping[str, Any] | None = None, is_whole: bool = False
+        self,
+        did: str,
+        *,
+        by: str,
+        reason: str = "",
+        attributes: Mapping[str, Any] | None = None,
+        is_whole: bool = False,
+        application: str | None = None,
     ) -> Member:
         """The member, APPROVED; `attributes` correct what it said of itself, or replace all of it.
 
-        Raises: NotFound, IllegalTransition; Conflict when its membership could not be attested.
+        `application` is the one that was looked at: an applicant may apply again, and say something else, until it is decided.
+
+        Raises: NotFound, IllegalTransition; Conflict when its membership could not be attested, or another application waits.
         """
 
         def change(found: Member | None) -> Member:
             member = _there(found, did)
+            if application is not None and member.application != application:
+                mend = "look at what it says now: `kontor authority applications`"
+                raise Conflict(f"`{did}` has applied again since", where="application", mend=mend)
             said = {**({} if is_whole else member.attributes), **(attributes or {})}
             changed = stepped(replace(member, attributes=said), Event.APPROVE, now=self._clock.now(), by=by, reason=reason)
             self._attestable(changed)
@@ -314,6 +326,16 @@ def _has_left(member: Member) -> bool:
     """Whether it took itself out: what the operator did for ever stays so."""
     ends = [step for step in member.steps if step.state is State.REVOKED]
     return bool(ends) and all(step.by == member.did for step in ends)
+
+
+def _was_put_out(member: Member) -> bool:
+    """Whether an operator has refused it, or has suspended it and it left to apply anew."""
+    before: State | None = None
+    for step in member.steps:
+        if step.state is State.REVOKED and (step.by != member.did or before is State.SUSPENDED):
+            return True
+        before = step.state
+    return False
 
 
 def _there(found: Member | None, did: str) -> Member:

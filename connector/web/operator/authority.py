@@ -68,8 +68,11 @@ def routes(office: Office) -> APIRouter:
     @router.post("/members/{did}/approve")
     async def approve_member(by: NodeAdministrator, did: Did, wanted: shown.Approval) -> shown.Member:
         """Take in an applicant that has shown that it controls its DID."""
-        registry = office.registry
-        return _member(await registry.approve(did, by=by.name, reason=wanted.reason, attributes=wanted.attributes))
+        return _member(
+            await office.registry.approve(
+                did, by=by.name, reason=wanted.reason, attributes=wanted.attributes, application=wanted.application
+            )
+        )
 
     @router.post("/members/{did}/reject")
     async def reject_member(by: NodeAdministrator, did: Did, wanted: shown.Decision) -> shown.Member:

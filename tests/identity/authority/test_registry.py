@@ -278,6 +278,33 @@ async def test_where_everybody_is_taken_in_whom_an_operator_refused_is_not() -> 
         assert (await registry.approve(anna.did, by="olga")).state is State.APPROVED
 
 
+async def test_where_everybody_is_taken_in_nobody_gets_out_of_a_suspension_by_leaving() -> None:
+    async with scene(is_automatic=True) as office:
+        anna, registry = office.someone("anna"), office.office.registry
+        await anna.prove(await anna.apply())
+        await anna.request()
+        await office.work()
+        # it may leave and come back as it likes
+        assert (await registry.leave(anna.token())).state is State.REVOKED
+        assert (await anna.prove(await anna.apply())).state is State.APPROVED
+        await anna.request()
+        await office.work()
+        assert (await registry.suspend(anna.did, by="olga", reason="did not pay")).state is State.SUSPENDED
+        await registry.leave(anna.token())
+        assert (await anna.prove(await anna.apply())).state is State.VERIFIED
+
+
+async def test_an_operator_takes_in_what_was_looked_at(office: Scene) -> None:
+    anna, registry = office.someone("anna"), office.office.registry
+    seen = await anna.prove(await anna.apply(name="Anna"))
+    # between the look and the decision it says that it is somebody else
+    now = await anna.prove(await anna.apply(name="The Bank"))
+    with pytest.raises(Conflict, match="applied again"):
+        await registry.approve(anna.did, by="olga", application=seen.application)
+    assert (await registry.member(anna.did)).state is State.VERIFIED
+    assert (await registry.approve(anna.did, by="olga", application=now.application)).attributes == {"name": "The Bank"}
+
+
 async def test_an_operator_may_enrol_somebody_known_and_approves_nobody_it_cannot_attest(office: Scene) -> None:
     anna = office.someone("anna")
     enrolled = await office.office.registry.enrol(applications.written(anna.did, attributes={"name": "Anna"}), by="olga")
