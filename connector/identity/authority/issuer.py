@@ -13,12 +13,13 @@ INVARIANT: a credential is signed only for a member that is ACTIVE, and written 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
 from connector import observe
-from connector.errors import BeyondGrant, CallerError, Conflict, KontorError, NotFound, PeerAnswer, Unproven
+from connector.errors import BeyondGrant, CallerError, Conflict, KontorError, NotFound, PeerAnswer, TooMany, Unproven
 from connector.identity import tokens
 from connector.identity.authority import announcing, issuing, kinds, messages
 from connector.identity.authority.kinds import CredentialType
@@ -39,6 +40,9 @@ DELIVERY: Final = "authority.delivery"
 OFFER: Final = announcing.OFFER
 ATTEMPTS: Final = 12
 """How often a delivery is tried before the request counts as rejected."""
+MOST_VALID: Final = 1_000
+"""Credentials of one member that are not over: each is a place on a status list, and all of them are settled with each change of it."""
+_ONE_HOUR_S: Final = 3600
 _REQUEST: Final = "request"
 _PROOF: Final = "send a self-issued token for this issuer"
 _MAY_ASK: Final = (State.APPROVED, State.ACTIVE)
@@ -83,7 +87,7 @@ class Issuer:
         """The address of the request that was taken.
 
         Raises: Unauthenticated, the same for every cause; BadMessage; CallerError for a credential that is not issued here;
-        BeyondGrant for who is no member that may ask.
+        BeyondGrant for who is no member that may ask; TooMany for who holds too many already.
         """
         sender = await self._proven(authorization)
         wanted = messages.read_request(body)
@@ -97,6 +101,7 @@ class Issuer:
                 words=f"it is {member.state if member else 'unknown'}",
             )
             raise BeyondGrant("no credentials are issued to this holder", mend="join the space first")
+        await self._bound(member.did, len(chosen))
         id_, now = self._new_id(), self._clock.now()
         record = {
             "holder": sender.document.id,
@@ -191,6 +196,8 @@ class Issuer:
                 member = await self._registry.activate(holder)
             if not member.is_active:
                 raise BeyondGrant(f"`{holder}` is {member.state}")
+            # asked again here: of many requests at once each has seen as many as the first
+            await self._bound(holder, len(chosen))
             written = [(kind, await self._signed(kind, claims, member)) for kind, claims in zip(chosen, said, strict=True)]
             message = messages.issued(id_, holder_pid, written)
             reason = ""
@@ -199,6 +206,14 @@ class Issuer:
             observe.warning("authority.rejected", did=holder, request=id_, cause=str(fault))
             message, reason = messages.rejected(id_, holder_pid, "this holder is not given what it asks for"), str(fault)
         return await self._noted(id_, message=message, reason=reason)
+
+    async def _bound(self, holder: str, more: int) -> None:
+        """Returns when a member may have so many credentials more. Raises: TooMany."""
+        now = self._clock.now()
+        valid = [one for one in await self._withdrawal.credentials(holder) if datetime.fromisoformat(one["ends"]) > now]
+        if len(valid) + more > MOST_VALID:
+            mend = "use those that you have until they end"
+            raise TooMany(f"{MOST_VALID} credentials of yours are valid", mend=mend, retry_after_s=_ONE_HOUR_S)
 
     async def _signed(self, kind: CredentialType, claims: Mapping[str, Any], member: Member) -> str:
         now, id_ = self._clock.now(), f"urn:uuid:{self._new_id()}"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from connector import jose
-from connector.errors import CallerError, NotFound, Unauthenticated, Unproven
+from connector.errors import CallerError, NotFound, TooMany, Unauthenticated, Unproven
 from connector.identity import status, tokens
-from connector.identity.authority import kinds
+from connector.identity.authority import issuer, kinds
 from connector.identity.authority.kinds import CredentialType
 from connector.identity.keys import Purpose
 from tests.identity.authority.scene import Scene, scene, together
@@ -27,8 +27,8 @@ async def test_all_credentials_of_a_request_come_in_one_message_with_the_token_o
     await anna.join(region="EU")
     anna.received.clear()
     id_ = await anna.request("membership", "region", pid="mine", token="opaque")
-    issuer = office.office.issuer
-    assert (await issuer.status(anna.token(), id_))["status"] == "RECEIVED"
+    asked = office.office.issuer
+    assert (await asked.status(anna.token(), id_))["status"] == "RECEIVED"
     assert await office.work() == []
     (message,) = anna.received
     assert (message["holderPid"], message["issuerPid"], message["status"]) == ("mine", id_, "ISSUED")
@@ -38,7 +38,7 @@ async def test_all_credentials_of_a_request_come_in_one_message_with_the_token_o
     ]
     sent = tokens.open_self_issued(tokens.bearer(anna.authorizations[-1]), receiver=anna.did, now=office.clock.now())
     assert (sent.issuer, sent.claims["token"]) == (office.office.space.did, "opaque")
-    assert (await issuer.status(anna.token(), id_))["status"] == "ISSUED"
+    assert (await asked.status(anna.token(), id_))["status"] == "ISSUED"
 
 
 async def test_the_subject_is_who_asked_and_nobody_else_sees_the_request(office: Scene) -> None:
@@ -81,6 +81,22 @@ async def test_a_token_that_proves_nothing_gets_nothing(office: Scene, changes: 
     anna.key = jose.generate(anna.key.id)
     with pytest.raises(Unauthenticated):
         await anna.request()
+
+
+async def test_one_member_gets_no_end_of_credentials(office: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = office.someone("anna")
+    await anna.join()
+    monkeypatch.setattr(issuer, "MOST_VALID", 2)
+    # of two at once both have seen room for one
+    ids = [await anna.request(), await anna.request()]
+    assert await office.work() == []
+    found = [(await office.office.issuer.status(anna.token(), id_))["status"] for id_ in ids]
+    assert sorted(found) == ["ISSUED", "REJECTED"]
+    with pytest.raises(TooMany):
+        await anna.request()
+    # what is over makes room
+    office.clock.move(days=91)
+    assert await anna.request()
 
 
 async def test_what_is_not_issued_here_cannot_be_asked_for(office: Scene) -> None:
