@@ -78,7 +78,7 @@ class Spaces:
         """
         if not self:
             return {**claims_in(_items(proven.credentials)), GROUNDS: [*_by_settings(proven.credentials), *proven.grounds]}
-        plain = [one for one in proven.credentials if any(said.believes(one.issuer, type_) for type_ in one.types)]
+        plain = [narrowed for one in proven.credentials if (narrowed := _believed(said, one)).types]
         standings, versions = await self._standings(proven.holder)
         lists, others = await self._lists(), self._others()
         admissions = [
@@ -214,6 +214,15 @@ def _claims(
     anchors = [ground for one in admissions for two in one.counted for ground in two.grounds]
     found[GROUNDS] = list(dict.fromkeys([*anchors, *_by_settings(plain), *versions]))
     return {**found, **_shown(standings)}
+
+
+def _believed(said: Trust, credential: Credential) -> Credential:
+    """The credential as the settings believe it: as those of its types for which they believe its issuer.
+
+    INVARIANT: what a space believes an issuer for, with the limits that the space sets, counts for no more because settings believe the
+    same issuer for something else.
+    """
+    return replace(credential, types=tuple(one for one in credential.types if said.believes(credential.issuer, one)))
 
 
 def _by_settings(plain: Iterable[Credential]) -> list[str]:

@@ -208,6 +208,23 @@ async def test_whom_the_settings_believe_counts_beside_the_spaces(scene: Scene) 
     assert await Spaces().trust(said, NOW) is said
 
 
+async def test_what_a_space_limits_is_not_let_in_by_what_settings_believe_the_same_issuer_for(scene: Scene) -> None:
+    """One credential of two types: the settings believe its issuer for one of them, a space for the other within a region."""
+    issuer, audit = "did:web:both.example", parse(write("AuditCredential"))
+    anchor = f"{{issuer: {issuer}, types: [AuditCredential], region: [EU]}}"
+    known = together([read(f"trustFramework: {{id: '{OTHER}', governance: did:web:o.example, anchors: [{anchor}]}}", "o.yaml")])
+    spaces = spaces_of([], (OTHER,), known=known, lists=scene.source)
+    said = Trust(issuers={issuer: frozenset({"MembershipCredential"})})
+    held = replace(credential(issuer, region="CH"), types=("MembershipCredential", "AuditCredential"))
+    found = await worth(spaces, held, said=said)
+    assert (found["credentials"], found["region"]) == (["MembershipCredential"], "CH")
+    assert not [name for name in found if "Audit" in name]
+    with pytest.raises(Unproven):
+        await worth(spaces, held, said=said, scopes=(audit,))
+    inside = replace(held, claims={"region": "EU"})
+    assert (await worth(spaces, inside, said=said, scopes=(audit,)))[f"{OTHER}/AuditCredential.region"] == "EU"
+
+
 async def test_a_peer_is_shown_what_belongs_to_a_space_that_both_take_part_in(scene: Scene) -> None:
     members(scene)
     elsewhere = space(scene, space=OTHER, authority="did:web:other.example", participants=f"{scene.host.url}/nothing")
