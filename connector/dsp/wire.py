@@ -241,6 +241,11 @@ def _check_address(address: str) -> None:
         raise BadMessage(
             f"{strict.shown(address)} is no address we can call", where="callbackAddress", mend="send an absolute https URL"
         )
+    # a base: what we append would become part of the query, and the sender would choose the path of what we post
+    if "?" in address or "#" in address:
+        raise BadMessage(
+            f"{strict.shown(address)} is no base address", where="callbackAddress", mend="send it without query and fragment"
+        )
 
 
 _WITH_OFFER: Final = (m.ContractRequestMessage, m.ContractOfferMessage)

@@ -110,12 +110,15 @@ class Document:
         return method.key
 
     def endpoint(self, type_: str) -> str:
-        """The address of the first service of exactly this type, kept as it is given but for a slash at its end.
+        """The base address of the first service of exactly this type, kept as it is given but for a slash at its end.
 
-        Raises: Unproven when there is none.
+        Raises: Unproven when there is none, or it is no base: with a query in it whoever wrote it would choose all that is asked.
+        Source: DCP 1.0, sections 5.2 and 6.2: the endpoint must be interpreted as the base URL of the service.
         """
         for service in self.services:
             if type_ in service.types:
+                if "?" in service.endpoint or "#" in service.endpoint:
+                    raise _refused(self.id, "service", f"the address of its service `{type_}` is no base address")
                 return service.endpoint.rstrip("/")
         raise _refused(self.id, "service", f"the document has no service of type `{type_}` with an address")
 

@@ -280,6 +280,10 @@ def test_a_service_is_found_by_its_exact_type_and_its_address_is_kept() -> None:
         ]
     )
     assert found.endpoint("CredentialService") == "https://b.example/p/Y29="
+    for bad in ("https://c.example/delete?all=", "https://c.example/#"):
+        with pytest.raises(Unproven) as refused:
+            document(service=[{"id": "c", "type": "CredentialService", "serviceEndpoint": bad}]).endpoint("CredentialService")
+        assert (refused.value.check, "no base address" in refused.value.words) == ("service", True)
 
 
 def test_what_we_publish_is_what_we_read() -> None:
