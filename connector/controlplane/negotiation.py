@@ -171,6 +171,9 @@ class Negotiations:
         Raises: NotFound for an unknown pid and for somebody else's; BadMessage, IllegalTransition. Nothing has changed then.
         """
         desk = await self._desk(participant, caller.claims)
+        if isinstance(received.message, m.ContractAgreementMessage):
+            kept = await self._store.agreement(participant, str(received.message.agreement["@id"]))
+            desk = replace(desk, is_id_taken=kept is not None and kept.negotiation != pid)
         now = self._clock.now()
         message_id = received.message_id
         fingerprint = None if message_id else digest_of(received.raw)

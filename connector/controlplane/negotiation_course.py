@@ -30,6 +30,8 @@ class Desk(Value, frozen=True, kw_only=True):
     context: Context
     shelf: Shelf
     claims: Mapping[str, Any]
+    is_id_taken: bool = False
+    """Whether the agreement that has just arrived has the id of another one."""
 
 
 class NegotiationCourse:
@@ -46,7 +48,9 @@ class NegotiationCourse:
             now = self._clock.now()
             if process.role is Role.CONSUMER:
                 if process.state is State.AGREED:
-                    return self._judge.agreement(process, desk.context.id, desk.claims, now, desk.shelf.known)
+                    return self._judge.agreement(
+                        process, desk.context.id, desk.claims, now, desk.shelf.known, is_id_taken=desk.is_id_taken
+                    )
                 return self._judge.offer(process, desk.context.id, desk.claims, now, desk.shelf.known)
             terms = desk.shelf.terms_of(process.dataset, process.definition)
             return self._judge.request(process, terms, desk.claims, now, desk.context, desk.shelf.known)

@@ -112,12 +112,19 @@ class Judge:
         )
 
     def agreement(
-        self, process: Negotiation, own_id: str, claims: Mapping[str, Any], now: datetime, known: Known = NONE
+        self,
+        process: Negotiation,
+        own_id: str,
+        claims: Mapping[str, Any],
+        now: datetime,
+        known: Known = NONE,
+        *,
+        is_id_taken: bool = False,
     ) -> Judgement:
-        """What a consumer makes of the agreement: is it the terms on the table, between these parties?"""
+        """What a consumer makes of the agreement: is it the terms on the table, between these parties, under an id of its own?"""
         began = time.perf_counter_ns()
         tree = process.agreement or {}
-        faults: list[str] = []
+        faults: list[str] = [f"there is another agreement `{tree.get('@id')}`"] if is_id_taken else []
         for name, expected in (("target", process.dataset), ("assigner", process.peer), ("assignee", own_id)):
             if tree.get(name) != expected:
                 faults.append(f"`{name}` of the agreement is `{tree.get(name)}`, expected `{expected}`")

@@ -9,6 +9,7 @@ import pytest
 
 from connector.dsp import messages as m
 from connector.dsp import wire
+from connector.dsp.negotiation import Negotiation
 from connector.dsp.tables import Role, State
 from connector.errors import AddressRefused, BadMessage, CallerError, Conflict, IllegalTransition, NotFound, TooMany
 from connector.ports.store import Filter, Kind
@@ -212,17 +213,25 @@ async def test_an_agreement_on_other_terms_is_terminated_and_says_why(node: Node
 
 
 async def test_an_agreement_with_the_id_of_another_one_is_never_taken(node: Node) -> None:
-    for number, expected in ((1, State.FINALIZED), (2, State.VERIFIED)):
+    async def agreed() -> Negotiation:
         process = await node.begin()
         await node.tell(m.ContractAgreementMessage(**pids(process), agreement=agreement_tree(process)), process.pid)
-        final = m.ContractNegotiationEventMessage(**pids(process), event_type="FINALIZED")
-        if number == 1:
-            await node.tell(final, process.pid)
-        else:
-            with pytest.raises(Conflict):
-                await node.tell(final, process.pid)
-        assert (await node.negotiation(process.pid)).state is expected
-    assert (await node.agreements.get("alice", "urn:a:1")).negotiation != process.pid
+        return await node.negotiation(process.pid)
+
+    async def finalize(process: Negotiation) -> None:
+        await node.tell(m.ContractNegotiationEventMessage(**pids(process), event_type="FINALIZED"), process.pid)
+
+    # of two that are under way at once the first that is final takes it
+    first, second = await agreed(), await agreed()
+    await finalize(first)
+    with pytest.raises(Conflict):
+        await finalize(second)
+    assert (await node.negotiation(second.pid)).state is State.VERIFIED
+    # who comes later is told at once, and not when its provider finalises
+    later = await agreed()
+    assert (later.state, later.code) == (State.TERMINATED, "agreement-differs")
+    assert any("another agreement" in reason for reason in later.reasons)
+    assert (await node.agreements.get("alice", "urn:a:1")).negotiation == first.pid
 
 
 async def test_an_agreement_may_overtake_the_answer_to_our_request(node: Node) -> None:
