@@ -147,6 +147,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "data.push_first_delay_s": ({"data": {"push_first_delay_s": 0}}, "data.push_first_delay_s"),
     "participants name": ({"participants": {"A b": {"id": "urn:a"}}}, "participants"),
     "participants reserved name": ({"participants": {"api": {"id": "urn:a"}}}, "participants"),
+    "participants two of one id": ({"participants": {"a": {"id": "urn:a"}, "b": {"id": "urn:a"}}}, "participants"),
     "participants.id missing": ({"participants": {"a": {}}}, "participants.a.id"),
     "participants.page_size": (_participant(page_size=0), "participants.a.page_size"),
     "participants.approval": (_participant(approval="maybe"), "participants.a.approval"),

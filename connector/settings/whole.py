@@ -63,6 +63,11 @@ class Settings(Section):
         for name in value:
             if fault := Settings.local_name_fault(name):
                 raise ValueError(fault)
+        # a token is good once with whom it names: with two of one id it would be good twice, and agreements would be nobody's
+        names = {one.id: name for name, one in value.items()}
+        for name, one in value.items():
+            if names[one.id] != name:
+                raise ValueError(f"`{name}` and `{names[one.id]}` have the same id `{one.id}`: one participant, one context")
         return value
 
     def bounds(self, participant: str, peer: str | None = None) -> Bounds:
