@@ -32,6 +32,7 @@ _HALVES: Final = {"P-256": 32, "P-384": 48}
 _LEEWAY: Final = timedelta(minutes=1)
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _MOST_CHARACTERS: Final = 200
+_MOST_EXACT: Final = (1 << 53) - 1
 
 
 def secure(tree: Mapping[str, Any], key: SigningKey, now: datetime) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def _algorithm(kind: str) -> hashes.HashAlgorithm:
 
 
 def canonical(value: Any) -> bytes:
-    """The one form that equal JSON values have. Source: RFC 8785."""
+    """The one form that equal JSON values have. Raises: Unproven for numbers that no double tells apart. Source: RFC 8785."""
     return _text(value).encode("utf-8", "surrogatepass")
 
 
@@ -186,6 +187,9 @@ def _text(value: Any) -> str:
         return "[" + ",".join(map(_text, value)) + "]"
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int) and abs(value) > _MOST_EXACT:
+        # several of them are one double: a signature over one would be good for the others (RFC 7493, section 2.2)
+        raise _refused("format", f"the number {value} is too large to be signed exactly")
     return _number(float(value))
 
 

@@ -84,6 +84,14 @@ def test_only_keys_for_assertions_of_the_one_who_signs_count() -> None:
         assert refused.value.check == "kind"
 
 
+@pytest.mark.parametrize("number", [1 << 53, -(1 << 53), (1 << 64) - 1])
+def test_a_number_that_others_could_stand_for_is_not_signed(number: int) -> None:
+    with pytest.raises(Unproven) as refused:
+        proofs.canonical({"byteSize": [number]})
+    assert "too large" in refused.value.words
+    assert proofs.canonical((1 << 53) - 1) == b"9007199254740991"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
