@@ -30,9 +30,12 @@ class EvidenceSource:
     keep_lists: timedelta = timedelta(minutes=1)
     """How long a withdrawn credential may still pass, unless `forget_lists` is called."""
     most_lists: int = 1_000
+    most_bytes: int = 64 << 20
+    """Of all lists that are kept: whoever attests something may have us read one, and each may be large."""
     schemas: Mapping[str, SchemaCheck] = field(default_factory=dict)
     """The JSON Schemas that the operator gave; none is ever fetched."""
     _lists: OrderedDict[str, tuple[datetime, bytes]] = field(default_factory=OrderedDict, repr=False)
+    _bytes: int = 0
 
     async def gather(self, opened: Opened, *, anew: bool = False) -> Evidence:
         """What `opened` needs; what cannot be had is there as `Missing`. `anew` looks documents up again."""
@@ -50,6 +53,7 @@ class EvidenceSource:
     def forget_lists(self) -> None:
         """Drops all lists that are kept: when something was withdrawn."""
         self._lists.clear()
+        self._bytes = 0
 
     async def _document(self, did: str, anew: bool) -> Document | Missing:
         try:
@@ -74,11 +78,15 @@ class EvidenceSource:
                 raise PeerAnswer(f"status {answer.status} instead of a status list", answer_status=answer.status, where=url)
         except PeerError as fault:
             return _missing(fault)
-        self._lists[url] = (now, answer.body)
-        self._lists.move_to_end(url)
-        while len(self._lists) > self.most_lists:
-            self._lists.popitem(last=False)
+        self._keep(url, now, answer.body)
         return answer.body
+
+    def _keep(self, url: str, now: datetime, data: bytes) -> None:
+        _, before = self._lists.pop(url, (now, b""))
+        self._lists[url] = (now, data)
+        self._bytes += len(data) - len(before)
+        while len(self._lists) > self.most_lists or self._bytes > self.most_bytes:
+            self._bytes -= len(self._lists.popitem(last=False)[1][1])
 
 
 def is_passing(fault: KontorError) -> bool:

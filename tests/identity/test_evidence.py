@@ -87,6 +87,13 @@ async def test_only_so_many_lists_are_kept(served: Host, source: EvidenceSource)
     for n in (0, 1, 2, 0):
         await source.gather(needing(lists=(f"{served.url}/{n}",)))
     assert served.asked["/0"] == 2
+    # nor more of them than fit in: a list may be large
+    source.most_lists, source.most_bytes = 1_000, 10
+    served.pages |= {f"/{n}": b"a list" for n in range(3)}
+    for n in (0, 1, 2, 2):
+        await source.gather(needing(lists=(f"{served.url}/{n}",), later_s=120))
+    assert (served.asked["/0"], served.asked["/2"]) == (3, 2)
+    assert sum(len(data) for _, data in source._lists.values()) == source._bytes == len(b"a list")
 
 
 async def test_schemas_are_the_operators_and_never_fetched(served: Host, source: EvidenceSource) -> None:
