@@ -231,3 +231,16 @@ def test_what_is_shown_of_a_url_has_no_secret() -> None:
 )
 def test_a_fault_has_an_owner(fault: Exception, kind: type[Exception]) -> None:
     assert type(faults.told(fault, "here")) is kind
+
+
+async def test_a_replica_whose_clock_is_fast_forgets_no_token_that_others_may_still_see(
+    store: PostgresStore, database: str
+) -> None:
+    now = datetime.now(UTC)
+    until, ahead = now + timedelta(minutes=5), now + timedelta(hours=2)
+    assert await store.replay.use("anna", "did:web:a", "1", until, now)
+    fast = at(database)
+    await fast.open()
+    assert await fast.replay.use("anna", "did:web:a", "2", ahead + timedelta(minutes=5), ahead)
+    assert not await store.replay.use("anna", "did:web:a", "1", until, now)
+    await fast.close()
