@@ -14,7 +14,7 @@ from connector.odrl.model import AssetRef, Constraint, Operator, PartyRef
 from connector.odrl.operands import left_side, matcher
 from connector.odrl.terms import term
 from connector.odrl.truth import Code, Request, Stage, Truth, Unknown, World
-from connector.odrl.values import TICK, Relative, Span, Typed
+from connector.odrl.values import TICK, Relative, Span, Typed, moved
 from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType
 
 
@@ -109,10 +109,7 @@ def clock_test(constraint: Constraint, right: tuple[Typed, ...]) -> Test | None:
 
 def after(moment: datetime) -> datetime:
     """The first moment after a moment; the last one of the calendar stays."""
-    try:
-        return moment + TICK
-    except OverflowError:
-        return moment
+    return moved(moment, TICK)
 
 
 def value_test(constraint: Constraint, operand: Operand, right: tuple[Typed, ...], look_up: Callable[[Frame], object]) -> Test:

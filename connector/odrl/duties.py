@@ -29,7 +29,7 @@ from connector.odrl.operands import right_side
 from connector.odrl.terms import term
 from connector.odrl.truth import STAGE_ORDER, DutyState, Request, Stage, Unknown, World
 from connector.odrl.units import currency
-from connector.odrl.values import TICK, Duration, Relative, Span
+from connector.odrl.values import TICK, Duration, Relative, Span, moved
 from connector.odrl.vocabulary import ValueType, Vocabulary
 
 _PAY = "payAmount"
@@ -118,7 +118,7 @@ def _standing(duty: CompiledDuty, vocabulary: Vocabulary, request: Request, worl
     phase = _RECORDED.get(recorded) if recorded is not None else None
     if phase is None:
         # what a date has ended was active up to it
-        asked_at = min(world.now, deadline - TICK) if deadline is not None else world.now
+        asked_at = min(world.now, moved(deadline, -TICK)) if deadline is not None else world.now
         is_active = duty.test(Frame(asked_at, request, STAGE_ORDER[Stage.AFTER], world)) is not False
         waits = begin is not None and begin > world.now
         if deadline is not None and deadline <= world.now and (is_active or waits):
@@ -154,7 +154,7 @@ def _dates(duty: CompiledDuty, vocabulary: Vocabulary, world: World) -> tuple[da
         if span is None:
             continue
         assert isinstance(constraint, Constraint)
-        past = span.end + TICK if span.is_moment else span.end
+        past = moved(span.end, TICK) if span.is_moment else span.end
         match _operator(constraint):
             case Operator.LT:
                 ends.append(span.start)
@@ -170,6 +170,13 @@ def _dates(duty: CompiledDuty, vocabulary: Vocabulary, world: World) -> tuple[da
             case _:
                 pass
     return max(begins, default=None), min(ends, default=None)
+
+
+def has_deadline(conditions: Iterable[AnyConstraint], vocabulary: Vocabulary) -> bool:
+    """Whether a duty with these conditions can be late, once all that its dates count from is known."""
+    ends = [one for one in conditions if isinstance(one, Constraint) and _operator(one) in _ENDS]
+    counted = (vocabulary.operand(one.left) for one in ends)
+    return any(one is not None and (one.value is ValueType.DATE_TIME or one.name in _ANCHORED) for one in counted)
 
 
 def _operator(constraint: Constraint) -> Operator:
@@ -213,4 +220,5 @@ def _price(duty: CompiledDuty, vocabulary: Vocabulary) -> Iterator[tuple[str, De
         yield from ((unit, value) for value in right if isinstance(value, Decimal))
 
 
+_ENDS = (Operator.LT, Operator.LTEQ, Operator.EQ)
 _ENOUGH = (Operator.EQ, Operator.GTEQ)

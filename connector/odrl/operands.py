@@ -19,6 +19,7 @@ from connector.odrl.terms import nearest, term
 from connector.odrl.truth import Code, Quantity, Taxonomy, Truth, Unknown
 from connector.odrl.units import base_of, convert
 from connector.odrl.values import (
+    EXACT,
     Duration,
     Relative,
     Span,
@@ -146,9 +147,9 @@ def _less_status(right: tuple[Typed, ...], constraint: Constraint, operand: Oper
     found: list[Typed] = []
     for limit in right:
         if isinstance(limit, Decimal) and isinstance(status, Decimal):
-            found.append(limit - status)
+            found.append(EXACT.subtract(limit, status))
         elif isinstance(limit, Duration) and isinstance(status, Duration):
-            found.append(Duration(limit.months - status.months, limit.seconds - status.seconds))
+            found.append(Duration(limit.months - status.months, EXACT.subtract(limit.seconds, status.seconds)))
         else:
             return Unknown(code=Code.VALUE_TYPE, detail=f"`{operand.short}` has no status to count from")
     return tuple(found)

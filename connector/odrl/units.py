@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 
+from connector.odrl.values import EXACT
+
 _QUDT = "http://qudt.org/vocab/unit/"
 _DBPEDIA = "http://dbpedia.org/resource/"
 _Table = Mapping[str, tuple[Decimal | int, tuple[str, ...]]]
@@ -91,7 +93,9 @@ def convert(amount: Decimal, unit: str, into: str) -> Decimal | None:
     have, want = unit_of(unit), unit_of(into)
     if have is None or want is None or have.dimension != want.dimension:
         return None
-    return amount * have.factor / want.factor
+    product = EXACT.multiply(amount, have.factor)
+    # units convert into the base of their dimension, of which this is one
+    return product if want.factor == 1 else product / want.factor
 
 
 def _currencies() -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """Typed values from their lexical forms: moments and whole days, durations, numbers, offsets from the agreement.
 
-Dates are whole days, zones count, a moment without a zone is UTC. What does not fit is None, never a guess.
+Dates are whole days, zones count, a moment without a zone is UTC. What does not fit is None, never a guess. What lies beyond
+the years 1 to 9999 in UTC, such as the end of 9999-12-31, lies at the end of the calendar: no clock ever comes there.
 Which type a value should have, and how values compare, is in `operands`.
 Source: XML Schema 1.1 part 2, sections 3.3 and 3.4.
 """
@@ -9,11 +10,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal, InvalidOperation
 
 TICK = timedelta(microseconds=1)
 """The finest step of the clock: the first moment after T is T + TICK."""
+EXACT = Context(prec=2200)
+"""Arithmetic that rounds nothing of the numbers that `parse_decimal` reads: a limit is not moved by the thirtieth digit."""
+_DAY = timedelta(days=1)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,18 +75,27 @@ def parse_moment(text: str) -> Span | None:
         return None
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
-        tz = _zone(zone)
-        midnight = datetime(int(year), int(month), int(day), tzinfo=tz)
+        offset = _zone(zone)
+        midnight = datetime(int(year), int(month), int(day), tzinfo=UTC)
         if hour is None:
-            return Span(midnight.astimezone(UTC), (midnight + timedelta(days=1)).astimezone(UTC))
+            return Span(moved(midnight, -offset), moved(midnight, _DAY - offset))
         micro = int((fraction or "0")[:6].ljust(6, "0"))
         if hour == "24" and minute == "00" and (second or "00") == "00" and micro == 0:
-            moment = midnight + timedelta(days=1)
+            moment = moved(midnight, _DAY - offset)
         else:
-            moment = midnight.replace(hour=int(hour), minute=int(minute), second=int(second or 0), microsecond=micro)
-        return Span(moment.astimezone(UTC), moment.astimezone(UTC))
-    except (ValueError, OverflowError):
+            spelled = midnight.replace(hour=int(hour), minute=int(minute), second=int(second or 0), microsecond=micro)
+            moment = moved(spelled, -offset)
+        return Span(moment, moment)
+    except ValueError:
         return None
+
+
+def moved(moment: datetime, by: timedelta) -> datetime:
+    """The moment so much later, or earlier; beyond the calendar, its last or first moment."""
+    try:
+        return moment + by
+    except OverflowError:
+        return _LAST if by > timedelta(0) else _FIRST
 
 
 def has_zone(text: str) -> bool:
@@ -90,14 +104,14 @@ def has_zone(text: str) -> bool:
     return bool(match and match.group(8))
 
 
-def _zone(text: str | None) -> timezone:
+def _zone(text: str | None) -> timedelta:
     if text is None or text in "Zz":
-        return UTC
+        return timedelta(0)
     digits = text[1:].replace(":", "")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
     if offset > timedelta(hours=14) or int(digits[2:]) > 59:
         raise ValueError("no such zone")
-    return timezone(-offset if text[0] == "-" else offset)
+    return -offset if text[0] == "-" else offset
 
 
 def parse_duration(text: str) -> Duration | None:

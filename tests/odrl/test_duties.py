@@ -41,6 +41,20 @@ def at(days: float) -> str:
 
 
 @pytest.mark.parametrize(
+    ("operator", "end", "phase"),
+    [
+        ("lteq", "9999-12-31T23:59:59.999999Z", Phase.DUE),
+        ("lt", "9999-12-31T23:59:59-05:00", Phase.DUE),
+        ("gt", "9999-12-31T23:59:59.999999Z", Phase.PENDING),
+        ("lteq", "0001-01-01T00:00:00Z", Phase.VIOLATED),
+        ("gteq", "0001-01-01T00:00:00+14:00", Phase.DUE),
+    ],
+)
+def test_a_date_at_the_end_of_the_calendar_is_a_date(operator: str, end: str, phase: Phase) -> None:
+    assert of(constraint("dateTime", operator, end)).phase is phase
+
+
+@pytest.mark.parametrize(
     ("operator", "days", "phase"),
     [
         ("lteq", 1, Phase.DUE), ("lt", 1, Phase.DUE), ("lt", 0, Phase.VIOLATED), ("lteq", 0, Phase.DUE), ("lteq", -1, Phase.VIOLATED),

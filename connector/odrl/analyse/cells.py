@@ -19,7 +19,7 @@ from connector.odrl.analyse.boxes import Beyond
 from connector.odrl.model import Operator
 from connector.odrl.operands import IN_TREE, matcher
 from connector.odrl.truth import Taxonomy
-from connector.odrl.values import TICK, Duration, Relative, Span, Typed
+from connector.odrl.values import EXACT, TICK, Duration, Relative, Span, Typed, moved
 from connector.odrl.vocabulary import Operand, SourceKind, ValueType
 
 AGREED = datetime(2000, 1, 1, tzinfo=UTC)
@@ -95,8 +95,8 @@ def is_counted(operand: Operand) -> bool:
 
 def _moments(spans: Sequence[Span]) -> list[Value]:
     # time has ticks: between two neighbouring edges every moment is alike
-    edges = sorted({edge for span in spans for edge in (span.start, span.end + TICK if span.is_moment else span.end)})
-    moments = [edges[0] - TICK, *edges]
+    edges = sorted({edge for span in spans for edge in (span.start, moved(span.end, TICK) if span.is_moment else span.end)})
+    moments = [moved(edges[0], -TICK), *edges]
     return [
         Value(
             left=(Span(moment, moment),),
@@ -120,16 +120,16 @@ def _iso(moment: datetime) -> str:
 
 def _until(edge: datetime) -> str:
     if edge.timetz().replace(tzinfo=None) == datetime.min.time():
-        return f"until {(edge - _DAY).date().isoformat()}"
+        return f"until {moved(edge, -_DAY).date().isoformat()}"
     return f"until {_iso(edge - TICK)}" if edge.microsecond == 1 else f"before {_iso(edge)}"
 
 
 def _days(spans: Sequence[Span]) -> list[Value]:
     edges = {edge for span in spans for edge in (span.start, span.end)}
-    starts = sorted({edge + step for edge in edges for step in (-_DAY, -_DAY + TICK, -TICK, timedelta(0), TICK)})
+    starts = sorted({moved(edge, step) for edge in edges for step in (-_DAY, -_DAY + TICK, -TICK, timedelta(0), TICK)})
     return [
         Value(
-            left=(Span(start, start + _DAY),),
+            left=(Span(start, moved(start, _DAY)),),
             fact=f"{start.date().isoformat()}Z" if start.timetz().replace(tzinfo=None) == datetime.min.time() else None,
             text=f"the day from {_iso(start)}",
         )
@@ -154,13 +154,13 @@ def _offsets(offsets: Sequence[timedelta]) -> list[Value]:
 def _line(points: Iterable[Decimal]) -> Iterator[tuple[Decimal, str, str]]:
     """Each point and one number on either side of it, with its words as a lower and as an upper end."""
     ordered = sorted(set(points))
-    yield ordered[0] - 1, "", f"below {_plain(ordered[0])}"
+    yield EXACT.subtract(ordered[0], 1), "", f"below {_plain(ordered[0])}"
     for number, point in enumerate(ordered):
         yield point, f"at least {_plain(point)}", f"at most {_plain(point)}"
         if number + 1 < len(ordered):
             after = ordered[number + 1]
-            yield (point + after) / 2, f"above {_plain(point)}", f"below {_plain(after)}"
-    yield ordered[-1] + 1, f"above {_plain(ordered[-1])}", ""
+            yield EXACT.divide(EXACT.add(point, after), 2), f"above {_plain(point)}", f"below {_plain(after)}"
+    yield EXACT.add(ordered[-1], 1), f"above {_plain(ordered[-1])}", ""
 
 
 def _plain(number: Decimal) -> str:

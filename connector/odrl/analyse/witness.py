@@ -36,7 +36,7 @@ from connector.odrl.truth import (
     World,
 )
 from connector.odrl.units import currency
-from connector.odrl.values import Duration, Typed
+from connector.odrl.values import Duration, Typed, moved
 from connector.odrl.vocabulary import Operand, SourceKind
 
 # what a reader understands best comes first
@@ -208,7 +208,7 @@ def _ledger(draft: _Draft) -> LedgerView | None:
         if isinstance(length, Duration):
             if length.months or not 0 <= length.seconds < _LONGEST_S:
                 return None
-            back[name] = draft.now - timedelta(microseconds=int(length.seconds * 1_000_000))
+            back[name] = moved(draft.now, -timedelta(microseconds=int(length.seconds * 1_000_000)))
     count, metered = (values.get(name, Decimal(0)) for name in (record.COUNT, "meteredTime"))
     most = max(draft.uses.values(), default=0)
     first, last = back.get("elapsedTime"), back.get("timeInterval")
