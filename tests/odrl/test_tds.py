@@ -212,6 +212,27 @@ def test_the_example_is_a_contract_and_comes_back(dictionary: Dictionary) -> Non
     assert first.duties[0].consequences[0].actions[0].name == "compensate"
 
 
+def test_a_contract_permits_nothing_once_its_validity_is_over(dictionary: Dictionary, everything: Vocabulary) -> None:
+    contract = {**CONTRACT, "indate": "20261231235959"}
+    policy = tds.read(contract, dictionary)
+    assert all(
+        ("dateTime", "lteq", "2026-12-31T23:59:59+08:00")
+        in [(c.left, c.operator.value, c.right[0].text) for c in rule.constraints]
+        for rule in policy.permissions
+    )
+    assert tds.write(policy, dictionary) == contract
+    # without what a contract keeps beside its rules the validity is written all the same
+    assert tds.write(replace(policy, extra=(), uid="urn:example:p"), dictionary)["indate"] == "20261231235959"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [("02", "Offer"), ("03", "Offer"), ("0301", "Agreement"), ("0302", "Offer"), ("05", "Agreement"), ("06", "Offer")],
+)
+def test_only_a_signed_contract_that_is_not_terminated_is_an_agreement(status: str, kind: str, dictionary: Dictionary) -> None:
+    assert tds.read({**CONTRACT, "contractStatus": status}, dictionary).type == kind
+
+
 # --- careless documents
 
 
@@ -287,6 +308,13 @@ def test_misspelt_names_are_understood(dictionary: Dictionary) -> None:
         (wrapped(constraints=[row("count", "13", "1")]), "contract.strategy.constraints[0].constraintOperator", "unknown operator"),
         (wrapped(constraints=[row("count", "11", "many")]), "contract.strategy.constraints[0].constraintValue", "whole number"),
         (wrapped(constraints=[row("time", "11", "tomorrow")]), "contract.strategy.constraints[0].constraintValue", "YYYYMMDDHHMMSS"),
+        (
+            # outside of the span was read as within it
+            wrapped(constraints=[row("time", "neq", "2024-03-20 23:59:59 -- 2025-03-20 23:59:59")]),
+            "contract.strategy.constraints[0].constraintValue",
+            "operator `neq`",
+        ),
+        (wrapped(constraints=[row("time", "11", "9999-12-31T23:59:59Z")]), "contract.strategy.constraints[0].constraintValue", "calendar"),
         (wrapped(constraints=[row("encryptMode", "01", "plain")]), "contract.strategy.constraints[0].constraintValue", "two digits"),
         (wrapped(constraints=[row("payAmount", "01", "much")]), "contract.strategy.constraints[0].constraintValue", "currency"),
         (wrapped(constraints=[{**row("count", "11", "1"), "unit": "x"}]), "contract.strategy.constraints[0].unit", "unknown field"),

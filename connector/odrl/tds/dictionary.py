@@ -21,7 +21,8 @@ POLICY_EXPANSION = f"{TDS}policyExpansion"
 PRODUCT = f"{TDS}subjectInfo"
 NODE = f"{TDS}executionNode"
 STRATEGY = f"{TDS}strategyId"
-# the properties under which a rule keeps what ODRL has no term for
+VALIDITY = f"{TDS}indate"
+# the identifier of the condition that the validity of a contract is, and the properties under which a rule keeps what ODRL has no term for
 
 KINDS = MappingProxyType(
     {"permissionPolicies": "permission", "prohibitionPolicies": "prohibition", "obligationPolicies": "obligation"}

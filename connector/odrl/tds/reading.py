@@ -43,6 +43,7 @@ from connector.odrl.tds.dictionary import (
     STATUSES,
     STRATEGY,
     SUBJECT,
+    VALIDITY,
     Dictionary,
 )
 from connector.odrl.terms import nearest
@@ -64,14 +65,24 @@ INNER: Mapping[str, tuple[str, DutyRole]] = {
     "obligation": ("breachLiability", DutyRole.CONSEQUENCE),
 }
 _PURPOSE = "purpose"
+_SIGNED = ("0301", "05")
+# one that is being signed grants nothing yet, one that is terminated nothing any more
+_WITHIN = (Operator.EQ, Operator.IS_A, Operator.IS_PART_OF, Operator.IS_ANY_OF)
+# how documents say that a moment lies in a span of time
 
 
 def read(tree: object, dictionary: Dictionary, where: str = "contract") -> Policy:
-    """The ODRL policy that a contract is: an agreement once it is signed, an offer before.
+    """The ODRL policy that a contract is: an agreement while it is signed and in performance, an offer before and after.
 
     Raises: PolicyError with the path of what means nothing and how to mend it.
     """
     return _Reader(dictionary).contract(tree, where)
+
+
+def in_force(indate: str, where: str) -> Constraint:
+    """The condition that a contract is valid until `indate`, as the contract writes a moment."""
+    end, _ = values.taken("time", indate, where)
+    return Constraint(left="dateTime", operator=Operator.LTEQ, right=(end,), uid=VALIDITY, where=where)
 
 
 class _Reader:
@@ -104,10 +115,13 @@ class _Reader:
         self.nothing_left(fields, where, (*BASIC, "signatories", "contractPolicies", "strategy", "expansionItem"))
         if not any(rules.values()):
             raise PolicyError("a contract without policies", where=where, mend="write `contractPolicies`")
-        is_signed = basic["contractStatus"] in ("03", "0301", "05", "06")
+        if "indate" in basic:
+            # what a contract permits it permits while it is valid
+            valid = in_force(basic["indate"], f"{where}.indate")
+            rules["permission"] = [replace(rule, constraints=(*rule.constraints, valid)) for rule in rules["permission"]]
         return Policy(
             uid=f"urn:tds:contract:{basic['contractId']}",
-            type=PolicyType.AGREEMENT if is_signed else PolicyType.OFFER,
+            type=PolicyType.AGREEMENT if basic["contractStatus"] in _SIGNED else PolicyType.OFFER,
             permissions=tuple(rules["permission"]),
             prohibitions=tuple(rules["prohibition"]),
             obligations=tuple(rules["obligation"]),
@@ -235,6 +249,10 @@ class _Reader:
             )
             return
         if name in ("time", "timeWindow") and (both := values.span(only)):
+            if operator not in _WITHIN:
+                # outside of the span, or on one side of it: nothing says so here
+                said = f"a span of time with the operator `{operator}`"
+                raise PolicyError(said, where=where, mend="write `eq` for within it, or each of its ends by itself")
             left = self.dictionary.constraints["time"]
             for moment, edge in zip(both, (Operator.GTEQ, Operator.LTEQ), strict=True):
                 yield Constraint(left=left, operator=edge, right=(Value(text=moment),), where=where)

@@ -21,7 +21,7 @@ from connector.errors import BadMessage, PolicyError, TooLarge
 from connector.odrl.model import Constraint, Operator, Value
 from connector.odrl.terms import term
 from connector.odrl.units import convert
-from connector.odrl.values import parse_decimal, parse_moment
+from connector.odrl.values import has_zone, parse_decimal, parse_moment
 
 LISTED = frozenset({Operator.IS_ALL_OF, Operator.IS_ANY_OF, Operator.IS_NONE_OF})
 CODED = frozenset({"executionEnv", "encryptMode", "deliveryMethod"})
@@ -122,10 +122,12 @@ def _moment(text: str, where: str) -> str:
     found = parse_moment(stripped.replace(" ", "T", 1)) if stripped else None
     if found is None or not found.is_moment:
         raise PolicyError(f"`{text[:40]}` is no moment", where=where, mend="write YYYYMMDDHHMMSS, such as `20270131120000`")
-    has_zone = bool(re.search(r"(Z|[+-]\d{2}:?\d{2})$", stripped))
     # without a zone it is the contract's own: China Standard Time
-    start = found.start if has_zone else found.start.replace(tzinfo=_CHINA)
-    return start.astimezone(_CHINA).isoformat()
+    start = found.start if has_zone(stripped) else found.start.replace(tzinfo=_CHINA)
+    try:
+        return start.astimezone(_CHINA).isoformat()
+    except OverflowError:
+        raise PolicyError(f"`{text[:40]}` is beyond the calendar", where=where, mend="write an earlier moment") from None
 
 
 def given(name: str, value: Value, constraint: Constraint) -> str:
@@ -164,7 +166,10 @@ def stamp(text: str, where: str) -> str:
     found = parse_moment(text)
     if found is None or not found.is_moment or found.start.microsecond:
         raise PolicyError(f"`{text[:40]}` is no moment of whole seconds", where=where, mend="write it as 2027-01-31T12:00:00Z")
-    return found.start.astimezone(_CHINA).strftime("%Y%m%d%H%M%S")
+    try:
+        return found.start.astimezone(_CHINA).strftime("%Y%m%d%H%M%S")
+    except OverflowError:
+        raise PolicyError(f"`{text[:40]}` is beyond the calendar", where=where, mend="write an earlier moment") from None
 
 
 def day_edge(text: str, operator: Operator) -> tuple[Operator, str] | None:

@@ -38,9 +38,10 @@ from connector.odrl.tds.dictionary import (
     POLICY_EXPANSION,
     PRODUCT,
     STRATEGY,
+    VALIDITY,
     Dictionary,
 )
-from connector.odrl.tds.reading import INNER
+from connector.odrl.tds.reading import INNER, in_force
 from connector.odrl.terms import term
 from connector.odrl.tree import text_of
 
@@ -111,6 +112,9 @@ class _Writer:
         found = {"contractId": uid, "contractName": (title if isinstance(title, str) and title.strip() else uid)[:128]}
         if isinstance(text, str) and text.strip():
             found["contractAbstract"] = text[:1024]
+        valid = _validity(policy)
+        if valid is not None:
+            found["indate"] = values.stamp(valid.right[0].text, valid.where)
         return {**found, "contractStatus": _STATUS.get(policy.type, "01"), "signMode": "01"}
 
     def rule(self, kind: str, rule: Rule, policy: Policy) -> dict[str, Any]:
@@ -131,7 +135,8 @@ class _Writer:
         nodes |= {"consumerNodeId": assignee.uid if assignee else None, "consumerNodeName": names.get("consumerNodeName")}
         tree["executionNodeInfo"] = {name: text for name, text in nodes.items() if text is not None}
         tree["actions"] = self.actions(rule.actions or policy.actions, where)
-        constraints, purposes = self.constraints(rule.constraints)
+        valid = _validity(policy)
+        constraints, purposes = self.constraints(tuple(one for one in rule.constraints if one != valid))
         if constraints:
             tree["constraints"] = constraints
         if (inner := self.inner(kind, rule)) is not None:
@@ -250,6 +255,19 @@ class _Writer:
         if duty.consequences:
             tree["breachLiability"] = [self.duty(consequence) for consequence in duty.consequences]
         return tree
+
+
+def _validity(policy: Policy) -> Constraint | None:
+    """The condition of all permissions that the contract as a whole says as its `indate`; None when there is none."""
+    kept: dict[str, Any] = json.loads(dict(policy.extra).get(CONTRACT, "{}"))
+    if kept:
+        return in_force(kept["indate"], policy.where) if "indate" in kept else None
+    found = [one for rule in policy.permissions for one in rule.constraints if one.uid == VALIDITY]
+    if len(set(found)) != 1 or len(found) != len(policy.permissions) or not isinstance(found[0], Constraint):
+        return None
+    # one of another form would come back as something else: it is refused for its identifier
+    valid = in_force(values.stamp(found[0].right[0].text, found[0].where), found[0].where) if found[0].right else None
+    return valid if valid == found[0] else None
 
 
 def _flat(constraints: tuple[AnyConstraint, ...]) -> Iterator[Constraint]:
