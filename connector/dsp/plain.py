@@ -122,7 +122,10 @@ def _is_own_prefix(entry: tuple[str, Any]) -> bool:
     name, iri = entry
     if type(iri) is not str or name.startswith("@") or name in _TERMS:
         return False
-    return _NAMESPACES.get(name) == iri if name in _NAMESPACES else not iri.startswith(tuple(_NAMESPACES.values()))
+    if name in _NAMESPACES:
+        return _NAMESPACES[name] == iri
+    # nor one that begins like a namespace of the protocol's: `w:odrl/2/constraint` would be a term of it
+    return not any(iri.startswith(namespace) or namespace.startswith(iri) for namespace in _NAMESPACES.values())
 
 
 def _may_have_foreign_names(body: bytes) -> bool:

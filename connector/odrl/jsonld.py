@@ -77,11 +77,15 @@ def read(tree: object, where: str = "policy", *, max_nodes: int = MAX_NODES) -> 
 
 
 class _Reader(TreeReader):
+    is_action_shared = False
+    # the policy names an action for all of its rules
+
     # --- the parts of a policy
 
     def policy(self, tree: object, where: str) -> Policy:
         node = self.node(tree, where, 0)
         shared = self.shared(node, 0)
+        self.is_action_shared = bool(shared["actions"])
         conflicts = tuple(
             dict.fromkeys(
                 self.word(Conflict, value, f"{where}.conflict", "conflict strategy")
@@ -131,6 +135,9 @@ class _Reader(TreeReader):
                     f"a {key} is {kind_of(value)}", where=where, mend='write an object, such as {"action": "use"}'
                 )
             rule = self.node(value, where, depth)
+            if key in _RULE_TYPES and set(rule.fields) == {"@id"} and not self.is_action_shared:
+                # it would permit, or forbid, everything; a duty may stand for one that is written out elsewhere
+                raise PolicyError(f"a {key} that is only referred to", where=where, mend="write the rule out here")
             for name in self.texts(rule.take("@type"), f"{where}.@type"):
                 if term(name, self.prefixes) not in _RULE_TYPES.get(key, _DUTY_TYPES):
                     raise PolicyError(f"a {key} of type `{cut(name)}`", where=f"{where}.@type", mend="leave `@type` out")

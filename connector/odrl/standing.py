@@ -28,6 +28,7 @@ from connector.odrl.model import (
     Value,
 )
 from connector.odrl.operands import right_side
+from connector.odrl.terms import stranger
 from connector.odrl.truth import Unknown
 from connector.odrl.vocabulary import Vocabulary
 
@@ -63,6 +64,9 @@ def _stood_for(one: AnyConstraint, vocabulary: Vocabulary) -> AnyConstraint:
     template = operand.stands_for.get(one.operator)
     # what its own profile does not allow stands for nothing: it stays, and is judged as what it is
     if template is None or len(one.right) != 1 or isinstance(right_side(one, operand), Unknown):
+        return one
+    if stranger(one.extra) is not None:
+        # what may have been meant as a condition of it would be lost
         return one
     return _filled(template, one)
 

@@ -7,6 +7,7 @@ Source: ODRL 2.2 JSON-LD context; its two slips (`odrl:neg` for neq, `odrl:indus
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
@@ -42,6 +43,13 @@ PROPERTIES = (
 # annotations, and what an asset or a party says of policies: none of it conditions a rule
 MOST_HINTS = 20
 """So many unknown words of one policy are looked up."""
+_CONDITIONS = frozenset(
+    {"permission", "prohibition", "obligation", "constraint", "refinement", "duty", "remedy", "consequence"}
+    | {"leftOperand", "rightOperand", "rightOperandReference", "inheritFrom", "conflict", "and", "or", "xone", "andSequence"}
+)
+# in whatever namespace: under a prefix that was not followed, or in a profile that has conditions of its own
+_LIKE_ODRL = re.compile(r"https?://(www\.)?w3\.org/ns/odrl\b")
+_LOCAL = re.compile("[/#:]")
 _SAYS_NOTHING = frozenset(
     {"@type", "title", "description", "label", "comment", "name", "note", "hasPolicy", "assignerOf", "assigneeOf"}
 )
@@ -71,11 +79,18 @@ def term(text: str, prefixes: Mapping[str, str] = PREFIXES) -> str:
 
 
 def stranger(extra: Iterable[tuple[str, str]]) -> str | None:
-    """The first property that claims to be a word of ODRL and is none, such as `constraints`; None when there is none.
+    """The first property that may have been meant for one of ODRL's and is none, such as `constraints`; None when there is none.
 
-    It may have been meant as a condition. Properties of other namespaces only describe.
+    It may have been meant as a condition, and so may a property of another namespace that is called like one of ODRL's
+    conditions or stands nearly in its namespace. Other properties only describe.
     """
-    return next((name for name, _ in extra if ":" not in name and name not in _SAYS_NOTHING), None)
+    return next((name for name, _ in extra if _is_strange(name)), None)
+
+
+def _is_strange(name: str) -> bool:
+    if ":" not in name:
+        return name not in _SAYS_NOTHING
+    return _LOCAL.split(name)[-1] in _CONDITIONS or _LIKE_ODRL.match(name) is not None
 
 
 class Hints:

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from connector.errors import PolicyError
-from connector.odrl.model import XSD, Conflict, Diagnostic, Extra, LogicalOperand, Operator, Severity, Value
-from connector.odrl.terms import PREFIXES, expand, nearest, term
+from connector.odrl.model import ODRL, XSD, Conflict, Diagnostic, Extra, LogicalOperand, Operator, Severity, Value
+from connector.odrl.terms import PREFIXES, PROPERTIES, expand, nearest, term
 
 MAX_DEPTH = 32
 MAX_NODES = 10_000
 """Objects of one policy: what it takes to read and compile it grows with them."""
 _LEFT_OUT = "left out"
+_MOST_STEPS = 8
+# from an alias to what it stands for
 _KEEP_EMPTY = frozenset({*LogicalOperand, "leftOperand", "operator", "rightOperand"})
 _E = TypeVar("_E", Conflict, Operator)
 
@@ -58,6 +60,9 @@ class TreeReader:
             if not isinstance(key, str):
                 raise PolicyError(f"a key that is {kind_of(key)}", where=where, mend="keys are strings")
             if key == "@context":
+                if depth:
+                    # its words would mean something else from here on, and only a JSON-LD processor can tell what
+                    raise PolicyError("a context inside a policy", where=f"{where}.@context", mend="write it at the top")
                 continue
             name = "@id" if key == "uid" else "@type" if key == "type" else key if key[:1] == "@" else term(key, self.prefixes)
             name = {"uid": "@id", "type": "@type"}.get(name, name)
@@ -142,6 +147,8 @@ class TreeReader:
     def value_object(self, item: Mapping[str, Any], where: str) -> Value:
         names = {key: "@id" if key == "uid" else "@type" if key == "type" else key for key in item if isinstance(key, str)}
         fields = {names.get(key, key): inner for key, inner in item.items()}
+        if "@value" in fields and "@id" in fields:
+            raise PolicyError("a value that is a name, too", where=where, mend="keep `@id` or `@value`")
         if "@value" in fields:
             plain = self.value(fields["@value"], where) if not isinstance(fields["@value"], dict) else None
             if plain is None:
@@ -191,22 +198,36 @@ def _listed(item: Mapping[str, Any], where: str) -> Any:
 def _prefixes(tree: object, where: str) -> Mapping[str, str]:
     """The known prefixes, and those that an inline context adds.
 
-    Raises: PolicyError when the context gives a well-known prefix another meaning: then no key means what it seems to mean.
+    Raises: PolicyError when the context gives a well-known prefix or a word of ODRL another meaning: then no key means what it
+    seems to mean.
     """
     context = tree.get("@context") if isinstance(tree, dict) else None
-    added: dict[str, str] = {}
+    told: dict[str, str] = {}
     for part in context if isinstance(context, list) else [context]:
         for key, value in part.items() if isinstance(part, dict) else ():
             target = value.get("@id") if isinstance(value, dict) else value
-            if not isinstance(key, str) or not isinstance(target, str) or key.startswith("@") or ":" not in target:
-                continue
-            if PREFIXES.get(key, target) != target:
-                raise PolicyError(
-                    f"the context redefines `{key}`", where=f"{where}.@context", mend=f"it stands for `{PREFIXES[key]}`"
-                )
-            if term(target) != key:
-                added[key] = target
+            if key in PROPERTIES and not isinstance(target, str):
+                raise _redefined(key, ODRL + key, where)
+            if isinstance(key, str) and isinstance(target, str) and not key.startswith("@") and ":" in target:
+                told[key] = target
+    if not told:
+        return PREFIXES
+    known = {**PREFIXES, **told}
+    added: dict[str, str] = {}
+    for key, target in told.items():
+        for _ in range(_MOST_STEPS):
+            # an alias may be written with a prefix, which may be the document's own
+            target = expand(target, known)
+        meant = PREFIXES.get(key, ODRL + key if key in PROPERTIES else target)
+        if meant != target:
+            raise _redefined(key, meant, where)
+        if term(target) != key:
+            added[key] = target
     return {**PREFIXES, **added} if added else PREFIXES
+
+
+def _redefined(key: str, meant: str, where: str) -> PolicyError:
+    return PolicyError(f"the context redefines `{key}`", where=f"{where}.@context", mend=f"it stands for `{meant}`")
 
 
 def _datatype(name: str, prefixes: Mapping[str, str]) -> str:

@@ -124,6 +124,7 @@ def test_a_context_of_another_shape_is_told(context: Any, warning: str) -> None:
         ["https://w3id.org/dspace/v0.8/context.json"],
         [DSP, {"consumerPid": "urn:evil"}],
         [DSP, {"x": "https://w3id.org/dspace/2025/1/"}],
+        [DSP, {"w": "http://www.w3.org/ns/"}],
         [DSP, {"@vocab": "urn:v"}],
         [DSP, {"t": {"@id": "urn:t"}}],
     ],

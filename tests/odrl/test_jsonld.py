@@ -11,8 +11,12 @@ import pytest
 
 from connector.errors import PolicyError
 from connector.odrl import canonical, jsonld, wire
+from connector.odrl.evaluate import decide
 from connector.odrl.jsonld import Shape
 from connector.odrl.model import Operator, Severity, Value
+from connector.odrl.truth import Request, World
+from connector.odrl.vocabulary import Vocabulary
+from tests.odrl.casefile import NOON
 
 
 def constraint(left: str = "purpose", operator: str = "eq", right: Any = "research") -> dict[str, Any]:
@@ -285,3 +289,51 @@ def test_what_we_write_obeys_the_official_schema(official: Path) -> None:
 def test_a_rule_of_another_type_is_refused(key: str, kind: str) -> None:
     with pytest.raises(PolicyError, match=f"a {key} of type `{kind}`"):
         jsonld.read({key: [{"action": "use", "@type": kind}]})
+
+
+MEMBERS = [{"leftOperand": "membership", "operator": "eq", "rightOperand": "active"}]
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"p": "odrl:prohibition"},
+        {"p": {"@id": "odrl:prohibition", "@type": "@id"}},
+        {"p": "o:prohibition", "o": "http://www.w3.org/ns/odrl/2/"},
+    ],
+)
+def test_an_alias_is_followed_however_its_context_writes_it(context: dict[str, Any]) -> None:
+    # the prohibition behind it would have been taken for a remark
+    found = jsonld.read({"@context": context, "permission": [{"action": "use"}], "p": [{"action": "print"}]})
+    assert [rule.actions[0].name for rule in found.prohibitions] == ["print"]
+
+
+@pytest.mark.parametrize("meant", [None, "http://example.org/constraint", {"@type": "@id"}])
+def test_a_context_that_gives_a_word_of_odrl_another_meaning_is_refused(meant: Any) -> None:
+    with pytest.raises(PolicyError, match="redefines `constraint`"):
+        jsonld.read({"@context": {"constraint": meant}, "permission": [{"action": "use", "constraint": MEMBERS}]})
+
+
+def test_a_context_inside_a_policy_is_refused() -> None:
+    rule = {"action": "use", "@context": {"q": "http://www.w3.org/ns/odrl/2/"}, "q:constraint": MEMBERS}
+    with pytest.raises(PolicyError, match="a context inside a policy") as caught:
+        jsonld.read({"permission": [rule]})
+    assert caught.value.where == "policy.permission[0].@context"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "https://www.w3.org/ns/odrl/2/constraint",
+        "http://w3.org/ns/odrl#anything",
+        "https://w3id.org/gaia-x/ovc/1/constraint",
+        "https://w3id.org/edc/v0.0.1/ns/constraint",
+        "q:constraint",
+        "w:odrl/2/refinement",
+    ],
+)
+def test_a_condition_of_another_namespace_is_not_taken_for_a_remark(key: str, vocabulary: Vocabulary) -> None:
+    tree = {"@type": "Agreement", "permission": [{"action": "use", key: MEMBERS}]}
+    assert not decide(jsonld.read(tree), Request(), World(now=NOON), vocabulary).is_permitted
+    tree = {"@type": "Agreement", "permission": [{"action": "use", "https://example.org/note": MEMBERS}]}
+    assert decide(jsonld.read(tree), Request(), World(now=NOON), vocabulary).is_permitted
