@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from connector.odrl.analyse.boxes import Beyond, Box, difference, is_within
+from connector.odrl.analyse.boxes import Beyond, Box, bounded, difference, is_within
 from connector.odrl.analyse.contain import gap, lacking
 from connector.odrl.analyse.counter import counter_offer
 from connector.odrl.analyse.normal import Forms, RuleBoxes, boxes_of, doubts, normal_forms, settled
@@ -47,6 +47,7 @@ class Verdict:
     counter: Policy | None = None
 
 
+@bounded
 def within(terms: Policy, asked: Policy, vocabulary: Vocabulary) -> Verdict:
     """Whether `asked` permits nothing that `terms` does not; NEAR carries a counter-offer.
 
@@ -98,14 +99,17 @@ def _verdict(terms: Policy, asked: Policy, forms: Forms) -> Verdict:
 def _lifted(forms: Forms) -> Iterator[str]:
     """The prohibitions of our terms that do not stand in what is asked, or stand there with less to remedy them."""
     ours, theirs = forms.policies
-    kept = [box for one in theirs.prohibitions for box in one.boxes]
-    remedies = {rule_text(remedy) for rule in theirs.policy.prohibitions for remedy in rule.remedies}
     for one in ours.prohibitions:
-        rule = one.rule.rule
-        left = [box for box in difference(one.boxes, kept) if stages(forms.space, box)]
-        is_remedied = isinstance(rule, Prohibition) and all(rule_text(remedy) in remedies for remedy in rule.remedies)
-        if left or not is_remedied:
-            yield f"the prohibition `{rule.where}` is missing"
+        owed = _remedies(one)
+        # what remedies another prohibition remedies nothing of this one
+        kept = [box for other in theirs.prohibitions if owed <= _remedies(other) for box in other.boxes]
+        if any(stages(forms.space, box) for box in difference(one.boxes, kept)):
+            yield f"the prohibition `{one.rule.rule.where}` is missing"
+
+
+def _remedies(one: RuleBoxes) -> frozenset[str]:
+    rule = one.rule.rule
+    return frozenset(map(rule_text, rule.remedies)) if isinstance(rule, Prohibition) else frozenset()
 
 
 # --- why not
@@ -146,6 +150,10 @@ def _wider(forms: Forms, asked: RuleBoxes, ours: RuleBoxes) -> Iterator[str]:
             yield f"`{said}` does not keep to {describe(constraint)}"
         elif beyond:
             yield f"whether `{said}` keeps to {describe(constraint)} cannot be decided"
+    mine, theirs = ours.rule.rule, asked.rule.rule
+    lost = [one.name for one in mine.functions if one not in theirs.functions]
+    lost += [one.name for one in mine.relations if one not in theirs.relations]
+    yield from (f"`{said}` names another `{name}`, or none" for name in lost)
     for duty in duties(ours.rule):
         if left(settled(forms.space, placed, duty)):
             yield f"`{said}` lacks the duty to {' and '.join(action.name for action in duty.actions) or 'act'}"

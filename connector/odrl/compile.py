@@ -1,7 +1,7 @@
 """From a policy to closures and an index, once per policy text, so that a decision takes microseconds.
 
 1. Take the policy that holds, and refuse as a whole what cannot be judged as a whole: unknown profiles, parents, successors.
-2. Merge what is inherited, and expand to atomic rules.
+2. Merge what is inherited, make its rules whole, and expand to atomic rules.
 3. Make of each constraint a premise (`premises`).
 4. Join premises in three-valued logic. The join knows whether it serves a permission or a prohibition, because doubts of
    two kinds meet: hard ones (nobody knows) and soft ones (another stage or the law sees to it). Each side takes the worse.
@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from connector.odrl import inherit
 from connector.odrl.closures import Frame, Test, all_for_permission, all_for_prohibition, belongs, constant, is_party, names_of
-from connector.odrl.expand import Atomic, atomic, duty_key, rule_key
+from connector.odrl.expand import Atomic, atomic, composed, duty_key, rule_key, torn
 from connector.odrl.model import (
     AnyConstraint,
     AssetRef,
@@ -43,6 +43,7 @@ from connector.odrl.windows import Times, intersection
 NO_PARENTS: Mapping[str, Policy] = MappingProxyType({})
 _TYPES = frozenset(PolicyType)
 Join = Callable[[tuple[Test, ...]], Test]
+TWO_DUTIES = "two different duties have the identifier"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,7 @@ def compile(
     whole = inherit.whole(policy, parents)
     strange = None if isinstance(whole, Unknown) else builder.premises.strange(whole.extra, whole.where)
     fault = whole if isinstance(whole, Unknown) else strange if strange is not None else _fault(whole, vocabulary)
-    whole = standing(policy if isinstance(whole, Unknown) else whole, vocabulary)
+    whole = standing(composed(policy if isinstance(whole, Unknown) else whole), vocabulary)
     rules = [builder.rule(a, is_permission=True) for a in atomic(whole.permissions, whole)]
     rules += [builder.rule(a, is_permission=False) for a in atomic(whole.prohibitions, whole)]
     obligations = tuple(builder.duty(duty) for duty in whole.obligations)
@@ -170,6 +171,8 @@ def _fault(policy: Policy, vocabulary: Vocabulary) -> Unknown | None:
     if policy.type not in _TYPES:
         # classes of profiles may mean anything: no profile of ours brings one
         return Unknown(code=Code.PROPERTY_UNKNOWN, detail=f"ODRL has no policies of type `{policy.type[:80]}`")
+    if (name := torn(policy)) is not None:
+        return Unknown(code=Code.REFERENCE_UNRESOLVABLE, detail=f"{TWO_DUTIES} `{name[:80]}`", needs=name)
     return None
 
 

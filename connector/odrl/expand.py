@@ -1,21 +1,144 @@
-"""From a policy as it was written to atomic rules: shared properties pushed down, several actions, targets or parties multiplied.
+"""From a policy as it was written to atomic rules: references followed, what is said twice taken once, shared properties pushed
+down, several actions, targets or parties multiplied.
 
 Inheritance is resolved before that, in `inherit`.
-Source: ODRL Information Model 2.2, sections 2.7 (policy rule composition: compact to atomic).
+Source: ODRL Information Model 2.2, sections 2.6.5 (one duty of several rules), 2.7 (policy rule composition: compact to atomic).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
+from typing import Any, TypeVar
 
 from connector.errors import PolicyError
-from connector.odrl.model import ActionRef, AnyConstraint, AssetRef, Duty, LogicalConstraint, PartyRef, Policy, Rule
+from connector.odrl.canonical import rule_text
+from connector.odrl.model import (
+    ActionRef,
+    AnyConstraint,
+    AssetRef,
+    Duty,
+    DutyRole,
+    LogicalConstraint,
+    PartyRef,
+    Permission,
+    Policy,
+    Prohibition,
+    Rule,
+    Shared,
+)
 
 MAX_ATOMS = 20_000
 """Rules that the multiplying of actions, targets and parties may add up to: a short text must not become a long judgement."""
+_LAST = (DutyRole.REMEDY, DutyRole.CONSEQUENCE)
+# neither has consequences (Information Model 2.6.6, 2.6.7)
+_R = TypeVar("_R", Permission, Prohibition, Duty)
+
+
+# --- whole rules
+
+
+def composed(policy: Policy) -> Policy:
+    """The policy with its rules whole and each of them once; the policy itself when it is written so.
+
+    1. A duty that is no more than an identifier stands for the duty that is written out under it.
+    2. A rule that says again, in the same words, what an earlier one says is left out: `canonical.same` takes them for one, so
+       nobody gets ten uses more by writing `count <= 10` twice.
+    3. Actions, functions and relations that the policy names for all of its rules stand in each that has none of its own.
+       Targets, assigners and assignees are left to `atomic`: an offer and its agreement differ in them.
+    """
+    # 1
+    written = {duty.uid: duty for duty in every_duty(policy) if not _is_reference(duty)}
+    if any(_is_reference(duty) for duty in every_duty(policy)):
+        policy = _linked(policy, written)
+    # 2
+    permissions, prohibitions = _once(policy.permissions), _once(policy.prohibitions)
+    if len(permissions) != len(policy.permissions) or len(prohibitions) != len(policy.prohibitions):
+        policy = replace(policy, permissions=permissions, prohibitions=prohibitions)
+    # 3
+    if policy.actions or policy.functions or policy.relations:
+        policy = replace(
+            policy,
+            permissions=tuple(_shared(rule, policy) for rule in policy.permissions),
+            prohibitions=tuple(_shared(rule, policy) for rule in policy.prohibitions),
+            obligations=tuple(_shared(rule, policy) for rule in policy.obligations),
+        )
+    return policy
+
+
+def torn(policy: Policy) -> str | None:
+    """An identifier under which two different duties are written out; None when there is none.
+
+    What is on record for the one would be taken for the other: a payment for a consent.
+    """
+    texts: dict[str, str] = {}
+    for duty in every_duty(policy):
+        if duty.uid is not None and not duty.uid.startswith("_:") and not _is_reference(duty):
+            text = rule_text(duty)
+            if texts.setdefault(duty.uid, text) != text:
+                return duty.uid
+    return None
+
+
+def every_duty(policy: Policy) -> Iterator[Duty]:
+    """The obligations, duties, remedies and consequences of a policy as they are written."""
+    waiting = [*policy.obligations]
+    waiting += (duty for rule in policy.permissions for duty in rule.duties)
+    waiting += (duty for rule in policy.prohibitions for duty in rule.remedies)
+    while waiting:
+        duty = waiting.pop()
+        yield duty
+        waiting += duty.consequences
+
+
+def _is_reference(duty: Duty) -> bool:
+    return duty.uid is not None and duty == Duty(uid=duty.uid, role=duty.role)
+
+
+def _linked(policy: Policy, written: Mapping[str | None, Duty]) -> Policy:
+    def link(duty: Duty) -> Duty:
+        found = written.get(duty.uid) if _is_reference(duty) else None
+        if found is not None:
+            consequences = () if duty.role in _LAST else found.consequences
+            duty = replace(found, role=duty.role, where=duty.where, consequences=consequences)
+        return replace(duty, consequences=tuple(map(link, duty.consequences))) if duty.consequences else duty
+
+    return replace(
+        policy,
+        permissions=tuple(replace(rule, duties=tuple(map(link, rule.duties))) for rule in policy.permissions),
+        prohibitions=tuple(replace(rule, remedies=tuple(map(link, rule.remedies))) for rule in policy.prohibitions),
+        obligations=tuple(map(link, policy.obligations)),
+    )
+
+
+def _once(rules: tuple[_R, ...]) -> tuple[_R, ...]:
+    found: dict[object, _R] = {}
+    for number, rule in enumerate(rules):
+        # only conditions can ask what is on record under the name of the rule
+        is_plain = not rule.constraints and not any(action.refinements for action in rule.actions)
+        found.setdefault(number if is_plain or len(rules) == 1 else rule_text(rule), rule)
+    return tuple(found.values())
+
+
+def _shared(rule: _R, policy: Policy) -> _R:
+    holder: Shared = rule
+    parts: dict[str, Any] = {
+        "actions": holder.actions or policy.actions,
+        "functions": _and_shared(holder.functions, policy.functions),
+        "relations": _and_shared(holder.relations, policy.relations),
+    }
+    return replace(rule, **parts)
+
+
+def _and_shared(own: tuple[Any, ...], shared: tuple[Any, ...]) -> tuple[Any, ...]:
+    # functions or relations
+    names = {one.name for one in own}
+    return (*own, *(one for one in shared if one.name not in names))
+
+
+# --- atomic rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

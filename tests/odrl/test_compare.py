@@ -95,6 +95,13 @@ ROWS: list[tuple[str, list[Tree], list[Tree], VerdictKind]] = [
         [c("inForceDate", "lteq", "2026-12-31Z")],
         NEAR,
     ),
+    ("an end that nobody lives to see", [DAY], [c("dateTime", "lteq", "9999-12-31")], NEAR),
+    ("until the last day of the calendar", [c("dateTime", "lteq", "9999-12-31")], [DAY], WITHIN),
+    ("the last moment of the calendar", [DAY], [c("dateTime", "gteq", "9999-12-31T23:59:59.999999Z")], NEAR),
+    ("the first moment of the calendar", [DAY], [c("dateTime", "gteq", "0001-01-01T00:00:00Z")], NEAR),
+    ("before the calendar begins", [DAY], [c("dateTime", "lt", "0001-01-01+14:00")], WITHIN),
+    ("wider by a hair", [c("resolution", "lteq", "10")], [c("resolution", "lt", "10." + "0" * 30 + "1")], NEAR),
+    ("numbers of many digits", [c("resolution", "gteq", "1e30")], [c("resolution", "lteq", "1e30")], NEAR),
     ("words of a free claim", [c("claim:x", "lteq", "10")], [c("claim:x", "lteq", "9")], UNKNOWN),
 ]
 
@@ -107,6 +114,10 @@ def test_constraints_compare(terms: list[Tree], asked: list[Tree], kind: Verdict
     assert (found.counter is not None) is (kind is NEAR)
 
 
+DELETE, PAY = {"action": "delete"}, {"action": "compensate"}
+TEN = c("count", "lteq", "10")
+ONE_NAME = [{"@id": "urn:r", "action": "use", "constraint": [TEN, c("purpose", "eq", one)]} for one in ("a", "b")]
+TWO_NAMES = {"@type": "Offer", "permission": [{**rule, "@id": f"urn:r{number}"} for number, rule in enumerate(ONE_NAME)]}
 RULES: list[tuple[str, Tree, Tree, VerdictKind]] = [
     ("a narrower action", policy(), policy(action="read"), WITHIN),
     ("a wider action", policy(action="read"), policy(), OUTSIDE),
@@ -128,6 +139,38 @@ RULES: list[tuple[str, Tree, Tree, VerdictKind]] = [
         NEAR,
     ),
     ("our obligation left out", policy(obligation=[{"action": "delete"}]), policy(), NEAR),
+    (
+        "our remedy at another prohibition",
+        policy(prohibition=[{"action": "give", "remedy": [DELETE]}, {"action": "sell", "remedy": [PAY]}]),
+        policy(prohibition=[{"action": "give", "remedy": [PAY]}, {"action": "sell", "remedy": [DELETE]}]),
+        NEAR,
+    ),
+    (
+        "a remedy more",
+        policy(prohibition=[{"action": "sell", "remedy": [PAY]}]),
+        policy(prohibition=[{"action": "sell", "remedy": [DELETE, PAY]}]),
+        WITHIN,
+    ),
+    (
+        "our obligation with another action of the whole",
+        {**policy(action="use", obligation=[{"constraint": [DAY]}]), "action": "delete"},
+        {**policy(action="use", obligation=[{"constraint": [DAY]}]), "action": "inform"},
+        NEAR,
+    ),
+    (
+        "another party of the whole",
+        policy(DAY, compensatedParty="did:p"),
+        policy(DAY, compensatedParty="did:q"),
+        UNKNOWN,
+    ),
+    ("one count as two", {**TWO_NAMES, "permission": ONE_NAME}, TWO_NAMES, NEAR),
+    ("one count under one name", {**TWO_NAMES, "permission": ONE_NAME}, {**TWO_NAMES, "permission": ONE_NAME[:1]}, WITHIN),
+    (
+        "two duties of one name",
+        policy(),
+        policy(DAY, obligation=[{**DELETE, "@id": "urn:d"}, {**PAY, "@id": "urn:d"}]),
+        UNKNOWN,
+    ),
     ("parents", policy(), policy(DAY, inheritFrom="urn:p"), UNKNOWN),
     ("a profile that is not loaded", policy(), policy(DAY, profile="urn:p"), UNKNOWN),
     ("a property that nobody knows", policy(), policy(DAY, **{"urn:x": 1}), UNKNOWN),

@@ -27,6 +27,8 @@ from connector.odrl.vocabulary import Operand
 
 ALL_STAGES = (1 << len(Stage)) - 1
 _MOST_TRUTHS = 100_000
+_MOST_CELLS = 1_000_000
+# of all constraints on one axis
 
 
 class Kind(StrEnum):
@@ -112,7 +114,7 @@ def cut(
     values = representatives(operand, tests, is_clock=is_clock)
     is_ordered = is_line(operand, tests, is_clock=is_clock)
     searched = [test for test in tests if not (is_ordered and test.operator in ORDERED)]
-    if len(values) * len(searched) > _MOST_TRUTHS or len(values) > MOST_BOXES:
+    if len(values) * len(searched) > _MOST_TRUTHS or len(values) > MOST_BOXES or len(values) * len(tests) > _MOST_CELLS:
         raise Beyond(f"too many values of `{operand.label}` to compare")
     truths = [_truths(operand, test, values, is_ordered=is_ordered) for test in tests]
     groups: dict[object, list[int]] = {}

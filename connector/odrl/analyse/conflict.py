@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from connector.odrl.analyse.boxes import Beyond, Box, difference, intersection
+from connector.odrl.analyse.boxes import Beyond, Box, bounded, difference, intersection
 from connector.odrl.analyse.normal import Forms, RuleBoxes, doubts, normal_forms
 from connector.odrl.analyse.witness import Witness, sample, stages, state
 from connector.odrl.analyse.words import tell
@@ -55,6 +55,7 @@ class Finding:
         return not self.is_settled and self.flaw in (Flaw.CONFLICT, Flaw.NEVER, Flaw.FORBIDDEN, Flaw.UNKNOWN)
 
 
+@bounded
 def check(policy: Policy, vocabulary: Vocabulary) -> tuple[Finding, ...]:
     """The flaws of a policy; none when every rule matters and none contradicts another.
 

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from connector.odrl.analyse.boxes import Beyond, Box, difference, intersection, union
+from connector.odrl.analyse.boxes import Beyond, Box, bounded, difference, intersection, union
 from connector.odrl.analyse.normal import Forms, doubts, normal_forms
 from connector.odrl.analyse.witness import Witness, is_sure, sample, stages, state
 from connector.odrl.analyse.words import tell
 from connector.odrl.canonical import rule_text
 from connector.odrl.compile import Compiled, compile
 from connector.odrl.evaluate import decide
+from connector.odrl.expand import composed
 from connector.odrl.model import Policy
 from connector.odrl.vocabulary import Vocabulary
 
@@ -64,6 +65,7 @@ def gap(forms: Forms, terms: int, asked: int) -> Gap:
     return Gap(forms=forms, boxes=real, is_sure=any(is_sure(forms.space, box) for box in real))
 
 
+@bounded
 def contains(terms: Policy, asked: Policy, vocabulary: Vocabulary) -> Comparison:
     """Whether `terms` permit everything that `asked` permits, and `asked` keeps every obligation of `terms`.
 
@@ -90,6 +92,7 @@ def contains(terms: Policy, asked: Policy, vocabulary: Vocabulary) -> Comparison
     return Comparison(answer=Answer.UNKNOWN, reasons=(why,))
 
 
+@bounded
 def equivalent(a: Policy, b: Policy, vocabulary: Vocabulary) -> Comparison:
     """Whether two policies permit the same and oblige to the same.
 
@@ -103,6 +106,7 @@ def equivalent(a: Policy, b: Policy, vocabulary: Vocabulary) -> Comparison:
     return Comparison(answer=Answer.YES, reasons=("both permit the same",))
 
 
+@bounded
 def disjoint(a: Policy, b: Policy, vocabulary: Vocabulary) -> Comparison:
     """Whether no request is permitted by both; a no comes with one that is.
 
@@ -127,8 +131,9 @@ def disjoint(a: Policy, b: Policy, vocabulary: Vocabulary) -> Comparison:
 
 def lacking(terms: Policy, asked: Policy) -> tuple[str, ...]:
     """The obligations of `terms` that `asked` leaves out."""
-    kept = {rule_text(rule) for rule in asked.obligations}
-    return tuple(f"the obligation `{rule.where}` is missing" for rule in terms.obligations if rule_text(rule) not in kept)
+    kept = {rule_text(rule) for rule in composed(asked).obligations}
+    owed = composed(terms).obligations
+    return tuple(f"the obligation `{rule.where}` is missing" for rule in owed if rule_text(rule) not in kept)
 
 
 def shown(forms: Forms, boxes: Sequence[Box], *, permitted: int, denied: int) -> Witness | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from connector.odrl.analyse.boxes import bounded
 from connector.odrl.analyse.contain import Answer, contains
 from connector.odrl.analyse.meet import meet
 from connector.odrl.analyse.space import conditions, leaves
@@ -28,6 +29,7 @@ class CounterOffer:
     # False: our terms as they are, which the other side did not ask for
 
 
+@bounded
 def counter_offer(terms: Policy, asked: Policy, vocabulary: Vocabulary, *, theirs: Vocabulary | None = None) -> CounterOffer:
     """The nearest policy both can accept; `theirs` is what the other side knows, by default what we know.
 

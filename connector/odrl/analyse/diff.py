@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connector.odrl.analyse.boxes import Beyond, Box, difference
+from connector.odrl.analyse.boxes import Beyond, Box, bounded, difference
 from connector.odrl.analyse.contain import lacking
 from connector.odrl.analyse.normal import Forms, doubts, normal_forms
 from connector.odrl.analyse.witness import stages
@@ -45,6 +45,7 @@ class Difference:
         return "; ".join(part for part in parts if part) or "nothing changes"
 
 
+@bounded
 def diff(old: Policy, new: Policy, vocabulary: Vocabulary) -> Difference:
     """What `new` permits beyond `old`, and what it no longer permits.
 

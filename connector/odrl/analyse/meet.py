@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from connector.odrl.analyse.boxes import Beyond, Box, difference, intersection
+from connector.odrl.analyse.boxes import Beyond, Box, bounded, difference, intersection
 from connector.odrl.analyse.contain import lacking
 from connector.odrl.analyse.normal import Forms, boxes_of, doubts, normal_forms
 from connector.odrl.analyse.space import Placed, duties
 from connector.odrl.analyse.witness import stages
 from connector.odrl.canonical import constraint_text, rule_text
-from connector.odrl.expand import conjunction
+from connector.odrl.expand import composed, conjunction
 from connector.odrl.model import ActionRef, AnyConstraint, AssetRef, Conflict, Constraint, PartyRef, Permission, Policy
 from connector.odrl.operands import right_side
 from connector.odrl.standing import restored
@@ -36,6 +36,7 @@ class Meet:
     # True: it is known that both permit nothing
 
 
+@bounded
 def meet(a: Policy, b: Policy, vocabulary: Vocabulary) -> Meet:
     """The policy that permits exactly what both permit, in the words of `a` where both say the same.
 
@@ -44,6 +45,7 @@ def meet(a: Policy, b: Policy, vocabulary: Vocabulary) -> Meet:
     unsure = (*doubts(a, "the first", vocabulary), *doubts(b, "the second", vocabulary))
     if unsure:
         return Meet(policy=None, reasons=unsure)
+    a, b = composed(a), composed(b)
     try:
         forms = normal_forms(vocabulary, a, b)
         shared = intersection(forms.policies[0].permits, forms.policies[1].permits)

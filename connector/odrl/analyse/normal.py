@@ -1,6 +1,7 @@
 """Policies as unions of boxes: which requests each permits, over axes that all policies at hand share.
 
-1. Give duties without an identifier the name of what they ask: a duty of the same text is the same duty in every policy.
+1. Make the rules whole (`expand.composed`), and give duties without an identifier the name of what they ask: a duty of the same
+   text is the same duty in every policy.
 2. Cut the axes (`space`).
 3. Make each rule the union of boxes in which it grants or applies: `and` intersects, `or` joins, `xone` joins what lies in
    exactly one, in the three-valued logic of the engine with its two kinds of doubt.
@@ -20,7 +21,8 @@ from enum import IntEnum
 from connector.odrl.analyse.boxes import Box, difference, intersection, union
 from connector.odrl.analyse.space import Place, Placed, Space, conditions, duties
 from connector.odrl.canonical import rule_text
-from connector.odrl.expand import Atomic
+from connector.odrl.compile import TWO_DUTIES
+from connector.odrl.expand import Atomic, composed, torn
 from connector.odrl.model import (
     AnyConstraint,
     Conflict,
@@ -76,6 +78,8 @@ def doubts(policy: Policy, whose: str, vocabulary: Vocabulary) -> Iterator[str]:
         yield f"{whose} are of the unknown type `{policy.type[:80]}`"
     if len(set(policy.conflicts)) > 1:
         yield f"{whose} name several conflict strategies"
+    if (name := torn(policy)) is not None:
+        yield f"in {whose} {TWO_DUTIES} `{name[:80]}`"
     if strange := [name for name, _ in policy.extra if name not in _FOR_READERS]:
         yield f"{whose} have a property `{strange[0]}` that ODRL does not know"
     for rule in (*policy.permissions, *policy.prohibitions):
@@ -119,7 +123,7 @@ def normal_forms(vocabulary: Vocabulary, *policies: Policy) -> Forms:
 
     Raises: Beyond when the boxes are too many; PolicyError when a policy expands beyond all measure.
     """
-    agreed = [named(standing(policy, vocabulary)) for policy in policies]
+    agreed = [named(standing(composed(policy), vocabulary)) for policy in policies]
     space = Space(vocabulary, *agreed)
     return Forms(space=space, policies=tuple(_normal(space, *pair) for pair in zip(agreed, space.rules, strict=True)))
 

@@ -133,12 +133,14 @@ class Space:
 
     def _gathered(self, policy: Policy) -> list[Placed]:
         rules: list[Placed] = []
-        counting: list[Rule] = []
+        counting: list[str | Rule] = []
         for is_permission, group in ((True, policy.permissions), (False, policy.prohibitions)):
             for one in atomic(group, policy):
-                if one.rule not in counting and any(map(self._counts, leaves(conditions(one)))):
-                    counting.append(one.rule)
-                order = counting.index(one.rule) if one.rule in counting else 0
+                # the record of use is kept by identifier: rules of one name share it
+                name = one.rule if one.rule.uid is None or one.rule.uid.startswith("_:") else one.rule.uid
+                if name not in counting and any(map(self._counts, leaves(conditions(one)))):
+                    counting.append(name)
+                order = counting.index(name) if name in counting else 0
                 placed = Placed(one, is_permission, order)
                 if len(rules) >= _MOST_RULES:
                     raise Beyond("too many rules to compare")
