@@ -43,6 +43,22 @@ def family(policies: Mapping[str, Policy]) -> Known:
     return {name: policy for name, policy in {**found, **named}.items() if name not in torn}
 
 
+def offered_with(name: str, known: Known) -> Known:
+    """Those of the `known` policies that whoever is offered the policy `name` has read in it: itself, its parents and theirs.
+
+    A peer may inherit from these. Any other would come back to it in an agreement, word for word, for the price of a guess.
+    """
+    found: dict[str, Policy] = {}
+    waiting = [name]
+    while waiting:
+        one = waiting.pop()
+        policy = known.get(one)
+        if policy is not None and one not in found:
+            found[one] = policy
+            waiting += (*policy.inherit_from, *policy.replaced_by, *((policy.uid,) if policy.uid else ()))
+    return found
+
+
 def child_of(name: str, policies: Mapping[str, Policy]) -> str | None:
     """The name of a policy that inherits from, or is replaced by, the one that is kept as `name`; None when there is none."""
     own = policies.get(name)

@@ -18,7 +18,7 @@ from connector.controlplane import books, cases
 from connector.controlplane.cases import EMPTY, USE, Answer, Asked, Case, question_of
 from connector.controlplane.consuming import judged_offer
 from connector.controlplane.decisions import AGREEMENT_ENDED, Judgement
-from connector.controlplane.inheriting import NONE, Known, is_same, read
+from connector.controlplane.inheriting import NONE, Known, is_same, offered_with, read
 from connector.controlplane.kept import Kept, ReadPolicies
 from connector.controlplane.noting import Note, Notes
 from connector.controlplane.participants import Context
@@ -78,17 +78,22 @@ class Judge:
     def _compared(self, process: Negotiation, terms: Terms, told: Disclosure, known: Known) -> Judgement:
         """What a provider makes of terms that are not those it offers."""
         try:
-            wanted = read(process.offer, "offer", known)
+            wanted = read(process.offer, "offer", offered_with(terms.definition.policy, known))
         except PolicyError as fault:
             return _told(told, is_refused=True, reasons=(str(fault),))
         # loaded when terms first differ: a node that never meets other terms starts sooner and smaller without it
         from connector.odrl import compare
+        from connector.odrl.burdens import burdens
 
         # what comes of it is for this dataset and this peer: both name them, for what is narrower says less of prohibitions
         targets, assignees = (AssetRef(uid=terms.dataset),), (PartyRef(uid=process.peer),)
         own = terms.policy
         ours = replace(own, targets=own.targets or targets, assignees=own.assignees or assignees)
         asked = replace(wanted, targets=targets, assignees=assignees)
+        bound = tuple(burdens(ours, asked, process.peer))
+        if bound:
+            # what would bind us is for a person to read, however little it permits
+            return _told(told, reasons=bound)
         verdict = compare.within(ours, asked, self.vocabulary)
         match verdict.kind:
             case compare.VerdictKind.WITHIN:

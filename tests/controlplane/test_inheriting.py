@@ -102,6 +102,16 @@ async def test_terms_that_inherit_from_ours_are_compared_and_agreed_whole(node: 
     assert (await node.negotiation(pid)).state is State.OFFERED
 
 
+async def test_a_peer_learns_nothing_of_a_policy_that_it_is_not_offered_by_naming_it(node: Node) -> None:
+    await keep(node)
+    await keep(node, {"@type": "Set", "prohibition": [{"action": "sell"}]}, "fraud-watch")
+    await node.publish({**USE, "inheritFrom": [HOUSE]})
+    pid = await node.requested(terms={**USE, "inheritFrom": [HOUSE, "fraud-watch"]})
+    assert (await node.negotiation(pid)).state is State.TERMINATED
+    assert "`fraud-watch` is not known" in str((await node.timeline(pid)).records)
+    assert all("sell" not in str(sent.tree) for sent in node.host.sent)
+
+
 async def test_terms_that_inherit_from_what_nobody_knows_are_refused_with_the_reason(node: Node) -> None:
     await node.publish()
     pid = await node.requested(terms={**USE, "inheritFrom": ["urn:elsewhere:terms"]})

@@ -54,6 +54,22 @@ async def test_less_than_we_permit_with_our_prohibitions_in_it_is_agreed(node: N
         assert (await node.negotiation(pid)).state is State.AGREED
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"obligation": [{"action": "compensate", "assignee": "urn:alice"}]},
+        {"prohibition": [{"action": "sell", "assignee": "urn:alice"}]},
+        {"dct:description": "The provider is liable for all that comes of it."},
+    ],
+)
+async def test_terms_that_would_bind_us_are_for_a_person_however_little_they_permit(node: Node, more: dict[str, Any]) -> None:
+    await node.publish()
+    process = await node.negotiation(await node.requested(terms={**only_for("research"), **more}, purpose="research"))
+    assert (process.state, node.host.sent) == (State.REQUESTED, [])
+    assert process.hold is not None
+    assert any(word in process.hold for word in ("urn:alice", "description"))
+
+
 # --- committed before it is answered, and answered alike when repeated
 
 

@@ -80,6 +80,18 @@ async def test_of_a_hundred_requests_at_once_exactly_ten_are_granted(new_node: N
         await pull(there, transfer)
 
 
+async def test_terms_that_say_a_rule_twice_give_no_more_uses(node: Node) -> None:
+    await node.publish(COUNT_2)
+    twice = {"permission": COUNT_2["permission"] * 2}
+    agreement = await node.agreed(consumer_pid="urn:n:1", terms=twice)
+    acknowledged = await node.tell(transfer_request(agreement, consumer_pid="urn:t:1"))
+    transfer = await node.transfer(acknowledged.provider_pid)
+    for _ in range(2):
+        await pulled(node, transfer)
+    with pytest.raises(Forbidden, match="count"):
+        await pull(node, transfer)
+
+
 async def test_uses_in_one_day_are_counted_on_all_nodes_and_anew_on_the_next(new_node: NewNode) -> None:
     here, there = await new_node("here"), await new_node("there")
     policy = use_when("tds:frequency", "lteq", "3", unit="P1D")

@@ -1,0 +1,66 @@
+"""What agreeing to somebody's terms would bind us to, however little they permit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connector.odrl import jsonld
+from connector.odrl.burdens import burdens
+
+US, THEM = "did:web:provider.example", "did:web:consumer.example"
+OURS: dict[str, Any] = {
+    "@type": "Offer",
+    "assigner": US,
+    "permission": [{"action": "use", "duty": [{"action": "inform", "informedParty": US}]}],
+    "obligation": [{"action": "delete", "informedParty": US}],
+    "dct:title": "Wind",
+}
+
+
+def found(**asked: Any) -> list[str]:
+    return list(burdens(jsonld.read(OURS), jsonld.read({**OURS, **asked}), THEM))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"obligation": [*OURS["obligation"], {"action": "attribute"}]},
+        {"obligation": [*OURS["obligation"], {"action": "attribute", "assignee": THEM, "assigner": US}]},
+        {"prohibition": [{"action": "sell", "remedy": [{"action": "delete"}]}]},
+        {"permission": [{"action": "read", "duty": OURS["permission"][0]["duty"]}]},
+        {"assignee": THEM},
+    ],
+)
+def test_what_binds_the_consumer_alone_binds_nobody_else(asked: dict[str, Any]) -> None:
+    assert found(**asked) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (
+            {"obligation": [*OURS["obligation"], {"action": "compensate", "assignee": US}]},
+            "`policy.obligation[1]` makes `did:web:prov",
+        ),
+        ({"obligation": [{**OURS["obligation"][0], "assignee": US}]}, "its `assignee`"),
+        ({"obligation": [*OURS["obligation"], {"action": "compensate", "compensatingParty": US}]}, "its `compensatingParty`"),
+        ({"obligation": [*OURS["obligation"], {"action": "delete", "assigner": THEM}]}, "its `assigner`"),
+        ({"prohibition": [{"action": "sell", "assignee": US}]}, "`policy.prohibition[0]` makes"),
+        ({"prohibition": [{"action": "sell", "remedy": [{"action": "compensate", "assignee": US}]}]}, "remedy[0]` makes"),
+        ({"permission": [{"action": "use", "duty": [{"action": "compensate", "assignee": US}]}]}, "duty[0]` makes"),
+        (
+            {"obligation": [{"action": "attribute", "consequence": [{"action": "compensate", "assignee": US}]}]},
+            "consequence[0]` makes",
+        ),
+        ({"prohibition": [{"action": "sell", "assignee": {"@type": "PartyCollection", "source": THEM}}]}, "its `assignee`"),
+        ({"compensatingParty": US}, "its `compensatingParty`"),
+        ({"dct:description": "The provider pays."}, "the `description` of what is asked is not ours"),
+        ({"dct:title": "Wind and sun"}, "the `title` of what is asked is not ours"),
+    ],
+)
+def test_what_names_us_or_anybody_else_is_told_with_its_place(asked: dict[str, Any], says: str) -> None:
+    told = found(**asked)
+    assert any(says in one for one in told), told
