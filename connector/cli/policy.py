@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from connector.cli import policy_compare, policy_convert, policy_simulate, policy_test
+from connector.cli import policy_compare, policy_convert, policy_needs, policy_simulate, policy_test
 from connector.cli.command import command
 from connector.cli.output import Output
 from connector.cli.policy_asked import asked, known_world
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     command(group, "evaluate", evaluate, example=example)
     command(group, "explain", explain, example="kontor policy explain --policy members-only --claim membership=active")
     command(group, "conformance", conformance, example="kontor policy conformance odrl-tests")
+    policy_needs.register(group)
     policy_compare.register(group)
     policy_test.register(group)
     policy_convert.register(group)

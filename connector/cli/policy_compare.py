@@ -72,6 +72,7 @@ def check(out: Output, policy: One, against: Against = None) -> None:
     from connector.odrl.compile import compile
     from connector.odrl.enforce import Enforcers, enforceability
     from connector.odrl.profile import check as checked
+    from connector.odrl.readings import readings
 
     words = vocabulary()
     try:
@@ -84,8 +85,9 @@ def check(out: Output, policy: One, against: Against = None) -> None:
     said = list(compile(loaded.policy, words, parents=loaded.parents, has_ledger=True).warnings)
     for name in against or ():
         said += [one for one in checked(loaded.policy, profile(name, words), words) if one not in said]
-    said = list({(one.code, one.where, one.what): one for one in said}.values())
     merged = whole(loaded)
+    said += readings(merged, words)
+    said = list({(one.code, one.where, one.what): one for one in said}.values())
     found = findings(merged, words)
     rows = [
         {

@@ -81,3 +81,30 @@ def test_a_limit_of_use_is_shown_by_a_record(run: Run, tmp_path: Path) -> None:
     told = run("policy", "contains", five, six).out
     assert told.startswith("no: everything with count above 5 at most 6")
     assert "used count=6" in told
+
+
+def test_what_is_needed_is_told_and_what_would_have_to_be_other(run: Run, tmp_path: Path) -> None:
+    told = run("policy", "needs", "--policy", "research-attribution").out
+    assert told.startswith("unknown: it depends on what is not known yet\n  either\n")
+    assert ": state `purpose`\n" in told
+    told = run("policy", "needs", "--policy", "research-attribution", "--purpose", "marketing").out
+    assert told.startswith("no: ")
+    assert ": state `purpose` (it is marketing)" in told
+    path = tmp_path / "p.yaml"
+    path.write_text(_TERMS.format("membership == active"))
+    asked = ("policy", "needs", "--policy", path, "--action", "read", "--claim")
+    assert run(*asked, "membership=active", "--json").tree == {
+        "answer": "yes",
+        "reasons": ["permitted as things stand"],
+        "ways": [],
+    }
+    (need,) = run(*asked, "membership=none", "--json").tree["ways"][0]
+    assert (need["how"], need["now"]) == ("present a MembershipCredential", "none")
+
+
+def test_what_reads_otherwise_than_it_is_judged_is_told(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("permit:\n  - action: use\n    when: role != competitor\n")
+    told = run("policy", "check", path)
+    assert told.code == 0
+    assert f"{path}:3:11: warning not-only: " in told.out

@@ -54,6 +54,8 @@ def _action(space: Space, axis: Axis, cells: int) -> str:
 def condition(axis: Axis, cells: int) -> str:
     """The cells of an axis as a condition in words, such as `purpose marketing`."""
     name = axis.operand.short if axis.operand is not None else axis.name
+    if axis.kind is Kind.ACTION:
+        return f"with action {', '.join(value.text for n, cell in enumerate(axis.cells) if cells >> n & 1 for value in cell.values[:1])}"
     if axis.kind in (Kind.DUTY, Kind.OPEN, Kind.TARGET_COLLECTION, Kind.PARTY_COLLECTION):
         return "while " + " or ".join(cell.text for n, cell in enumerate(axis.cells) if cells >> n & 1)
     is_time = bool(axis.operand is not None and all(source.kind == "clock" for source in axis.operand.sources))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,13 +13,14 @@ from typing import Any
 import pytest
 
 from connector.odrl import jsonld
-from connector.odrl.analyse.boxes import MOST_BOXES, Beyond, difference, intersection
+from connector.odrl.analyse.boxes import MOST_BOXES, MOST_WORK, Beyond, difference, intersection
 from connector.odrl.analyse.conflict import Flaw, check
 from connector.odrl.analyse.contain import Answer, contains, disjoint, equivalent
 from connector.odrl.analyse.counter import counter_offer
 from connector.odrl.analyse.diff import diff
 from connector.odrl.analyse.meet import meet
 from connector.odrl.analyse.residual import residual
+from connector.odrl.compare import VerdictKind, within
 from connector.odrl.compile import compile
 from connector.odrl.evaluate import decide
 from connector.odrl.model import Policy
@@ -156,6 +158,24 @@ def test_what_is_still_needed_is_said(vocabulary: Vocabulary) -> None:
     assert [[need.how for need in way] for way in dutiful.ways] == [["fulfil the duty"]]
 
 
+def test_what_would_have_to_be_other_is_said_with_what_it_is(vocabulary: Vocabulary) -> None:
+    terms = policy(rule(UNTIL, MEMBER, c("purpose", "eq", "research")), rule(c("purpose", "eq", "education"), action="read"))
+    asked = Request(action="print", params={"purpose": "marketing"})
+    found = residual(terms, asked, World(now=NOW, claims={"membership": "expired"}), vocabulary)
+    assert found.answer is Answer.NO
+    changed = [[(need.how, need.now) for need in way] for way in found.ways]
+    # the fewest changes first, and each way is one that the evaluator permits
+    assert changed == [
+        [("name the action", "print"), ("state `purpose`", "marketing")],
+        [("present a MembershipCredential", "expired"), ("state `purpose`", "marketing")],
+    ]
+    late = residual(policy(rule(UNTIL)), Request(), World(now=datetime(2027, 6, 1, tzinfo=UTC)), vocabulary)
+    assert [[(need.how, need.now) for need in way] for way in late.ways] == [
+        [("ask at another time", "2027-06-01T00:00:00+00:00")]
+    ]
+    assert residual(policy(rule(action="urn:x")), Request(), World(now=NOW), vocabulary).ways == ()
+
+
 def test_beyond_the_cap_nothing_is_claimed(vocabulary: Vocabulary) -> None:
     with pytest.raises(Beyond):
         intersection([(1, 1)] * 1000, [(1, 1)] * 1000)
@@ -166,6 +186,19 @@ def test_beyond_the_cap_nothing_is_claimed(vocabulary: Vocabulary) -> None:
     found = contains(policy(rule(*many)), policy(rule(*many, UNTIL)), vocabulary)
     assert found.answer is Answer.UNKNOWN
     assert str(MOST_BOXES) in found.reasons[0]
+
+
+def test_a_question_takes_no_more_work_than_it_may_however_it_is_put(vocabulary: Vocabulary) -> None:
+    # seven thousand characters that took a quarter of a minute, each of their steps below its cap
+    late = [{"and": [c("dateTime", "gteq", f"20{26 + n}-01-01Z"), c(f"claim:x{n % 30}", "eq", str(n))]} for n in range(40)]
+    asked = policy(rule({"xone": late}, UNTIL))
+    begin = time.process_time()
+    assert within(policy(rule(UNTIL)), asked, vocabulary).kind is VerdictKind.UNKNOWN
+    found = contains(policy(rule(UNTIL)), asked, vocabulary)
+    assert (found.answer, str(MOST_WORK) in found.reasons[0]) == (Answer.UNKNOWN, True)
+    assert time.process_time() - begin < 5
+    # what one question has spent the next one may spend again
+    assert contains(policy(rule(UNTIL)), policy(rule(UNTIL, MEMBER)), vocabulary).answer is Answer.YES
 
 
 def test_hundreds_of_windows_are_compared(vocabulary: Vocabulary) -> None:
