@@ -5,9 +5,10 @@ python -m tests.odrl.fuzz --count 100000    more of them
 python -m tests.odrl.fuzz --seed 7          other ones
 
 Policies in JSON-LD, YAML and Turtle are damaged as trees (values, keys, types, nesting) and as texts (bytes, brackets, whole
-parts doubled), and a few monsters are always among them. Each is read, compiled, asked, written and compared. It may be refused
-with an error of ours; anything else that is raised, and anything that takes longer than its limit, is a finding. A policy whose
-every permission asks for a proof that nobody has is damaged inside that condition as well: it must never permit.
+parts doubled), and a few monsters are always among them. Each is read, compiled, asked, written and compared with what it was made
+of. It may be refused with an error of ours; anything else that is raised, and anything that takes longer than its limit, is a
+finding. A policy whose every permission asks for a proof that nobody has is damaged inside that condition as well, and the word
+`constraint` is written in ways that other readers may follow: it must never permit.
 """
 
 from __future__ import annotations
@@ -23,30 +24,31 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from types import FrameType
 from typing import Any
 
 import yaml
 
-from connector.cli import policy_files
 from connector.cli.policy_files import policy_of
 from connector.cli.policy_turtle import turtle
 from connector.cli.terms import vocabulary
 from connector.errors import KontorError
-from connector.odrl import canonical, compare, jsonld, tree, yamlfmt, yamltree
+from connector.odrl import canonical, compare, jsonld, yamlfmt
 from connector.odrl.compile import compile
 from connector.odrl.evaluate import decide
 from connector.odrl.jsonld import Shape
 from connector.odrl.model import Policy
 from connector.odrl.truth import Decision, Request, Stage, World
 from connector.odrl.vocabulary import Vocabulary
+from tests.odrl.monsters import GUARD as _GUARD
+from tests.odrl.monsters import heavy, monsters
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _LIMIT_S = 20.0
 # of CPU time for all that is done with one input
 _HEAVY_S = 2.0
 # of CPU time to read and compile the heaviest that may be read; on an idle machine none takes a second
-_GUARD: dict[str, Any] = {"leftOperand": "membership", "operator": "eq", "rightOperand": "active"}
 _TREE: dict[str, Any] = {
     "@context": "http://www.w3.org/ns/odrl.jsonld",
     "@type": "Agreement",
@@ -115,6 +117,14 @@ _JUNK: tuple[Any, ...] = (
         {"@set": ["active"]},
         {"and": []},
     ),
+    *(
+        "9999-12-31",
+        "9999-12-31T23:59:59.999999Z",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01+14:00",
+        "1e-999",
+        "10." + "0" * 30 + "1",
+    ),
     *("2026-13-45", "9999-12-31T23:59:60Z", "P999999Y", "1e999", "∞", "أ", "a" * 5_000, "${x}", "{{x}}", "__import__('os')"),
 )
 _WORDS = (
@@ -143,6 +153,11 @@ _WORDS = (
         "rightOperand",
         "rightOperandReference",
         "duty",
+        "remedy",
+        "consequence",
+        "obligation",
+        "assignee",
+        "compensatingParty",
     ),
     *(
         "refinement",
@@ -158,6 +173,19 @@ _WORDS = (
         "",
     ),
 )
+
+
+_CONSTRAINTS: tuple[tuple[str, Any], ...] = (
+    *((name, None) for name in ("constraint", "odrl:constraint", "http://www.w3.org/ns/odrl/2/constraint")),
+    *((name, None) for name in ("https://www.w3.org/ns/odrl/2/constraint", "https://w3id.org/gaia-x/ovc/1/constraint")),
+    *((name, None) for name in ("constraints", "Constraint", "odrl:Constraint", "x:constraint", "w:odrl/2/constraint")),
+    ("c", {"c": "odrl:constraint"}),
+    ("c", {"c": {"@id": "o:constraint"}, "o": "http://www.w3.org/ns/odrl/2/"}),
+    ("constraint", {"constraint": None}),
+    ("constraint", {"constraint": "urn:x"}),
+    ("q:constraint", {"q": "http://www.w3.org/ns/odrl/2/"}),
+)
+"""Ways to write the word, each with a context that goes with it."""
 
 
 class FindingError(Exception):
@@ -222,86 +250,6 @@ def scratched(text: str, rng: random.Random) -> str:
     return text
 
 
-def monsters() -> Iterator[tuple[str, str]]:
-    """Texts that are large, deep or endless: (language, text)."""
-    deep = 20_000
-    yield "json", '{"permission":' * deep + "1" + "}" * deep
-    yield "json", '{"permission":[{"action":"use","constraint":' + "[" * deep + "]" * deep + "}]}"
-    yield (
-        "json",
-        json.dumps(
-            {"permission": [{"action": [f"urn:a{n}" for n in range(700)], "target": [f"urn:t{n}" for n in range(700)]}]}
-        ),
-    )
-    yield "json", json.dumps({"permission": [{"action": "use", "constraint": [{"or": [_GUARD] * 10_000}]}]})
-    yield "json", '{"permission": 1' + "0" * 100_000 + "}"
-    yield "yaml", "permit: " + "[" * deep
-    yield "yaml", "permit: " + "{a: " * deep
-    yield (
-        "yaml",
-        "a: &a [x, x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [*{chr(97 + n)}, *{chr(97 + n)}]\n" for n in range(20)),
-    )
-    yield "yaml", "permit:\n" + "  - {action: use, when: [membership == active]}\n" * 5_000
-    yield "yaml", "x" * 2_000_000
-    yield "turtle", "<urn:p> <http://www.w3.org/ns/odrl/2/permission> " + "[ <urn:q> " * deep + "1" + " ]" * deep + " ."
-    yield "turtle", "<urn:p> <urn:q> " + "( " * deep + ") " * deep + "."
-    yield "turtle", "".join(f"<urn:p> <http://www.w3.org/ns/odrl/2/permission> <urn:r{n}> .\n" for n in range(20_000))
-    yield "turtle", "<urn:a> <http://www.w3.org/ns/odrl/2/permission> <urn:a> ; <http://www.w3.org/ns/odrl/2/duty> <urn:a> ."
-
-
-def bombs() -> Iterator[tuple[str, str]]:
-    """Texts just beyond what may be read, each another way to make work out of few characters: (language, text)."""
-    yield "yaml", "#" * (yamltree.MAX_CHARACTERS + 1)
-    yield "yaml", "permit: [" + "a," * yamltree.MAX_PARTS + "use]"
-    yield "yaml", "permit: [use]\nalso: {x: [" + "{}," * yamltree.MAX_PARTS + "1]}"
-    yield "json", '{"permission":[' + '{"action":"use"},' * tree.MAX_NODES + '{"action":"use"}]}'
-    yield "json", json.dumps({"permission": {"action": "use", "constraint": {"or": [_GUARD] * tree.MAX_NODES}}})
-    many = [{"x:y": [1] * policy_files.MAX_VALUES}]
-    yield "json", json.dumps({"@context": {"x": "urn:x:"}, "@graph": many})
-    yield "json", json.dumps({"permission": [{"action": ["use"] * 100, "target": [f"urn:t{n}" for n in range(100)]}] * 3})
-    odrl = "@prefix : <http://www.w3.org/ns/odrl/2/> . :p a :Set ; :permission [ :action :use ] ; "
-    yield "turtle", odrl + ":z (" + "1 " * policy_files.MAX_WORDS + ") ."
-    yield "turtle", odrl + ":z " + "[]," * policy_files.MAX_WORDS + " 1 ."
-    yield "turtle", odrl + ":z 1 .\n" + "#\n" * policy_files.MAX_WORDS
-    yield "turtle", "#" * (policy_files.MAX_CHARACTERS + 1)
-
-
-def heavy() -> Iterator[tuple[str, str]]:
-    """The same just within what may be read: none may take longer than `_HEAVY_S`."""
-    parts, nodes, words = yamltree.MAX_PARTS - 100, tree.MAX_NODES - 10, policy_files.MAX_WORDS - 50
-    fill = yamltree.MAX_CHARACTERS - 100
-    yield "yaml", "permit:\n" + "- use\n" * (parts // 2)
-    yield "yaml", "permit: [" + "use," * parts + "use]"
-    yield "yaml", "permit:\n" + "- {action: use, when: [membership == active]}\n" * (parts // 9)
-    yield "yaml", "permit:\n" + "- {action: use, when: [<urn:x> == active]}\n" * (parts // 9)
-    yield "yaml", "permit: [{action: use, when: ['purpose in [" + "a," * (fill // 2) + "a]']}]"
-    yield "yaml", "permit: [{action: use, when: ['purpose in [" + '"a",' * (fill // 4) + "a]']}]"
-    yield "yaml", "permit: [{action: use, when: ['" + "a " * (fill // 2) + "']}]"
-    yield "yaml", "permit: [use]\nalso: {x: [" + "{}," * (parts // 2 - 10) + "1]}"
-    yield "yaml", "permit: [use\n" + "#\n" * (fill // 2)
-    yield "json", json.dumps({"permission": [{"action": "use"}] * nodes})
-    yield "json", json.dumps({"permission": [{"action": f"urn:a{n}"} for n in range(nodes)]})
-    yield "json", json.dumps({"permission": [{"action": "use", f"x{n}": 1} for n in range(nodes)]})
-    yield "json", json.dumps({"permission": {"action": "use", "constraint": {"xone": [_GUARD] * nodes}}})
-    unknown = [{"leftOperand": f"urn:x{n}", "operator": "eq", "rightOperand": "a"} for n in range(nodes)]
-    yield "json", json.dumps({"permission": {"action": "use", "constraint": unknown}})
-    yield "json", json.dumps({"permission": {"action": "use", "target": [f"urn:t{n}" for n in range(19_000)]}})
-    yield "json", json.dumps({"permission": [{"action": ["use"] * 99, "target": [f"urn:t{n}" for n in range(99)]}] * 2})
-    yield (
-        "json",
-        json.dumps(
-            {
-                "@context": {"x": "urn:x:"},
-                "permission": {"action": "use", "x:y": [{"@id": "x:z"}] * (policy_files.MAX_VALUES // 2 - 20)},
-            }
-        ),
-    )
-    odrl = "@prefix : <http://www.w3.org/ns/odrl/2/> . :p a :Set ; :permission [ :action :use ] ; "
-    yield "turtle", odrl + ":z (" + "1 " * words + ") ."
-    yield "turtle", odrl + ":z " + "[]," * (words // 2) + " 1 ."
-    yield "turtle", odrl + ":z " + "".join(f"{n}," for n in range(words)) + " 1 ."
-
-
 # --- what is asked of each
 
 
@@ -326,11 +274,17 @@ def asked(policy: Policy, words: Vocabulary) -> list[Decision]:
     decide(compiled, requests[0], World(now=_NOW), stage=Stage.NEGOTIATE)
     canonical.digest(policy)
     jsonld.read(jsonld.write(policy, Shape.ODRL))
-    compare.within(policy, policy, words)
+    for one, other in ((policy, policy), (policy, _whole()), (_whole(), policy)):
+        compare.within(one, other, words)
     with contextlib.suppress(KontorError):
         # what has no name in a graph is refused
         turtle(policy)
     return decisions
+
+
+@cache
+def _whole() -> Policy:
+    return jsonld.read(_TREE)
 
 
 def is_by_accident(decision: Decision) -> bool:
@@ -378,6 +332,7 @@ def inputs(rng: random.Random, count: int) -> Iterator[tuple[str, str, bool]]:
     makers: tuple[Callable[[], tuple[str, str, bool]], ...] = (
         lambda: ("json", _json(damaged(_TREE, rng, rng.choice([1, 1, 2, 4]))), False),
         lambda: ("json", _json(_guarded(rng)), True),
+        lambda: ("json", _json(_renamed(rng)), True),
         lambda: ("json", scratched(json.dumps(_TREE), rng), False),
         lambda: ("yaml", json.dumps(damaged(yaml_tree, rng, rng.choice([1, 1, 2])), indent=1), False),
         lambda: ("yaml", scratched(_YAML, rng), False),
@@ -396,6 +351,14 @@ def _guarded(rng: random.Random) -> dict[str, Any]:
     # a constraint that is gone altogether is no damage to it
     rule = {"action": "use", "constraint": constraint if constraint not in ([], None) else [{}]}
     return {"@type": "Agreement", "permission": [rule]}
+
+
+def _renamed(rng: random.Random) -> dict[str, Any]:
+    name, context = rng.choice(_CONSTRAINTS)
+    rule: dict[str, Any] = {"action": "use", name: [copy.deepcopy(_GUARD)]}
+    inside = context if context is not None and rng.random() < 0.3 else None
+    tree = {"@type": "Agreement", "permission": [{**rule, "@context": inside} if inside else rule]}
+    return {"@context": context, **tree} if context is not None and inside is None else tree
 
 
 def read_s(language: str, text: str, words: Vocabulary) -> float:

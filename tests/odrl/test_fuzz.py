@@ -14,7 +14,7 @@ from connector.errors import KontorError, PolicyError
 from connector.odrl import jsonld
 from connector.odrl.compile import compile
 from connector.odrl.vocabulary import Vocabulary
-from tests.odrl import fuzz
+from tests.odrl import fuzz, monsters
 
 
 def test_what_is_damaged_is_whole_before(vocabulary: Vocabulary) -> None:
@@ -33,7 +33,7 @@ def test_damaged_policies_neither_hang_nor_crash_nor_permit_by_accident(vocabula
 
 def test_the_worst_texts_are_refused_by_the_work_they_would_make(vocabulary: Vocabulary) -> None:
     refusals = dict.fromkeys(("characters", "parts", "objects", "words of Turtle", "values", "atomic rules"), 0)
-    for language, text in fuzz.bombs():
+    for language, text in monsters.bombs():
         with pytest.raises(KontorError) as caught:
             compile(fuzz.read(language, text, vocabulary), vocabulary)
         refusals[next(what for what in refusals if what in str(caught.value))] += 1

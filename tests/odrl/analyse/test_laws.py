@@ -20,7 +20,7 @@ from connector.odrl.evaluate import decide
 from connector.odrl.truth import Stage
 from connector.odrl.vocabulary import Vocabulary
 from tests.examples import examples
-from tests.odrl import laws
+from tests.odrl import histories, laws
 from tests.odrl.analyse import strategies as some
 
 # a failing pair of policies is shown as it was found: making it smaller takes minutes
@@ -136,6 +136,15 @@ def test_what_is_gained_and_lost_agrees_with_sampled_requests(
                 assert has_changed
             elif not any(common(box, one) for one in boxes):
                 assert not has_changed
+
+
+@settings(max_examples=examples(8), deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(pair=histories.pairs())
+def test_what_is_contained_grants_nothing_more_however_often_data_is_used(
+    pair: tuple[dict[str, Any], dict[str, Any]], everything: Vocabulary
+) -> None:
+    # `python -m tests.odrl.laws` follows thousands of histories
+    assert all(histories.first_step_beyond(*pair, everything, random.Random(number)) is None for number in range(3))
 
 
 @settings(max_examples=examples(3), phases=(Phase.explicit, Phase.reuse, Phase.generate))
