@@ -91,6 +91,10 @@ class Retention:
                 jobs += await self._store.jobs.forget(context.name, _before(now, settings.processes_days))
         for name in _OF_THE_NODE if settings.processes_days else ():
             jobs += await self._store.jobs.forget(name, _before(now, settings.processes_days))
+        # 4. what is free now goes back to the disk, also what an earlier sweep could not give back
+        given = await self._store.give_back()
+        if given:
+            observe.info("retention.given_back", bytes=given)
         if any((files, forgotten, compacted, entries, jobs)):
             observe.info("retention.swept", files=files, processes=forgotten, compacted=compacted, entries=entries, jobs=jobs)
 

@@ -162,6 +162,7 @@ class Crawler:
         if self._tidied is None or not timedelta() <= now - self._tidied < _TIDIED_EVERY:
             self._tidied = now
             await self._records.tidy()
+            await self._records.give_back()
         await self._clock.wait_until(now + _LIST_AGAIN, self._list_woken)
         return self._clock.now() < now + _LIST_AGAIN
 

@@ -366,6 +366,10 @@ class Records(Protocol):
         """Forget the rules of offers that nothing is under any more: whoever changes them with each look would fill the record."""
         ...
 
+    async def give_back(self) -> int:
+        """How many bytes of what is free were given back to the disk; as `Store.give_back`."""
+        ...
+
     async def terms(self) -> Mapping[str, bytes]:
         """The rules behind each digest of terms that is in use: JSON, a list of offers."""
         ...

@@ -302,8 +302,8 @@ class Store(Documents, Protocol):
         """Those of the processes with these participants and pids that exist, in no order."""
         ...
 
-    async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
-        """Keys of the processes of all contexts in one of `states`: what a start takes up again."""
+    async def running(self, kind: Kind, states: tuple[State | None, ...]) -> tuple[Key, ...]:
+        """Keys of the processes of all contexts in one of `states`: what a start takes up again; None is the state before the first."""
         ...
 
     # --- what is over: across contexts
@@ -323,6 +323,14 @@ class Store(Documents, Protocol):
 
     async def compact(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
         """Remove answers for repetitions and attempts of ended processes; how many had any. Their records stay."""
+        ...
+
+    async def give_back(self) -> int:
+        """How many bytes of what is free were given back to the disk: in small steps, while others go on, and only where it is much.
+
+        A store whose server does that by itself, and one that cannot, give back nothing. Raises: StoreUnavailable; what was given back
+        until then is.
+        """
         ...
 
     # --- agreements

@@ -12,8 +12,8 @@ _MOST = 36_500
 class Retention(Section):
     """Days after their end; 0 keeps them for ever. Agreements, and the negotiations that led to them, always stay.
 
-    What is freed is used again. The file of a SQLite store grows no further and does not shrink either: stop the node and say
-    `VACUUM` to it, or `kontor export` and `kontor import`. PostgreSQL's own `VACUUM` does the same for its tables.
+    What is freed is used again. Where much is free, the file of a SQLite store shrinks by itself, in small steps; that of an earlier
+    release after `kontor compact`. PostgreSQL's autovacuum cuts off what is free at the end of a table; the rest it keeps for new rows.
     """
 
     processes_days: int = Field(

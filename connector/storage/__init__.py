@@ -11,6 +11,8 @@ from connector.storage.archive import Source
 
 _KNOWN = "`sqlite:///PATH`, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, `memory:`"
 DEFAULT_CONNECTIONS = 16
+DATABASES = ("postgresql", "postgres")
+"""Schemes of stores that a server keeps."""
 
 
 def source_of(url: str, *, folder: pathlib.Path | None = None) -> Source:
@@ -59,7 +61,7 @@ def open_store(
         from connector.storage.sqlite.store import SqliteStore
 
         return SqliteStore(path=(folder or pathlib.Path()) / path, node=node, lease_s=lease_s)
-    if colon and scheme in ("postgresql", "postgres"):
+    if colon and scheme in DATABASES:
         try:
             from connector.storage.postgres.store import PostgresStore
         except ModuleNotFoundError as fault:

@@ -21,12 +21,15 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import orjson
 
+from connector.dsp.tables import State
 from connector.errors import ConfigurationError, InternalError
+from connector.ports.jobs import NewJob
+from connector.storage import codec
 
 Row = tuple[Any, ...]
 _FORM: Final = "kontor-archive"
@@ -66,6 +69,10 @@ TABLES: Final = (
     _table("posting", "book, number", "book number key kind at facts evidence result", "facts"),
 )
 """In the order in which they can be written: what is referred to comes first."""
+_PROCESSES: Final = TABLES[0]
+_STATE: Final = _PROCESSES.columns.index("state")
+_ENDED: Final = frozenset(state.value for state in State if state.is_terminal)
+_JOBS: Final = next(table for table in TABLES if table.name == "job")
 
 
 class Rows(Protocol):
@@ -244,8 +251,13 @@ def head_of_checked(path: pathlib.Path) -> Mapping[str, Any]:
     return found
 
 
-async def read(path: pathlib.Path, target: Source) -> Mapping[str, int]:
+async def read(
+    path: pathlib.Path, target: Source, *, mark: NewJob | None = None, now: datetime | None = None
+) -> Mapping[str, int]:
     """How many rows of each table went from the file `path` into the empty store `target`: all, or none.
+
+    `mark` is put among its jobs, at `now`, where a process in it had not ended: in the same transaction, so that no node ever starts
+    without it.
 
     Each row is read back from the store and compared with the file, field by field, before it counts. The store has the schema of the
     archive until then, and that of this release afterwards.
@@ -275,11 +287,28 @@ async def read(path: pathlib.Path, target: Source) -> Mapping[str, int]:
                     where=target.where,
                     mend="name a new store in `store.url`; what is there is never overwritten",
                 )
+        unended, last_job = 0, 0
         for table, batch in _batches(path):
             await rows.insert(table, batch)
+            if table is _PROCESSES:
+                unended += sum(row[_STATE] not in _ENDED for row in batch)
+            elif table is _JOBS:
+                last_job = batch[-1][0]
         await _compare(path, rows, tables)
+        has_jobs = _JOBS in tables
+        if mark is not None and unended and has_jobs:
+            await rows.insert(_JOBS, [_marked(mark, last_job + 1, now)])
     await target.migrate()
+    if mark is not None and unended and not has_jobs:
+        # the first schema of all had no jobs
+        async with target.writing(target.latest) as rows:
+            await rows.insert(_JOBS, [_marked(mark, 1, now)])
     return counts
+
+
+def _marked(job: NewJob, number: int, now: datetime | None) -> Row:
+    at = codec.micros(now or datetime.now(UTC))
+    return (number, job.participant, job.kind, job.id, job.order_key, codec.job_body(job), at, at, at, 0, 0, b"[]", None, None)
 
 
 async def _compare(path: pathlib.Path, rows: Rows, tables: tuple[Table, ...]) -> None:

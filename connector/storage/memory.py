@@ -250,10 +250,8 @@ class MemoryStore:
         keys = (Key(kind=kind, participant=participant, pid=pid) for participant, pid in places)
         return tuple([found for key in keys if (found := await self.process(key)) is not None])
 
-    async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
+    async def running(self, kind: Kind, states: tuple[State | None, ...]) -> tuple[Key, ...]:
         return tuple(row.key for row in self._memory.processes.values() if row.key.kind is kind and row.state in states)
-
-    # --- what is over
 
     async def ended(
         self, kind: Kind, states: tuple[State, ...], before: datetime, *, after: int = 0, limit: int = 200
@@ -293,6 +291,9 @@ class MemoryStore:
             kept = self._memory.processes.get(row) if row is not None else None
             if row is not None and kept is not None and kept.state is not None and kept.state.is_terminal:
                 yield row, kept
+
+    async def give_back(self) -> int:
+        return 0
 
     # --- agreements
 

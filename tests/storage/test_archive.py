@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from connector.errors import ConfigurationError, InternalError
+from connector.ports.jobs import NewJob
 from connector.storage import archive, source_of
 from connector.storage.archive import TABLES, Source
 from connector.storage.sqlite.rows import SqliteRows, SqliteSource
@@ -58,6 +59,26 @@ async def test_a_backup_restored_is_the_same_store(source: Source, tmp_path: Pat
     assert await store.process(key("next")) == negotiation("next")
     assert (await store.journal.append("alice", "audit", ())) == ()
     await store.close()
+
+
+async def test_a_restored_store_begins_with_a_mark_where_something_had_not_ended(source: Source, tmp_path: Path) -> None:
+    file = tmp_path / "a.archive"
+    mark = NewJob(participant="@node", kind="restored", id="r", body={"written_at": "then"})
+    counts = await archive.write(source, file, NOW)
+    assert await archive.read(file, SqliteSource(tmp_path / "new.db"), mark=mark, now=NOW) == counts
+    store = SqliteStore(path=tmp_path / "new.db", node="here", lease_s=LEASE_S)
+    await store.open()
+    (job,) = (await store.jobs.page("@node", kind="restored")).items
+    assert (job.id, job.body, job.created_at) == ("r", {"written_at": "then"}, NOW)
+    # what is put next comes behind it
+    assert await store.jobs.put((NewJob(participant="alice", kind="k", id="next", body={}),), NOW) == 1
+    await store.close()
+    # where all has ended there is nothing to ask
+    with closing(sqlite3.connect(tmp_path / "kontor.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE process SET state = 'TERMINATED'")
+    await archive.write(source, tmp_path / "ended.archive", NOW)
+    await archive.read(tmp_path / "ended.archive", SqliteSource(tmp_path / "over.db"), mark=mark)
+    assert (await rows_of(SqliteSource(tmp_path / "over.db")))["job"] == (await rows_of(source))["job"]
 
 
 async def test_a_backup_is_one_moment_of_a_store_that_is_written_to(source: Source, tmp_path: Path) -> None:

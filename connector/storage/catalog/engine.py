@@ -36,6 +36,10 @@ class Engine(Protocol):
         """What one statement gives that changes nothing."""
         ...
 
+    async def give_back(self) -> int:
+        """How many bytes of what is free were given back to the disk; as `Store.give_back`."""
+        ...
+
     def reading(self) -> AbstractAsyncContextManager[Work]:
         """Statements that change nothing and see one state, without waiting for those that do."""
         ...

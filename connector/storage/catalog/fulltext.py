@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from connector.describe.words import fold, pairs, parts, runs, words
 from connector.ports.index import ENOUGH, FACETS, MAX_DEPTH, MOST_VALUES, Document, Found, Hit, Sort, Wanted, Way, start_of
+from connector.storage.sqlite import space
 
 _VERSION: Final = 3
 _SCHEMA: Final = """
@@ -40,6 +41,7 @@ _ORDERS: Final = {
 }  # fmt: skip
 _AGES: Final = (("day", 1), ("week", 7), ("month", 31), ("year", 366))
 _DAY_S: Final = 86_400
+_GIVEN_BACK_PAGES: Final = 2048
 _SHORTEST_BEGINNING: Final = 4
 _SPARE: Final = 50
 """Hits looked at beyond a page of a ranking, to find the place behind its last one again."""
@@ -66,6 +68,7 @@ class FullText:
 
     def _opened(self) -> int:
         with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version not in (0, _VERSION):
@@ -127,6 +130,7 @@ class FullText:
                 connection.executemany("INSERT OR IGNORE INTO word VALUES (?, ?)", suggested)
                 connection.execute("UPDATE applied SET sequence = ?", (sequence,))
                 connection.execute("COMMIT")
+                _give_back(connection)
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
@@ -193,6 +197,12 @@ def _suggested(it: Document) -> set[str]:
     for _, title in it.titles:
         found |= {run for run, is_wide in runs(fold(title)) if not is_wide and 2 < len(run) <= 40}
     return {one for one in found if one}
+
+
+def _give_back(connection: sqlite3.Connection) -> None:
+    """Let a part of what is free go back to the disk, where it is much: the next changes give back the rest."""
+    if space.look(connection).is_worth_it:
+        space.cut(connection, _GIVEN_BACK_PAGES)
 
 
 class _Asked:

@@ -59,6 +59,9 @@ class PostgresEngine:
         async with self._link.connection() as connection:
             return await _Session(connection).rows(name, *values)
 
+    async def give_back(self) -> int:
+        return 0  # `autovacuum` does what can be done beside others
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Work]:
         async with (

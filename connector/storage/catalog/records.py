@@ -282,6 +282,9 @@ class CatalogRecords:
             await work.rows("lock_feed")
             await work.rows("forget_terms")
 
+    async def give_back(self) -> int:
+        return await self._engine.give_back()
+
     async def terms(self) -> Mapping[str, bytes]:
         async with self._engine.reading() as work:
             return {digest: bytes(offers) for digest, offers in await work.rows("terms")}

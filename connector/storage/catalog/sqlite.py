@@ -21,6 +21,7 @@ import orjson
 from connector.errors import ConfigurationError, SchemaTooNew
 from connector.storage.catalog.engine import Row, Work
 from connector.storage.queries import statements
+from connector.storage.sqlite import space
 from connector.storage.sqlite.faults import as_told, at_opening, is_environment, unavailable
 from connector.storage.sqlite.schema import make, parts
 
@@ -91,6 +92,9 @@ class SqliteEngine:
         async with self._one_reader:
             return await self._reader.rows(name, *values)
 
+    async def give_back(self) -> int:
+        return await space.give_back(self._path) if self._path is not None else 0
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Work]:
         assert self._reader is not None, "the record is not open"
@@ -155,6 +159,8 @@ def _connected(path: pathlib.Path | None) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path or ":memory:", isolation_level=None, timeout=10, check_same_thread=False, cached_statements=64
     )
+    # counts for a new file alone: what is freed in it can be given back to the disk
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -16384")

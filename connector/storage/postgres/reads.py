@@ -176,7 +176,7 @@ class Reads:
             rows = await connection.fetch(SQL["ended"], states, kind, after, limit)
         return codec.ended(kind, [(number, body) for number, body in rows], before, limit)
 
-    async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
+    async def running(self, kind: Kind, states: tuple[State | None, ...]) -> tuple[Key, ...]:
         async with self._link.connection() as connection:
             rows = await connection.fetch(SQL["running"], states, kind)
         return tuple(Key(kind=kind, participant=participant, pid=pid) for participant, pid in rows)

@@ -171,7 +171,7 @@ class PostgresStore:
     async def several(self, kind: Kind, places: Sequence[tuple[str, str]]) -> tuple[Process, ...]:
         return await self._reads.several(kind, places)
 
-    async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
+    async def running(self, kind: Kind, states: tuple[State | None, ...]) -> tuple[Key, ...]:
         return await self._reads.running(kind, states)
 
     # --- what is over
@@ -186,6 +186,10 @@ class PostgresStore:
 
     async def compact(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
         return await self._writes.sweep("compact_steps", kind, places)
+
+    async def give_back(self) -> int:
+        """Nothing: what `autovacuum` frees, the server uses again, and cuts off where it lies at the end of a table."""
+        return 0
 
     # --- agreements
 

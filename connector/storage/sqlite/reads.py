@@ -190,7 +190,7 @@ def timeline(connection: sqlite3.Connection, key: Key) -> Timeline:
     )
 
 
-def running(connection: sqlite3.Connection, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
+def running(connection: sqlite3.Connection, kind: Kind, states: tuple[State | None, ...]) -> tuple[Key, ...]:
     found: list[Key] = []
     with one_view(connection):
         for state in dict.fromkeys(states):

@@ -159,7 +159,9 @@ def recognised(connection: sqlite3.Connection, path: pathlib.Path) -> int:
 def run(connection: sqlite3.Connection, path: pathlib.Path, steps: tuple[Migration, ...]) -> tuple[int, int]:
     """The versions before and after the steps that were missing: all of them in one transaction, so that nobody sees half of it."""
     # nothing about the file is changed before it is known to be ours
-    recognise(connection, path)
+    if recognise(connection, path) == 0:
+        # before anything is in it: what is freed later can be given back to the disk (`space.py`)
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     _log_ahead(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:

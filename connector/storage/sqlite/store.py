@@ -23,7 +23,7 @@ from connector.ports.documents import Changes
 from connector.ports.feed import Feed
 from connector.ports.store import Change, Decide, Document, DueRow, Filter, Key, Message, Opening, Page, PeerKey, Timeline
 from connector.storage import codec
-from connector.storage.sqlite import reads, schema
+from connector.storage.sqlite import reads, schema, space
 from connector.storage.sqlite.access import Access
 from connector.storage.sqlite.feed import SqliteFeed
 from connector.storage.sqlite.jobs import SqliteJobs
@@ -143,7 +143,7 @@ class SqliteStore:
         keys = (Key(kind=kind, participant=participant, pid=pid) for participant, pid in places)
         return tuple(found for key in keys if (found := self._access.read(reads.process, key)) is not None)
 
-    async def running(self, kind: Kind, states: tuple[State, ...]) -> tuple[Key, ...]:
+    async def running(self, kind: Kind, states: tuple[State | None, ...]) -> tuple[Key, ...]:
         return await self._access.list(reads.running, kind, states)
 
     # --- what is over
@@ -158,6 +158,9 @@ class SqliteStore:
 
     async def compact(self, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
         return await self._write(lambda writes: writes.compact(kind, places), can_wait=True)
+
+    async def give_back(self) -> int:
+        return await space.give_back(self._access.path)
 
     # --- agreements
 

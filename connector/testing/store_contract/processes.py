@@ -275,6 +275,10 @@ class ProcessContract:
             timeline = await store.timeline(other)
             assert (timeline.records, timeline.attempts, timeline.pending, timeline.due) == ((), (), (), ())
 
+    async def test_where_little_is_free_nothing_is_given_back(self, store: Store) -> None:
+        await put(store, transfer("one"))
+        assert await store.give_back() == 0
+
     async def test_what_is_running_is_found_in_every_context(self, store: Store) -> None:
         await put(store, transfer("one"))
         await put(store, transfer("two", participant="carol", state=State.SUSPENDED))
@@ -286,6 +290,8 @@ class ProcessContract:
             key("one", kind=Kind.TRANSFER),
             key("two", participant="carol", kind=Kind.TRANSFER),
         ]
+        unborn = await store.running(Kind.TRANSFER, (None, State.COMPLETED))
+        assert {place.pid for place in unborn} == {"unborn", "three"}
         await store.advance(key("one", kind=Kind.TRANSFER), always(Change(process=transfer("one", state=State.TERMINATED))))
         assert len(await store.running(Kind.TRANSFER, (State.STARTED, State.SUSPENDED))) == 1
 

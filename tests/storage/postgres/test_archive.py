@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from connector.errors import ConfigurationError
+from connector.ports.jobs import NewJob
 from connector.ports.store import Store
 from connector.storage import archive, source_of
 from connector.storage.postgres import schema
@@ -68,6 +71,23 @@ async def test_what_a_node_of_postgresql_wrote_goes_to_sqlite(tmp_path: Path, da
     target = SqliteSource(tmp_path / "kontor.db")
     await archive.read(tmp_path / "a.archive", target)
     assert await rows_of(target) == await rows_of(source_of(database))
+
+
+async def test_a_restored_database_begins_with_a_mark_also_from_the_first_schema(tmp_path: Path, database: str) -> None:
+    mark = NewJob(participant="@node", kind="restored", id="r", body={"written_at": "then"})
+    here = await _sqlite(tmp_path / "kontor.db")
+    with closing(sqlite3.connect(tmp_path / "kontor.db")) as connection:
+        connection.executescript(
+            "DROP TABLE posting; DROP TABLE book; DROP TABLE pulse; DROP TABLE document_change; DROP TABLE job; DROP TABLE journal;"
+            "DROP TABLE journal_stream; DROP TABLE used_token; PRAGMA user_version = 1"
+        )
+    await archive.write(here, tmp_path / "first.archive", NOW)
+    await archive.read(tmp_path / "first.archive", source_of(database), mark=mark)
+    store = at(database)
+    await store.open()
+    assert [job.id for job in (await store.jobs.page("@node", kind="restored")).items] == ["r"]
+    assert await store.jobs.put((NewJob(participant="alice", kind="k", id="next", body={}),), NOW) == 1
+    await store.close()
 
 
 async def test_the_first_schema_with_rows_becomes_this_one(tmp_path: Path, database: str) -> None:

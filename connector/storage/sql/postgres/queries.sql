@@ -56,7 +56,8 @@ SELECT least((SELECT min(free_at) FROM messages), (SELECT min(free_at) FROM acts
 SELECT least((SELECT min(free_at) FROM outbox), (SELECT min(free_at) FROM due))
 
 -- name: running
-SELECT participant, pid FROM process WHERE state = ANY ($1::text[]) AND kind = $2 ORDER BY id
+SELECT participant, pid FROM process
+WHERE (state = ANY ($1::text[]) OR (state IS NULL AND array_position($1::text[], NULL) IS NOT NULL)) AND kind = $2 ORDER BY id
 
 -- name: find
 SELECT kind FROM process WHERE participant = $1 AND pid = $2

@@ -68,7 +68,7 @@ UPDATE due SET node = NULL, free_at = not_before WHERE node = ?
 SELECT min(free_at) FROM (SELECT min(free_at) AS free_at FROM outbox UNION ALL SELECT min(free_at) FROM due)
 
 -- name: running
-SELECT participant, pid FROM process WHERE state = ? AND kind = ? ORDER BY id
+SELECT participant, pid FROM process WHERE state IS ? AND kind = ? ORDER BY id
 
 -- name: find
 SELECT kind FROM process WHERE participant = ? AND pid = ?
