@@ -203,14 +203,17 @@ class Unreachable(PeerError):
 
 
 class PeerAnswer(PeerError):
-    """An answer that is no success. `answer_status` is the peer's HTTP status, `wait_s` how long it asks us to wait."""
+    """An answer that is no success: the peer's HTTP status and body, and how long it asks us to wait (`wait_s`)."""
 
     code = "peer-answer"
 
-    def __init__(self, what: str, *, answer_status: int, where: str = "", mend: str = "", wait_s: int | None = None) -> None:
+    def __init__(
+        self, what: str, *, answer_status: int, where: str = "", mend: str = "", wait_s: int | None = None, body: bytes = b""
+    ) -> None:
         super().__init__(what, where=where, mend=mend)
         self.answer_status = answer_status
         self.wait_s = wait_s
+        self.body = body
 
 
 class PeerMessage(PeerError):

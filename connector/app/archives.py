@@ -43,20 +43,27 @@ async def backup(settings: Settings, path: pathlib.Path, passphrase: str | None 
     return await archive.write(source, path, datetime.now(UTC), more=more)
 
 
-async def restore(settings: Settings, path: pathlib.Path, passphrase: str | None = None) -> Mapping[str, int]:
+async def restore(
+    settings: Settings, path: pathlib.Path, passphrase: str | None = None, *, is_behind: bool = True
+) -> Mapping[str, int]:
     """How many rows of each table went from the file `path` into the empty store of the settings, compared field by field.
+
+    The node went on behind the file, unless `is_behind` is False: whatever had not ended in it is compared with the peers then, before
+    anything of it goes on.
 
     With a passphrase the key goes from the file to `data_dir/secrets.key`, where there is none yet.
 
     Raises: ConfigurationError, before anything is written.
     """
+    from connector.controlplane.reconciling import restored_mark
     from connector.storage import archive, source_of
 
     folder = data_folder(settings)
     key = _opened(archive.head(path), path, passphrase) if passphrase is not None else None
     if key is not None:
         _vet_key(settings, folder / "secrets.key", key)
-    counts = await archive.read(path, source_of(settings.store.url, folder=settings.node.data_dir))
+    mark = restored_mark(str(archive.head(path)["written_at"])) if is_behind else None
+    counts = await archive.read(path, source_of(settings.store.url, folder=settings.node.data_dir), mark=mark)
     if key is not None and settings.secrets_key is None and not (folder / "secrets.key").exists():
         with os.fdopen(os.open(folder / "secrets.key", _NEW_AND_PRIVATE, 0o600), "w") as file:
             file.write(key + "\n")

@@ -1,4 +1,4 @@
-"""`kontor backup`, `restore`, `export`, `import`: the whole store in a file, and a store from such a file."""
+"""`kontor backup`, `restore`, `export`, `import`, `compact`: the whole store in a file, a store from such a file, and its room."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     command(app, "backup", backup, example="kontor backup kontor.archive --config kontor.toml")
     command(app, "restore", restore, example="kontor restore kontor.archive --config kontor.toml")
     command(app, "export", export, example="kontor export kontor.archive --config sqlite.toml")
+    command(app, "compact", compact, example="kontor compact --config kontor.toml")
     command(app, "import", import_, example="kontor import kontor.archive --config postgres.toml")
 
 
@@ -37,7 +38,27 @@ def backup(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), pa
 
 def restore(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), passphrase_file: PassphraseFile = None) -> None:
     """Fill the new, empty store of the configuration from a backup, of an earlier release, too. Nothing is ever overwritten."""
-    _filled(out, file, config, passphrase_file, "restored")
+    _filled(out, file, config, passphrase_file, is_behind=True)
+
+
+def compact(out: Output, config: ConfigFile = Path("kontor.toml")) -> None:
+    """Give what is free in the store back to the disk; a running node does so by itself, but for a file of an earlier release.
+
+    Stop the node for that one: it is written anew, once. A PostgreSQL server is asked to vacuum now, beside its nodes.
+    """
+    from connector.app import compacting
+    from connector.settings import located, read
+
+    try:
+        found = asyncio.run(compacting.compact(read(config)))
+    except ConfigurationError as fault:
+        raise located(fault, config) from fault
+    tree = [{"where": one.where, "before_bytes": one.before_bytes, "after_bytes": one.after_bytes} for one in found]
+    said = (
+        f"{one.before_bytes / (1 << 20):.1f} MiB before, {one.after_bytes / (1 << 20):.1f} after: `{one.where}`"
+        for one in found
+    )
+    out.lines(tree, *said)
 
 
 def export(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), passphrase_file: PassphraseFile = None) -> None:
@@ -47,7 +68,7 @@ def export(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), pa
 
 def import_(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), passphrase_file: PassphraseFile = None) -> None:
     """Fill the new, empty store of the configuration, of whichever kind it is, and compare every field."""
-    _filled(out, file, config, passphrase_file, "imported")
+    _filled(out, file, config, passphrase_file, is_behind=False)
 
 
 def _written(out: Output, file: Path, config: Path, passphrase_file: Path | None) -> None:
@@ -67,21 +88,26 @@ def _written(out: Output, file: Path, config: Path, passphrase_file: Path | None
             note(f"not in it: {one}")
 
 
-def _filled(out: Output, file: Path, config: Path, passphrase_file: Path | None, what: str) -> None:
+def _filled(out: Output, file: Path, config: Path, passphrase_file: Path | None, *, is_behind: bool) -> None:
     from connector.app import archives
     from connector.settings import located, read
 
     try:
-        counts = asyncio.run(archives.restore(read(config), file, _passphrase(passphrase_file)))
+        counts = asyncio.run(archives.restore(read(config), file, _passphrase(passphrase_file), is_behind=is_behind))
         written_at = archives.written_at(file)
     except ConfigurationError as fault:
         raise located(fault, config) from fault
     tree = {"file": str(file), "rows": dict(counts), "written_at": written_at}
+    what = "restored" if is_behind else "imported"
     out.lines(tree, f"{sum(counts.values())} rows {what}, each compared with the file: `{file}`")
-    if not out.as_json:
+    if is_behind and not out.as_json:
         note(
-            f"not in it: what happened after {written_at}. Peers may have gone on with what had not ended then (`kontor negotiations`,"
-            " `kontor transfers`), and hold later agreements, which the API's `POST …/agreements` takes in"
+            f"not in it: what happened after {written_at}. When the node starts it asks the peers how each negotiation and transfer"
+            " stands that had not ended, and gives nothing out under it before: `kontor reconcile --last` shows what came of it"
+        )
+        note(
+            "what no peer can tell: agreements that were ended here after that moment (the API's `POST …/agreements/ID/end` ends them"
+            " again), uses that were counted, and agreements that peers hold since (`POST …/agreements` takes them in)"
         )
 
 

@@ -11,7 +11,7 @@ from connector import __version__
 
 _SUBJECTS = (
     "init", "serve", "describe", "publish", "visible", "catalog", "search", "ledgers", "negotiate", "get", "acts", "processes",
-    "agreements", "participants", "dataplanes", "decisions", "approvals", "events", "jobs", "webhooks", "identity",
+    "agreements", "reconcile", "participants", "dataplanes", "decisions", "approvals", "events", "jobs", "webhooks", "identity",
     "credentials", "join", "authority", "keys", "audit", "archive", "doctor", "config", "policy", "protocol", "demo",
 )  # fmt: skip
 """The modules of this room that have commands, in the order of the help."""

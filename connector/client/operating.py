@@ -6,6 +6,7 @@ from connector.api.approvals import Approval, Contract, ContractWish, Rejection
 from connector.api.common import Listing
 from connector.api.jobs import Job
 from connector.api.processes import Process
+from connector.api.reconciliation import Reconciliation, ReconciliationWish
 from connector.api.webhooks import CreatedWebhook, NewWebhook, Webhook, WebhookTry
 from connector.client.calls import Call, deleted, get, posted, written
 
@@ -48,6 +49,16 @@ def approve(participant: str, pid: str) -> Call[Process]:
 def reject(participant: str, pid: str, said: Rejection) -> Call[Process]:
     """A process, ended; the peer is told why."""
     return written("POST", Process, "participants", participant, "approvals", pid, "reject", body=said)
+
+
+def reconcile(participant: str, wanted: ReconciliationWish) -> Call[Reconciliation]:
+    """A comparison of processes with what their peers hold them for, begun."""
+    return written("POST", Reconciliation, "participants", participant, "reconciliations", body=wanted)
+
+
+def reconciliation(participant: str, run: str = "latest") -> Call[Reconciliation]:
+    """One comparison, as it stands; the latest without a run."""
+    return get(Reconciliation, "participants", participant, "reconciliations", run)
 
 
 def contract(participant: str, wanted: ContractWish) -> Call[Contract]:

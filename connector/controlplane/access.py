@@ -214,6 +214,11 @@ class DataAccess:
         process = opening.transfer
         if process.is_ended:
             raise Gone(f"the transfer is {process.state}", where=pid)
+        if process.is_doubted:
+            mend = "wait for that; its operator sees `kontor reconcile`"
+            raise Forbidden(
+                "this node's store was restored, and the transfer is not compared with yours yet", where=pid, mend=mend
+            )
         if not process.is_open:
             state = process.state.value if process.state is not State.STARTED and process.state else "being stopped"
             raise Forbidden(f"the transfer is {state}", where=pid, mend="wait for it to be started")

@@ -72,7 +72,7 @@ class Negotiations:
         self._peers = peers
         self._tokens = tokens
         self._clock = clock
-        self._course = NegotiationCourse(judge, clock)
+        self.course = NegotiationCourse(judge, clock)
         delivery.connect(KIND, self)
 
     # --- from peers
@@ -118,7 +118,7 @@ class Negotiations:
                 definition=terms.definition.id if terms else None,
                 warnings=received.warnings,
             )
-            return self._course.change(step, desk, answer=_answer(step.process), is_first=True)
+            return self.course.change(step, desk, answer=_answer(step.process), is_first=True)
 
         return await self._received(key, decide, desk, caller.id, received.message_id)
 
@@ -186,7 +186,7 @@ class Negotiations:
                 return Change(repeated=_answer(process))
             step = steps.receive(process, received.message, now=now, warnings=received.warnings)
             step = replace(step, process=replace(step.process, last_received=fingerprint))
-            change = self._course.change(step, desk, answer=_answer(step.process))
+            change = self.course.change(step, desk, answer=_answer(step.process))
             lost = lost_agreement(process, step.process, "the consumer ended the negotiation before it was final", now)
             return replace(change, agreement=lost) if lost is not None else change
 
@@ -238,9 +238,9 @@ class Negotiations:
         now = self._clock.now()
 
         def decide(snapshot: Snapshot[Negotiation]) -> Change[Negotiation]:
-            return self._course.change(steps.begin(opening, wish.role, now), desk, is_first=True)
+            return self.course.change(steps.begin(opening, wish.role, now), desk, is_first=True)
 
-        change = await self._advance(_key(participant, opening.pid), decide)
+        change = await self.advance(_key(participant, opening.pid), decide)
         assert isinstance(change.process, Negotiation)
         return change.process
 
@@ -273,9 +273,9 @@ class Negotiations:
             event = self._approved(process) if act == "approve" else act_named(act, process.role)
             terms = named_terms(offer, process, desk.shelf.known)
             choice = Choice(act=event, cause=cause, offer=terms)
-            return self._course.change(self._course.do(process, choice, desk), desk)
+            return self.course.change(self.course.do(process, choice, desk), desk)
 
-        change = await self._advance(_key(participant, pid), decide)
+        change = await self.advance(_key(participant, pid), decide)
         assert isinstance(change.process, Negotiation)
         return change.process
 
@@ -313,10 +313,10 @@ class Negotiations:
             if process is None:
                 return Change(removed=(attempt.message_id,))
             step = steps.settle(process, attempt.message_id, answer, new_message_id=new_id, now=now)
-            return self._course.change(step, desk, attempt=attempt)
+            return self.course.change(step, desk, attempt=attempt)
 
         # the peer's next message is often on its way already, and goes to the disk together with this
-        await self._advance(key, decide, can_wait=True)
+        await self.advance(key, decide, can_wait=True)
 
     async def given_up(self, key: Key, attempt: Attempt) -> None:
         """A message of ours cannot be delivered."""
@@ -328,20 +328,20 @@ class Negotiations:
             if process is None:
                 return Change(removed=(attempt.message_id,))
             step = steps.give_up(process, attempt.message_id, attempt.cause, new_message_id=new_id, now=now)
-            change = self._course.change(step, desk, attempt=attempt)
+            change = self.course.change(step, desk, attempt=attempt)
             lost = lost_agreement(process, step.process, "the finalisation could not be delivered", now)
             return replace(change, agreement=lost) if lost is not None else change
 
-        await self._advance(key, decide)
+        await self.advance(key, decide)
 
     async def due(self, row: DueRow) -> None:
         """Carry out a delayed act, unless the negotiation has moved on since; end it when it has stood still for too long."""
-        desk = await self._desk_of(row.key)
+        desk = await self.desk(row.key)
 
         def decide(snapshot: Snapshot[Negotiation]) -> Change[Negotiation]:
-            return self._course.due(snapshot.process, row.due, desk) if snapshot.process is not None else Change()
+            return self.course.due(snapshot.process, row.due, desk) if snapshot.process is not None else Change()
 
-        await self._advance(row.key, decide)
+        await self.advance(row.key, decide)
 
     # --- shared
 
@@ -350,13 +350,13 @@ class Negotiations:
             context=await self._participants.context(participant), shelf=await self._offerings.shelf(participant), claims=claims
         )
 
-    async def _desk_of(self, key: Key) -> Desk:
+    async def desk(self, key: Key) -> Desk:
         """The desk for what no message set off: what is known of the peer is looked up, since something may be judged by it."""
         process = await self._store.process(key)
         known = await self._tokens.claims_of(key.participant, process.peer) if process is not None else _NOTHING_KNOWN
         return await self._desk(key.participant, known)
 
-    async def _advance(
+    async def advance(
         self, key: Key | PeerKey, decide: Any, *, received: str | None = None, can_wait: bool = False
     ) -> Change[Any]:
         with tracing.span("commit"):
@@ -373,7 +373,7 @@ class Negotiations:
         return change
 
     async def _commit(self, key: Key | PeerKey, decide: Any, *, received: str | None) -> bytes:
-        change = await self._advance(key, decide, received=received)
+        change = await self.advance(key, decide, received=received)
         return change.body
 
 

@@ -12,7 +12,7 @@ from connector.controlplane.agreements import agreed_tree, agreement_of
 from connector.controlplane.decisions import Choice, Judgement, choose, negotiation_gate
 from connector.controlplane.participants import Context
 from connector.controlplane.policy import Judge
-from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long, waiting
+from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, in_doubt, new_urn, waited_too_long, waiting
 from connector.controlplane.shelf import Shelf
 from connector.dsp import negotiation as steps
 from connector.dsp.negotiation import Negotiation
@@ -120,6 +120,8 @@ class NegotiationCourse:
             return self._deadline(process, desk)
         if process.state is not row.state or entry(process) != row.entry or process.in_flight or process.hold is not None:
             return Change()
+        if process.is_doubted:
+            return in_doubt(row, now)
         event = Event(row.act)
         gate = negotiation_gate(process, self.judgement(desk))
         if not gate.allows(event):

@@ -132,6 +132,7 @@ class Peers:
                 answer_status=answer.status,
                 where=url,
                 wait_s=wait_s(answer.headers),
+                body=answer.body,
                 mend="a 401 or 404 of a peer often means that it does not know us" if answer.status in (401, 403, 404) else "",
             )
         return answer

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from connector.controlplane.decisions import Choice
 from connector.dsp.process import By, Cause, Due, Process, Record, Step, entry
@@ -18,6 +18,7 @@ from connector.ports.store import Change
 P = TypeVar("P", bound=Process)
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
+_LOOK_AGAIN = timedelta(seconds=10)
 DEADLINE = "deadline"
 """The one due row that a process has from its beginning: when it has stood still for too long."""
 
@@ -47,6 +48,11 @@ def due_of(process: Process, choice: Choice, now: datetime) -> Due:
     assert choice.act is not None
     at = now + timedelta(seconds=choice.delay_s)
     return Due(at=at, act=choice.act.value, state=process.state, entry=entry(process), reason="; ".join(choice.cause.reasons))
+
+
+def in_doubt(row: Due, now: datetime) -> Change[Any]:
+    """The change of a delayed act of a process that is not known to stand where its peer holds it: the act waits a little longer."""
+    return Change(due=(replace(row, at=now + _LOOK_AGAIN),))
 
 
 def deadline_of(process: Process, longest_wait: timedelta) -> Due:

@@ -118,7 +118,9 @@ class Transfers:
             if snapshot.process is not None:
                 if snapshot.process.agreement_id != message.agreement_id:
                     raise BadMessage("this consumerPid belongs to another transfer", where="consumerPid", mend="use a new one")
-                return Change(answer=acknowledgement(snapshot.process))
+                # "the provider should respond with an appropriate Transfer Start Message"
+                step = self.course.said_again(snapshot.process)
+                return self.course.change(step, desk, answer=acknowledgement(step.process))
             if full is not None:
                 raise full
             step = openings.received_first(

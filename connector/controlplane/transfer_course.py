@@ -14,7 +14,7 @@ from connector.controlplane.decisions import Choice, Judgement, choose, transfer
 from connector.controlplane.flows import jobs_of
 from connector.controlplane.participants import Context
 from connector.controlplane.policy import Judge
-from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, new_urn, waited_too_long, waiting
+from connector.controlplane.process import DEADLINE, deadline_of, due_of, held, in_doubt, new_urn, waited_too_long, waiting
 from connector.controlplane.pushes import job_of
 from connector.dps.flow import FlowState
 from connector.dps.messages import Status
@@ -72,6 +72,8 @@ class TransferCourse:
         if process.state is not row.state or entry(process) != row.entry or process.in_flight or process.hold is not None:
             return Change()
         event, now = Event(row.act), self._clock.now()
+        if process.is_doubted:
+            return in_doubt(row, now)
         gate = transfer_gate(process, lambda p: self.judgement(p, desk).judgement)
         if not gate.allows(event):
             return held(process, f"`{event}` was due and is not allowed: {'; '.join(gate.refused[event])}", now)
@@ -175,6 +177,23 @@ class TransferCourse:
             except CallerError as fault:
                 return waiting(step, f"`{choice.act}` is not possible: {fault}", choice.cause.by, now), due
         return step, due
+
+    def said_again(self, process: Transfer) -> Step[Transfer]:
+        """The provider's start of a running transfer once more, with a fresh address where there is one; a refusal changes nothing.
+
+        Nothing is said of a transfer that does not run, or that another data plane opens.
+        """
+        if not (process.is_provider and process.state is State.STARTED and process.is_open and process.flow is None):
+            return Step(process=process)
+        now, message_id = self._clock.now(), new_urn()
+        endpoint = None
+        if not process.is_push:
+            endpoint = self._data_plane.endpoint(process.participant, process.pid, process.format)
+        if endpoint is not None:
+            return steps.renew(process, endpoint.address, endpoint.access, message_id=message_id, now=now)
+        out = steps.said_again(process, Event.START, message_id, Cause(by=By.RULE))
+        record = Record(at=now, by=By.RULE, event="send start", state=process.state, note="asked for again")
+        return Step(process=process, outgoing=(out,), records=(record,))
 
     def do(self, process: Transfer, choice: Choice, *, ready: Status | None = None) -> Step[Transfer]:
         """The step that carries out `choice`; a provider's start of a pull makes a fresh address.

@@ -315,7 +315,7 @@ def act(
     flight = InFlight(message_id=message_id, event=event, to=to, cargo=cargo)
     url = below(negotiation.peer_address, "negotiations", pids["provider_pid" if to_provider else "consumer_pid"], *path)
     return Step(
-        process=replace(cleared, in_flight=flight, hold=None, updated_at=now),
+        process=replace(cleared, in_flight=flight, hold=None, is_doubted=False, updated_at=now),
         outgoing=(Outgoing(message_id=message_id, event=event, url=url, body=wire.encode(message)),),
         cancelled=cancelled,
         records=(Record(at=now, by=cause.by, event=f"send {event}", state=negotiation.state, note=cause.note),),
@@ -333,7 +333,7 @@ def settle(
     known = learned(negotiation, answer)
     if flight is None or flight.message_id != message_id:
         if negotiation.state is State.TERMINATED and negotiation.peer_pid is None and known.peer_pid is not None:
-            return _tell_the_end(known, new_message_id, now, "acknowledged after the end")
+            return tell_the_end(known, new_message_id, now, "acknowledged after the end")
         return Step(process=known)
     return acknowledged(known, now)
 
@@ -358,10 +358,10 @@ def expire(negotiation: Negotiation, *, message_id: str, now: datetime, cause: C
     try:
         return act(negotiation, Event.TERMINATE, message_id=message_id, now=now, cause=cause)
     except IllegalTransition:
-        return end_here(negotiation, now, cause).then(lambda ended: _tell_the_end(ended, message_id, now, "it waited too long"))
+        return end_here(negotiation, now, cause).then(lambda ended: tell_the_end(ended, message_id, now, "it waited too long"))
 
 
-def _tell_the_end(negotiation: Negotiation, message_id: str, now: datetime, note: str) -> Step[Negotiation]:
+def tell_the_end(negotiation: Negotiation, message_id: str, now: datetime, note: str) -> Step[Negotiation]:
     """A termination for a peer that knows a negotiation which has ended here already."""
     message = m.ContractNegotiationTerminationMessage(
         id=message_id,

@@ -131,6 +131,8 @@ class Process(Value, frozen=True, kw_only=True):
     """Digest of the last message accepted from the peer that carried no id of its own."""
     hold: str | None = None
     """Why nothing goes on by itself: the reason of the decider that said `hold`."""
+    is_doubted: bool = False
+    """True since the store was restored, until the peer has said how it stands, or one of us has moved it since."""
     error: str | None = None
     """The last failure, in words; None when the last thing went well."""
     code: str | None = None
@@ -204,7 +206,7 @@ def enter(process: P, state: State, now: datetime, **changes: Any) -> P:
     """`process` in `state`, with the entry counted."""
     entries = dict(process.entries)
     entries[state.value] = entries.get(state.value, 0) + 1
-    return replace(process, state=state, entries=entries, updated_at=now, hold=None, **changes)
+    return replace(process, state=state, entries=entries, updated_at=now, hold=None, is_doubted=False, **changes)
 
 
 def entry(process: Process) -> int:
@@ -242,7 +244,8 @@ def acknowledged(process: P, now: datetime) -> Step[P]:
     landed = replace(process, in_flight=None, error=None, last_received=last, updated_at=now, **flight.cargo.changes())
     if process.is_ended:
         return Step(process=landed)
-    entered = enter(landed, flight.to, now)
+    # what was sent before a restore is answered as it was then: that says nothing of where the peer is now
+    entered = replace(enter(landed, flight.to, now), is_doubted=process.is_doubted and not flight.to.is_terminal)
     record = Record(at=now, by=By.DELIVERY, event=flight.event.value, state=flight.to)
     return Step(process=entered, records=(record,), entered=True)
 

@@ -105,11 +105,13 @@ class Transfer(Process, frozen=True, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """True while data may flow: started, and no message of ours that stops it is on its way.
+        """True while data may flow: started, and no message of ours that stops it is on its way; nothing is given out in doubt.
 
         A provider's start on its way opens too: whoever shows the token that travels with it has received it.
         """
         flight = self.in_flight.event if self.in_flight is not None else None
+        if self.is_doubted:
+            return False
         if self.state is State.STARTED:
             return flight not in _STOPPING
         return flight is Event.START and self.is_provider and not self.is_ended
@@ -228,7 +230,7 @@ def act(
     flight = InFlight(message_id=message_id, event=event, to=to, cargo=cargo)
     url = below(transfer.peer_address, "transfers", transfer.peer_pid or "", part)
     return Step(
-        process=replace(cleared, in_flight=flight, hold=None, updated_at=now),
+        process=replace(cleared, in_flight=flight, hold=None, is_doubted=False, updated_at=now),
         outgoing=(Outgoing(message_id=message_id, event=event, url=url, body=wire.encode(message)),),
         cancelled=cancelled + outdated,
         records=(Record(at=now, by=cause.by, event=f"send {event}", state=transfer.state, note=cause.note),),
@@ -327,11 +329,16 @@ def moved(transfer: Transfer, moved_bytes: int, digest: str | None, now: datetim
     return replace(transfer, moved_bytes=moved_bytes, digest=digest or transfer.digest, updated_at=now)
 
 
+def said_again(transfer: Transfer, event: Event, message_id: str, cause: Cause) -> Outgoing:
+    """A message of ours that says once more what the transfer has come to; a refusal of it changes nothing."""
+    message, part = _message(transfer, event, message_id, cause, None)
+    url = below(transfer.peer_address, "transfers", transfer.peer_pid or "", part)
+    return Outgoing(message_id=message_id, event=event, url=url, body=wire.encode(message), is_harmless=True)
+
+
 def _tell_the_end(transfer: Transfer, message_id: str, now: datetime, note: str) -> Step[Transfer]:
     """A termination for a provider that came to know a transfer which has ended here already."""
     cause = Cause(by=By.DELIVERY, code=transfer.code, reasons=transfer.reasons)
-    message, part = _message(transfer, Event.TERMINATE, message_id, cause, None)
-    url = below(transfer.peer_address, "transfers", transfer.peer_pid or "", part)
-    out = Outgoing(message_id=message_id, event=Event.TERMINATE, url=url, body=wire.encode(message), is_harmless=True)
+    out = said_again(transfer, Event.TERMINATE, message_id, cause)
     record = Record(at=now, by=By.DELIVERY, event="send terminate", state=transfer.state, note=note)
     return Step(process=transfer, outgoing=(out,), records=(record,))

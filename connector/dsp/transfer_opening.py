@@ -47,6 +47,25 @@ def intend(opening: TransferOpening, flow: DataFlow, now: datetime) -> Step[Tran
 
 def request(transfer: Transfer, *, message_id: str, now: datetime) -> Step[Transfer]:
     """The transfer with its request in flight."""
+    out = _request(transfer, message_id)
+    flight = InFlight(message_id=message_id, event=Event.REQUEST, to=State.REQUESTED)
+    return Step(
+        process=replace(transfer, in_flight=flight, updated_at=now),
+        outgoing=(out,),
+        records=(Record(at=now, by=By.OPERATOR, event="send request", state=None),),
+    )
+
+
+def asked_again(transfer: Transfer, message_id: str) -> Outgoing:
+    """The request of a transfer that the provider has begun already; a refusal of it changes nothing.
+
+    Source: Dataspace Protocol 2025-1, "Transfer Request Message": the provider "should respond with an appropriate Transfer Start
+    Message".
+    """
+    return replace(_request(transfer, message_id), is_harmless=True)
+
+
+def _request(transfer: Transfer, message_id: str) -> Outgoing:
     message = m.TransferRequestMessage(
         id=message_id,
         consumer_pid=transfer.pid,
@@ -57,13 +76,7 @@ def request(transfer: Transfer, *, message_id: str, now: datetime) -> Step[Trans
         purpose=transfer.purpose,
     )
     url = below(transfer.peer_address, "transfers", "request")
-    out = Outgoing(message_id=message_id, event=Event.REQUEST, url=url, body=wire.encode(message))
-    flight = InFlight(message_id=message_id, event=Event.REQUEST, to=State.REQUESTED)
-    return Step(
-        process=replace(transfer, in_flight=flight, updated_at=now),
-        outgoing=(out,),
-        records=(Record(at=now, by=By.OPERATOR, event="send request", state=None),),
-    )
+    return Outgoing(message_id=message_id, event=Event.REQUEST, url=url, body=wire.encode(message))
 
 
 def _opened(opening: TransferOpening, now: datetime) -> Transfer:

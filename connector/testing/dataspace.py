@@ -326,7 +326,7 @@ class DataSpace:
     async def start(self, member: Member) -> None:
         """Start the node of `member`; after a stop on the same port and with the same folder."""
         stack = AsyncExitStack()
-        app = await stack.enter_async_context(App(Settings.model_validate(self._settings_of(member)), clock=self._clock))
+        app = await stack.enter_async_context(App(Settings.model_validate(self.settings_of(member)), clock=self._clock))
         member._app = app
         member._client = await stack.enter_async_context(AsyncClient(app.operator_url, api_key()))
         self._ports[member.name] = urlsplit(app.public_url).port or 0
@@ -336,7 +336,8 @@ class DataSpace:
         """Stop the node of `member`, as its operator would."""
         await self._running.pop(member.name).aclose()
 
-    def _settings_of(self, host: Member) -> dict[str, Any]:
+    def settings_of(self, host: Member) -> dict[str, Any]:
+        """The settings of the node of `host`, for commands that work beside it or on its files."""
         port = self._ports.get(host.name, 0)
         here = [member for member in self._members.values() if member.host is host]
         sections: dict[str, dict[str, Any]] = {

@@ -90,7 +90,7 @@ async def test_a_delayed_act_that_became_impossible_is_held_and_says_why(new_nod
     def fails(*_: Any) -> Any:
         raise IllegalTransition("there is nothing to offer")
 
-    node.negotiations._course.do = fails  # type: ignore[method-assign]
+    node.negotiations.course.do = fails  # type: ignore[method-assign]
     await node.pass_time(seconds=60)
     assert "there is nothing to offer" in ((await node.negotiation(pid)).hold or "")
 

@@ -27,8 +27,8 @@ class LedgerSpace(DataSpace):
             self._ports |= dict(zip(names, free_ports(len(names)), strict=True))
         await super().begin()
 
-    def _settings_of(self, host: Member) -> dict[str, Any]:
-        sections = super()._settings_of(host)
+    def settings_of(self, host: Member) -> dict[str, Any]:
+        sections = super().settings_of(host)
         if host.name in self._gathered:
             sections["node"]["roles"] = ["connector", "catalog"]
             members = [self._listed(name) for name in self._gathered[host.name]]

@@ -44,11 +44,15 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     from connector.controlplane.policy import Judge
     from connector.controlplane.pushes import PACE as PUSH_PACE
     from connector.controlplane.pushes import PUSH, STREAM, Pushes, take_up
+    from connector.controlplane.reconciling import PACE as RECONCILE_PACE
+    from connector.controlplane.reconciling import PARALLEL as RECONCILED_AT_ONCE
+    from connector.controlplane.reconciling import RECONCILE, Reconciling
     from connector.controlplane.records import Records
     from connector.controlplane.retention import Retention
     from connector.controlplane.reviews import Noticing, Reviews
     from connector.controlplane.secrets import Secrets
     from connector.controlplane.standing import Moving, Standings
+    from connector.controlplane.strays import Strays
     from connector.controlplane.timers import Timers
     from connector.controlplane.transfer import Transfers
     from connector.controlplane.transfer_events import BuiltInEvents
@@ -129,6 +133,12 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     more |= data_side.connected(access, moved)
     usages.connect(plane.withdraw)
     await stack.enter_async_context(plane)
+    reconciling = Reconciling(store, negotiations, transfers, agreements, peers, clock)
+    # before anybody is answered, and before any push goes on: a restored store may be behind
+    await reconciling.take_up()
+    reconcilers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=RECONCILED_AT_ONCE)
+    reconcilers.register(RECONCILE, reconciling.compare, RECONCILE_PACE)
+    strays = Strays(store, clock)
     await take_up(store, clock.now())
     workers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_PUSHES)
     pushes = Pushes(store, offerings, plane, access, moved)
@@ -152,7 +162,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     callers = Callers(participants, Noticing(identity.verifier, reviews))
     refusals = Refusals(store, clock)
     limits = Limits(max_bytes=settings.public.max_body_bytes)
-    exchange = Exchange(callers=callers, limits=limits, limiter=ground.limiter, refusals=refusals)
+    exchange = Exchange(callers=callers, limits=limits, limiter=ground.limiter, refusals=refusals, strays=strays)
     table = routes.table(callers, catalogs, negotiations, transfers)
     side = Role()
     moving: Moving = plane
@@ -196,6 +206,8 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
             explaining=Explaining(store, participants, offerings, judge, usages, tokens, clock),
             webhooks=webhooks,
             leaving=Leaving(store, participants, revisions, negotiations, transfers, webhooks, events, clock),
+            reconciling=reconciling,
+            strays=strays,
             obtaining=Obtaining(store, participants, catalogs, negotiations, judge, usages, events, clock),
         )
         return routers(parts)
@@ -222,6 +234,8 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
             "standings": Standings(store, moving, tokens, reviews, clock, identity.changed).run,
             "usage": usages.run,
             "refusals": refusals.run,
+            "strays": strays.run,
+            "reconciling": reconcilers.run,
             "reviews": reviews.run,
             "duties": records.run,
             "webhooks": tellers.run,

@@ -33,6 +33,7 @@ _WHAT: Final = {
     "data_sent_bytes": "Bytes of data sent to receivers by this process; those of worker processes are not among them.",
     "data_received_bytes": "Bytes of data received from senders by this process.",
     "jobs": "Background work that ended, came again, was put off or given up, by kind and outcome.",
+    "reconciled": "Processes compared with what their peers hold them for, by finding.",
     "webhooks_sent": "Messages to webhooks, by outcome.",
     "http_request_seconds": "Time until a request was answered to the last byte, by listener.",
     "worker_at_work_seconds": "How long a worker has been at what it does now; 0 while it rests, -1 while it is down.",

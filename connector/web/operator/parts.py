@@ -18,8 +18,10 @@ from connector.controlplane.negotiation import Negotiations
 from connector.controlplane.obtaining import Obtaining
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
+from connector.controlplane.reconciling import Reconciling
 from connector.controlplane.records import Records
 from connector.controlplane.secrets import Secrets
+from connector.controlplane.strays import Strays
 from connector.controlplane.transfer import Transfers
 from connector.controlplane.webhooks import Webhooks
 from connector.ports.dataplane import DataPlane
@@ -52,3 +54,5 @@ class Parts:
     webhooks: Webhooks
     obtaining: Obtaining
     leaving: Leaving
+    reconciling: Reconciling
+    strays: Strays

@@ -17,10 +17,11 @@ from starlette.types import Receive, Scope, Send
 
 from connector import observe
 from connector.controlplane.limits import Limiter
+from connector.controlplane.strays import AGREEMENT, Strays
 from connector.dsp import wire
 from connector.dsp.tables import Role
 from connector.dsp.values import Value
-from connector.errors import MethodNotAllowed, Overloaded, TooMany, Unauthenticated, UnsupportedMediaType
+from connector.errors import MethodNotAllowed, NotFound, Overloaded, TooMany, Unauthenticated, UnsupportedMediaType
 from connector.ports.identity import Caller, MessageKind
 from connector.strict import Limits
 from connector.web import edge, errors
@@ -96,6 +97,8 @@ class Exchange:
     limiter: Limiter
     refusals: Refusals | None = None
     """Where refusals about processes are remembered; None where there are no processes."""
+    strays: Strays | None = None
+    """Where it is told that peers speak of what is not known here."""
     foreign: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_FOREIGN_AT_ONCE))
 
     async def run(self, address: Address, participant: str, id_: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -139,7 +142,11 @@ class Exchange:
         asked = Asked(participant=participant, caller=caller, id=id_, scope=scope)
         method = scope["method"]
         if method == "GET" and address.get is not None:
-            return await address.get(asked)
+            try:
+                return await address.get(asked)
+            except NotFound:
+                self._note_stray(address.family, asked, None)
+                raise
         if method != "POST" or address.post is None:
             raise MethodNotAllowed(
                 f"{method} is not for this address", allowed=address.allowed, mend="see the protocol's binding"
@@ -150,7 +157,20 @@ class Exchange:
         pids.provider = getattr(received.message, "provider_pid", None) or pids.provider
         pids.consumer = getattr(received.message, "consumer_pid", None) or pids.consumer
         edge.note(scope, message=address.post.message.__name__)
-        return await address.post.serve(asked, received)
+        try:
+            return await address.post.serve(asked, received)
+        except NotFound:
+            self._note_stray(address.family, asked, received.message)
+            raise
+
+    def _note_stray(self, family: Family, asked: Asked, message: object) -> None:
+        """Have it told that a peer, which is proven, spoke of what was not found."""
+        if self.strays is None or family is Family.CATALOG:
+            return
+        if asked.id:
+            self.strays.note(asked.participant, _KINDS[family].value, asked.id, asked.caller.id)
+        elif (agreement := getattr(message, "agreement_id", None)) is not None:
+            self.strays.note(asked.participant, AGREEMENT, agreement, asked.caller.id)
 
     async def _decoded(self, body: bytes, message: type[Any]) -> Any:
         try:
