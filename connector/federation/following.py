@@ -41,6 +41,8 @@ class Indexer:
         self._applied = 0
         self._moved = asyncio.Event()
         self.woken = asyncio.Event()
+        self.fresh: set[str] = set()
+        """Terms that changes came with since somebody has taken them from here."""
         self.generation = 0
         """Grows with each change just before it is found: what was asked before may have another answer."""
 
@@ -93,6 +95,7 @@ class Indexer:
             self._index.apply(documents, [*gone, *({one.number for one in shown} - {one.number for one in documents})], last)
 
         # before and not after: whoever finds these products knows their terms already
+        self.fresh.update(one.entry.terms for one in shown)
         self.generation += 1
         await asyncio.to_thread(applied)
         self._applied = last

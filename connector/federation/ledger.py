@@ -29,6 +29,7 @@ from connector.ports.identity import Caller
 from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Index, Wanted, Way
 
 _TOTALS_FOR: Final = timedelta(seconds=10)
+_TERMS_FOR: Final = timedelta(minutes=1)
 _TITLES_FOR: Final = timedelta(minutes=1)
 _MOST_TITLES: Final = 50_000
 _TOLD_TO_ITSELF: Final = "what was left out, and what is unusual, is told to the member itself"
@@ -57,6 +58,7 @@ class Ledger:
         self.audience = audience
         self.own_id = own_id
         self._terms_at = -1
+        self._terms_whole_at: datetime | None = None
         self._terms_one = asyncio.Lock()
         self._titles: tuple[datetime, dict[str, str]] = (clock.now(), {})
         self._totals: tuple[datetime, tuple[int, frozenset[str]], Totals] | None = None
@@ -81,11 +83,10 @@ class Ledger:
         self.admit(viewer)
         now = self._clock.now()
         await self._know_terms()
-        terms = self._visible(viewer)
+        wanted = wanted_of(query, now, self._permitted.named(viewer.id if viewer is not None else None))
         if query.action is not None or query.purpose is not None:
             question = Question(action=query.action or "use", purpose=query.purpose)
-            terms = terms & await self._digests(question, viewer, now)
-        wanted = wanted_of(query, now, None if len(terms) == self._permitted.count else terms)
+            wanted = self._under(wanted, await self._digests(question, viewer, now))
         found = await asyncio.to_thread(self._index.search, wanted)
         # what is counted beside it is looked for in the same way
         wanted = replace(wanted, way=found.way)
@@ -117,8 +118,7 @@ class Ledger:
         """
         self.admit(viewer)
         await self._know_terms()
-        visible = self._visible(viewer)
-        wanted = wanted_of(query, self._clock.now(), None if len(visible) == self._permitted.count else visible)
+        wanted = wanted_of(query, self._clock.now(), self._permitted.named(viewer.id if viewer is not None else None))
         return tuple(hit.number for hit in (await asyncio.to_thread(self._index.search, wanted)).hits)
 
     async def suggest(self, beginning: str, limit: int, viewer: Caller | None) -> tuple[str, ...]:
@@ -128,9 +128,14 @@ class Ledger:
         """
         self.admit(viewer)
         await self._know_terms()
-        visible = self._visible(viewer)
-        terms = None if len(visible) == self._permitted.count else visible
-        return await asyncio.to_thread(self._index.suggest, beginning[:100], max(1, min(limit, 20)), terms)
+        named = self._permitted.named(viewer.id if viewer is not None else None)
+        return await asyncio.to_thread(self._index.suggest, beginning[:100], max(1, min(limit, 20)), named)
+
+    def _under(self, wanted: Wanted, digests: frozenset[str]) -> Wanted:
+        """The same of products under one of these terms: an index is asked for few of them, or for all but few."""
+        if 2 * len(digests) <= self._permitted.count:
+            return replace(wanted, terms=digests)
+        return replace(wanted, without=self._permitted.others(digests))
 
     async def _shown(self, numbers: Sequence[int], viewer: Caller | None) -> Mapping[int, Product]:
         """Products as the record has them, which may be newer than the index: by the terms that they have now."""
@@ -144,14 +149,23 @@ class Ledger:
         return [self._permitted.shown(one, who) for one in products if one.entry.terms in visible]
 
     async def _know_terms(self, products: Iterable[Product] = ()) -> None:
-        """Have the engine know the terms that the index may name, and those of `products`, which may be newer than the index."""
+        """Have the engine know the terms that the index may name, and those of `products`, which may be newer than the index.
+
+        What is new is asked for; everything only now and then, to forget what is not in use any more.
+        """
         async with self._terms_one:
-            is_newer = any(not self._permitted.knows(one.entry.terms) for one in products)
-            if is_newer or self._terms_at != self._indexer.generation:
-                at = self._indexer.generation
-                terms = await self._records.terms()
-                await asyncio.to_thread(self._permitted.know, terms)
-                self._terms_at = at
+            now, at, fresh = self._clock.now(), self._indexer.generation, set[str]()
+            unknown = {one.entry.terms for one in products if not self._permitted.knows(one.entry.terms)}
+            if self._terms_at != at:
+                fresh = set(self._indexer.fresh)
+                unknown |= {one for one in fresh if not self._permitted.knows(one)}
+                if self._terms_whole_at is None or not timedelta() <= now - self._terms_whole_at <= _TERMS_FOR:
+                    await asyncio.to_thread(self._permitted.know, await self._records.terms())
+                    self._terms_whole_at, unknown = now, set()
+            if unknown:
+                await asyncio.to_thread(self._permitted.know, await self._records.terms(sorted(unknown)), is_all=False)
+            self._indexer.fresh -= fresh
+            self._terms_at = at
 
     def _visible(self, viewer: Caller | None) -> frozenset[str]:
         """The terms of what `viewer` sees at all: an offer to somebody else is none of theirs."""
@@ -180,8 +194,9 @@ class Ledger:
             if len(counts) < MOST_TERMS:
                 count = sum(number for digest, number in counts.items() if digest in digests)
             else:
-                shown = digests if wanted.terms is None else digests & wanted.terms
-                one = replace(wanted, terms=shown, size=1, counted=(), after=None, skip=0)
+                also = wanted.terms if wanted.terms is not None else self._permitted.others(wanted.without)
+                one = replace(wanted, terms=None, without=frozenset(), size=1, counted=(), after=None, skip=0)
+                one = self._under(one, digests & also)
                 count = (await asyncio.to_thread(self._index.search, one)).total
             if count:
                 rows.append((word, count))

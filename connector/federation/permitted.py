@@ -82,10 +82,10 @@ class Permitted:
         self._purposes: dict[str, set[str]] = {}
         """Words, each with those whom the offers name that say it; with nobody when an offer for everybody does."""
 
-    def know(self, terms: Mapping[str, bytes]) -> None:
-        """Take in the terms that there are now: compile what is new, forget what is not in use any more."""
+    def know(self, terms: Mapping[str, bytes], *, is_all: bool = True) -> None:
+        """Take in terms: compile what is new, and where these are all that there are now forget what is not in use any more."""
         fresh = terms.keys() - self._terms.keys()
-        gone = self._terms.keys() - terms.keys()
+        gone = self._terms.keys() - terms.keys() if is_all else set()
         for digest in gone:
             for key, _ in self._terms.pop(digest):
                 self._shapes[key].users -= 1
@@ -130,6 +130,14 @@ class Permitted:
         """The terms that have an offer for everybody or for `viewer`; those whose offers all name somebody else are left out."""
         named = [digest for digest, who in self._named.items() if viewer in who]
         return self._open.union(named) if named else self._open
+
+    def named(self, viewer: str | None) -> frozenset[str] | None:
+        """The terms whose offers all name somebody, `viewer` among them; None where there are no such terms."""
+        return frozenset(digest for digest, who in self._named.items() if viewer in who) if self._named else None
+
+    def others(self, digests: frozenset[str]) -> frozenset[str]:
+        """The terms that are not among these."""
+        return frozenset(self._terms.keys() - digests)
 
     def hidden_from(self, viewer: str | None) -> frozenset[str]:
         """The terms whose offers all name somebody other than `viewer`."""

@@ -52,8 +52,8 @@ class Query:
         return hashlib.sha256(orjson.dumps([*parts, self.price_at_most_cents, self.sort])).hexdigest()[:16]
 
 
-def wanted_of(query: Query, now: datetime, terms: frozenset[str] | None) -> Wanted:
-    """What is asked of the index, of products under one of `terms` alone where there are such.
+def wanted_of(query: Query, now: datetime, named: frozenset[str] | None) -> Wanted:
+    """What is asked of the index, of products that a viewer sees; `named` as in `Wanted`.
 
     Raises: BadMessage for an unknown facet, a cursor of another query, or a ranking that is gone through too deeply.
     """
@@ -74,7 +74,7 @@ def wanted_of(query: Query, now: datetime, terms: frozenset[str] | None) -> Want
     return Wanted(
         text=query.text[:1_000],
         chosen={name: values for name, values in query.chosen.items() if values},
-        terms=terms,
+        named=named,
         modified_after_s=int(query.modified_after.timestamp()) if query.modified_after else None,
         price_at_most_cents=query.price_at_most_cents,
         sort=query.sort,

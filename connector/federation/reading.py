@@ -124,6 +124,11 @@ def readers(offers: Collection[Any]) -> frozenset[str] | None:
     return frozenset().union(*named) if named and all(named) else None
 
 
+def readers_of(tree: Tree) -> frozenset[str] | None:
+    """The same of the offers in a description."""
+    return readers(_rules(tree))
+
+
 def _parties(value: Any) -> frozenset[str]:
     """The parties that are named; where it cannot be told who they are, one that nobody is."""
     found = [one.get("@id", one.get("uid")) if isinstance(one, Mapping) else one for one in several(value)]

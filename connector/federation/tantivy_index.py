@@ -39,7 +39,7 @@ from connector.ports.index import (
     start_of,
 )
 
-_LAYOUT: Final = 4
+_LAYOUT: Final = 5
 """Of the fields; another one in the file means that the index is made anew."""
 _HEAP_BYTES: Final = 24 << 20
 _NUMBER_BITS: Final = 31
@@ -170,6 +170,7 @@ class TantivyIndex:
                 if name in NUMBERED:
                     row.add_unsigned(f"n_{name}", self._counting.number_of(value))
         row.add_text("terms", it.terms)
+        row.add_unsigned("open", int(it.is_open))
         row.add_unsigned("modified", it.modified_s)
         row.add_unsigned("price", it.price_cents if it.price_cents is not None else _NO_PRICE)
         row.add_unsigned("modified_key", it.modified_s << _NUMBER_BITS | number)
@@ -193,14 +194,14 @@ class TantivyIndex:
         if not words:
             sort = Sort.ADDED if sort is Sort.RELEVANCE else sort
         asked = Asked(searcher, self._schema, self._stems, words)
-        seen, filters = (
-            [(Occur.Must, Query.const_score_query(one, 0.0)) for one in part]
-            for part in (self._seen(wanted), self._filters(wanted))
-        )
+        seen = list(self._seen(wanted))
+        filters = [(Occur.Must, Query.const_score_query(one, 0.0)) for one in self._filters(wanted)]
 
         def query(way: Way) -> Any:
             every = [*((Occur.Must, one) for one in asked.queries(way)), *seen, *filters]
-            return Query.boolean_query(every) if every else Query.all_query()
+            if all(occur is Occur.MustNot for occur, _ in every):
+                every.append((Occur.Must, Query.all_query()))
+            return Query.boolean_query(every)
 
         def count(way: Way) -> int:
             return int(
@@ -256,10 +257,22 @@ class TantivyIndex:
 
     def _seen(self, wanted: Wanted) -> Iterator[Any]:
         """What narrows every way: products that are not seen say nothing about what there is."""
+        from tantivy import Occur, Query
+
+        if wanted.named is not None:
+            yield Occur.Must, Query.const_score_query(self._for(wanted.named), 0.0)
+        if wanted.terms is not None:
+            one_of = Query.term_set_query(self._schema, "terms", list(wanted.terms)) if wanted.terms else Query.empty_query()
+            yield Occur.Must, Query.const_score_query(one_of, 0.0)
+        if wanted.without:
+            yield Occur.MustNot, Query.term_set_query(self._schema, "terms", list(wanted.without))
+
+    def _for(self, named: frozenset[str]) -> Any:
+        """Products that are open, and those under the terms `named`."""
         from tantivy import Query
 
-        if wanted.terms is not None:
-            yield Query.term_set_query(self._schema, "terms", list(wanted.terms)) if wanted.terms else Query.empty_query()
+        is_open = Query.term_query(self._schema, "open", 1)
+        return _any([is_open, Query.term_set_query(self._schema, "terms", list(named))]) if named else is_open
 
     def _filters(self, wanted: Wanted) -> Iterator[Any]:
         from tantivy import FieldType, Query
@@ -288,16 +301,14 @@ class TantivyIndex:
                 return Query.range_query(self._schema, "modified", FieldType.Unsigned, low, high, True, high is None)
         return Query.empty_query()
 
-    def suggest(self, beginning: str, limit: int, terms: frozenset[str] | None = None) -> tuple[str, ...]:
+    def suggest(self, beginning: str, limit: int, named: frozenset[str] | None = None) -> tuple[str, ...]:
         from tantivy import Occur, Query
 
         folded = fold(beginning.strip())
         if not folded:
             return ()
         searcher = self._index.searcher()
-        seen = []
-        if terms is not None:
-            seen = [(Occur.Must, Query.term_set_query(self._schema, "terms", list(terms)) if terms else Query.empty_query())]
+        seen = [(Occur.Must, self._for(named))] if named is not None else []
         found: list[str] = []
         # the dictionary still has the words of what is gone, until its parts are merged
         for word, _ in searcher.terms_with_prefix("word", folded, limit=limit + MOST_VALUES):
@@ -364,6 +375,7 @@ def _schema() -> Any:
         builder.add_unsigned_field(f"n_{name}", indexed=True, fast=True)
     builder.add_text_field("terms", tokenizer_name="raw", index_option="basic", fast=True)
     builder.add_unsigned_field("modified", indexed=True, fast=True)
+    builder.add_unsigned_field("open", indexed=True)
     builder.add_unsigned_field("price", indexed=True, fast=True)
     for key in _KEYS.values():
         builder.add_unsigned_field(key, indexed=False, fast=True)

@@ -370,8 +370,8 @@ class Records(Protocol):
         """How many bytes of what is free were given back to the disk; as `Store.give_back`."""
         ...
 
-    async def terms(self) -> Mapping[str, bytes]:
-        """The rules behind each digest of terms that is in use: JSON, a list of offers."""
+    async def terms(self, among: Sequence[str] | None = None) -> Mapping[str, bytes]:
+        """The rules behind each digest of terms that is in use, or behind those `among` them: JSON, a list of offers."""
         ...
 
     async def totals(self, now: datetime, without: Collection[str] = ()) -> Totals:

@@ -62,6 +62,8 @@ class Document:
     keywords: tuple[tuple[str, str], ...]
     facets: Mapping[str, tuple[str, ...]]
     terms: str
+    is_open: bool = True
+    """False when all its offers name somebody."""
     modified_s: int = 0
     """Seconds since 1970; 0 when nobody says."""
     added_s: int = 0
@@ -75,8 +77,12 @@ class Wanted:
     text: str = ""
     chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of a facet, any of the values; of several facets, all."""
+    named: frozenset[str] | None = None
+    """Only products that are open, or under one of these terms: those that name the viewer. None where nothing names anybody."""
     terms: frozenset[str] | None = None
     """Only products under one of these terms."""
+    without: frozenset[str] = frozenset()
+    """No products under one of these terms. Of two sets that mean the same, the smaller one is quicker."""
     numbers: frozenset[int] | None = None
     """Only these products."""
     modified_after_s: int | None = None
@@ -145,8 +151,8 @@ class Index(Protocol):
 
     def search(self, wanted: Wanted) -> Found: ...
 
-    def suggest(self, beginning: str, limit: int, terms: frozenset[str] | None = None) -> tuple[str, ...]:
-        """Words and names that begin so, the most frequent first; only those of products under one of `terms`."""
+    def suggest(self, beginning: str, limit: int, named: frozenset[str] | None = None) -> tuple[str, ...]:
+        """Words and names that begin so, the most frequent first; `named` as in `Wanted`."""
         ...
 
     def size_bytes(self) -> int:

@@ -85,6 +85,8 @@ class LiesContract:
             await first.swap([snapshot("c", entry("s", f"urn:{name}", name, via=("did:web:c",)))], NOW)
         await first.tidy()
         assert set(await second.terms()) == {"t-second"}
+        assert set(await second.terms(["t-second", "t-none"])) == {"t-second"}
+        assert await second.terms([]) == {}
         assert await first.forget(NOW + _MONTH) == 1
         # a number that is forgotten is that of no other product
         await first.swap([snapshot("a", entry("a", "urn:first"), entry("a", "urn:second", "second"))], LATER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from connector.errors import NotFound
 from connector.federation.answers import Audience
 from connector.federation.query import Query
 from connector.federation.reading import addressees, entry_of, tree_of
+from connector.federation.tantivy_index import TantivyIndex
 from connector.ports.catalog import Report, Snapshot
 from connector.ports.identity import Caller
+from connector.ports.index import Found, Wanted
+from connector.storage.catalog.records import CatalogRecords
 from tests.web.catalog.stand import Stand, stand
 
 
@@ -183,3 +187,47 @@ async def test_a_reader_of_the_feed_hears_of_what_it_could_see_once_and_of_nothi
         assert left == [mine, {"urn:quoll"}, set()]
         # who begins anew has nothing that could be gone
         assert json.loads(await it.ledger.feed(0, 500, ANNA))["changes"] == []
+
+
+async def test_however_many_offers_differ_a_search_is_asked_with_few_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set of 40,000 terms took more than a second, for whoever did not see one product of one member."""
+    asked: list[Wanted] = []
+    search = TantivyIndex.search
+
+    def counted(self: TantivyIndex, wanted: Wanted) -> Found:
+        asked.append(wanted)
+        return search(self, wanted)
+
+    monkeypatch.setattr(TantivyIndex, "search", counted)
+    async with stand(tmp_path, members=2) as it:
+        ends = [
+            {**FOR_ALL, "permission": [{"action": "use", "duty": [{"action": f"urn:act:{number}"}]}]} for number in range(30)
+        ]
+        await _offered(it, platypus=[FOR_ANNA], **{f"one{number}": [offer] for number, offer in enumerate(ends)})
+        for viewer, named in ((ANNA, 1), (BORIS, 0)):
+            for query in (Query(), Query(action="use"), Query(action="distribute")):
+                await it.ledger.search(query, viewer)
+                wanted = asked.pop()
+                assert len(wanted.named or ()) == named
+                assert len(wanted.terms or ()) + len(wanted.without) < 16, query
+
+
+async def test_of_what_changes_only_new_terms_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int | None] = []
+    terms = CatalogRecords.terms
+
+    async def counted(self: CatalogRecords, among: Sequence[str] | None = None) -> Mapping[str, bytes]:
+        read.append(None if among is None else len(among))
+        return await terms(self, among)
+
+    monkeypatch.setattr(CatalogRecords, "terms", counted)
+    async with stand(tmp_path, members=2) as it:
+        await it.ledger.search(Query(), None)
+        await _offered(it, platypus=[FOR_ANNA])
+        assert (await it.ledger.search(Query(text="platypus"), ANNA)).total == 1
+        await _offered(it, wombat=[FOR_ALL])
+        await it.ledger.search(Query(), None)
+        # everything once, then what is new, and nothing for the terms of others
+        assert (read[0], sum(one or 0 for one in read[1:]) <= 2, None in read[1:]) == (None, True, False)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from sqlite3 import OperationalError
 from threading import Event
 
 import pytest
@@ -122,10 +124,27 @@ def test_terms_dates_and_prices_bound_what_is_found(full: Index) -> None:
     of_terms = [full.search(Wanted(terms=frozenset({f"terms-{n}"}))).total for n in range(5)]
     assert sum(of_terms) == every
     assert full.search(Wanted(terms=frozenset())).total == 0
+    assert full.search(Wanted(without=frozenset({"terms-0", "terms-1"}))).total == sum(of_terms[2:])
+    with_and_without = [
+        full.search(Wanted(without=one, text="earthquake")).total for one in (frozenset(), frozenset({"terms-0"}))
+    ]
+    assert with_and_without[0] > with_and_without[1] > 0
     assert [hit.number for hit in full.search(Wanted(numbers=frozenset({7, 5, 99_999}))).hits] == [7, 5]
     assert full.search(Wanted(numbers=frozenset())).total == 0
     assert full.search(Wanted(price_at_most_cents=100)).total == 7  # numbers 1 to 10, each third without a price
     assert full.search(Wanted(modified_after_s=1_700_000_000 + 3_600 * (every - 9))).total == 10
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_names_somebody_is_found_by_whom_it_names(kind: str, tmp_path: Path) -> None:
+    index = KINDS[kind](tmp_path)
+    index.open()
+    every = [replace(document(number, "en", f"Weather {number}", ""), is_open=number > 2) for number in range(1, 5)]
+    index.apply(every, (), 1)
+    for named, numbers in ((None, [4, 3, 2, 1]), (frozenset(), [4, 3]), (frozenset({"terms-2"}), [4, 3, 2])):
+        assert [hit.number for hit in index.search(Wanted(named=named)).hits] == numbers
+        assert index.search(Wanted(named=named, text="weather")).total == len(numbers)
+    index.close()
 
 
 def test_the_cheapest_come_first_and_those_without_a_price_last(full: Index) -> None:
@@ -151,6 +170,25 @@ def test_words_are_suggested_by_their_beginning(full: Index) -> None:
     assert full.suggest("Erdbeben", 5) == ("erdbebenkatalog",)
     assert "satellite" in full.suggest("sat", 5)
     assert full.suggest("", 5) == ()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_disk_that_is_full_takes_nothing_half_and_when_there_is_room_everything(kind: str, tmp_path: Path) -> None:
+    index = KINDS[kind](tmp_path)
+    index.open()
+    index.apply([document(1, "en", "Weather", "")], (), 1)
+    more = [document(number, "en", f"Weather {number}", f"{number:x}" * 50) for number in range(2, 100)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_048, hard))
+    try:
+        with pytest.raises((ValueError, OperationalError), match=r"File too large|disk"):
+            index.apply(more, (), 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert index.search(Wanted(text="weather")).total == 1
+    index.apply(more, (), 2)
+    assert index.search(Wanted(text="weather")).total == 99
+    index.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,9 +20,11 @@ from connector.describe.words import fold, pairs, parts, runs, words
 from connector.ports.index import ENOUGH, FACETS, MAX_DEPTH, MOST_VALUES, Document, Found, Hit, Sort, Wanted, Way, start_of
 from connector.storage.sqlite import space
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 _SCHEMA: Final = """
-CREATE TABLE doc (number INTEGER PRIMARY KEY, terms TEXT NOT NULL, modified INTEGER NOT NULL, added INTEGER NOT NULL, price INTEGER);
+CREATE TABLE doc (
+    number INTEGER PRIMARY KEY, terms TEXT NOT NULL, open INTEGER NOT NULL, modified INTEGER NOT NULL, added INTEGER NOT NULL, price INTEGER
+);
 CREATE INDEX doc_terms ON doc (terms);
 CREATE INDEX doc_added ON doc (added, number);
 CREATE INDEX doc_modified ON doc (modified, number);
@@ -39,6 +41,8 @@ _NO_PRICE: Final = 1 << 62
 _ORDERS: Final = {
     Sort.MODIFIED: "d.modified", Sort.ADDED: "d.added", Sort.CHEAPEST: f"{_NO_PRICE} - coalesce(d.price, {_NO_PRICE})",
 }  # fmt: skip
+_FOR: Final = "(d.open OR d.terms IN (SELECT value FROM json_each(?)))"
+"""Products that are open, and those under terms that name somebody."""
 _AGES: Final = (("day", 1), ("week", 7), ("month", 31), ("year", 366))
 _DAY_S: Final = 86_400
 _GIVEN_BACK_PAGES: Final = 2048
@@ -115,8 +119,8 @@ class FullText:
                 for table, column in (("text", "rowid"), ("facet", "number"), ("word", "number"), ("doc", "number")):
                     connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", numbers)
                 connection.executemany(
-                    "INSERT INTO doc VALUES (?, ?, ?, ?, ?)",
-                    [(it.number, it.terms, it.modified_s, it.added_s, it.price_cents) for it in documents],
+                    "INSERT INTO doc VALUES (?, ?, ?, ?, ?, ?)",
+                    [(it.number, it.terms, it.is_open, it.modified_s, it.added_s, it.price_cents) for it in documents],
                 )
                 connection.executemany(
                     "INSERT INTO text (rowid, title, body) VALUES (?, ?, ?)",
@@ -132,7 +136,9 @@ class FullText:
                 connection.execute("COMMIT")
                 _give_back(connection)
             except BaseException:
-                connection.execute("ROLLBACK")
+                # a disk that is full has ended the transaction already
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
 
     # --- what comes out
@@ -173,14 +179,14 @@ class FullText:
         has_more = len(rows) > wanted.size and wanted.skip + wanted.size < MAX_DEPTH
         return Found(total=total, hits=hits, counts=counts, has_more=has_more, way=way)
 
-    def suggest(self, beginning: str, limit: int, terms: frozenset[str] | None = None) -> tuple[str, ...]:
+    def suggest(self, beginning: str, limit: int, named: frozenset[str] | None = None) -> tuple[str, ...]:
         folded = fold(beginning.strip())
         if not folded:
             return ()
         seen, values = "", [folded, folded + "\U0010ffff"]
-        if terms is not None:
-            seen = " AND number IN (SELECT number FROM doc WHERE terms IN (SELECT value FROM json_each(?)))"
-            values.append(json.dumps(sorted(terms)))
+        if named is not None:
+            seen = f" AND number IN (SELECT d.number FROM doc AS d WHERE {_FOR})"
+            values.append(json.dumps(sorted(named)))
         rows = self._connection().execute(
             f"SELECT word FROM word WHERE word >= ? AND word < ?{seen} GROUP BY word ORDER BY count(*) DESC, word LIMIT ?",
             (*values, limit),
@@ -271,8 +277,12 @@ def _filters(wanted: Wanted) -> Iterator[tuple[str, list[Any]]]:
                 f"(EXISTS (SELECT 1 FROM facet AS f WHERE f.number = d.number AND f.name = ? AND f.value IN ({marks})){free})",
                 [name, *chosen],
             )
+    if wanted.named is not None:
+        yield _FOR, [json.dumps(sorted(wanted.named))]
     if wanted.terms is not None:
         yield "d.terms IN (SELECT value FROM json_each(?))", [json.dumps(sorted(wanted.terms))]
+    if wanted.without:
+        yield "d.terms NOT IN (SELECT value FROM json_each(?))", [json.dumps(sorted(wanted.without))]
     if wanted.numbers is not None:
         yield "d.number IN (SELECT value FROM json_each(?))", [json.dumps(sorted(wanted.numbers))]
     if wanted.modified_after_s is not None:

@@ -285,9 +285,9 @@ class CatalogRecords:
     async def give_back(self) -> int:
         return await self._engine.give_back()
 
-    async def terms(self) -> Mapping[str, bytes]:
-        async with self._engine.reading() as work:
-            return {digest: bytes(offers) for digest, offers in await work.rows("terms")}
+    async def terms(self, among: Sequence[str] | None = None) -> Mapping[str, bytes]:
+        rows = await (self._engine.one("terms") if among is None else self._engine.one("terms_among", list(among)))
+        return {digest: bytes(offers) for digest, offers in rows}
 
     async def totals(self, now: datetime, without: Collection[str] = ()) -> Totals:
         since, hidden = micros(now - _GROWTH), [list(without)] if without else []

@@ -195,6 +195,9 @@ UPDATE catalog_feed SET forgotten = $1 WHERE forgotten < $1
 -- name: terms
 SELECT digest, offers FROM catalog_terms
 
+-- name: terms_among
+SELECT digest, offers FROM catalog_terms WHERE digest IN {texts:$1}
+
 -- name: forget_terms
 DELETE FROM catalog_terms WHERE digest NOT IN (SELECT terms FROM catalog_entry)
 
