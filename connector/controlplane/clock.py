@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from datetime import UTC, datetime
 
 from connector.ports.pulse import resting
@@ -20,9 +22,12 @@ class SystemClock:
 
     async def wait_until(self, moment: datetime | None, wake: asyncio.Event) -> None:
         """Return when `wake` is set (it is cleared then) or `moment` has come; None waits for `wake` alone."""
+        over_at = time.monotonic() + (moment - self.now()).total_seconds() if moment is not None else math.inf
         with resting():
             while not wake.is_set():
                 left = (moment - self.now()).total_seconds() if moment is not None else _LOOK_AGAIN_S
+                # INVARIANT: a clock that is put back keeps nobody waiting for longer than there was to wait
+                left = min(left, over_at - time.monotonic())
                 if left <= 0:
                     break
                 try:

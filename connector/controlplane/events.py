@@ -67,13 +67,14 @@ class Events:
 
         Raises: BadMessage for a position that is none.
         """
-        until = self._clock.now() + wait
+        began = self._clock.now()
+        until = began + wait
         with self.bell() as bell:
             while True:
                 stretch = await self._feed.after(participant, after, limit=limit)
                 after = stretch.position
                 now = self._clock.now()
-                if stretch.happenings or now >= until or self._is_over:
+                if stretch.happenings or not began <= now < until or self._is_over:
                     return stretch
                 await self._clock.wait_until(min(until, now + _LOOK_AGAIN), bell)
 

@@ -186,7 +186,7 @@ class Workers:
             except StoreUnavailable as fault:
                 observe.warning("jobs.lease_not_kept", kind=job.kind, job=job.id, cause=fault)
                 # INVARIANT: work has stopped before another node can have it
-                is_ours = now - kept_at < self._lease / 2
+                is_ours = abs(now - kept_at) < self._lease / 2
             if not is_ours:
                 # whoever waits for it ends as cancelled too, and so writes nothing about the job
                 work.cancel()

@@ -102,11 +102,12 @@ class Leaving:
             except CallerError as fault:
                 # it ends by itself at this moment, or is being ended already
                 observe.info("participant.process_not_ended", pid=one.pid, cause=fault)
-        until = self._clock.now() + _TOLD_WITHIN
+        began = self._clock.now()
+        until = began + _TOLD_WITHIN
         with self._events.bell() as bell:
             while open_ and (open_ := await self._open(name)):
                 now = self._clock.now()
-                if now >= until:
+                if not began <= now < until:
                     mend = "ask again later; what cannot be delivered is given up in the end"
                     raise Conflict(f"peers of {len(open_)} processes have not been told yet", where=name, mend=mend)
                 await self._clock.wait_until(min(until, now + _LOOK_AGAIN), bell)

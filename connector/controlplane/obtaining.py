@@ -182,12 +182,13 @@ class Obtaining:
         raise NotFound(f"the peer does not offer `{wish.dataset}` to us", where="dataset", mend="take ids from its catalogue")
 
     async def _settled(self, participant: str, negotiation: Negotiation, wait: timedelta) -> Negotiation:
-        until = self._clock.now() + wait
+        began = self._clock.now()
+        until = began + wait
         with self._events.bell() as bell:
             while True:
                 negotiation = await self._negotiations.get(participant, negotiation.pid)
                 now = self._clock.now()
-                if negotiation.state in _SETTLED or negotiation.hold is not None or now >= until:
+                if negotiation.state in _SETTLED or negotiation.hold is not None or not began <= now < until:
                     return negotiation
                 await self._clock.wait_until(min(until, now + _LOOK_AGAIN), bell)
 

@@ -25,6 +25,7 @@ class Clock(Protocol):
     async def wait_until(self, moment: datetime | None, wake: asyncio.Event) -> None:
         """Return when `wake` is set (it is cleared then) or `moment` has come; None waits for `wake` alone.
 
-        A clock that jumps is noticed: no implementation sleeps longer than a minute without looking at the time again.
+        A clock that jumps is noticed: no implementation sleeps longer than a minute without looking at the time again. One that is put
+        back meanwhile keeps nobody waiting for longer than there was to wait: who waits looks at the time again afterwards.
         """
         ...
