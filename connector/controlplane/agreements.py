@@ -6,11 +6,12 @@ Source: Dataspace Protocol 2025-1, Contract Negotiation Protocol, "Contract Agre
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
 
 from connector import observe
 from connector.controlplane.inheriting import NONE, Known, read, spelled_out
+from connector.controlplane.jobs import Pace
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.dsp.negotiation import Agreement, Negotiation, rules_of
@@ -19,7 +20,13 @@ from connector.dsp.values import replace
 from connector.errors import CallerError, Conflict, NotFound, PolicyError
 from connector.odrl.wire import Shape
 from connector.ports.clock import Clock
+from connector.ports.jobs import Job, NewJob
 from connector.ports.store import Filter, Store
+
+ENDING: Final = "agreement-ending"
+"""The kind of the jobs that see to it that nothing runs on under an agreement which was ended."""
+ENDING_PACE: Final = Pace(attempts=1_000_000, first_delay_s=1, max_delay_s=60, timeout_s=None)
+_LOOKED_AFTER: Final = timedelta(seconds=10)
 
 
 def agreed_tree(negotiation: Negotiation, id_: str, *, provider: str, now: datetime, known: Known = NONE) -> dict[str, Any]:
@@ -186,7 +193,12 @@ class Agreements:
         agreement = await self.get(participant, id_)
         if agreement.ended_at is not None:
             raise Conflict(f"the agreement ended at {agreement.ended_at.isoformat()}", where=id_)
-        ended = replace(agreement, ended_at=self._clock.now(), end_reason=reason)
+        now = self._clock.now()
+        ended = replace(agreement, ended_at=now, end_reason=reason)
+        # INVARIANT: once it is ended, what runs under it ends, whatever becomes of this node or its store meanwhile
+        name = f"{id_} {now.isoformat()}"
+        net = NewJob(participant=participant, kind=ENDING, id=name, body={"agreement": id_}, not_before=now + _LOOKED_AFTER)
+        await self._store.jobs.put([net], now)
         await self._store.put_agreement(ended, is_new=False)
         await self.end_transfers(ended)
         return ended
@@ -213,6 +225,10 @@ class Agreements:
             cursor = page.next_cursor
             if cursor is None:
                 return count
+
+    async def ending(self, job: Job) -> None:
+        """End what still runs under an agreement that was ended a moment ago."""
+        await self.end_if_over(job.participant, str(job.body["agreement"]))
 
     async def end_if_over(self, participant: str, id_: str) -> None:
         """Terminate what has just begun under an agreement that ended between the look at it and the beginning."""

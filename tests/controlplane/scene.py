@@ -12,7 +12,7 @@ from typing import Any
 
 from connector.app.parts import known_vocabulary
 from connector.controlplane.access import DataAccess
-from connector.controlplane.agreements import Agreements
+from connector.controlplane.agreements import ENDING, ENDING_PACE, Agreements
 from connector.controlplane.catalog import Catalogs
 from connector.controlplane.decision_log import DecisionLog
 from connector.controlplane.delivery import Delivery
@@ -405,6 +405,7 @@ def assembled(sections: Mapping[str, Any], *, memory: Memory, clock: MovedClock,
     events = BuiltInEvents(store, transfers, usages, clock)
     pushes = Workers(store.jobs, clock, lease_s=settings.store.lease_s)
     pushes.register(PUSH_JOB, Pushes(store, offerings, given, access, events).push, PACE)
+    pushes.register(ENDING, agreements.ending, ENDING_PACE)
     return Node(
         clock=clock,
         store=store,

@@ -10,7 +10,7 @@ import pytest
 from connector.controlplane.terms import TransferWish
 from connector.dsp import messages as m
 from connector.dsp.tables import Event, Kind, Role, State
-from connector.errors import CallerError, Conflict, NotFound, PolicyError
+from connector.errors import CallerError, Conflict, NotFound, PolicyError, StoreUnavailable
 from connector.ports.store import Filter
 from connector.storage.memory import MemoryStore
 from tests.controlplane.conftest import NewNode
@@ -71,6 +71,31 @@ async def test_an_ended_agreement_ends_every_transfer_under_it_in_whichever_stat
         await node.agreements.end("alice", agreement, "again")
     with pytest.raises(NotFound):
         await node.agreements.end("alice", "urn:a:none", "x")
+
+
+async def test_what_runs_under_an_ended_agreement_ends_also_when_the_store_went_away_in_between(node: Node) -> None:
+    agreement = await imported(node)
+    found = await node.transfers.start("alice", TransferWish(agreement=agreement, format=PULL))
+    await node.rest()
+    real, faults = node.store.processes, [StoreUnavailable("the primary has moved")]
+
+    async def fails(*values: Any, **more: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return await real(*values, **more)
+
+    node.store.processes = fails  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        await node.agreements.end("alice", agreement, "misuse")
+    # whoever asks again is told that it is done already
+    with pytest.raises(Conflict, match="ended at"):
+        await node.agreements.end("alice", agreement, "misuse")
+    assert (await node.transfer(found.pid)).in_flight is None
+    node.clock.move(seconds=10)
+    await node.rest()
+    process = await node.transfer(found.pid)
+    assert (process.state, process.code) == (State.TERMINATED, "agreement-ended")
+    assert len(node.host.of("TransferTerminationMessage")) == 1
 
 
 async def test_a_request_of_ours_that_nobody_acknowledged_yet_ends_with_its_agreement(node: Node) -> None:

@@ -30,7 +30,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     Raises: ConfigurationError, StoreUnavailable.
     """
     from connector.controlplane.access import DataAccess
-    from connector.controlplane.agreements import Agreements
+    from connector.controlplane.agreements import ENDING, ENDING_PACE, Agreements
     from connector.controlplane.catalog import Catalogs
     from connector.controlplane.decision_log import DecisionLog
     from connector.controlplane.delivery import Delivery
@@ -143,6 +143,7 @@ async def opened_connector(ground: Ground, identity: Identity, shared: Shared | 
     workers = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_PUSHES)
     pushes = Pushes(store, offerings, plane, access, moved)
     workers.register(PUSH, pushes.push, PUSH_PACE)
+    workers.register(ENDING, agreements.ending, ENDING_PACE)
     # streams have no end: they run beside the pushes, and no push waits for one of them
     streams = Workers(store.jobs, clock, lease_s=settings.store.lease_s, parallel=_STREAMS)
     streams.register(STREAM, pushes.push, PUSH_PACE)
