@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from connector.api.access import NewKey
 from connector.api.events import Event
 from connector.api.webhooks import NewWebhook
-from connector.client import operating
+from connector.client import create_api_key, operating, revoke_api_key
 from connector.errors import BadMessage
 from connector.testing.dataspace import DataSpace, Member, api_key
+from connector.web.operator import events as routes
 from tests.scenarios.receiver import receiving
 
 
@@ -105,9 +107,17 @@ async def test_a_stream_tells_and_goes_on_where_it_broke_off(space: DataSpace) -
         first = json.loads(seen[-1].removeprefix("data: "))
         assert (first["kind"], first["state"]) == ("negotiation", "REQUESTED")
         position = next(line for line in seen if line.startswith("id: ") and line == f"id: {first['position']}")
+        wish = NewKey(name="curious", role="read", participants=("provider",))
+        headers = {"X-Api-Key": (await provider.send(create_api_key(wish))).key}
         async with client.get(url, headers={**headers, "Last-Event-ID": position.removeprefix("id: ")}) as answer:
-            again = [line async for line in _until(lines(answer), "data: ")]
+            told = lines(answer)
+            again = [line async for line in _until(told, "data: ")]
+            # who came in by a key hears nothing of what happens when it is good for nothing any more
+            await provider.send(revoke_api_key("curious"))
+            await consumer.request(offer)
+            late = [json.loads(line.removeprefix("data: ")) async for line in told if line.startswith("data: ")]
         assert json.loads(again[-1].removeprefix("data: "))["id"] != first["id"]
+        assert {event["pid"] for event in late} <= {first["pid"]}
 
 
 async def _until(told: AsyncIterator[str], start: str) -> AsyncIterator[str]:
@@ -117,7 +127,10 @@ async def _until(told: AsyncIterator[str], start: str) -> AsyncIterator[str]:
             return
 
 
-async def test_a_node_that_stops_lets_its_followers_go(space: DataSpace) -> None:
+async def test_a_node_that_stops_lets_its_followers_go_and_one_key_does_not_take_all_streams(
+    space: DataSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "_MOST_OF_ONE", 1)
     member = space.join("member")
     await space.begin()
     url = f"{member.app.operator_url}/api/v1/participants/member/events/stream"
@@ -126,6 +139,9 @@ async def test_a_node_that_stops_lets_its_followers_go(space: DataSpace) -> None
         aiohttp.ClientSession() as client,
         client.get(url, headers={"X-Api-Key": api_key()}) as answer,
     ):
+        assert (await anext(lines(answer))).startswith((":", "id: "))
+        async with client.get(url, headers={"X-Api-Key": api_key()}) as another:
+            assert another.status == 429
         stopping = asyncio.create_task(space.stop(member))
         rest = [line async for line in lines(answer)]
         await stopping

@@ -27,6 +27,8 @@ PREFIX: Final = "/api/v1"
 OPENAPI: Final = f"{PREFIX}/openapi.json"
 STATE: Final = "kontor.operator"
 """Where in a request's state the gate leaves the operator."""
+STILL: Final = "kontor.still"
+"""Where it leaves what asks again whether what was shown still lets its holder in here; it raises CallerError when not."""
 _READING: Final = frozenset({"GET", "HEAD"})
 _FOR_ANYBODY: Final = (f"{PREFIX}/participants", f"{PREFIX}/keys")
 """Addresses of the node that show each operator its own part; all others of the node are for those who are let in everywhere."""
@@ -88,6 +90,10 @@ class Gate:
         if not self._busy[name]:
             del self._busy[name]
 
+    async def _still(self, shown: str, role: OperatorRole, place: str | None) -> None:
+        """Returns while `shown` lets its holder in. Raises: CallerError."""
+        check(await self._operators.find(shown), role, place)
+
     async def _let_in(self, operator: Operator, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             participant = named(scope["path"])
@@ -95,8 +101,9 @@ class Gate:
             # of a context that is gone nobody reads the trail: the node's has it
             act = _act(scope, operator, None if is_removed else participant)
             is_reading = scope["method"] in _READING
+            role, place = OperatorRole.READ if is_reading else OperatorRole.OPERATE, _place(scope["path"])
             try:
-                check(operator, OperatorRole.READ if is_reading else OperatorRole.OPERATE, _place(scope["path"]))
+                check(operator, role, place)
             except Forbidden as fault:
                 await self._audit.refused(act, await _refuse(scope, send, fault))
                 return
@@ -105,6 +112,7 @@ class Gate:
             await _refuse(scope, send, fault)
             return
         scope.setdefault("state", {})[STATE] = operator
+        scope["state"][STILL] = partial(self._still, _shown(scope), role, place)
         is_read = False
 
         async def replay() -> Message:

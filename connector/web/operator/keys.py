@@ -7,12 +7,13 @@ None stands on another, and the schemes of the header are no dependencies: walki
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Request
 
 from connector.ports.operators import ALL, Operator, OperatorRole
-from connector.web.operator.gate import STATE, check
+from connector.web.operator.gate import STATE, STILL, check
 
 SCHEMES: Final[dict[str, dict[str, Any]]] = {
     "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "A key of the operator API."},
@@ -35,6 +36,15 @@ async def _shown_key(request: Request) -> Operator:
 
 ShownKey = Annotated[Operator, Depends(_shown_key)]
 """Whose request it is."""
+
+
+async def _still_let_in(request: Request) -> Callable[[], Awaitable[None]]:
+    found: Callable[[], Awaitable[None]] = request.scope["state"][STILL]
+    return found
+
+
+StillLetIn = Annotated[Callable[[], Awaitable[None]], Depends(_still_let_in)]
+"""For answers that take their time: returns while the key or token that was shown is still good here, and raises CallerError when not."""
 
 
 async def _participant(request: Request, participant: _Named) -> str:
