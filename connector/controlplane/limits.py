@@ -7,9 +7,11 @@ again when it is. What is refused costs next to nothing, and nothing of it is re
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, TypeVar
 
 from connector import observe
@@ -28,7 +30,9 @@ _OPEN: Final = (State.REQUESTED, State.STARTED, State.SUSPENDED)
 class _Count:
     """What is under way for one of whom bounds are known, and when its next request is due at its rate."""
 
-    __slots__ = ("at_once", "busy", "due_at", "max_body_bytes", "pause_s", "room", "room_until", "transfers")
+    __slots__ = (
+        "at_once", "beginning", "busy", "counting", "due_at", "max_body_bytes", "pause_s", "room", "room_until", "transfers",
+    )  # fmt: skip
 
     def __init__(self, bounds: Bounds, max_body_bytes: int) -> None:
         self.at_once, self.transfers = bounds.requests_at_once, bounds.transfers_at_once
@@ -38,6 +42,9 @@ class _Count:
         self.busy = 0
         self.room, self.room_until = 0, 0.0
         """Transfers that may begin before they are counted again."""
+        self.beginning = 0
+        """Transfers that may begin and are not written yet: no count of the store has them."""
+        self.counting: asyncio.Lock | None = None
 
     def wait_s(self, now: float) -> float:
         """How long a request would have to wait; one that need not is counted. A second's worth may come at once."""
@@ -114,32 +121,44 @@ class Limiter:
         """The largest message that `participant` takes of a peer."""
         return min(self._count(participant, None).max_body_bytes, self._count(participant, peer).max_body_bytes)
 
-    async def no_transfer(self, participant: str, peer: str) -> TooMany | Overloaded | None:
-        """Why a consumer may not begin one more transfer; None when it may.
+    @asynccontextmanager
+    async def transfer(self, participant: str, peer: str) -> AsyncIterator[TooMany | Overloaded | None]:
+        """Why a consumer may not begin one more transfer, None when it may; write it while the context is open.
 
         What was counted is believed for some seconds, as long as there is room: of requests that come at the same moment to
-        several nodes a few more may pass.
+        several nodes a few more may pass, and of those that come to one node none.
 
         Raises: StoreUnavailable.
         """
         own, whole = self._count(participant, peer), self._count(participant, None)
-        if not await self._has_room(own, participant, peer):
-            what, mend = f"{own.transfers} transfers of yours have not ended", "end some of them first"
-            return _noted(TooMany(what, mend=mend, retry_after_s=_ONE_MINUTE_S))
-        if not await self._has_room(whole, participant, None):
-            return _noted(Overloaded("too many transfers have not ended", mend="come again later"))
-        return None
+        async with AsyncExitStack() as stack:
+            if not await self._has_room(own, participant, peer, stack):
+                what, mend = f"{own.transfers} transfers of yours have not ended", "end some of them first"
+                yield _noted(TooMany(what, mend=mend, retry_after_s=_ONE_MINUTE_S))
+            elif not await self._has_room(whole, participant, None, stack):
+                yield _noted(Overloaded("too many transfers have not ended", mend="come again later"))
+            else:
+                yield None
 
-    async def _has_room(self, count: _Count, participant: str, peer: str | None) -> bool:
+    async def _has_room(self, count: _Count, participant: str, peer: str | None, stack: AsyncExitStack) -> bool:
+        """Whether one transfer more may begin; it is counted as beginning until `stack` is closed."""
         if count.transfers is None:
             return True
-        now = self._monotonic()
-        if count.room <= 0 or now >= count.room_until:
-            filters = (Filter(state=state, role=Role.PROVIDER, peer=peer) for state in _OPEN)
-            pages = [await self._store.processes(Kind.TRANSFER, participant, one, limit=1) for one in filters]
-            count.room, count.room_until = count.transfers - sum(page.total for page in pages), now + _COUNTED_FOR_S
-        count.room -= 1
-        return count.room >= 0
+        count.counting = count.counting or asyncio.Lock()
+        # one after another: two who count at once would both find the same room
+        async with count.counting:
+            now = self._monotonic()
+            if count.room <= 0 or now >= count.room_until:
+                filters = (Filter(state=state, role=Role.PROVIDER, peer=peer) for state in _OPEN)
+                pages = [await self._store.processes(Kind.TRANSFER, participant, one, limit=1) for one in filters]
+                count.room = count.transfers - sum(page.total for page in pages) - count.beginning
+                count.room_until = now + _COUNTED_FOR_S
+            if count.room <= 0:
+                return False
+            count.room -= 1
+            count.beginning += 1
+        stack.callback(_begun, count)
+        return True
 
     def _count(self, participant: str, peer: str | None) -> _Count:
         place = participant, peer
@@ -147,9 +166,13 @@ class Limiter:
         if found is None:
             if len(self._counts) >= _MOST_KNOWN:
                 # whoever asks for participants that do not exist fills this; who is being answered stays counted
-                self._counts = {at: one for at, one in self._counts.items() if one.busy}
+                self._counts = {at: one for at, one in self._counts.items() if one.busy or one.beginning}
             found = self._counts[place] = _Count(self._settings.bounds(participant, peer), self._settings.public.max_body_bytes)
         return found
+
+
+def _begun(count: _Count) -> None:
+    count.beginning -= 1
 
 
 def _noted(fault: F) -> F:

@@ -35,7 +35,7 @@ from connector.dsp.tables import Kind, Role, State
 from connector.dsp.transfer import DataFlow, Transfer
 from connector.dsp.transfer_opening import TransferOpening
 from connector.dsp.values import replace
-from connector.errors import BadMessage, CallerError, Conflict, NotFound
+from connector.errors import BadMessage, CallerError, Conflict, KontorError, NotFound
 from connector.outbound.client import OutboundClient
 from connector.ports.clock import Clock
 from connector.ports.dataplane import DataPlane
@@ -107,12 +107,11 @@ class Transfers:
             book=await self._usages.book(agreement),
         )
         flow = await self._check_format(participant, agreement, message)
-        full = await self._limiter.no_transfer(participant, caller.id)
         self._outbound.vet(message.callback_address)
         pid, now = new_urn(), self._clock.now()
         key = PeerKey(kind=KIND, participant=participant, role=Role.PROVIDER, peer=caller.id, peer_pid=message.consumer_pid)
 
-        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+        def decide(snapshot: Snapshot[Transfer], full: KontorError | None) -> Change[Transfer]:
             if snapshot.answer is not None:
                 return Change(repeated=snapshot.answer)
             if snapshot.process is not None:
@@ -136,7 +135,8 @@ class Transfers:
             )
             return self.course.change(step, desk, answer=acknowledgement(step.process), is_first=True)
 
-        answer = await self._commit(key, decide, received=received.message_id)
+        async with self._limiter.transfer(participant, caller.id) as full:
+            answer = await self._commit(key, lambda found: decide(found, full), received=received.message_id)
         await self._agreements.end_if_over(participant, agreement.id)
         return answer
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import pytest
 
@@ -102,3 +104,35 @@ def test_more_known_than_can_be_remembered_are_forgotten_but_who_is_being_answer
                 pass
         with pytest.raises(Overloaded), found.request("acme"):
             pass
+
+
+class Server(MemoryStore):
+    """A store that answers a turn of the loop later, as one on a disk or a server does."""
+
+    async def processes(self, *values: Any, **more: Any) -> Any:
+        found = await super().processes(*values, **more)
+        await asyncio.sleep(0)
+        return found
+
+
+async def test_of_transfers_that_are_asked_for_at_once_no_more_begin_than_may() -> None:
+    settings = {"node": {"public_url": "https://a.example"}, "limits": {"peer": {"transfers_at_once": 3}}}
+    found = Limiter(Settings.model_validate(settings), Server(node="n", lease_s=30))
+    told: list[TooMany | Overloaded | None] = []
+    written = asyncio.Event()
+
+    async def begins() -> None:
+        async with found.transfer("acme", "urn:busy") as full:
+            told.append(full)
+            await written.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(20):
+            tasks.create_task(begins())
+        for _ in range(200):
+            await asyncio.sleep(0)
+        written.set()
+    assert (len(told), told.count(None)) == (20, 3)
+    # what came to nothing takes up no room
+    async with found.transfer("acme", "urn:busy") as full:
+        assert full is None
