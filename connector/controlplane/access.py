@@ -80,6 +80,10 @@ class DataAccess:
         case = await self._case(transfer, await self._tokens.claims_of(transfer.participant, transfer.peer))
         await self._usages.reserve(transfer, case, is_push=True)
 
+    async def let_go(self, transfer: Transfer, nth: int) -> None:
+        """Free what `may_send` has reserved for the `nth` start of a push that moves nothing any more. Again: nothing happens."""
+        await self._usages.let_go(transfer, nth)
+
     async def may_stream(self, transfer: Transfer) -> Use | None:
         """What a push of events is a use as, from its beginning to its end; None when its messages alone are.
 

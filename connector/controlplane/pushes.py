@@ -79,6 +79,7 @@ class Pushes:
         """Move the data, unless the transfer has moved on; returns when that is over, however it ended."""
         process = await self._current(job)
         if process is None:
+            await self._let_go(job)
             return None
         try:
             source: Source = await self._offerings.source(process.participant, process.dataset)
@@ -98,12 +99,22 @@ class Pushes:
             # whoever takes this job from us must find that we have stopped
             await self._data_plane.stop(process.participant, process.pid)
         if await self._current(job) is None:
+            await self._let_go(job)
             return None
         return Failed(cause="the push ended, and nobody was told")
 
+    async def _let_go(self, job: Job) -> None:
+        """Free what the start that `job` is of has reserved: whoever stopped it may have died before that was done."""
+        process = await self._store.process(_key(job))
+        if isinstance(process, Transfer) and process.format not in ENDLESS:
+            await self._access.let_go(process, int(job.id.rpartition("#")[2]))
+
     async def _current(self, job: Job) -> Transfer | None:
         """The transfer, when this job is the one that moves its data now."""
-        key = Key(kind=Kind.TRANSFER, participant=job.participant, pid=str(job.body["pid"]))
-        process = await self._store.process(key)
+        process = await self._store.process(_key(job))
         wanted = job_of(process)
         return process if isinstance(process, Transfer) and wanted is not None and wanted.id == job.id else None
+
+
+def _key(job: Job) -> Key:
+    return Key(kind=Kind.TRANSFER, participant=job.participant, pid=str(job.body["pid"]))

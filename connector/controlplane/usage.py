@@ -225,12 +225,12 @@ class Usages:
 
         await self._ledger.post(agreement.participant, agreement.id, f"{key}:end", decide)
 
-    async def let_go(self, process: Transfer) -> None:
-        """A push was stopped: what it had reserved is free again."""
+    async def let_go(self, process: Transfer, nth: int | None = None) -> None:
+        """A push was stopped: what it had reserved when it was started for the `nth` time, the last one by default, is free again."""
         agreement = await self._store.agreement(process.participant, process.agreement_id)
         if agreement is None:
             return
-        key, now = push_key(process), self._clock.now()
+        key, now = push_key(process, nth), self._clock.now()
 
         def decide(book: Book) -> BookChange:
             if key not in book.open:
@@ -368,9 +368,9 @@ class Usages:
         return BookChange(book=after, kind=kind, at=now, facts=facts, result=result, next_at=next_at)
 
 
-def push_key(process: Transfer) -> str:
+def push_key(process: Transfer, nth: int | None = None) -> str:
     """The key of the use that a push makes: one for each time it was started."""
-    return f"push:{process.pid}:{process.entries.get(State.STARTED.value, 0)}"
+    return f"push:{process.pid}:{nth if nth is not None else process.entries.get(State.STARTED.value, 0)}"
 
 
 def _granted(answer: Answer, agreement: Agreement) -> None:

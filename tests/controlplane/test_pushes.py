@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from connector.controlplane.decisions import Choice
 from connector.controlplane.pushes import take_up
 from connector.controlplane.shelving import ASSET, DEFINITION
 from connector.controlplane.watch import LOOK_EVERY
-from connector.dsp.tables import Kind, State
+from connector.dsp.process import By, Cause
+from connector.dsp.tables import Event, Kind, State
+from connector.dsp.transfer import Transfer
 from connector.dsp.values import replace
 from connector.errors import StoreUnavailable
+from connector.ports.store import Change, Snapshot
 from tests.controlplane.conftest import NewNode
-from tests.controlplane.scene import PUSH, Node, key
+from tests.controlplane.scene import PUSH, Node, key, transfer_request
+from tests.controlplane.test_usage import COUNT_2
 
 
 async def _pair(new_node: NewNode) -> tuple[Node, Node]:
@@ -188,3 +193,27 @@ async def test_of_two_changes_that_became_durable_together_the_earlier_cuts_noth
     assert here.plane.told.count(("stop", transfer.pid)) == stops
     await here.transfers.act("alice", transfer.pid, "suspend")
     assert here.plane.told.count(("stop", transfer.pid)) > stops
+
+
+async def test_a_push_that_a_dying_node_has_stopped_is_no_use(new_node: NewNode) -> None:
+    here, there = await _pair(new_node)
+    await here.publish(COUNT_2)
+    agreement = await here.agreed(terms=COUNT_2)
+    transfer = await here.transfer((await here.tell(transfer_request(agreement, PUSH))).provider_pid)
+    book = await here.store.ledger.book("alice", agreement)
+    assert book is not None
+    assert len(book.open) == 1
+    course, desk = there.transfers.course, await there.transfers.desk(key(transfer.pid, Kind.TRANSFER), None)
+    end = Choice(act=Event.TERMINATE, cause=Cause(by=By.OPERATOR))
+
+    def decide(found: Snapshot[Transfer]) -> Change[Transfer]:
+        assert found.process is not None
+        return course.change(course.do(found.process, end), desk)
+
+    # this is committed, and nothing of what follows is done
+    await there.store.advance(key(transfer.pid, Kind.TRANSFER), decide)
+    here.clock.set(here.clock.now() + LOOK_EVERY)
+    await here.rest()
+    book = await here.store.ledger.book("alice", agreement)
+    assert book is not None
+    assert book.open == {}
