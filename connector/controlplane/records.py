@@ -9,6 +9,7 @@ What does not live here: uses (`usage.py`), and what a record does to a book (`b
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -92,6 +93,8 @@ class Records:
         self._reviews = reviews
         self._clock = clock
         self._woken = asyncio.Event()
+        self._unopened: deque[Agreement] = deque()
+        """Agreements whose books could not be opened with them."""
         agreements.tell(self.opened)
 
     async def account(self, participant: str, id_: str) -> Account:
@@ -143,7 +146,18 @@ class Records:
         return await self.account(participant, id_)
 
     async def opened(self, agreement: Agreement) -> None:
-        """Open the book of an agreement with duties, so that their deadlines are known from its first moment on."""
+        """Open the book of an agreement with duties, so that their deadlines are known from its first moment on.
+
+        While the store is away it is opened later: the agreement is kept by now, and nobody comes here with it again.
+        """
+        try:
+            await self._open(agreement)
+        except StoreUnavailable as fault:
+            observe.warning("duties.not_opened", agreement=agreement.id, participant=agreement.participant, cause=fault)
+            self._unopened.append(agreement)
+            self._woken.set()
+
+    async def _open(self, agreement: Agreement) -> None:
         if agreement.ended_at is not None or not _may_oblige(agreement):
             return
         try:
@@ -202,6 +216,9 @@ class Records:
 
     async def work(self) -> None:
         """Everything that is due in the books."""
+        while self._unopened:
+            await self._open(self._unopened[0])
+            self._unopened.popleft()
         now = self._clock.now()
         while found := await self._store.ledger.due(now, limit=_BATCH):
             for key in found:

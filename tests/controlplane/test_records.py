@@ -13,7 +13,7 @@ from connector.controlplane.reviews import Noticing
 from connector.dsp.tables import State
 from connector.dsp.transfer import Transfer
 from connector.dsp.values import replace
-from connector.errors import CallerError, Forbidden
+from connector.errors import CallerError, Forbidden, StoreUnavailable
 from connector.odrl.duties import Phase
 from connector.odrl.truth import DutyState
 from connector.ports.identity import Caller, MessageKind
@@ -177,6 +177,23 @@ async def test_the_book_of_an_agreement_with_duties_is_opened_again_after_a_cras
     there = await new_node("there")
     await there.records.take_up()
     assert await there.store.ledger.next_moment() is not None
+
+
+async def test_the_book_of_an_agreement_is_opened_when_the_store_is_back(node: Node) -> None:
+    real, faults = node.store.ledger.post, [StoreUnavailable("the primary has moved")]
+
+    async def fails(*values: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return await real(*values)
+
+    node.store.ledger.post = fails  # type: ignore[method-assign]
+    # the consumer has its answer all the same: the agreement is kept
+    agreement = await agreed(node, OBLIGED)
+    assert faults == []
+    assert await node.store.ledger.book("alice", agreement) is None
+    await node.records.work()
+    assert await node.store.ledger.next_moment() is not None
 
 
 async def nobody(agreement: object) -> None:
