@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from connector import observe
-from connector.dsp.tables import Kind, State
+from connector.dsp.tables import Kind, Role, State
 from connector.errors import CallerError, KontorError, StoreUnavailable
 from connector.ports.clock import Clock
 from connector.ports.identity import GROUNDS, Caller, MessageKind, Verifier
-from connector.ports.store import Filter, Store
+from connector.ports.store import Filter, Key, Store
 
 EVERY = timedelta(minutes=5)
+_AT_ONCE: Final = 32
+"""Transfers of a sweep that are decided about side by side: whoever is asked about one peer and answers late holds up few others."""
 _MOST_PEERS = 65_536
 
 
@@ -64,23 +67,30 @@ class Reviews:
 
     async def _all(self, participant: str, filter_: Filter) -> int:
         count, cursor = 0, None
+        # of what has ended, however much that is, nothing is read; what begins meanwhile is judged as it begins
+        running = replace(filter_, state=State.STARTED, role=Role.PROVIDER)
         while True:
-            page = await self._store.processes(Kind.TRANSFER, participant, filter_, cursor=cursor)
+            page = await self._store.processes(Kind.TRANSFER, participant, running, cursor=cursor)
             for process in page.items:
-                if process.state is State.STARTED and process.is_provider:
-                    await self.transfer(participant, process.pid)
-                    count += 1
+                await self.transfer(participant, process.pid)
+                count += 1
             cursor = page.next_cursor
             if cursor is None:
                 return count
 
     async def sweep(self) -> None:
         """Decide about all that runs, once."""
-        for key in await self._store.running(Kind.TRANSFER, (State.STARTED,)):
+        keys = iter(await self._store.running(Kind.TRANSFER, (State.STARTED,)))
+        await asyncio.gather(*(self._sweep(keys) for _ in range(_AT_ONCE)))
+
+    async def _sweep(self, keys: Iterator[Key]) -> None:
+        """Decide about what is left of `keys`, one after another."""
+        for key in keys:
             try:
                 await self.transfer(key.participant, key.pid)
-            except StoreUnavailable:
-                raise
+            except StoreUnavailable as fault:
+                observe.error("reviews.store_unavailable", cause=fault)
+                return
             except KontorError as fault:
                 # such as a participant that is no longer served: no reason to leave the others alone
                 observe.warning("reviews.failed", pid=key.pid, participant=key.participant, cause=fault)
