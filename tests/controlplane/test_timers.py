@@ -16,7 +16,7 @@ from connector.dsp.tables import Event, State
 from connector.errors import IllegalTransition, StoreUnavailable
 from connector.ports.store import DueRow
 from tests.controlplane.conftest import NewNode
-from tests.controlplane.scene import NOW, Node, before, counter, only_for, pids, transfer_request, verification
+from tests.controlplane.scene import NOW, Node, answer, before, counter, only_for, pids, transfer_request, verification
 
 DAY = 86_400
 
@@ -312,3 +312,31 @@ async def test_one_act_that_fails_does_not_hold_up_the_others(new_node: NewNode)
     assert (await node.negotiation(broken)).state is State.REQUESTED
     await node.pass_time(seconds=node.settings.store.lease_s)
     assert (await node.negotiation(broken)).state is State.AGREED
+
+
+async def test_one_act_that_takes_its_time_holds_up_neither_other_acts_nor_messages(new_node: NewNode) -> None:
+    node = await new_node(alice={"rules": [{"on": "REQUESTED", "do": "agree", "delay_s": 60}]})
+    await node.publish()
+    slow, quick = await node.requested("urn:c:1"), await node.requested("urn:c:2")
+    put_off = await node.requested("urn:c:3")
+    node.host.replies.append(answer(503))
+    await node.negotiations.act("alice", put_off, "offer")
+    await node.rest()
+    real, answers = node.negotiations.due, asyncio.Event()
+
+    async def asks(row: DueRow) -> None:
+        if row.key.pid == slow:
+            # such as the list of an issuer that does not answer
+            await answers.wait()
+        await real(row)
+
+    node.negotiations.due = asks  # type: ignore[method-assign]
+    async with _Looped(node):
+        node.clock.move(seconds=60)
+        await node.rest()
+        assert (await node.negotiation(quick)).state is State.AGREED
+        assert (await node.negotiation(put_off)).state is State.OFFERED
+        assert (await node.negotiation(slow)).state is State.REQUESTED
+        answers.set()
+        await node.rest()
+    assert (await node.negotiation(slow)).state is State.AGREED
