@@ -10,7 +10,7 @@ import typer
 from connector.cli.access import Access
 from connector.cli.command import command
 from connector.cli.groups import listing
-from connector.cli.output import Output, table
+from connector.cli.output import Output, table, tell
 from connector.cli.processes import Cursor, Limit, Peer, Role, more
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def record(
 
 def _tell(found: Usage, lines: list[tuple[object, ...]]) -> None:
     total = found.total
-    print(f"agreement {found.agreement}")
+    tell(f"agreement {found.agreement}")
     facts = {
         "uses": f"{total.count}, {total.moved_bytes} bytes, {total.metered_s:g} s",
         "first and last": f"{_second(total.first_at)} and {_second(total.last_at)}" if total.first_at and total.last_at else "",
@@ -127,16 +127,16 @@ def _tell(found: Usage, lines: list[tuple[object, ...]]) -> None:
     }
     for name, value in facts.items():
         if value:
-            print(f"  {name + ':':<20}{value}")
+            tell(f"  {name + ':':<20}{value}")
     if found.duties:
-        print()
+        tell("")
         table(("DUTY", "STATE", "FROM", "UNTIL", "KEY"), [_duty(one) for one in found.duties], empty="")
     if found.clauses:
-        print()
+        tell("")
         rows = [(one.text, " and ".join(one.enforced), one.why) for one in found.clauses]
         table(("CLAUSE", "ENFORCED", "WHY"), rows, empty="")
     if lines:
-        print()
+        tell("")
         table(("LINE", "AT", "KIND", "WHAT"), lines, empty="")
 
 

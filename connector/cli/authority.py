@@ -10,7 +10,7 @@ import typer
 from connector.cli import authority_keys
 from connector.cli.access import Access
 from connector.cli.command import command
-from connector.cli.output import Output, table
+from connector.cli.output import Output, table, tell
 from connector.cli.processes import Cursor, Limit, more
 
 if TYPE_CHECKING:
@@ -232,16 +232,16 @@ def _said(one: Member) -> str:
 
 
 def _story(one: Member) -> None:
-    print(f"{one.state} {one.id}")
+    tell(f"{one.state} {one.id}")
     for name, value in (("said of it", _said(one)), ("connector", one.address), ("notices", one.notices)):
         if value:
-            print(f"  {name + ':':<14}{value}")
-    print()
+            tell(f"  {name + ':':<14}{value}")
+    tell("")
     steps = [(f"{step.at:%Y-%m-%d %H:%M:%S}", step.by, step.event, step.state, step.reason) for step in one.steps]
     table(("TIME", "BY", "WHAT", "STATE", "REASON"), steps, empty="nothing has happened yet")
     given = [(row.type, f"{row.ends:%Y-%m-%d}", row.id, ", ".join(row.status)) for row in one.credentials]
     if given:
-        print()
+        tell("")
         table(("CREDENTIAL", "ENDS", "ID", "STATUS LISTS"), given, empty="")
 
 

@@ -8,7 +8,7 @@ import typer
 
 from connector.cli.access import Access
 from connector.cli.command import command
-from connector.cli.output import Output, note
+from connector.cli.output import Output, note, spelled, tell
 
 if TYPE_CHECKING:
     from connector.api.events import Event
@@ -34,7 +34,7 @@ def events(
         while True:
             page = node.send(me.events(after=after, limit=limit, wait_s=_WAIT_S if follow else None))
             for one in page.items:
-                print(one.model_dump_json() if out.as_json else _line(one), flush=True)
+                tell(spelled(one.model_dump_json()) if out.as_json else _line(one), flush=True)
             has_more = page.position != after and bool(page.items)
             after = page.position
             if not follow:

@@ -24,13 +24,13 @@ class Output:
     def show(self, tree: Any, people: Callable[[], None]) -> None:
         """Print `tree` as JSON where that was asked for, else let `people` print it for people."""
         if self.as_json:
-            print(json.dumps(tree, indent=2, ensure_ascii=False))
+            print(spelled(json.dumps(tree, indent=2, ensure_ascii=False)))
         else:
             people()
 
     def lines(self, tree: Any, *lines: str) -> None:
         """Print `tree` as JSON, or `lines` for people."""
-        self.show(tree, lambda: print("\n".join(lines)))
+        self.show(tree, lambda: tell("\n".join(lines)))
 
     def rows(self, tree: Any, head: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
         """Print `tree` as JSON, or `rows` as a table under `head`; `empty` is said when there is none."""
@@ -61,11 +61,24 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) 
         note(empty)
 
 
-def _plain(text: str) -> str:
-    """A text that commands nothing to the terminal: what peers write stands in tables, too."""
-    return text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)
+def tell(text: str, *, flush: bool = False) -> None:
+    """Print a text of one line or several, for people. INVARIANT: whatever a peer has written commands nothing to the terminal."""
+    print(_lines(text), flush=flush)
 
 
 def note(text: str) -> None:
-    """Say something beside the result, on stderr."""
-    print(text, file=sys.stderr)
+    """Say something beside the result, on stderr; as `tell`."""
+    print(_lines(text), file=sys.stderr)
+
+
+def _plain(text: str) -> str:
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(_plain, text.split("\n")))
+
+
+def spelled(text: str) -> str:
+    """JSON with everything spelled out that a terminal might obey."""
+    return text if _lines(text) == text else "".join(s if s.isprintable() or s == "\n" else json.dumps(s)[1:-1] for s in text)

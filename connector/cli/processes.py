@@ -10,7 +10,7 @@ import typer
 
 from connector.cli.access import Access
 from connector.cli.command import command
-from connector.cli.output import Output, note, table
+from connector.cli.output import Output, note, table, tell
 
 if TYPE_CHECKING:
     from connector.api.common import Listing
@@ -81,7 +81,7 @@ def show(
 
 def _tell(story: Timeline, said: Explanation) -> None:
     one = story.process
-    print(f"{one.kind} {one.pid}")
+    tell(f"{one.kind} {one.pid}")
     facts = {
         "state": one.state or "-",
         "role": one.role,
@@ -98,12 +98,12 @@ def _tell(story: Timeline, said: Explanation) -> None:
     }
     for name, value in facts.items():
         if value:
-            print(f"  {name + ':':<20}{value}")
+            tell(f"  {name + ':':<20}{value}")
     if said.sentence:
-        print(f"  {'terms:':<20}{said.sentence}")
+        tell(f"  {'terms:':<20}{said.sentence}")
     for clause in said.clauses:
-        print(f"  {'':<20}{' and '.join(clause.enforced)}: {clause.text}")
-    print(f"\ntimes in UTC, {one.created_at:%Y-%m-%d}")
+        tell(f"  {'':<20}{' and '.join(clause.enforced)}: {clause.text}")
+    tell(f"\ntimes in UTC, {one.created_at:%Y-%m-%d}")
     table(("TIME", "BY", "WHAT", "STATE", "NOTE"), _steps(story), empty="nothing has happened yet")
 
 

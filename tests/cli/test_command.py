@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import typer
 from connector import __version__
 from connector.cli.command import guarded
 from connector.cli.commands import roof
-from connector.errors import BadMessage
+from connector.cli.output import Output
+from connector.errors import BadMessage, PeerError
 from tests.cli.conftest import Run
 
 ROOT = typer.main.get_command(roof())
@@ -142,3 +144,24 @@ def test_what_starts_a_node_loads_its_own_subject_alone(word: str) -> None:
     alone = typer.main.get_command(roof(word))
     assert isinstance(alone, typer.core.TyperGroup)
     assert sorted(alone.commands) == ["migrate", "serve"]
+
+
+def test_what_a_peer_has_written_commands_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "no data \x1b]0;owned\x07\x1b[2J\x9b1m\r\u202egone"
+    Output().lines({}, f"reasons: {said}", "and on")
+    with pytest.raises(typer.Exit):
+        guarded(_raises(PeerError(said)), debug=False)
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[1] == "and on"
+    Output(as_json=True).lines({"reasons": said}, said)
+    as_json = capsys.readouterr().out
+    for text in (shown.out, shown.err, as_json):
+        assert all(sign.isprintable() or sign == "\n" for sign in text)
+    assert json.loads(as_json) == {"reasons": said}
+
+
+def _raises(fault: Exception) -> Callable[[], None]:
+    def work() -> None:
+        raise fault
+
+    return work
