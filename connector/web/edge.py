@@ -25,6 +25,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 _BODY_WITHIN_S: Final = 30.0
 """Longest time for a whole body; the listener has no other bound for a sender that dawdles."""
+_BODY_BEGINS_WITHIN_S: Final = 1.0
+"""How long a request whose body has not begun keeps its place among those who wait for an answer."""
 _DRAINED_BYTES: Final = 16 << 20
 """How much of a body that is too large is still taken, so that its sender reads our answer instead of a broken connection."""
 CLIENT_LEFT: Final = 499
@@ -64,18 +66,15 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     Raises: TooLarge as soon as it is known to be; BadMessage when it does not arrive in time; ClientDisconnect.
     """
     announced = header(scope, b"content-length")
-    if announced is not None and announced.isdigit() and int(announced) > max_bytes:
-        if int(announced) <= _DRAINED_BYTES:
-            await _drain(receive)
-        raise _too_large(max_bytes)
-    body, has_more = await _part(receive)
-    if not has_more:
-        if len(body) > max_bytes:
-            raise _too_large(max_bytes)
-        return body
-    parts, size = [body], len(body)
     try:
+        # also for its first part: whoever sends a head alone waits with us for what never comes
         async with asyncio.timeout(_BODY_WITHIN_S):
+            if announced is not None and announced.isdigit() and int(announced) > max_bytes:
+                if int(announced) <= _DRAINED_BYTES:
+                    await _drain(receive)
+                raise _too_large(max_bytes)
+            parts: list[bytes] = []
+            size, has_more = 0, True
             while has_more:
                 body, has_more = await _part(receive)
                 parts.append(body)
@@ -188,7 +187,13 @@ class Turn:
 
     async def received(self) -> Message:
         """As `receive`."""
-        message = await self._receive()
+        if not self._is_held:
+            return await self._receive()
+        late = asyncio.get_running_loop().call_later(_BODY_BEGINS_WITHIN_S, self.let_go)
+        try:
+            message = await self._receive()
+        finally:
+            late.cancel()
         if message.get("more_body", False):
             self.let_go()
         return message

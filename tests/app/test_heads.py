@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from connector.app import App, heads, listening
-from tests.app.conftest import Make
+from connector.web import edge
+from tests.app.conftest import Make, until
 
 
 async def said(app: App, *parts: bytes) -> bytes:
@@ -118,3 +119,23 @@ async def test_an_idle_connection_is_closed_and_one_that_is_used_is_not(
             assert await reader.read() == b""
         writer.close()
     assert loop.time() - last > 0.04
+
+
+async def test_bodies_that_never_begin_keep_nobody_out(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "_BODY_BEGINS_WITHIN_S", 0.2)
+    head = b"POST /acme/dcp/offers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n"
+    async with App(settings(public={"requests_at_once": 2})) as app:
+        silent = [asyncio.create_task(said(app, head)) for _ in range(2)]
+        whole = REQUEST + b"Connection: close\r\n\r\n"
+
+        async def is_answered(status: int) -> bool:
+            return (await said(app, whole)).startswith(b"HTTP/1.1 %d " % status)
+
+        try:
+            await until(lambda: is_answered(503))
+            await until(lambda: is_answered(200))
+            assert not any(task.done() for task in silent)
+        finally:
+            for task in silent:
+                task.cancel()
+            await asyncio.gather(*silent, return_exceptions=True)

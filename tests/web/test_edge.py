@@ -34,6 +34,18 @@ def sending(parts: Iterable[bytes | None]) -> Any:
     return receive
 
 
+def dawdling(*parts: bytes) -> Any:
+    """A `receive` that gives `parts`, and never any more."""
+    left = list(parts)
+
+    async def receive() -> dict[str, Any]:
+        if not left:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": left.pop(0), "more_body": True}
+
+    return receive
+
+
 class Sent:
     """A `send` that remembers."""
 
@@ -76,18 +88,14 @@ async def test_a_client_that_leaves_is_noticed() -> None:
         await edge.read_body(scope_of(), sending([b"123", None]), 5)
 
 
-async def test_a_body_that_dawdles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def receive() -> dict[str, Any]:
-        if not has_begun:
-            has_begun.append(True)
-            return {"type": "http.request", "body": b"1", "more_body": True}
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    has_begun: list[bool] = []
+@pytest.mark.parametrize("announced", ["4", "6"])
+@pytest.mark.parametrize("begins", [(), (b"1",)])
+async def test_a_body_that_dawdles_is_given_up(
+    begins: tuple[bytes, ...], announced: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(edge, "_BODY_WITHIN_S", 0.01)
     with pytest.raises(BadMessage, match="in time"):
-        await edge.read_body(scope_of(), receive, 5)
+        await edge.read_body(scope_of(content_length=announced), dawdling(*begins), 5)
 
 
 async def test_every_request_is_one_line_with_its_trace_and_what_was_noted(caplog: pytest.LogCaptureFixture) -> None:
@@ -194,6 +202,21 @@ async def test_more_than_can_wait_for_an_answer_are_told_to_come_again() -> None
     go_on.set()
     await asyncio.gather(*under_way)
     await bounded(scope_of(), sending([b""]), Sent())
+
+
+async def test_a_body_that_never_begins_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await edge.reply(send, 200, await edge.read_body(scope, receive, 5))
+
+    monkeypatch.setattr(edge, "_BODY_BEGINS_WITHIN_S", 0.0)
+    bounded = edge.Bounded(app, 1)
+    silent = asyncio.create_task(bounded(scope_of(), dawdling(), Sent()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    sent = Sent()
+    await bounded(scope_of(), sending([b"1"]), sent)
+    assert sent.status == 200
+    silent.cancel()
 
 
 async def test_an_answer_in_one_piece_whose_headers_cannot_be_written_is_a_fault_that_is_answered() -> None:
