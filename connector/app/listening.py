@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from connector import observe
 from connector.errors import ConfigurationError
 from connector.settings import Listener, Settings, Signaling
 
@@ -29,6 +30,8 @@ _FINISH_WITHIN_S: Final = 10
 """How long answers under way may take after the signal to stop."""
 _LOOK_AGAIN_S: Final = 0.05
 """The longest pause between looks whether they are finished."""
+_TICK_S: Final = 1.0
+"""How often certificates are looked at, and the time that answers tell is taken anew."""
 _SPARE_PORTS: Final = range(15_000, 32_000)
 """Below those that systems give to connections and to listeners that name none."""
 
@@ -185,7 +188,9 @@ async def listening(*doors: Door) -> AsyncIterator[None]:
         server.lifespan = server.config.lifespan_class(server.config)
         await server.startup(sockets=[door.at])
     stop = asyncio.Event()
-    ticks = [asyncio.create_task(_tick(server, stop)) for server in servers]
+    ticks = [
+        asyncio.create_task(_tick(server, _Shown(door, server), stop)) for server, door in zip(servers, doors, strict=True)
+    ]
     try:
         yield
     finally:
@@ -216,16 +221,56 @@ async def _finished(server: uvicorn.Server, at: socket.socket) -> None:
         task.cancel()
 
 
-async def _tick(server: uvicorn.Server, stop: asyncio.Event) -> None:
-    """What uvicorn does ten times a second, once a second: the `Date` of answers needs no more, and a stop is noticed at once."""
+async def _tick(server: uvicorn.Server, certificate: _Shown, stop: asyncio.Event) -> None:
+    """What uvicorn does ten times a second, once a second: the `Date` of answers needs no more, and a stop is noticed at once.
+
+    Certificates are looked at as well.
+    """
     ticks_a_second = 10
     counter = 0
     while not stop.is_set():
         await server.on_tick(counter)
         counter = (counter + ticks_a_second) % 864_000
+        certificate.look()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(_TICK_S):
                 await stop.wait()
+
+
+class _Shown:
+    """The certificate that a listener shows: the one in its files, also after that was renewed."""
+
+    def __init__(self, door: Door, server: uvicorn.Server) -> None:
+        self._listener, self._section = door.settings, door.section
+        self._context = server.config.ssl
+        self._state = self._of_files()
+
+    def look(self) -> None:
+        """Show new connections what stands in the files now, when they have changed and belong together."""
+        certificate, state = self._listener.tls_certificate, self._of_files()
+        if self._context is None or certificate is None or state == self._state:
+            return
+        self._state = state
+        try:
+            # apart first: a certificate without its key would leave nothing to show
+            vet_certificate(self._listener, self._section)
+            self._context.load_cert_chain(certificate, self._listener.tls_key)
+        except (ConfigurationError, OSError) as fault:
+            observe.error("listener.certificate_not_taken", section=self._section, cause=fault)
+            return
+        observe.info("listener.certificate_taken", section=self._section)
+
+    def _of_files(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(map(_written, (self._listener.tls_certificate, self._listener.tls_key)))
+
+
+def _written(path: str | os.PathLike[str] | None) -> tuple[int, ...]:
+    """Differs when a file was written anew or another stands in its place; nothing when there is none."""
+    try:
+        found = os.stat(path) if path is not None else None
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if found is not None else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ import httpx
 import pytest
 import trustme
 
-from connector.app import App
+from connector.app import App, listening
 from connector.app.listening import free_ports, public_url
 from connector.errors import ConfigurationError
 from tests.app.conftest import Make, until
@@ -51,6 +51,33 @@ async def test_both_listeners_speak_tls(settings: Make, authority: trustme.CA, t
         assert (await http.get(f"{app.operator_url}/health")).status_code == 200
         with pytest.raises(httpx.TransportError):
             await http.get(app.public_url.replace("https", "http"))
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart_and_half_of_one_is_not(
+    settings: Make,
+    authority: trustme.CA,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(listening, "_TICK_S", 0.005)
+    tls = issued(authority, tmp_path)
+    async with App(settings(node={"public_url": "https://localhost:0"}, public=tls)) as app:
+        port = int(app.public_url.rpartition(":")[2])
+
+        async def is_shown(pem: str) -> bool:
+            return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port)) == pem
+
+        first = (tmp_path / "server.pem").read_text()
+        assert await is_shown(first)
+        key = (tmp_path / "server.key").read_bytes()
+        issued(authority, tmp_path)
+        renewed, new_key = (tmp_path / "server.pem").read_text(), (tmp_path / "server.key").read_bytes()
+        (tmp_path / "server.key").write_bytes(key)
+        await until(lambda: "listener.certificate_not_taken" in caplog.messages)
+        assert await is_shown(first)
+        (tmp_path / "server.key").write_bytes(new_key)
+        await until(lambda: is_shown(renewed))
 
 
 @pytest.mark.parametrize("section", ["public", "operator"])
