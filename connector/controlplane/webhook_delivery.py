@@ -78,7 +78,7 @@ class Telling:
 
     async def plan(self, job: Job) -> None:
         """Put a message for everything that happens, for as long as there is a webhook; its lease keeps other nodes from it."""
-        positions: dict[str, str] = {}
+        positions: dict[Webhook, str] = {}
         tidied_at = self._clock.now()
         with self._events.bell() as bell:
             while hooks := await self._webhooks.all():
@@ -93,14 +93,14 @@ class Telling:
                 if not is_more:
                     await self._clock.wait_until(now + _LOOK_AGAIN, bell)
 
-    async def _plan_for(self, hook: Webhook, positions: dict[str, str]) -> bool:
+    async def _plan_for(self, hook: Webhook, positions: dict[Webhook, str]) -> bool:
         """Put the next messages of one webhook; whether there may be more at once."""
         try:
-            position = positions.get(hook.id) or await self._position(hook)
+            position = positions.get(hook) or await self._position(hook)
             stretch = await self._store.feed.after(hook.participant, position, limit=_BATCH)
         except BadMessage as fault:
             # the store was filled from one of another kind: positions of that mean nothing here
-            positions[hook.id] = await self._store.feed.end()
+            positions[hook] = await self._store.feed.end()
             observe.warning("webhooks.position_lost", webhook=hook.id, cause=fault, mend="what happened meanwhile is not told")
             return False
         wanted = [found for found in stretch.happenings if hook.wants(found)]
@@ -114,7 +114,7 @@ class Telling:
             await self._store.jobs.put([_job(hook, found, source) for found in wanted], now)
             # only now: what a node that dies here has put is put again, under the same ids
             await self._store.journal.append(NODE, hook.cursor_stream, [Line(at=now, body={"position": stretch.position})])
-        positions[hook.id] = stretch.position
+        positions[hook] = stretch.position
         return len(stretch.happenings) >= _BATCH
 
     async def _position(self, hook: Webhook) -> str:
@@ -134,6 +134,9 @@ class Telling:
         try:
             hook = await self._webhooks.get(job.participant, str(job.body["webhook"]))
         except NotFound:
+            return None
+        if job.body.get("begins", hook.begins) != hook.begins:
+            # it waited for one of this name that was removed meanwhile
             return None
         event: dict[str, Any] = job.body["event"]
         begun = time.perf_counter()
@@ -176,7 +179,7 @@ def _job(hook: Webhook, found: Happening, source: str) -> NewJob:
         participant=hook.participant,
         kind=KIND,
         id=f"{hook.name} {found.id}",
-        body={"webhook": hook.name, "event": event_of(found, source)},
+        body={"webhook": hook.name, "begins": hook.begins, "event": event_of(found, source)},
         order_key=f"{hook.name} {lane}",
     )
 

@@ -226,6 +226,23 @@ async def test_one_that_was_removed_is_told_nothing_more_and_its_key_is_gone(tol
     assert await told.node.store.jobs.job(NODE, "webhook-plan", "plan") is None
 
 
+async def test_one_that_is_added_anew_is_told_nothing_that_waited_for_the_removed_one(told: Told) -> None:
+    await told.webhooks.add("alice", "erp", URL, events=("negotiation.request",), secret=None)
+    told.receiver.replies = [refused(503)] * 9
+    await told.node.begin()
+    await told.quiet()
+    told.receiver.replies.clear()
+    await told.webhooks.remove("alice", "erp")
+    await told.node.begin()
+    await told.webhooks.add("alice", "erp", URL, events=("negotiation.request",), secret=None)
+    later = await told.node.begin()
+    assert [one["subject"] for one in await told.until(1)] == [later.pid]
+    await told.quiet()
+    told.node.clock.move(seconds=600)
+    await told.quiet()
+    assert [one["subject"] for one in told.receiver.taken] == [later.pid]
+
+
 def test_a_message_is_tried_for_hours() -> None:
     pauses = [min(PACE.first_delay_s * 2**n, PACE.max_delay_s) for n in range(PACE.attempts - 1)]
     assert 2 * 3600 < sum(pauses) < 24 * 3600
