@@ -153,7 +153,7 @@ def _date(header: str | None) -> datetime | None:
         return None
     try:
         found = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 

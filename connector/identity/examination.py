@@ -178,7 +178,7 @@ def _judged(document: Document) -> Iterator[Finding]:
 def _clock(answer: Answer, begun: datetime, ended: datetime, url: str) -> list[Finding]:
     try:
         theirs = parsedate_to_datetime(answer.headers["date"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return []
     if theirs.tzinfo is None:
         theirs = theirs.replace(tzinfo=UTC)

@@ -147,6 +147,6 @@ def test_a_clock_that_differs_is_said(seconds: int, state: str) -> None:
     assert found.state == state
 
 
-@pytest.mark.parametrize("headers", [{}, {"date": ""}, {"date": "yesterday"}])
+@pytest.mark.parametrize("headers", [{}, {"date": ""}, {"date": "yesterday"}, {"date": f"Mon, 01 Jan {9**30} 00:00:00 GMT"}])
 def test_a_host_that_does_not_tell_its_time_is_not_judged_by_it(headers: dict[str, str]) -> None:
     assert _clock(Answer(status=200, headers=headers, body=b""), NOW, NOW, "https://a.example") == []
