@@ -25,6 +25,8 @@ _NUMBERED: Final = {
     "book": "id",
 }
 """Columns that the server counts on from."""
+_FEED: Final = 4
+"""The schema from which on steps know their transaction."""
 _TEXTS: Final = frozenset({"participant", "kind", "stream"})
 """Columns that rows are ordered by and that have the database's own collation."""
 
@@ -114,6 +116,9 @@ class PostgresRows:
         elif table.name == "agreement":
             columns = (*columns, "negotiation")
             records = [(*row, codec.decode_agreement(row[-1]).negotiation) for row in rows]
+        elif table.name == "step" and self.schema >= _FEED:
+            # `feed.py`: what an archive brings was written by no transaction of this server
+            columns, records = (*columns, "xact"), [(*row, 0) for row in rows]
         await self.connection.copy_records_to_table(table.name, columns=columns, records=records, timeout=None)
 
 

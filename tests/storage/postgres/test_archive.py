@@ -19,7 +19,8 @@ from connector.storage.postgres.store import PostgresStore
 from connector.storage.queries import migrations
 from connector.storage.sqlite.rows import SqliteSource
 from connector.storage.sqlite.store import SqliteStore
-from connector.testing.store_contract.values import LEASE, LEASE_S, NOW, document, key, negotiation, put
+from connector.testing.store_contract.values import LEASE, LEASE_S, NOW, document, key, negotiation, put, record
+from tests.servers.postgres import emptied
 from tests.storage.filled import fill, rows_of
 
 FIRST = ("process", "step", "outbox", "due", "agreement", "document", "revision")
@@ -88,6 +89,28 @@ async def test_a_restored_database_begins_with_a_mark_also_from_the_first_schema
     assert [job.id for job in (await store.jobs.page("@node", kind="restored")).items] == ["r"]
     assert await store.jobs.put((NewJob(participant="alice", kind="k", id="next", body={}),), NOW) == 1
     await store.close()
+
+
+async def test_who_followed_a_store_goes_on_where_it_stood_in_the_restored_one(
+    tmp_path: Path, database: str, postgres: str
+) -> None:
+    store = at(database)
+    await store.open()
+    for name in ("first", "second", "third"):
+        await put(store, negotiation(name), records=(record(name),))
+    position = (await store.feed.after("alice", None, limit=2)).position
+    await archive.write(source_of(database), tmp_path / "a.archive", NOW)
+    await store.close()
+    async with emptied(postgres) as other:
+        await archive.read(tmp_path / "a.archive", source_of(other))
+        restored = at(other)
+        await restored.open()
+        behind = await restored.feed.after("alice", position)
+        assert [one.pid for one in behind.happenings] == ["third"]
+        await put(restored, negotiation("fourth"), records=(record("fourth"),))
+        assert [one.pid for one in (await restored.feed.after("alice", behind.position)).happenings] == ["fourth"]
+        assert [one.pid for one in (await restored.feed.after("alice", position)).happenings] == ["third", "fourth"]
+        await restored.close()
 
 
 async def test_the_first_schema_with_rows_becomes_this_one(tmp_path: Path, database: str) -> None:

@@ -17,7 +17,7 @@ STATEMENTS = statements("postgres")
 _ACROSS = (
     *("claim_messages", "claim_due", "release", "next_moment", "running", "ended", "drop_due"),
     *("claim_jobs", "next_job", "release_jobs", "use_token", "forget_tokens"),
-    *("due_books", "next_book", "feed_end"),
+    *("due_books", "next_book", "feed_bounds", "feed_end"),
 )
 _BY_ROW = (
     "lock_process",

@@ -200,6 +200,12 @@ FROM step AS s JOIN process AS p ON p.id = s.process
 WHERE p.participant = $1 AND (s.xact, s.id) > ($2::text::xid8, $3::bigint)
   AND s.xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY s.xact, s.id LIMIT $4
 
+-- name: feed_bounds
+SELECT e.xact::text, e.id, n.coming::text, (SELECT xact::text FROM step WHERE xact > '0' ORDER BY xact, id LIMIT 1),
+  (SELECT id FROM step WHERE xact = '0' ORDER BY id DESC LIMIT 1)
+FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS coming) AS n
+LEFT JOIN LATERAL (SELECT xact, id FROM step WHERE xact < n.coming ORDER BY xact DESC, id DESC LIMIT 1) AS e ON true
+
 -- name: feed_end
 SELECT xact::text, id FROM step WHERE xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xact DESC, id DESC LIMIT 1
 
