@@ -350,14 +350,13 @@ def transfer_request(
 ) -> m.TransferRequestMessage:
     if format_ == PUSH:
         members.setdefault("data_address", m.DataAddress(endpoint_type="urn:http", endpoint="https://bob.example/sink"))
-    return m.TransferRequestMessage(
-        consumer_pid=consumer_pid, agreement_id=agreement, format=format_, callback_address=BASE, **members
-    )
+    members |= {"consumer_pid": consumer_pid, "agreement_id": agreement, "format": format_, "callback_address": BASE}
+    return m.TransferRequestMessage(**members)
 
 
 def imported_tree(**members: Any) -> dict[str, Any]:
-    parties = {"assigner": BOB.id, "assignee": "urn:alice"}
-    return {"@id": "urn:a:9", "@type": "Agreement", "target": "urn:d:9", **parties, **USE, **members}
+    found = {"@id": "urn:a:9", "@type": "Agreement", "target": "urn:d:9", "assigner": BOB.id, "assignee": "urn:alice"}
+    return found | USE | members
 
 
 async def imported(node: Node, role: Role = Role.CONSUMER, **members: Any) -> str:
