@@ -333,7 +333,6 @@ def configure(*, format_: Literal["auto", "text", "json"] = "auto", level: str =
 Series = tuple[tuple[str, str], ...]
 """Names and values of labels, sorted by name."""
 _counts: dict[str, dict[Series, int]] = {}
-_durations: dict[str, dict[Series, tuple[int, float]]] = {}
 _gauges: dict[str, Callable[[], Mapping[Series, float]]] = {}
 
 
@@ -342,19 +341,6 @@ def count(name: str, by: int = 1, **labels: str) -> None:
     series = _counts.setdefault(name, {})
     key = tuple(sorted(labels.items()) if len(labels) > 1 else labels.items())
     series[key] = series.get(key, 0) + by
-
-
-def took(name: str, seconds: float, **labels: str) -> None:
-    """Add a duration to the sum and the number of those called `name`; labels as in `count`."""
-    series = _durations.setdefault(name, {})
-    key = tuple(sorted(labels.items()) if len(labels) > 1 else labels.items())
-    number, whole = series.get(key, (0, 0.0))
-    series[key] = (number + 1, whole + seconds)
-
-
-def durations() -> Mapping[str, Mapping[Series, tuple[int, float]]]:
-    """Number and sum in seconds of all durations since the start, by name and labels."""
-    return _durations
 
 
 def gauge(name: str, read: Callable[[], Mapping[Series, float]]) -> None:
@@ -372,29 +358,20 @@ def counts() -> Mapping[str, Mapping[Series, int]]:
     return _counts
 
 
-Taken = tuple[dict[str, dict[Series, int]], dict[str, dict[Series, tuple[int, float]]]]
-"""Counts, and durations by number and sum."""
+Taken = dict[str, dict[Series, int]]
+"""By name."""
 
 
 def taken() -> Taken:
-    """All counts and durations since this was asked the last time; here they begin anew. For a process whose figures another one shows."""
-    found = (
-        {name: dict(series) for name, series in _counts.items()},
-        {name: dict(series) for name, series in _durations.items()},
-    )
+    """All counts since this was asked the last time; here they begin anew. For a process whose figures another one shows."""
+    found = {name: dict(series) for name, series in _counts.items()}
     _counts.clear()
-    _durations.clear()
     return found
 
 
 def add(more: Taken) -> None:
     """Add what another process of this node has `taken`."""
-    for name, series in more[0].items():
+    for name, series in more.items():
         here = _counts.setdefault(name, {})
         for key, by in series.items():
             here[key] = here.get(key, 0) + by
-    for name, sums in more[1].items():
-        whole = _durations.setdefault(name, {})
-        for key, (number, seconds) in sums.items():
-            before = whole.get(key, (0, 0.0))
-            whole[key] = (before[0] + number, before[1] + seconds)

@@ -17,7 +17,7 @@ import sys
 from contextlib import AsyncExitStack
 from typing import Final
 
-from connector import observe
+from connector import measures, observe
 from connector.app import loop_factory
 from connector.app.assembly.data import home_of_workers, plane_config
 from connector.app.listening import Door, Listening, inherited, listening
@@ -105,6 +105,7 @@ async def _work(ours: End, at: Listening) -> None:
                     async with asyncio.timeout(_COUNTS_EVERY_S):
                         await leaving.wait()
                 channel.tell("counted", observe.taken())
+                channel.tell("measured", measures.taken())
             # nobody decides any more: what flows ends now, and how far it came is told
             for place in plane.running():
                 await plane.stop(*place)

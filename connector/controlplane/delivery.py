@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from connector import observe, tracing
+from connector import measures, observe, tracing
 from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.process import Outgoing, Process
@@ -189,6 +189,9 @@ class Delivery:
     async def _attempt(self, message: Message, until: datetime) -> None:
         outgoing, key = message.outgoing, message.key
         settler = self._settlers[key.kind]
+        begun_s = time.monotonic()
+        if message.tries == 0:
+            measures.OUTBOX.add(max(0.0, (self._clock.now() - message.created_at).total_seconds()), key.kind)
         answer: Answer | None = None
         cause, may_retry, end_s = "", True, math.inf
         try:
@@ -212,12 +215,14 @@ class Delivery:
             cause = _TOO_LONG
         except PeerError as fault:
             cause = _TOO_LONG if time.monotonic() >= end_s - _TICK_S else str(fault)
+        took_s, event = time.monotonic() - begun_s, outgoing.event
         status = answer.status if answer else None
         if answer is not None:
             if 200 <= answer.status < 300 or (answer.status == 404 and outgoing.event is Event.TERMINATE):
                 # a peer that does not know the process any more has nothing left to terminate
                 await settler.settled(key, self._noted(outgoing, status, "", is_final=True), answer.body)
                 observe.count("messages_sent", event=outgoing.event.value, outcome="ok")
+                measures.SENDINGS.add(took_s, event, "ok")
                 observe.info("delivery.sent", act=outgoing.event, pid=key.pid, peer=message.peer, status=status)
                 return
             cause = f"answered {answer.status}{_said(answer.body, key.kind)}"
@@ -227,9 +232,11 @@ class Delivery:
         if status == 404 and outgoing.url.endswith(_FIRST_PATHS):
             limit = min(limit, _FIRST_MESSAGE_404)
         if may_retry and tries < limit:
+            measures.SENDINGS.add(took_s, event, "put-off")
             await self._put_off(message, self._noted(outgoing, status, cause, is_final=False), answer)
         else:
             observe.count("messages_sent", event=outgoing.event.value, outcome="given-up")
+            measures.SENDINGS.add(took_s, event, "given-up")
             observe.warning("delivery.given_up", act=outgoing.event, pid=key.pid, peer=message.peer, tries=tries, cause=cause)
             await settler.given_up(key, self._noted(outgoing, status, cause, is_final=True))
 

@@ -20,7 +20,7 @@ from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.peers import Peers
 from connector.controlplane.policy import Judge
-from connector.controlplane.process import digest_of, happened, held, new_urn
+from connector.controlplane.process import digest_of, held, new_urn, tell
 from connector.controlplane.shelf import Terms
 from connector.controlplane.terms import NegotiationWish, named_terms, opening_terms
 from connector.dsp import messages as m
@@ -364,8 +364,7 @@ class Negotiations:
         process = change.process
         if isinstance(process, Negotiation):
             self._delivery.handover(_key(process.participant, process.pid), process.peer, change)
-            for record in happened(change.records):
-                observe.info("negotiation.step", pid=process.pid, peer=process.peer, act=record.event, state=record.state)
+            tell("negotiation.step", process, change.records)
             if change.agreement is not None and change.agreement.ended_at is not None:
                 await self._agreements.end_transfers(change.agreement)
             elif change.agreement is not None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from connector import tracing
+from connector import measures, tracing
 from connector.controlplane import books, cases
 from connector.controlplane.cases import EMPTY, USE, Answer, Asked, Case, question_of
 from connector.controlplane.consuming import judged_offer
@@ -276,6 +276,8 @@ class Judge:
                 span.note(**{"kontor.effect": decision.effect.value})
         else:
             decision = decide(terms.compiled, request, world, stage=stage, duty_mode=duty_mode)
+        took_ns = time.perf_counter_ns() - began
+        measures.DECISIONS.add(took_ns / 1e9, stage, decision.effect)
         if subject is None or not self._notes.are_kept:
             return decision, None
         made = Made(
@@ -285,7 +287,7 @@ class Judge:
             world=world,
             decision=decision,
             duty_mode=duty_mode,
-            micros=(time.perf_counter_ns() - began) // 1000,
+            micros=took_ns // 1000,
         )
         self._notes.made(made)
         return decision, made

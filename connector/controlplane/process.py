@@ -1,15 +1,17 @@
-"""What the use cases about processes share: new ids, fingerprints of messages without one, holding, and putting acts off."""
+"""What the use cases about processes share: new ids, fingerprints of messages, holding, putting acts off, telling what happened."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from connector import measures, observe
 from connector.controlplane.decisions import Choice
 from connector.dsp.process import By, Cause, Due, Process, Record, Step, entry
+from connector.dsp.tables import Event
+from connector.dsp.transfer import Transfer
 from connector.dsp.values import replace
 from connector.errors import IllegalTransition
 from connector.observe import new_id
@@ -19,6 +21,7 @@ P = TypeVar("P", bound=Process)
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 _LOOK_AGAIN = timedelta(seconds=10)
+_ENDS: Final = frozenset({Event.FINALIZE, Event.COMPLETE, Event.TERMINATE})
 DEADLINE = "deadline"
 """The one due row that a process has from its beginning: when it has stood still for too long."""
 
@@ -38,9 +41,25 @@ def digest_of(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def happened(records: tuple[Record, ...]) -> Iterator[Record]:
-    """Those of `records` that are worth a line: what was only put on its way is told when it has arrived, or was put off."""
-    return (record for record in records if not record.event.startswith("send "))
+def tell(event: str, process: Process, records: tuple[Record, ...]) -> None:
+    """Write a line about each of `records` that is worth one, and measure how long `process` took when one of them is its end.
+
+    What was only put on its way is told when it has arrived, or was put off.
+    """
+    for record in records:
+        if record.event.startswith("send "):
+            continue
+        observe.info(event, pid=process.pid, peer=process.peer, act=record.event, state=record.state)
+        if record.state is None or not record.state.is_terminal or record.event not in _ENDS:
+            continue
+        # clocks may have been set meanwhile
+        took_s = max(0.0, (record.at - process.created_at).total_seconds())
+        if not isinstance(process, Transfer):
+            measures.NEGOTIATIONS.add(took_s, process.role, record.state)
+            continue
+        measures.TRANSFERS.add(took_s, process.role, process.format, record.state)
+        if process.moved_bytes:
+            measures.TRANSFER_BYTES.add(process.moved_bytes, process.role, process.format)
 
 
 def due_of(process: Process, choice: Choice, now: datetime) -> Due:

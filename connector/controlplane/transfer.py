@@ -19,7 +19,7 @@ from connector.controlplane.limits import Limiter
 from connector.controlplane.offerings import Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Judge
-from connector.controlplane.process import digest_of, happened, held, new_urn
+from connector.controlplane.process import digest_of, held, new_urn, tell
 from connector.controlplane.reviews import Reviews
 from connector.controlplane.terms import TransferWish, destination_of
 from connector.controlplane.transfer_course import Desk, TransferCourse, acknowledgement
@@ -350,8 +350,7 @@ class Transfers:
         process = change.process
         if isinstance(process, Transfer):
             self._delivery.handover(_key(process.participant, process.pid), process.peer, change)
-            for record in happened(change.records):
-                observe.info("transfer.step", pid=process.pid, peer=process.peer, act=record.event, state=record.state)
+            tell("transfer.step", process, change.records)
             if change.records:
                 await self._drive(process)
         return change

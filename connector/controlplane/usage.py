@@ -11,12 +11,13 @@ What does not live here: what a posting does to a book (`books.py`), and what pe
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from connector import observe
+from connector import measures, observe
 from connector.controlplane import books
 from connector.controlplane.cases import EMPTY, Answer, Case, use_of
 from connector.controlplane.kept import Kept
@@ -57,6 +58,8 @@ class Running:
     has_begun: bool = False
     is_over: bool = False
     metered_at: datetime | None = None
+    begun_s: float = 0.0
+    """When it began, on the clock that only goes forward."""
 
     @property
     def place(self) -> Place:
@@ -67,6 +70,7 @@ class Running:
 
         Raises: Conflict when the reservation was let go meanwhile, StoreUnavailable.
         """
+        self.begun_s = time.monotonic()
         await self.usages.begin(self)
 
     def end(self, moved_bytes: int) -> None:
@@ -74,6 +78,9 @@ class Running:
         if not self.is_over:
             self.is_over = True
             self.usages.end(self, moved_bytes)
+            if self.has_begun:
+                measures.PULLS.add(time.monotonic() - self.begun_s, self.process.role)
+                measures.PULL_BYTES.add(moved_bytes, self.process.role)
 
 
 class Usages:

@@ -14,7 +14,7 @@ import contextlib
 import itertools
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from connector import observe
+from connector import measures, observe
 from connector.dataplane.channel import Channel, End, Gone
 from connector.dsp.transfer import Access, Transfer
 from connector.dsp.values import replace
@@ -52,7 +52,13 @@ class Attached:
                 "failed": self._failed,
                 "attempted": self._attempted,
             },
-            hears={"end": self._end, "over": self._over, "ready": self._ready, "counted": observe.add},
+            hears={
+                "end": self._end,
+                "over": self._over,
+                "ready": self._ready,
+                "counted": observe.add,
+                "measured": measures.put,
+            },
             first=(("begin", orders),),
         )
 

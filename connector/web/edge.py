@@ -15,10 +15,11 @@ from typing import Any, Final, Protocol
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connector import observe, tracing
+from connector import measures, observe, tracing
 from connector.errors import BadMessage, Overloaded, TooLarge
 from connector.ports.asker import ASKER
 from connector.web import errors
+from connector.web.purposes import purpose_of
 
 JSON: Final = b"application/json"
 Headers = Iterable[tuple[bytes, bytes]]
@@ -31,6 +32,8 @@ _DRAINED_BYTES: Final = 16 << 20
 """How much of a body that is too large is still taken, so that its sender reads our answer instead of a broken connection."""
 CLIENT_LEFT: Final = 499
 """The status of a request whose sender has left before there was an answer."""
+_CLASSES: Final = ("4xx", "1xx", "2xx", "3xx", "4xx", "5xx")
+"""Of statuses, by their hundreds; whoever left before an answer began has none."""
 LINE: Final = "kontor.line"
 """Where in the scope the fields of a request's line are."""
 WHOLE: Final = "kontor.whole"
@@ -218,7 +221,7 @@ class Attended:
     Inside all lines carry its trace. The application answers every fault; what else ends it leaves no line.
     """
 
-    __slots__ = ("_at", "_begun", "_bound", "_client", "_line", "_method", "_path", "_request", "status")
+    __slots__ = ("_at", "_begun", "_bound", "_client", "_line", "_method", "_path", "_request", "route", "status")
 
     def __init__(
         self, at: str, client: str | None, method: str, path: str, traceparent: str | None, line: dict[str, Any]
@@ -232,6 +235,8 @@ class Attended:
         self._request = tracing.received(f"{method} {at}", traceparent)
         self.status = 0
         """Of its answer, once that is known; 0: there was none."""
+        self.route = "none"
+        """What its address is for, as `measures.ROUTES` says it, once that is known."""
 
     def __enter__(self) -> Attended:
         self._begun = time.perf_counter()
@@ -262,7 +267,7 @@ class Attended:
             **self._line,
         )
         observe.count("http_requests", listener=self._at, status=f"{status // 100}xx")
-        observe.took("http_request", took_s, listener=self._at)
+        measures.REQUESTS.add(took_s, self._at, self.route, _CLASSES[status // 100])
 
 
 class Observed:
@@ -289,7 +294,7 @@ class Observed:
                 verdict = verdict_on(fault, line)
                 if verdict is not None and watched.status == 0:
                     await errors.send_problem(watched.sent, verdict)
-            attended.status = watched.status
+            attended.status, attended.route = watched.status, purpose_of(scope, self._at)
 
 
 def verdict_on(fault: Exception, line: dict[str, Any]) -> errors.Verdict | None:

@@ -14,6 +14,7 @@ from connector.errors import NotFound
 from connector.web import errors
 from connector.web.edge import CLIENT_LEFT, Attended, Bounded, Observed, verdict_on
 from connector.web.indexed import Indexed
+from connector.web.purposes import of_pattern
 from connector.web.ways import Direct, Exchange, Found, InFront
 
 _PLAIN: Final = re.compile(rb"(?:/[\w.:~-]{1,200}){4,5}")
@@ -57,6 +58,7 @@ class Public:
         way = InFront(exchange, found, self._bounded.free)
         traceparent = exchange.headers.get("traceparent")
         with Attended(_NAME, exchange.client, exchange.method, exchange.path, traceparent, way.line) as attended:
+            attended.route = of_pattern(getattr(found.route, "path", ""))
             try:
                 self._bounded.enter()
                 try:

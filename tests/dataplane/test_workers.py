@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from connector import observe
+from connector import measures, observe
 from connector.dataplane.addresses import PULL, PUSH
 from connector.dataplane.channel import Channel, Gone
 from connector.dataplane.remote import RemoteAuthorizer, RemoteEvents
@@ -149,13 +149,17 @@ async def test_what_is_granted_and_refused_there_is_so_here_and_uses_are_told_of
         with pytest.raises(PeerAnswer) as told:
             await worker.authorizer.may_pull(*PLACE, "token")
         assert told.value.answer_status == 409
-        job, listener = (("kind", "of a worker"), ("outcome", "done")), (("listener", "of a worker"),)
-        worker.channel.tell("counted", ({"jobs": {job: 2}}, {"http_request": {listener: (1, 0.5)}}))
+        job, pulls, before = (("kind", "of a worker"), ("outcome", "done")), measures.PULLS, measures.PULLS.shown()
+        worker.channel.tell("counted", {"jobs": {job: 2}})
+        worker.channel.tell("measured", {pulls.name: {("provider",): [0.0] * len(pulls.bounds) + [1.0, 7200.0]}})
         await RemoteEvents(worker.channel).received(*PLACE, moved_bytes=3, digest="d")
         assert judge.told == [("received", PLACE[1], 3, "d")]
         # what was counted there counts here, too
         assert observe.counts()["jobs"][job] == 2
-        assert observe.durations()["http_request"][listener] == (1, 0.5)
+        counts, whole_s = pulls.shown()["provider",]
+        counts_before, whole_s_before = before.get(("provider",), ((0,) * len(counts), 0.0))
+        assert (counts[-1] - counts_before[-1], whole_s - whole_s_before) == (1, 7200.0)
+        assert counts[:-1] == counts_before[:-1]
 
 
 async def test_each_message_of_a_stream_is_asked_about_there() -> None:

@@ -11,7 +11,7 @@ from tests.house.tree import CONNECTOR, files, imports, module_name, room, shown
 
 # from the ground up; rooms on one floor are sealed from each other, but for the floors in _ORDERED
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "observe", "tracing"),
+    ("errors", "observe", "measures", "tracing"),
     ("strict", "packaged", "settings", "plugins", "jose", "jsonld", "rdf", "outbound"),
     ("odrl",),
     ("dsp",),

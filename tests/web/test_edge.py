@@ -6,14 +6,16 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.requests import ClientDisconnect
 
-from connector import observe
+from connector import measures, observe
 from connector.errors import BadMessage, NotFound, Overloaded, TooLarge
 from connector.web import edge
+from connector.web.purposes import purpose_of
 
 
 def scope_of(**headers: str) -> dict[str, Any]:
@@ -118,6 +120,31 @@ async def test_every_request_is_one_line_with_its_trace_and_what_was_noted(caplo
         "trace": trace, "method": "POST", "path": "/x", "status": 201, "participant": "acme",
     }  # fmt: skip
     assert "hush" not in str(fields)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rest", "purpose"),
+    [
+        ("/{participant}/dsp/2025-1/{rest:path}", "negotiations/urn:x/events", "negotiations"),
+        ("/{participant}/dsp/2025-1/{rest:path}", "catalog/request", "catalog"),
+        ("/{participant}/dsp/2025-1/{rest:path}", "made/up", "none"),
+        ("/catalog/dsp/2025-1/{rest:path}", "catalog/request", "ledger"),
+        ("/{participant}/.well-known/dspace-version", "", "version"),
+        ("/{participant}/data/pull/{pid}/{path:file}", "", "pull"),
+        ("/dataplane/data/renew/{pid}", "", "renew"),
+        ("/api/v1/participants/{participant}/transfers/{pid}/data", "", "api"),
+        ("/api/v1/participants/{participant}/events/stream", "", "events"),
+        ("/catalog/api/participants/{id:path}", "", "ledger"),
+        ("/authority/issuer/credentials", "", "authority"),
+        ("/{participant}/did.json", "", "identity"),
+        ("/metrics", "", "watch"),
+    ],
+)
+def test_what_an_address_is_for_is_one_of_a_few_words(pattern: str, rest: str, purpose: str) -> None:
+    scope = scope_of() | {"route": SimpleNamespace(path=pattern), "path_params": {"rest": rest}}
+    assert purpose_of(scope, "public") == purpose
+    assert purpose in measures.ROUTES
+    assert purpose_of(scope_of(), "public") == "none"
 
 
 async def test_a_fault_that_nobody_caught_is_answered_without_its_words(caplog: pytest.LogCaptureFixture) -> None:

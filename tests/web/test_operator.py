@@ -215,7 +215,7 @@ async def test_every_metric_has_words(http: httpx.AsyncClient) -> None:
     assert counted - set(health._WHAT) == set()
     shown = (await http.get("/metrics")).text
     assert 'kontor_worker_at_work_seconds{worker="timers"} 0.0' in shown
-    for name in ("kontor_http_request_seconds_count", "kontor_deliveries_waiting 0.0", "process_resident_memory_bytes"):
+    for name in ("kontor_http_request_seconds_bucket", "kontor_deliveries_waiting 0.0", "process_resident_memory_bytes"):
         assert name in shown
 
 

@@ -40,7 +40,7 @@ class PostgresJobs:
     async def _call(self, name: str, *values: object) -> Any:
         """The one value of a statement, begun anew when the server undoes it for another's sake."""
         for tries in range(1, TRIES + 1):
-            async with self._link.connection() as connection:
+            async with self._link.writing() as connection:
                 try:
                     return await connection.fetchval(SQL[name], *values)
                 except asyncpg.PostgresError as fault:
@@ -60,7 +60,7 @@ class PostgresJobs:
 
     async def claim(self, kinds: Sequence[str], now: datetime, *, limit: int = 16) -> tuple[Job, ...]:
         moment = codec.micros(now)
-        async with self._link.connection() as connection:
+        async with self._link.writing() as connection:
             rows = await connection.fetch(SQL["claim_jobs"], list(kinds), moment, limit, self._node, moment + self._lease)
         return tuple(map(codec.job_of, rows))
 

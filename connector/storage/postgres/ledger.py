@@ -32,7 +32,7 @@ class PostgresLedger:
     async def post(self, participant: str, agreement: str, key: str, decide: DecideBook) -> Posted:
         posted: Posted | None = None
         try:
-            async with self._link.connection() as connection, connection.transaction():
+            async with self._link.writing() as connection, connection.transaction():
                 number, body, result = await connection.fetchrow(SQL["book_to_post"], participant, agreement, key, _EMPTY)
                 book = codec.decode_book(body)
                 if result is not None:

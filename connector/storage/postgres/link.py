@@ -7,6 +7,7 @@ its place, is used without a restart. Connections go back to the pool as they ar
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 
+from connector import measures
 from connector.errors import StoreUnavailable
 from connector.storage.postgres import faults
 
@@ -99,6 +101,20 @@ class Link:
             await connection.close(timeout=_CONNECT_S)
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             connection.terminate()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Any]:
+        """As `connection`, and raises as that: for what writes, which is measured."""
+        begun_s, outcome = time.monotonic(), "undone"
+        try:
+            async with self.connection() as connection:
+                yield connection
+            outcome = "committed"
+        except StoreUnavailable:
+            outcome = "refused"
+            raise
+        finally:
+            measures.TRANSACTIONS.add(time.monotonic() - begun_s, "postgres", outcome)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:

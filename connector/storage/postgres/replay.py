@@ -22,7 +22,7 @@ class PostgresReplay:
 
     async def use(self, participant: str, issuer: str, jti: str, until: datetime, now: datetime) -> bool:
         key, moment = fingerprint(participant, issuer, jti), codec.micros(now)
-        async with self._link.connection() as connection:
+        async with self._link.writing() as connection:
             if self._swept_at is None or abs(now - self._swept_at) >= _SWEEP_EVERY:
                 self._swept_at = now
                 await connection.execute(SQL["forget_tokens"], moment)

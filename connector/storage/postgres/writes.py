@@ -70,7 +70,7 @@ class Writes:
 
     async def advance(self, key: Key | PeerKey, decide: Decide[Any], received: str | None) -> Change[Any]:
         """What `Store.advance` promises."""
-        async with self._link.connection() as connection:
+        async with self._link.writing() as connection:
             stale, tries = _Stale(), 0
             while True:
                 try:
@@ -192,31 +192,31 @@ class Writes:
 
     async def _leased(self, name: str, now: datetime, limit: int) -> Any:
         moment = codec.micros(now)
-        async with self._link.connection() as connection:
+        async with self._link.writing() as connection:
             return await connection.fetch(SQL[name], moment, limit, self._node, moment + self._lease)
 
     async def release(self) -> None:
-        async with self._link.connection() as connection:
+        async with self._link.writing() as connection:
             earliest = await connection.fetchval(SQL["release"], self._node)
         if earliest is not None:
             self._herald.tell(earliest)
 
     async def drop_due(self, ids: tuple[int, ...]) -> None:
-        async with self._link.connection() as connection:
+        async with self._link.writing() as connection:
             await connection.execute(SQL["drop_due"], ids)
 
     # --- what is over
 
     async def sweep(self, name: str, kind: Kind, places: Sequence[tuple[str, str]]) -> int:
         participants, pids = [participant for participant, _ in places], [pid for _, pid in places]
-        async with self._link.connection() as connection:
+        async with self._link.writing() as connection:
             return int(await connection.fetchval(SQL[name], kind, participants, pids))
 
     # --- agreements and documents
 
     async def put_agreement(self, agreement: Agreement, is_new: bool) -> None:
         id_, role, peer, negotiation, dataset, body = _agreement(agreement)
-        async with self._link.connection() as connection:
+        async with self._link.writing() as connection:
             try:
                 await connection.execute(
                     SQL["keep_agreement"], agreement.participant, id_, role, peer, negotiation, dataset, body, is_new
@@ -227,7 +227,7 @@ class Writes:
                 raise codec.agreement_exists(agreement.id) from fault
 
     async def put_document(self, document: Document, expect: int | None) -> Document:
-        async with self._link.connection() as connection:
+        async with self._link.writing() as connection:
             is_written, version, since = await connection.fetchrow(
                 SQL["write_document"],
                 document.participant,
@@ -251,7 +251,7 @@ class Writes:
         )
 
     async def delete_document(self, participant: str, kind: str, id_: str) -> bool:
-        async with self._link.connection() as connection:
+        async with self._link.writing() as connection:
             return bool(await connection.fetchval(SQL["delete_document"], participant, kind, id_, MOST_BEHIND))
 
 

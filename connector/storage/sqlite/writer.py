@@ -30,6 +30,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from connector import measures
 from connector.errors import StoreUnavailable
 from connector.storage.sqlite import faults
 
@@ -72,6 +73,8 @@ class Writer:
         """Set when the disk or the file refused a transaction; whoever finds that there is room again clears it."""
         self._is_careful = False
         """The next transaction gives each call a savepoint: the last one had to be undone."""
+        self._begun_s = 0.0
+        """When the transaction under way began."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -143,6 +146,7 @@ class Writer:
             self._begin()
 
     def _begin(self) -> None:
+        self._begun_s = time.monotonic()
         self._undo()
         try:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -175,6 +179,7 @@ class Writer:
             elif not self._run_plainly(calls):
                 self.connection.execute("ROLLBACK")
                 self._is_careful = True
+                self._measure("undone")
                 self._queued.extendleft(reversed(calls))
                 self._begin()
                 return
@@ -231,10 +236,14 @@ class Writer:
         self.is_refusing = True
         for call in calls:
             call.fault = faults.unavailable(fault, self._path)
-        self._finish(calls)
+        self._finish(calls, "refused")
 
-    def _finish(self, calls: list[_Call]) -> None:
+    def _measure(self, outcome: str) -> None:
+        measures.TRANSACTIONS.add(time.monotonic() - self._begun_s, "sqlite", outcome)
+
+    def _finish(self, calls: list[_Call], outcome: str = "committed") -> None:
         """Tell the callers, and go on with who came meanwhile."""
+        self._measure(outcome)
         for call in calls:
             if call.future.done():
                 continue

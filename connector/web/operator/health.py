@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from connector import __version__, observe
+from connector import __version__, measures, observe
 from connector.errors import KontorError
 from connector.ports.clock import MOST_AHEAD, how_far
 from connector.ports.store import Store
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 _ANSWERS_WITHIN_S: Final = 2.0
 _GOOD_FOR_S: Final = 1.0
@@ -30,19 +30,18 @@ _WHAT: Final = {
     "messages_sent": "Protocol messages sent, by event and outcome.",
     "requests_refused": "Protocol requests refused because a bound was reached, by the error's code.",
     "streams_refused": "Streams of data refused because a bound was reached, by the error's code.",
-    "data_sent_bytes": "Bytes of data sent to receivers by this process; those of worker processes are not among them.",
-    "data_received_bytes": "Bytes of data received from senders by this process.",
+    "data_sent_bytes": "Bytes of data sent to receivers by this node.",
+    "data_received_bytes": "Bytes of data received from senders by this node.",
     "jobs": "Background work that ended, came again, was put off or given up, by kind and outcome.",
     "reconciled": "Processes compared with what their peers hold them for, by finding.",
     "webhooks_sent": "Messages to webhooks, by outcome.",
-    "http_request_seconds": "Time until a request was answered to the last byte, by listener.",
     "worker_at_work_seconds": "How long a worker has been at what it does now; 0 while it rests, -1 while it is down.",
     "deliveries_waiting": "Protocol messages that this node has taken and not posted yet.",
     "requests_under_way": "Protocol requests that are being answered.",
     "streams_running": "Transfers of which something flows at this node.",
     "event_followers": "Programs that follow the events of this node.",
 }
-"""What each metric tells; a test sees to it that none is missing."""
+"""What each count and gauge tells; a test sees to it that none is missing. Histograms say it themselves (`measures.py`)."""
 
 
 def routes(store: Store, faults: Callable[[], tuple[str, ...]], hung: Callable[[], tuple[str, ...]]) -> list[BaseRoute]:
@@ -65,7 +64,8 @@ def routes(store: Store, faults: Callable[[], tuple[str, ...]], hung: Callable[[
         return _json(200, {"status": "ready", "warnings": looked.warnings} if looked.warnings else {"status": "ready"})
 
     async def metrics(request: Request) -> Response:
-        return Response(_exposition(), media_type="text/plain; version=1.0.0; charset=utf-8")
+        body, media_type = _exposition(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": media_type})
 
     return [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
 
@@ -112,22 +112,22 @@ class _Looked:
 
 
 class _Counts:
-    """The counts of this process, read when somebody asks."""
+    """What this node has counted and measured, read when somebody asks."""
 
-    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | SummaryMetricFamily]:
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         for name, moments in observe.gauges().items():
             shown = GaugeMetricFamily(f"kontor_{name}", _WHAT[name], labels=_labels(moments))
             for key, now in moments.items():
                 shown.add_metric([value for _, value in key], now)
             yield shown
-        for name, taken in {name: dict(series) for name, series in observe.durations().items()}.items():
-            spent = SummaryMetricFamily(f"kontor_{name}_seconds", _WHAT[f"{name}_seconds"], labels=_labels(taken))
-            for key, (number, whole_s) in taken.items():
-                spent.add_metric([value for _, value in key], count_value=number, sum_value=whole_s)
-            yield spent
-
+        for one in measures.ALL.values():
+            measured = HistogramMetricFamily(f"kontor_{one.name}", one.help, labels=one.labels)
+            bounds = (*map(str, map(float, one.bounds)), "+Inf")
+            for values, (counts, whole) in one.shown().items():
+                measured.add_metric(values, list(zip(bounds, counts, strict=True)), sum_value=whole)
+            yield measured
         # a copy: other threads may count meanwhile
         for name, series in {name: dict(series) for name, series in observe.counts().items()}.items():
             labels = sorted({label for key in series for label, _ in key})
@@ -146,13 +146,16 @@ def _labels(series: Mapping[observe.Series, object]) -> list[str]:
 _registry: CollectorRegistry | None = None
 
 
-def _exposition() -> bytes:
-    """Everything that is counted, with what the operating system says of this process, in the Prometheus text format."""
-    from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+def _exposition(accepted: str) -> tuple[bytes, str]:
+    """Everything that is counted, with what the operating system says of this process, and its media type: in the Prometheus text
+    format, or in that of OpenMetrics where it is accepted."""
+    from prometheus_client import CollectorRegistry, ProcessCollector
+    from prometheus_client.exposition import choose_encoder
 
     global _registry
     if _registry is None:
         _registry = CollectorRegistry()
         ProcessCollector(registry=_registry)
         _registry.register(_Counts())
-    return generate_latest(_registry)
+    written, media_type = choose_encoder(accepted)
+    return written(_registry), media_type
