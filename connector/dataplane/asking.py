@@ -22,7 +22,7 @@ from connector.ports.dataplane import DataRequest, Passing, Source
 
 ASKED: Final = (
     "accept", "accept-language", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since",
-    "last-event-id", "range",
+    "last-event-id", "range", "want-content-digest", "want-repr-digest",
 )  # fmt: skip
 """What passes from a consumer that reads."""
 POSTED: Final = ("accept", "accept-language", "content-language", "content-length", "content-type")

@@ -21,6 +21,8 @@ from connector.outbound.rules import shown
 from connector.ports.dataplane import DataRequest, Source
 
 _MOST_KNOWN: Final = 1000
+_READ_TWICE_BYTES: Final = 1 << 30
+"""A rest up to this size is read before it is sent, so that its receiver can tell what is wrong with it from what came before."""
 
 
 class Cargo:
@@ -35,6 +37,7 @@ class Cargo:
         digest: str | None,
         media_type: str,
         state: str | None = None,
+        content_digest: str | None = None,
     ) -> None:
         self.offset = offset
         self.byte_size = byte_size
@@ -44,6 +47,8 @@ class Cargo:
         self.media_type = media_type
         self.state = state
         """What tells this state of the data from every other, where there is no digest that would: an upstream's strong ETag."""
+        self.content_digest = digest if offset == 0 and content_digest is None else content_digest
+        """SHA-256 of what is sent, hexadecimal; None when it is not known beforehand."""
         self.chunks = self._watched(chunks)
         self._count = offset
         self._hasher = hashlib.sha256() if digest is None and offset == 0 else None
@@ -64,6 +69,13 @@ class Cargo:
     def final_digest(self) -> str | None:
         """The digest of the whole, as far as it is known once everything has left."""
         return self._hasher.hexdigest() if self._hasher is not None else self.digest
+
+
+async def of_rest(file: Readable, first: int, progress: Callable[[], None]) -> str | None:
+    """The SHA-256 of `file` from `first` on, hexadecimal; None for the whole, and where reading twice costs too much."""
+    if not 0 < file.byte_size - first <= _READ_TWICE_BYTES or not first or not file.is_near:
+        return None
+    return await file.sha256(progress, first=first)
 
 
 class Cargoes:
@@ -102,6 +114,7 @@ class Cargoes:
                     byte_size=size,
                     digest=await self._digest(source, file, progress),
                     media_type=source.media_type or media_type_of(source.name),
+                    content_digest=await of_rest(file, first, progress),
                 )
         elif source.type == "http":
             async with AsyncExitStack() as stack:
@@ -109,13 +122,15 @@ class Cargoes:
                 length = answer.headers.get("content-length", "")
                 size_now = first + int(length) if length.isdigit() else None
                 etag = answer.headers.get("etag", "")
+                check = upstream.check_of(source, answer)
                 yield Cargo(
-                    upstream.chunks(source, answer),
+                    upstream.checked(source, answer, check),
                     offset=first,
                     byte_size=size_now,
                     digest=source.digest if self._is_as_published(source, size_now) else None,
                     media_type=source.media_type or answer.headers.get("content-type") or "application/octet-stream",
                     state=etag if etag.startswith('"') else None,
+                    content_digest=check.expected.hex() if check is not None and check.algorithm == "sha-256" else None,
                 )
         else:
             raise SourceError(f"a source of type `{source.type}` cannot be pushed", mend="offer it for pull")

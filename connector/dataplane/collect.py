@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from connector import tracing
-from connector.dataplane import asking, upstream
+from connector.dataplane import asking, digests, upstream
 from connector.dataplane.addresses import S3_PULL, readings
 from connector.dataplane.disk import Disk
 from connector.dataplane.inbox import Inbox
@@ -25,12 +25,14 @@ from connector.dataplane.sources import LocalFile, open_below, open_file
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.tables import State
 from connector.dsp.transfer import Transfer
-from connector.errors import Conflict, NotFound, PeerAnswer
+from connector.errors import BadMessage, Conflict, NotFound, PeerAnswer, PeerMessage
 from connector.outbound.client import OutboundClient, StreamedAnswer
 from connector.outbound.rules import shown
 from connector.ports.dataplane import DataRequest, Served
 
 _BODIES = (200, 203, 206)
+_SMALL_BYTES = 256 << 10
+"""A body below this that has a digest is looked at before anybody gets a byte of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ class Collector:
         if arrived is None or request.path:
             raise _missing(transfer)
         async with self.disk.opened(open_file, str(arrived.path)) as file:
-            yield serve_file(
+            yield await serve_file(
                 LocalFile(self.disk, file),
                 arrived.name,
                 request,
@@ -92,7 +94,7 @@ class Collector:
             entry = manifest.entries.get(request.path)
             digest = entry.digest if entry is not None and entry.byte_size == file.byte_size else None
             name = request.path.rpartition("/")[2]
-            yield serve_file(LocalFile(self.disk, file), name, request, stream, digest=digest)
+            yield await serve_file(LocalFile(self.disk, file), name, request, stream, digest=digest)
 
     @asynccontextmanager
     async def _fetched(self, transfer: Transfer, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
@@ -129,6 +131,16 @@ class Collector:
             has_body = request.method == "GET" and answer.status in _BODIES
             if not has_body and request.method == "GET" and answer.status != 304:
                 told["content-length"] = "0"
+            check = _check_of(answer, url) if has_body else None
+            if check is not None:
+                # what is held against its digest comes through this process
+                coming = digests.checked(answer.chunks(), check, partial(_other_content, url))
+                if (answer.length or _SMALL_BYTES) < _SMALL_BYTES:
+                    body = b"".join([chunk async for chunk in coming])
+                    yield Served(status=answer.status, headers=told, chunks=None, body=body, cut=stream.cut)
+                    return
+                yield Served(status=answer.status, headers=told, chunks=stream.paced(coming), cut=stream.cut)
+                return
             chunks = stream.paced(answer.chunks()) if has_body else None
             direct = (
                 stream.filling(partial(upstream.direct, answer, self.disk.move))
@@ -136,6 +148,19 @@ class Collector:
                 else None
             )
             yield Served(status=answer.status, headers=told, chunks=chunks, direct=direct, cut=stream.cut)
+
+
+def _check_of(answer: StreamedAnswer, url: str) -> digests.Check | None:
+    """What a provider says that the content of its answer is."""
+    try:
+        return digests.check_of(answer.headers)
+    except BadMessage as fault:
+        raise PeerMessage(f"the provider's `Content-Digest` is none: {fault.what}", where=shown(url)) from fault
+
+
+def _other_content(url: str) -> PeerMessage:
+    mend = "read it again, and tell the provider when it stays so"
+    return PeerMessage("what came is not what the provider's `Content-Digest` says", where=shown(url), mend=mend)
 
 
 def _missing(transfer: Transfer) -> NotFound:

@@ -101,13 +101,13 @@ class Disk:
             await asyncio.sleep(0)
             yield chunk
 
-    async def sha256(self, fd: int, size: int, progress: Callable[[], None] | None = None) -> str:
-        """The SHA-256 of the first `size` bytes of `fd`, hexadecimal; `progress` is called now and then.
+    async def sha256(self, fd: int, size: int, progress: Callable[[], None] | None = None, *, first: int = 0) -> str:
+        """The SHA-256 of the first `size` bytes of `fd`, without those before `first`, hexadecimal; `progress` is called now and then.
 
         Raises: SourceError when the file has become shorter.
         """
         hasher = hashlib.sha256()
-        offset = 0
+        offset = first
         while offset < size:
             # piece by piece, so that whoever no longer wants the result need not wait for a terabyte
             count = await self.run(_hash_piece, hasher, fd, offset, min(_HASHED_AT_ONCE, size - offset))

@@ -45,6 +45,8 @@ class Fetcher:
             )
             part = await self.disk.run(self.inbox.begin, announced, *place)
             try:
+                if served.body is not None:
+                    await self.disk.run(part.write, served.body)
                 digest = await self._written(part, served.chunks)
                 if told is not None and told != digest:
                     raise DigestMismatch("what came is not what was announced", where=transfer.pid)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from connector.dataplane.addresses import Destination
-from connector.dataplane.cargo import Cargo
+from connector.dataplane.cargo import Cargo, of_rest
 from connector.dataplane.manifests import MANIFEST_TYPE, Entry, Manifests, Tree
 from connector.dataplane.sending import Moved, Sender, Way
 from connector.dataplane.sources import Places, media_type_of
@@ -78,6 +78,7 @@ class Folders:
                     byte_size=file.byte_size,
                     digest=entry.digest,
                     media_type=media_type_of(path),
+                    content_digest=await of_rest(file, offset, stream.moved),
                 )
                 await self.sender.send(at, cargo, path.rpartition("/")[2], stream)
                 return file.byte_size - offset

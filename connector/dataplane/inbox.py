@@ -24,6 +24,7 @@ from urllib.parse import quote, unquote
 
 import orjson
 
+from connector.dataplane.digests import Check
 from connector.errors import Conflict, InternalError, Overloaded, StoreUnavailable
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -68,6 +69,31 @@ class Part:
         self.hasher = hashlib.sha256() if is_hashed else None
         """None when a part is taken up again: the whole is hashed at the end then."""
         self._synced = offset
+        self._first = offset
+        self._check: Check | None = None
+        self._is_shared = False
+
+    def expect(self, check: Check | None) -> None:
+        """What is written from now on is held against `check`."""
+        self._check = check
+        # one hash is enough for both where they are of the same bytes
+        self._is_shared = check is not None and self.hasher is not None and check.algorithm == "sha-256"
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether what was written is what had to come."""
+        if self._check is None:
+            return True
+        if self._is_shared and self.hasher is not None:
+            return self.hasher.digest() == self._check.expected
+        return self._check.is_right
+
+    def undo(self) -> None:
+        """Forget what was written since it was opened."""
+        with mended():
+            os.ftruncate(self.fd, self._first)
+            self.offset = self._synced = self._first
+            self.sync()
 
     def write(self, data: bytes | bytearray) -> None:
         """Append `data`; on disk at the latest 256 MiB later.
@@ -84,6 +110,8 @@ class Part:
                 count = os.write(self.fd, view)
                 if self.hasher is not None:
                     self.hasher.update(view[:count])
+                if self._check is not None and not self._is_shared:
+                    self._check.add(view[:count])
                 self.offset += count
                 view = view[count:]
             if self.offset - self._synced >= _SYNC_EACH_BYTES:

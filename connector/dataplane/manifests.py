@@ -41,6 +41,11 @@ class Readable(Protocol):
     @property
     def validators(self) -> Validators: ...
 
+    @property
+    def is_near(self) -> bool:
+        """Whether reading it once more costs little: it lies on this machine."""
+        ...
+
     def chunks(self, first: int, length: int, name: str) -> AsyncIterator[bytes]:
         """`length` bytes from `first`. Raises: SourceError when it is not the same any more."""
         ...
@@ -49,8 +54,8 @@ class Readable(Protocol):
         """The same bytes, sent by the kernel; None where there is no such way, or it does not pay."""
         ...
 
-    async def sha256(self, progress: Callable[[], None] | None = None) -> str:
-        """SHA-256 of the whole, hexadecimal; `progress` is called now and then."""
+    async def sha256(self, progress: Callable[[], None] | None = None, *, first: int = 0) -> str:
+        """SHA-256 of the whole, or from `first` on, hexadecimal; `progress` is called now and then."""
         ...
 
 

@@ -69,10 +69,14 @@ class ObjectFile:
     def direct(self, first: int, length: int, name: str) -> None:
         """Never: the bytes come through the library."""
 
-    async def sha256(self, progress: Callable[[], None] | None = None) -> str:
-        """The SHA-256 of the whole, hexadecimal: read once from end to end."""
+    @property
+    def is_near(self) -> bool:
+        return False
+
+    async def sha256(self, progress: Callable[[], None] | None = None, *, first: int = 0) -> str:
+        """The SHA-256 of the whole, or from `first` on, hexadecimal: read once to its end."""
         hasher = hashlib.sha256()
-        async for chunk in self.chunks(0, self.byte_size, ""):
+        async for chunk in self.chunks(first, self.byte_size - first, ""):
             hasher.update(chunk)
             if progress is not None:
                 progress()

@@ -16,7 +16,7 @@ from functools import partial
 from types import TracebackType
 from typing import Final
 
-from connector.dataplane import asking, representation, upstream
+from connector.dataplane import asking, digests, representation, upstream
 from connector.dataplane.addresses import S3_PULL, token_of
 from connector.dataplane.lanes import Lane, Lanes
 from connector.dataplane.logins import Logins
@@ -85,7 +85,7 @@ class Pulls:
         async with self.places.opened(source) as file:
             is_described = source.byte_size is None or source.byte_size == file.byte_size
             digest = source.digest if is_described else None
-            yield serve_file(file, source.name, request, stream, media_type=source.media_type, digest=digest)
+            yield await serve_file(file, source.name, request, stream, media_type=source.media_type, digest=digest)
 
     @asynccontextmanager
     async def _presigned(self, grant: Grant, stream: Stream) -> AsyncIterator[Served]:
@@ -120,7 +120,7 @@ class Pulls:
         tree = self.places.tree(source)
         async with tree.opened(request.path) as file:
             digest = await self.manifests.digest_of(tree, request.path, file)
-            yield serve_file(file, request.path.rpartition("/")[2], request, stream, digest=digest)
+            yield await serve_file(file, request.path.rpartition("/")[2], request, stream, digest=digest)
 
     @asynccontextmanager
     async def _manifest(self, source: Source, request: DataRequest, stream: Stream) -> AsyncIterator[Served]:
@@ -248,7 +248,7 @@ def serve_manifest(manifest: Manifest, request: DataRequest, stream: Stream) -> 
     return Served(status=200, headers=headers, chunks=chunks, cut=stream.cut)
 
 
-def serve_file(
+async def serve_file(
     file: Readable,
     name: str,
     request: DataRequest,
@@ -257,7 +257,10 @@ def serve_file(
     media_type: str | None = None,
     digest: str | None = None,
 ) -> Served:
-    """The answer to `request` from an open file: conditions, then the range, then the bytes."""
+    """The answer to `request` from an open file: conditions, then the range, then the bytes.
+
+    Raises: SourceError when the file has changed.
+    """
     validators = file.validators
     headers = {
         "accept-ranges": "bytes",
@@ -288,6 +291,10 @@ def serve_file(
     }
     if span is not None:
         headers["content-range"] = f"bytes {span.first}-{span.last}/{size}"
+        # of the whole `Repr-Digest` tells, where it is known
+        given = await digests.of_part(file, span, name, request.headers.get("want-content-digest"))
+        if given is not None:
+            headers["content-digest"] = given
     status = 206 if span else 200
     if request.method != "GET" or not length:
         return Served(status=status, headers=headers, chunks=None, cut=stream.cut)

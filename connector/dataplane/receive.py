@@ -4,8 +4,8 @@ What lives here: the conversation with the sender. `HEAD` tells the offset; `PUT
 `Content-Range` a part that must begin at the offset; the last part is answered when the digest is right and all is on disk.
 Of a folder the manifest comes to `manifest`, before its files and after them, and each file to `files/<path>` in the same way.
 What does not: files (`inbox.py`), folders (`shelf.py`), tokens (the port Authorizer).
-Source: RFC 9110, section 14.5 (partial PUT); RFC 9530 (digests); the words `Upload-Offset` and `Upload-Complete` are those of
-draft-ietf-httpbis-resumable-upload.
+Source: RFC 9110, section 14.5 (partial PUT); RFC 9530 (`Content-Digest` of what one message brings, `Repr-Digest` of the whole); the words
+`Upload-Offset` and `Upload-Complete` are those of draft-ietf-httpbis-resumable-upload.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from connector import observe
+from connector.dataplane import digests
 from connector.dataplane.addresses import token_of
 from connector.dataplane.disk import Disk
 from connector.dataplane.inbox import Announced, Inbox, Part
@@ -128,7 +129,13 @@ class Receiver:
         if await self.disk.run(self.inbox.arrived, participant, pid) is not None:
             raise Conflict("a file has arrived for this transfer already", where=pid)
         if upload.path == "manifest" and upload.method != "HEAD":
-            manifest = await asyncio.to_thread(manifest_in, await _gathered(upload.chunks, MOST_MANIFEST_BYTES))
+            check = digests.check_of(upload.headers)
+            body = await _gathered(upload.chunks, MOST_MANIFEST_BYTES)
+            if check is not None:
+                check.add(body)
+                if not check.is_right:
+                    raise _other_content()
+            manifest = await asyncio.to_thread(manifest_in, body)
             if manifest.byte_size > self.max_bytes:
                 raise TooLarge(
                     f"more than {self.max_bytes} bytes are not taken", mend="the operator of this node sets the limit"
@@ -169,7 +176,7 @@ class Receiver:
             raise UnsupportedMediaType("this data is encoded", where="Content-Encoding", mend="send it as it is")
         header = upload.headers.get("content-range")
         placed = content_range(header) if header else None
-        announced = _announced(upload.headers, placed)
+        announced, check = _announced(upload.headers, placed), digests.check_of(upload.headers)
         if entry is not None:
             if announced.byte_size not in (None, entry.byte_size) or announced.digest not in (None, entry.digest):
                 raise DigestMismatch(
@@ -192,11 +199,18 @@ class Receiver:
             opening = self.disk.opened(self.inbox.begin, announced, *at)
         async with opening as part:
             end = placed.span.last + 1 if placed else None
+            part.expect(check)
             try:
                 await self._write(part, upload.chunks, stream, end)
             except TooLarge:
                 await self.disk.run(self.inbox.drop, *at)
                 raise
+            if not part.is_expected:
+                # what came before this message stays
+                await self.disk.run(part.undo)
+                if not part.offset:
+                    await self.disk.run(self.inbox.drop, *at)
+                raise _other_content()
             size = announced.byte_size
             if size is not None and part.offset > size:
                 raise BadMessage("more bytes came than were announced", where="Content-Length")
@@ -247,6 +261,10 @@ async def _gathered(chunks: AsyncIterator[bytes], most: int) -> bytes:
         if len(body) > most:
             raise TooLarge(f"more than {most} bytes came", mend="push the parts of the folder one by one")
     return bytes(body)
+
+
+def _other_content() -> DigestMismatch:
+    return DigestMismatch("what came is not what this message says of it", where="Content-Digest", mend="send it again")
 
 
 def _flush(part: Part, rest: bytearray) -> None:

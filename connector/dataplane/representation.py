@@ -27,7 +27,6 @@ MOST_OF_A_REASON: Final = 2000
 
 _RANGE = re.compile(r"(?i:bytes)=[ \t]*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))[ \t]*")
 _CONTENT_RANGE = re.compile(r"(?i:bytes) +([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)")
-_SHA256 = re.compile(r"(?:^|,)[ \t]*sha-256=([^,]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,18 +177,29 @@ def digest_of(headers: Headers, *, is_whole: bool) -> str | None:
     Source: RFC 9530, sections 2 and 3.
     """
     for name in ("repr-digest", "content-digest") if is_whole else ("repr-digest",):
-        found = _SHA256.search(headers.get(name, ""))
-        if found is None:
+        found = digest_in(headers, name, "sha-256", 32)
+        if found is not None:
+            return found.hex()
+    return None
+
+
+def digest_in(headers: Headers, name: str, algorithm: str, length: int) -> bytes | None:
+    """The digest by `algorithm`, of `length` bytes, in the field `name`; None when there is none; raises as `digest_of`."""
+    found: bytes | None = None
+    for member in headers.get(name, "").split(","):
+        key, _, value = member.partition("=")
+        if key.strip(" \t") != algorithm:
             continue
-        text = found.group(1).strip()
+        text = value.partition(";")[0].strip(" \t")
         try:
             raw = base64.b64decode(text[1:-1], validate=True) if len(text) > 2 and text[0] == text[-1] == ":" else b""
         except binascii.Error:
             raw = b""
-        if len(raw) != 32:
-            raise BadMessage("this is no SHA-256", where=name, mend="write it as `sha-256=:BASE64:`")
-        return raw.hex()
-    return None
+        if len(raw) != length:
+            raise BadMessage(f"this is no digest by {algorithm}", where=name, mend=f"write it as `{algorithm}=:BASE64:`")
+        # of a member that comes twice the last one counts (RFC 9651, section 3.2)
+        found = raw
+    return found
 
 
 def disposition(name: str) -> str:

@@ -7,6 +7,7 @@ draft-ietf-httpbis-resumable-upload.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
@@ -88,6 +89,9 @@ class Sender:
             headers["Repr-Digest"] = digest_field(cargo.digest)
         elif goal.is_resumable and cargo.state is not None:
             headers[STATE] = cargo.state
+        # of a whole that we may go on with `Repr-Digest` says the same
+        if cargo.content_digest is not None and (offset or not goal.is_resumable):
+            headers["Content-Digest"] = digest_field(cargo.content_digest)
         method = "PUT" if goal.is_resumable else goal.method
         patience_s = self.silence_s + (size or 0) / _HASHED_PER_S
         body = _counted(cargo.chunks, stream, patience_s)
@@ -107,6 +111,7 @@ class Sender:
         Raises: PeerAnswer, PeerMessage, Unreachable.
         """
         headers = {**goal.headers, "Content-Type": media_type, "Content-Length": str(len(body))}
+        headers["Content-Digest"] = digest_field(hashlib.sha256(body).hexdigest())
         async with self.peers.stream("PUT", goal.url, headers, body, silence_s=self.silence_s) as answer:
             await check(answer, goal.url)
             return here(answer)

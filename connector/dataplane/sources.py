@@ -109,6 +109,8 @@ def media_type_of(name: str) -> str:
 class LocalFile:
     """An open file as a `Readable`."""
 
+    is_near = True
+
     def __init__(self, disk: Disk, file: OpenFile) -> None:
         self._disk = disk
         self._file = file
@@ -126,9 +128,9 @@ class LocalFile:
             return None
         return kernel.from_file(self._file.fd, first, length, name, self._disk.move)
 
-    async def sha256(self, progress: Callable[[], None] | None = None) -> str:
-        """The SHA-256 of the whole, hexadecimal."""
-        return await self._disk.sha256(self._file.fd, self.byte_size, progress)
+    async def sha256(self, progress: Callable[[], None] | None = None, *, first: int = 0) -> str:
+        """The SHA-256 of the whole, or from `first` on, hexadecimal."""
+        return await self._disk.sha256(self._file.fd, self.byte_size, progress, first=first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from connector import observe
-from connector.dataplane import asking, kernel
+from connector.dataplane import asking, digests, kernel
 from connector.dataplane.logins import Logins
 from connector.dataplane.representation import digest_field
-from connector.errors import KontorError, Overloaded, PeerError, SourceError, TooLarge
+from connector.errors import BadMessage, KontorError, Overloaded, PeerError, SourceError, TooLarge
 from connector.outbound import descriptors
 from connector.outbound.client import StreamedAnswer
 from connector.outbound.rules import shown
@@ -131,6 +131,31 @@ async def chunks(source: Source, answer: StreamedAnswer) -> AsyncIterator[bytes]
         raise SourceError(f"the upstream broke off: {fault}", where=shown(source.url or "")) from fault
 
 
+def check_of(source: Source, answer: StreamedAnswer) -> digests.Check | None:
+    """What an upstream says that the body of its answer is; None when it says nothing.
+
+    Raises: SourceError when that cannot be read.
+    """
+    try:
+        return digests.check_of(answer.headers)
+    except BadMessage as fault:
+        raise SourceError(f"the upstream's `Content-Digest` is none: {fault.what}", where=shown(source.url or "")) from fault
+
+
+def checked(source: Source, answer: StreamedAnswer, check: digests.Check | None) -> AsyncIterator[bytes]:
+    """As `chunks`, held against `check`: for what we take ourselves; who gets it relayed has the digest, too.
+
+    Raises: SourceError when it breaks off, or is other data.
+    """
+    if check is None:
+        return chunks(source, answer)
+
+    def wrong() -> SourceError:
+        return SourceError("the upstream gave other data than its `Content-Digest` says", where=shown(source.url or ""))
+
+    return digests.checked(chunks(source, answer), check, wrong)
+
+
 async def whole(source: Source, answer: StreamedAnswer) -> bytes:
     """The body of an upstream's answer that is small; raises as `chunks`."""
     try:
@@ -176,7 +201,7 @@ async def describe(logins: Logins, source: Source, *, with_digest: bool) -> Desc
         if not with_digest:
             return _description(source, answer, _size(answer), None)
         hasher, size = hashlib.sha256(), 0
-        async for chunk in chunks(source, answer):
+        async for chunk in checked(source, answer, check_of(source, answer)):
             hasher.update(chunk)
             size += len(chunk)
         return _description(source, answer, size, hasher.hexdigest())
