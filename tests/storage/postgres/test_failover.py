@@ -1,16 +1,19 @@
-"""A primary that dies and a standby that takes its place: used without a restart, and nothing acknowledged is lost."""
+"""A primary that dies and a standby that takes its place: used without a restart, and nothing acknowledged is lost; nor is it when
+the second server's disk fills up."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 
 from connector.errors import StoreUnavailable
 from connector.storage.postgres.store import PostgresStore
-from connector.testing.store_contract.values import LEASE_S, adding, negotiation, put, record
+from connector.testing.store_contract.values import LEASE_S, adding, document, negotiation, put, record
 from tests.servers.postgres import Postgres, running
 
 _WITHIN_S, _LOOK_S = 20.0, 0.02
@@ -39,8 +42,8 @@ async def when_available(call: Callable[[], Awaitable[object]]) -> None:
     raise AssertionError("the store does not recover")
 
 
-async def test_a_standby_that_is_promoted_takes_over(servers: tuple[Postgres, Postgres]) -> None:
-    primary, second = servers
+async def on_both(primary: Postgres, second: Postgres) -> PostgresStore:
+    """A store on whichever server takes writes; what the first acknowledges the second has."""
     connection = await asyncpg.connect(primary.url)
     await connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
     await connection.execute("SELECT pg_reload_conf()")
@@ -48,6 +51,12 @@ async def test_a_standby_that_is_promoted_takes_over(servers: tuple[Postgres, Po
     address, _, name = primary.url.rpartition("/")
     store = at(f"{address},127.0.0.1:{second.port}/{name}?target_session_attrs=primary")
     await store.open()
+    return store
+
+
+async def test_a_standby_that_is_promoted_takes_over(servers: tuple[Postgres, Postgres]) -> None:
+    primary, second = servers
+    store = await on_both(primary, second)
     place = await put(store, negotiation("one"))
     for number in range(20):
         await store.advance(place, adding(records=(record(str(number)),)))
@@ -57,6 +66,39 @@ async def test_a_standby_that_is_promoted_takes_over(servers: tuple[Postgres, Po
     second.promote()
     await when_available(lambda: store.advance(place, adding(records=(record("after"),))))
     assert [line.note for line in (await store.timeline(place)).records] == [*map(str, range(20)), "after"]
+    await store.close()
+
+
+async def test_a_second_server_whose_disk_is_full_refuses_writes_and_takes_them_when_there_is_room(
+    servers: tuple[Postgres, Postgres],
+) -> None:
+    primary, second = servers
+    store = await on_both(primary, second)
+    written = [(await store.put_document(document("d000"))).id]
+    primary.stop(at_once=True)
+    second.promote()
+    await when_available(lambda: store.put_document(document("d001")))
+    written.append("d001")
+
+    second.limit_files(1 << 20)
+    refusal: StoreUnavailable | None = None
+    while refusal is None and len(written) < 100:
+        wanted = document(f"d{len(written):03}", body={"what cannot be compressed": os.urandom(30_000).hex()})
+        try:
+            written.append((await store.put_document(wanted)).id)
+        except StoreUnavailable as fault:
+            refusal = fault
+    assert refusal is not None
+    # whoever asks whether the node is ready is told, and what is there can be read
+    with pytest.raises(StoreUnavailable):
+        await store.pulse(datetime.now(UTC))
+    await when_available(lambda: store.documents("alice", "asset"))
+    assert [kept.id for kept in (await store.documents("alice", "asset")).items] == written
+
+    second.limit_files(None)
+    await when_available(lambda: store.pulse(datetime.now(UTC)))
+    await store.put_document(document("later"))
+    assert (await store.documents("alice", "asset")).total == len(written) + 1
     await store.close()
 
 
