@@ -36,6 +36,7 @@ BENCHES = {
     "replicas": "figure 15: what a killed replica had not sent, on PostgreSQL",
     "catalog": "figures 19 to 23: the ledger of data products; --products N --participants N --search-only",
     "soak": "mixed load for --minutes: memory stays, answers stay as fast",
+    "space": "what retention gives back of a file, and how long a writer waits meanwhile",
     "startup": "figure 13: start to ready, idle memory",
 }
 
