@@ -23,6 +23,9 @@ class Process(Shown):
     )
     in_flight: str | None = Field(default=None, description="What of ours is on its way and not acknowledged yet.")
     hold: str | None = Field(default=None, description="Why it waits for a person; null when it does not.")
+    in_doubt: bool = Field(
+        default=False, description="True after a restore, until it was compared with the peer: nothing is given out under it."
+    )
     error: str | None = Field(default=None, description="The last failure; null when the last thing went well.")
     code: str | None = Field(default=None, description="Code of the suspension or termination, by whoever sent it.")
     reasons: list[str] = Field(default_factory=list, description="Reasons of the suspension or termination.")

@@ -91,6 +91,7 @@ def _tell(story: Timeline, said: Explanation) -> None:
         "purpose": one.purpose,
         "on its way": one.in_flight,
         "waits for a person": one.hold,
+        "in doubt": "the store was restored, and the peer has not said yet how it stands" if one.in_doubt else None,
         "last failure": one.error,
         "code": one.code,
         "reasons": "; ".join(one.reasons),

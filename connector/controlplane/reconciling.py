@@ -12,6 +12,7 @@ A peer that hangs holds up its own jobs alone; one that lies gets nowhere that i
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,7 +33,7 @@ from connector.dsp.process import By, Cause, Process, Step, acknowledged
 from connector.dsp.tables import TABLES, Event, Kind, State
 from connector.dsp.transfer import Transfer
 from connector.dsp.values import replace
-from connector.errors import AddressRefused, CallerError, Conflict, PeerAnswer, PeerError
+from connector.errors import AddressRefused, CallerError, Conflict, KontorError, PeerAnswer, PeerError
 from connector.ports.clock import Clock
 from connector.ports.jobs import Job, NewJob
 from connector.ports.journal import Line
@@ -44,7 +45,9 @@ RESTORED: Final = "restored"
 """The kind of the job that a restored store begins with: nobody does it, a start takes it up."""
 STREAM: Final = "reconciliation"
 PACE: Final = Pace(attempts=300, first_delay_s=5, max_delay_s=600, timeout_s=900)
-PARALLEL: Final = 4
+PARALLEL: Final = 8
+_TURN_S: Final = 20.0
+"""So long one job asks; what it does not get to stands behind the jobs of other peers then."""
 _AT_ONCE: Final = 50
 _LOOKS: Final = tuple(timedelta(seconds=seconds) for seconds in (0, 3, 20, 120))
 _QUIET: Final = timedelta(seconds=10)
@@ -173,7 +176,7 @@ class Reconciling:
         await self._store.journal.trim(participant, STREAM, now - _KEPT)
         await self._note(participant, [{"run": run, "what": "begun", "cause": cause, "is_dry": is_dry, "peers": counts}])
         jobs = [
-            _job(participant, run, peer, places[first : first + _AT_ONCE], look=0, part=first, is_dry=is_dry)
+            _job(participant, run, peer, places[first : first + _AT_ONCE], look=0, part=str(first), is_dry=is_dry)
             for peer, places in by_peer.items()
             for first in range(0, len(places), _AT_ONCE)
         ]
@@ -189,33 +192,45 @@ class Reconciling:
         body = job.body
         run, peer, look, is_dry = str(body["run"]), str(body["peer"]), int(body["look"]), bool(body["is_dry"])
         found: list[_Compared] = []
-        same, failed = 0, None
-        for kind, pid in body["places"]:
-            process = await self._store.process(Key(kind=Kind(kind), participant=job.participant, pid=str(pid)))
-            if process is None:
-                continue
-            try:
-                one = await self._one(process, Kind(kind), is_dry=is_dry, is_last=look == len(_LOOKS) - 1)
-            except (PeerError, Conflict) as fault:
-                # the peer cannot be asked, or not by us as it is: what was found is kept, and the rest is tried again
-                wait_s = fault.wait_s if isinstance(fault, PeerAnswer) else None
-                later = self._clock.now() + timedelta(seconds=wait_s) if wait_s else None
-                failed = Failed(cause=str(fault), is_final=isinstance(fault, AddressRefused), not_before=later)
+        same, failed, until = 0, None, time.monotonic() + _TURN_S
+        places: list[Place] = [(Kind(kind), str(pid)) for kind, pid in body["places"]]
+        for kind, pid in tuple(places):
+            if len(places) < len(body["places"]) and time.monotonic() >= until:
                 break
-            if one.verdict.finding is Finding.SAME and not one.verdict.words and look == 0:
-                same += 1
-            else:
-                found.append(one)
+            process = await self._store.process(Key(kind=kind, participant=job.participant, pid=pid))
+            if process is not None:
+                try:
+                    one = await self._one(process, kind, is_dry=is_dry, is_last=look == len(_LOOKS) - 1)
+                except (PeerError, Conflict) as fault:
+                    # the peer cannot be asked, or not by us as it is: what was found is kept, and all is asked again
+                    failed = _failed(fault, self._clock.now())
+                    break
+                if one.verdict.finding is Finding.SAME and not one.verdict.words and look == 0:
+                    same += 1
+                else:
+                    found.append(one)
+            del places[0]
         lines = [one.body(run, is_dry=is_dry) for one in found]
         if same:
             lines.append({"run": run, "what": "same", "peer": peer, "part": body["part"], "count": same})
         await self._note(job.participant, lines)
-        left = [(one.kind, one.process.pid) for one in found if one.verdict.finding in _LOOK_AGAIN]
-        if failed is None and left and not is_dry and look + 1 < len(_LOOKS):
-            again = _job(job.participant, run, peer, left, look=look + 1, part=int(body["part"]), is_dry=False)
-            now = self._clock.now()
-            await self._store.jobs.put([_later(again, now + _LOOKS[look + 1])], now)
+        if failed is None:
+            left = [(one.kind, one.process.pid) for one in found if one.verdict.finding in _LOOK_AGAIN]
+            await self._put_rest(job, places, [] if is_dry or look + 1 == len(_LOOKS) else left)
         return failed
+
+    async def _put_rest(self, job: Job, later: list[Place], again: list[Place]) -> None:
+        """Jobs for what found no time, behind those of others, and for what is looked at again."""
+        body, now = job.body, self._clock.now()
+        run, peer, look, part, is_dry = (body[name] for name in ("run", "peer", "look", "part", "is_dry"))
+        jobs: list[NewJob] = []
+        if later:
+            jobs.append(_job(job.participant, run, peer, later, look=look, part=f"{part}+", is_dry=is_dry))
+        if again:
+            one = _job(job.participant, run, peer, again, look=look + 1, part=part, is_dry=is_dry)
+            jobs.append(replace(one, not_before=now + _LOOKS[look + 1]))
+        if jobs:
+            await self._store.jobs.put(jobs, now)
 
     async def _one(self, process: Process, kind: Kind, *, is_dry: bool, is_last: bool) -> _Compared:
         if process.peer_pid is None:
@@ -338,7 +353,7 @@ def _unmoved(process: Any, seen: Process) -> Any:
     return process
 
 
-def _job(participant: str, run: str, peer: str, places: list[Place], *, look: int, part: int, is_dry: bool) -> NewJob:
+def _job(participant: str, run: str, peer: str, places: list[Place], *, look: int, part: str, is_dry: bool) -> NewJob:
     told = [[kind.value, pid] for kind, pid in places]
     return NewJob(
         participant=participant,
@@ -349,5 +364,7 @@ def _job(participant: str, run: str, peer: str, places: list[Place], *, look: in
     )
 
 
-def _later(job: NewJob, at: datetime) -> NewJob:
-    return replace(job, not_before=at)
+def _failed(fault: KontorError, now: datetime) -> Failed:
+    wait_s = fault.wait_s if isinstance(fault, PeerAnswer) else None
+    later = now + timedelta(seconds=wait_s) if wait_s else None
+    return Failed(cause=str(fault), is_final=isinstance(fault, AddressRefused), not_before=later)

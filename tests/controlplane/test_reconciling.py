@@ -283,6 +283,18 @@ async def test_an_agreement_ends_whose_negotiation_the_consumer_terminated(node:
     assert not (await node.transfer(transfer.provider_pid)).is_open
 
 
+async def test_a_slow_peer_takes_turns_with_others(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connector.controlplane.reconciling._TURN_S", 0)
+    await node.publish(approval="manual")
+    for number in range(3):
+        says(node, await node.negotiation(await node.requested(f"urn:c:{number}")), State.REQUESTED)
+    await reconciling(node).begin("alice")
+    for left in (2, 1, 0):
+        await work(node)
+        assert sum(len(job.body["places"]) for job in (await report(node)).waiting) == left
+    assert (await report(node)).same == 3
+
+
 async def test_delayed_acts_wait_while_their_process_is_in_doubt(node: Node) -> None:
     await node.publish(rules=({"on": "REQUESTED", "do": "agree", "delay_s": 30},))
     pid = await node.requested()

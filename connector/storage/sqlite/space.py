@@ -18,6 +18,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from connector import observe
 from connector.errors import ConfigurationError
 from connector.storage.sqlite import faults
 
@@ -84,6 +85,9 @@ async def give_back(path: pathlib.Path, *, is_all: bool = False) -> int:
     try:
         before = look(connection)
         if not before.is_incremental or not (is_all or before.is_worth_it):
+            if before.is_worth_it:
+                mend = "stop the node, and say `kontor compact` once"
+                observe.warning("store.free_bytes_kept", free_bytes=before.free_bytes, file=str(path), mend=mend)
             return 0
         kept = 0 if is_all else int((before.pages - before.free_pages) * _KEPT_SHARE)
         pages = _FIRST_PAGES

@@ -147,6 +147,7 @@ def _common(found: Process) -> dict[str, Any]:
         "state": found.state.value if found.state else None,
         "in_flight": found.in_flight.event.value if found.in_flight else None,
         "hold": found.hold,
+        "in_doubt": found.is_doubted,
         "error": found.error,
         "code": found.code,
         "reasons": list(found.reasons),
