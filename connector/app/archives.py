@@ -70,6 +70,13 @@ async def restore(
     return counts
 
 
+def cleared(path: pathlib.Path) -> tuple[str, ...]:
+    """What backups that were killed had left in the folder of the archive `path`, and what is gone now: each in words."""
+    from connector.storage import drafts
+
+    return tuple(f"`{one.path}` ({one.byte_size / (1 << 20):.1f} MiB)" for one in drafts.cleared(path.absolute().parent))
+
+
 def written_at(path: pathlib.Path) -> str:
     """The moment that an archive which was restored shows."""
     from connector.storage import archive

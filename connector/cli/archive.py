@@ -75,13 +75,14 @@ def _written(out: Output, file: Path, config: Path, passphrase_file: Path | None
     from connector.app import archives
     from connector.settings import located, read
 
+    cleared = _cleared(file)
     try:
         settings = read(config)
         counts = asyncio.run(archives.backup(settings, file, _passphrase(passphrase_file)))
     except ConfigurationError as fault:
         raise located(fault, config) from fault
     missing = archives.left_out(settings, has_key=passphrase_file is not None)
-    tree = {"file": str(file), "rows": dict(counts), "left_out": list(missing)}
+    tree = {"file": str(file), "rows": dict(counts), "left_out": list(missing), "cleared": list(cleared)}
     out.lines(tree, f"{sum(counts.values())} rows written: `{file}`")
     if not out.as_json:
         for one in missing:
@@ -92,12 +93,13 @@ def _filled(out: Output, file: Path, config: Path, passphrase_file: Path | None,
     from connector.app import archives
     from connector.settings import located, read
 
+    cleared = _cleared(file)
     try:
         counts = asyncio.run(archives.restore(read(config), file, _passphrase(passphrase_file), is_behind=is_behind))
         written_at = archives.written_at(file)
     except ConfigurationError as fault:
         raise located(fault, config) from fault
-    tree = {"file": str(file), "rows": dict(counts), "written_at": written_at}
+    tree = {"file": str(file), "rows": dict(counts), "written_at": written_at, "cleared": list(cleared)}
     what = "restored" if is_behind else "imported"
     out.lines(tree, f"{sum(counts.values())} rows {what}, each compared with the file: `{file}`")
     if is_behind and not out.as_json:
@@ -109,6 +111,15 @@ def _filled(out: Output, file: Path, config: Path, passphrase_file: Path | None,
             "what no peer can tell: agreements that were ended here after that moment (the API's `POST …/agreements/ID/end` ends them"
             " again), uses that were counted, and agreements that peers hold since (`POST …/agreements` takes them in)"
         )
+
+
+def _cleared(file: Path) -> tuple[str, ...]:
+    from connector.app import archives
+
+    found = archives.cleared(file)
+    for one in found:
+        note(f"cleared away what a backup that was killed had left: {one}")
+    return found
 
 
 def _passphrase(file: Path | None) -> str | None:

@@ -11,12 +11,10 @@ of them).
 from __future__ import annotations
 
 import base64
-import errno
 import gzip
 import hashlib
 import os
 import pathlib
-import tempfile
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
@@ -29,7 +27,7 @@ import orjson
 from connector.dsp.tables import State
 from connector.errors import ConfigurationError, InternalError
 from connector.ports.jobs import NewJob
-from connector.storage import codec
+from connector.storage import codec, drafts
 
 Row = tuple[Any, ...]
 _FORM: Final = "kontor-archive"
@@ -144,7 +142,7 @@ async def write(
 
     Raises: ConfigurationError when there is such a file already, or none can be made or written; as opening the store does.
     """
-    fd, draft = _opened(path)
+    fd, draft = drafts.opened(path)
     sum_ = _Sum()
     try:
         with os.fdopen(fd, "wb") as raw:
@@ -156,7 +154,7 @@ async def write(
                 file.write(sum_.foot())
             raw.flush()
             os.fsync(raw.fileno())
-        _publish(draft, path)
+        drafts.publish(draft, path)
     except FileExistsError as fault:
         raise ConfigurationError("there is such a file already", where=str(path), mend="name another one") from fault
     except OSError as fault:
@@ -169,40 +167,6 @@ async def write(
         with suppress(FileNotFoundError):
             draft.unlink()
     return sum_.counts
-
-
-def _publish(draft: pathlib.Path, path: pathlib.Path) -> None:
-    """Give the whole file its name, never over one that appeared meanwhile; a crash leaves the file or nothing.
-
-    Raises: FileExistsError, OSError.
-    """
-    try:
-        os.link(draft, path)
-    except OSError as fault:
-        if fault.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-            raise
-        # a share without links: the name is taken first, and then filled
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _opened(path: pathlib.Path) -> tuple[int, pathlib.Path]:
-    """A file beside `path` that nobody else has."""
-    if path.exists():
-        raise ConfigurationError("there is such a file already", where=str(path), mend="name another one, or move it away")
-    try:
-        # sealed secrets are in it, and what peers agreed: new, for our user alone, and never through a link
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
-    except OSError as fault:
-        raise ConfigurationError(
-            f"the file cannot be made: {fault.strerror}", where=str(path), mend="name a file in a folder that you may write to"
-        ) from fault
-    return fd, pathlib.Path(name)
 
 
 async def _lines(source: Source, sum_: _Sum, now: datetime, more: Mapping[str, Any]) -> AsyncGenerator[bytes]:

@@ -22,6 +22,10 @@ def test_a_store_goes_to_a_file_and_into_a_new_store(run: Run, tmp_path: Path) -
     again = run("backup", file, *old)
     assert again.code == 1
     assert "there is such a file already" in again.err
+    left = tmp_path / "kontor.archive.a1b2c3d4.part"
+    left.touch(0o600)
+    assert f"had left: `{left}` (0.0 MiB)" in run("backup", tmp_path / "c.archive", *old).err
+    assert not left.exists()
     restored = run("restore", file, *new)
     assert restored.code == 0
     assert "each compared with the file" in restored.out
