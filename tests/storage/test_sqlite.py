@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,22 @@ async def test_what_another_process_writes_to_the_file_is_read_at_once(tmp_path:
     finally:
         await one.close()
         await other.close()
+
+
+async def test_whether_somebody_has_written_is_asked_once_in_a_turn_of_the_loop(tmp_path: Path) -> None:
+    store = SqliteStore(path=tmp_path / "kontor.db", node="one", lease_s=LEASE_S)
+    await store.open()
+    try:
+        place = await put(store, negotiation("n"))
+        await store.process(place)
+        asked: list[str] = []
+        opened = store._access._open
+        assert opened is not None
+        opened.rows.set_trace_callback(asked.append)
+        for _ in range(2):
+            await asyncio.sleep(0)
+            # nothing waits in between
+            assert [await store.process(place) is not None for _ in range(3)] == [True] * 3
+        assert asked == ["PRAGMA data_version"] * 2
+    finally:
+        await store.close()

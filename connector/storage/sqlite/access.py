@@ -77,21 +77,31 @@ class Access:
         """As `read`, for rows that are asked for again and again; `function` gives what nobody can change, such as bytes.
 
         INVARIANT: what was read before is given again only while nobody has committed anything to the file since, here or in
-        another process: the engine tells, in 3 µs.
+        another process: the engine tells, in 3 µs, and is asked once in each turn of the loop. Whoever has committed something
+        through this process is told so in a later turn.
         """
         parts = self._parts
-        try:
-            version = parts.rows.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.Error as fault:
-            raise faults.unavailable(fault, self.path) from fault
-        if version != parts.version or len(parts.known) >= _MOST_KNOWN:
+        if not parts.is_looked_at:
+            self._look(parts)
+        if len(parts.known) >= _MOST_KNOWN:
             parts.known.clear()
-            parts.version = version
         place = function, key
         found: T | None = parts.known.get(place)
         if found is None:
             found = parts.known[place] = self.read(function, *key)
         return found
+
+    def _look(self, parts: _Open) -> None:
+        """Forget what was read when something was committed since; good until the turn of the loop is over."""
+        try:
+            version = parts.rows.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as fault:
+            raise faults.unavailable(fault, self.path) from fault
+        if version != parts.version:
+            parts.known.clear()
+            parts.version = version
+        parts.is_looked_at = True
+        parts.loop.call_soon(parts.end_turn)
 
     async def some(self, function: Callable[Concatenate[sqlite3.Connection, A], T], *args: A.args, **kwargs: A.kwargs) -> T:
         """A few hundred rows at most, read here, and then the turn of others.
@@ -149,10 +159,16 @@ class _Open:
     def __init__(self, connections: tuple[sqlite3.Connection, ...], path: pathlib.Path) -> None:
         writing, self.rows, self.lists = connections
         self.version = 0
+        self.is_looked_at = False
+        """Whether `version` was asked for in this turn of the loop."""
+        self.loop = asyncio.get_running_loop()
         self.known: dict[Any, Any] = {}
         """Rows that were read since the file was last committed to."""
         self.writer = Writer(writing, path)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="kontor-store-lists")
+
+    def end_turn(self) -> None:
+        self.is_looked_at = False
 
     async def close(self) -> None:
         await asyncio.to_thread(self.thread.shutdown)
