@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -85,17 +86,22 @@ def in_one_piece(
 
     `always` is what the server says with each answer: the date. `is_last`: the connection is closed behind it.
     """
+    if status in (204, 304) or headers.get("content-length") != str(len(body)):
+        return None
+    lines = _lines(tuple(headers.items()))
+    if lines is None:
+        return None
+    closing = b"connection: close\r\n\r\n" if is_last else b"\r\n"
+    return b"".join((STATUS_LINE[status], *[b"%b: %b\r\n" % line for line in always], lines, closing, body))
+
+
+@lru_cache(maxsize=256)
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes | None:
+    """`headers` as they are written; None where that takes a closer look. What is asked for again and again is told again and again."""
     # INVARIANT: what a value says stays within its header
-    if not "".join((*headers, *headers.values())).isprintable() or headers.get("content-length") != str(len(body)):
+    if not "".join([part for pair in headers for part in pair]).isprintable():
         return None
-    if status in (204, 304):
-        return None
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-    if is_last:
-        lines.append("connection: close\r\n")
-    lines.append("\r\n")
     try:
-        text = "".join(lines).encode("latin-1")
+        return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
     except UnicodeEncodeError:
         return None
-    return b"".join((STATUS_LINE[status], *[b"%b: %b\r\n" % line for line in always], text, body))
