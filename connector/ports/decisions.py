@@ -220,10 +220,10 @@ class _Form:
             self._case, self._body = canonical(case).split(_BLANKED), canonical(body).split(_BLANKED)
         now = b'"%b"' % (_moment(at) or "").encode()
         inputs = b'"%b"' % hashlib.sha256(now.join(self._case)).hexdigest().encode()
-        # in the order of their names: the moment within the case, the hash, the micros
-        blanks = (now, inputs, b"%d" % micros)[4 - len(self._body) :]
-        parts = [part for pair in zip(self._body, blanks, strict=False) for part in pair]
-        return b"".join((*parts, self._body[-1]))
+        # in the order of their names: the moment within the case, where that is kept, the hash, the micros
+        *case, before, between, behind = self._body
+        first = (case[0], now) if case else ()
+        return b"".join((*first, before, inputs, between, b"%d" % micros, behind))
 
 
 _BLANK: Final = f"to be filled in {secrets.token_hex(16)}"
