@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from functools import cached_property
 from types import TracebackType
 from typing import Final
 
@@ -41,7 +42,7 @@ class Stream:
     )
 
     def __init__(self, streams: Streams, place: Place, silence_s: float, *, is_upload: bool) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(streams.loop)
         assert task is not None
         self._streams = streams
         self._task = task
@@ -134,9 +135,9 @@ class Streams:
         self.over: Callable[[str, str], None] = lambda participant, pid: None
         """Called when nothing of a transfer runs any more."""
 
-    @property
+    @cached_property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """Where the flows run."""
+        """Where the flows run; looked up once, because Python asks the system for it each time."""
         return asyncio.get_running_loop()
 
     def begin(self, participant: str, pid: str, silence_s: float, *, is_upload: bool = False) -> Stream:
