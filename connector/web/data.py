@@ -261,7 +261,7 @@ class _Stream:
         if self._span is not None:
             self._span.note(**{"kontor.bytes": self.sent_bytes})
             self._span.__exit__(*ended)
-        observe.count("data_sent_bytes", by=self.sent_bytes)
+        observe.counted("data_sent_bytes", (), self.sent_bytes)
 
 
 async def _cut_when_gone(served: Served, receive: Receive) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, Protocol
 
@@ -266,8 +267,14 @@ class Attended:
             ms=round(took_s * 1000, 2),
             **self._line,
         )
-        observe.count("http_requests", listener=self._at, status=f"{status // 100}xx")
+        observe.counted("http_requests", _answered(self._at, status // 100))
         measures.REQUESTS.add(took_s, self._at, self.route, _CLASSES[status // 100])
+
+
+@lru_cache
+def _answered(at: str, hundreds: int) -> observe.Series:
+    """The labels of a listener's answers."""
+    return ("listener", at), ("status", f"{hundreds}xx")
 
 
 class Observed:

@@ -50,7 +50,9 @@ class Public:
             if plain is not None and isinstance(plain.app, Direct):
                 if len(self._found) >= _MOST_FOUND:
                     self._found.clear()
-                found = self._found[target] = Found(plain.app, path, plain.route, plain.params)
+                found = self._found[target] = Found(
+                    plain.app, path, plain.route, plain.params, of_pattern(getattr(plain.route, "path", ""))
+                )
         return found
 
     async def answer(self, exchange: Exchange, found: Found) -> None:
@@ -58,7 +60,7 @@ class Public:
         way = InFront(exchange, found, self._bounded.free)
         traceparent = exchange.headers.get("traceparent")
         with Attended(_NAME, exchange.client, exchange.method, exchange.path, traceparent, way.line) as attended:
-            attended.route = of_pattern(getattr(found.route, "path", ""))
+            attended.route = found.purpose
             try:
                 self._bounded.enter()
                 try:

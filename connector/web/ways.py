@@ -96,6 +96,8 @@ class Found(NamedTuple):
     path: str
     route: BaseRoute
     params: Mapping[str, str]
+    purpose: str
+    """What the address is for, as `measures.ROUTES` says it."""
 
 
 @runtime_checkable
