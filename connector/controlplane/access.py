@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from connector.controlplane.cases import Case
-from connector.controlplane.offerings import Offerings
+from connector.controlplane.offerings import Found, Offerings
 from connector.controlplane.participants import Participants
 from connector.controlplane.policy import Judge
 from connector.controlplane.usage import Usages
@@ -28,6 +28,14 @@ from connector.ports.identity import ACTIVE, STANDING, UNPROVEN, TokenSource
 from connector.ports.store import Change, Key, Snapshot, Store
 
 _MOST_CASES: Final = 1000
+
+
+class _Standing(NamedTuple):
+    """What was gathered about a pull: from the same it is gathered once."""
+
+    transfer: Transfer
+    case: Case
+    found: Found
 
 
 class DataAccess:
@@ -52,6 +60,8 @@ class DataAccess:
         self._clock = clock
         self._cases: dict[tuple[str, str], Case] = {}
         """Of transfers that were asked about of late."""
+        self._standings: dict[tuple[str, str], _Standing] = {}
+        """Likewise, of pulls."""
 
     async def may_pull(self, participant: str, pid: str, token: str | None, *, is_look: bool = False) -> Grant:
         """What a consumer that shows `token` may read from our transfer `pid`; a look hands out no data and is no use of it.
@@ -61,9 +71,17 @@ class DataAccess:
         transfer, agreement = await self._proven(participant, pid, token)
         if not transfer.is_provider or transfer.is_push:
             raise Unauthenticated("no such data")
-        source = await self._offerings.source(participant, transfer.dataset)
         claims = await self._tokens.claims_of(participant, transfer.peer)
-        case = await self._judged(transfer, agreement, claims)
+        place = participant, pid
+        standing = self._standings.get(place)
+        if standing is None or not self._holds(standing, transfer, agreement, claims):
+            if len(self._standings) >= _MOST_CASES:
+                self._standings.clear()
+            # the context before the source: what is written in between is seen to be newer than the context
+            case = await self._judged(transfer, agreement, claims)
+            standing = _Standing(transfer, case, await self._offerings.found(participant, transfer.dataset))
+            self._standings[place] = standing
+        source, case = standing.found.source, standing.case
         if is_look:
             await self._look(transfer, case)
             return Grant(transfer=transfer, source=source)
@@ -71,6 +89,12 @@ class DataAccess:
             return Grant(transfer=transfer, source=source, use=await self._streamed(transfer, case))
         use = await self._usages.reserve(transfer, case)
         return Grant(transfer=transfer, source=source, use=use, free_until=use.free_until)
+
+    def _holds(self, standing: _Standing, transfer: Transfer, agreement: Agreement | None, claims: Mapping[str, Any]) -> bool:
+        """Whether the same would be gathered again."""
+        case = standing.case
+        is_same = standing.transfer is transfer and case.agreement is agreement and case.claims is claims
+        return is_same and standing.found.is_lasting and self._participants.is_current(case.context)
 
     async def may_send(self, transfer: Transfer) -> None:
         """Let a push count from its start on: of many that start at once no more go on than the terms allow.

@@ -8,7 +8,7 @@ What does not: the offers that follow from them (`shelves.py`), who may see what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from connector.api.offerings import Asset, ContractDefinition
 from connector.api.offerings import Policy as PolicyDocument
@@ -31,6 +31,14 @@ from connector.ports.signaling import Planes
 from connector.ports.store import Document, Page, Store
 
 _MOST_READ: Final = 1000
+
+
+class Found(NamedTuple):
+    """Where data lies."""
+
+    source: Source
+    is_lasting: bool
+    """Whether that is so until something is written in the context; what a secret opens is opened each time."""
 
 
 class Offerings:
@@ -200,6 +208,10 @@ class Offerings:
 
         Raises: NotFound when the asset is gone.
         """
+        return (await self.found(participant, dataset)).source
+
+    async def found(self, participant: str, dataset: str) -> Found:
+        """As `source`, and how long that is so; raises as that."""
         shelf = await self._shelves.current(participant)
         if shelf is None:
             asset, source = await self._alone(participant, dataset)
@@ -209,7 +221,7 @@ class Offerings:
                 raise _gone(dataset)
             asset, known = found, shelf.sources.get(dataset)
             source = known or shelf.sources.setdefault(dataset, source_of(asset))
-        return await self._opened(participant, asset, source)
+        return Found(await self._opened(participant, asset, source), asset.source.secret is None)
 
     async def _alone(self, participant: str, dataset: str) -> tuple[Asset, Source]:
         """An asset and where its data lies, without a shelf; read once as long as nothing is written in the context."""

@@ -136,9 +136,9 @@ class Participants:
 
         Raises: NotFound.
         """
+        known = self._contexts.get(name)
         # twice in each message: without waiting where nothing has to be looked up
-        known, now = self._contexts.get(name), self._clock.now().timestamp()
-        if known is not None and self._revisions.seen(name, now) == known[0] and self._revisions.seen(NODE, now) == known[1]:
+        if known is not None and self.is_current(known[2]):
             return known[2]
         own, node = await self._revisions.of(name), await self._revisions.of(NODE)
         if known is not None and known[:2] == (own, node):
@@ -146,6 +146,13 @@ class Participants:
         context = await self._loads.of((name, own, node))
         self._contexts[name] = (own, node, context)
         return context
+
+    def is_current(self, context: Context) -> bool:
+        """Whether `context` is what `context()` gives now and nothing was written in it since, as far as somebody has just looked."""
+        known, now = self._contexts.get(context.name), self._clock.now().timestamp()
+        if known is None or known[2] is not context:
+            return False
+        return self._revisions.seen(context.name, now) == known[0] and self._revisions.seen(NODE, now) == known[1]
 
     async def _load(self, question: tuple[str, int, int]) -> Context:
         name = question[0]

@@ -53,7 +53,7 @@ class _Track:
 
 
 class Lane:
-    """The place of one stream; entered as a context it is taken, and free again afterwards."""
+    """Where the streams of one peer run; entered as a context a place in it is taken, and free again afterwards."""
 
     __slots__ = ("_lanes", "is_bounded", "own", "whole")
 
@@ -115,6 +115,8 @@ class Lanes:
         self.now = now
         self.sleep = sleep
         self._tracks: dict[tuple[str, str | None], _Track] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        """Made of the tracks: what runs in a lane is counted there."""
         self._asking = _Asking()
 
     def asking(self) -> AbstractContextManager[None]:
@@ -142,7 +144,11 @@ class Lanes:
 
     def ours(self, participant: str, peer: str) -> Lane:
         """As `taken`, for a stream that we begin ourselves: it counts, and nobody is there to be refused."""
-        return Lane(self, self._track(participant, peer), self._track(participant, None))
+        found = self._lanes.get((participant, peer))
+        if found is None:
+            found = Lane(self, self._track(participant, peer), self._track(participant, None))
+            self._lanes[participant, peer] = found
+        return found
 
     def _track(self, participant: str, peer: str | None) -> _Track:
         found = self._tracks.get((participant, peer))
@@ -150,5 +156,6 @@ class Lanes:
             if len(self._tracks) >= _MOST_KNOWN:
                 now = self.now()
                 self._tracks = {at: one for at, one in self._tracks.items() if one.running or one.due_at > now}
+                self._lanes.clear()
             found = self._tracks[participant, peer] = _Track(self._bounds(participant, peer))
         return found

@@ -221,8 +221,8 @@ class _Form:
         now = b'"%b"' % (_moment(at) or "").encode()
         inputs = b'"%b"' % hashlib.sha256(now.join(self._case)).hexdigest().encode()
         # in the order of their names: the moment within the case, where that is kept, the hash, the micros
-        *case, before, between, behind = self._body
-        first = (case[0], now) if case else ()
+        *shown, before, between, behind = self._body
+        first = (shown[0], now) if shown else ()
         return b"".join((*first, before, inputs, between, b"%d" % micros, behind))
 
 
