@@ -95,7 +95,7 @@ def in_one_piece(
     return b"".join((STATUS_LINE[status], *[b"%b: %b\r\n" % line for line in always], lines, closing, body))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _lines(headers: tuple[tuple[str, str], ...]) -> bytes | None:
     """`headers` as they are written; None where that takes a closer look. What is asked for again and again is told again and again."""
     # INVARIANT: what a value says stays within its header
