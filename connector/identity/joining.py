@@ -271,8 +271,10 @@ class Joining:
         if found.version.seq < notice.seq:
             raise PeerAnswer("the list is older than the notice", answer_status=409, where=one.participants)
         # who has applied again hears of its former standing, and is told of the new one by whom it asks
-        if notice.about == wallet.did and one.state not in (*_WAITING, "APPROVED"):
-            await self._note(participant, one, notice.state.value, "")
+        ours = found.participant(wallet.did)
+        if notice.about == wallet.did and ours is not None and one.state not in (*_WAITING, "APPROVED"):
+            # INVARIANT: how we stand is what the list says, which is newer than a notice that was long on its way
+            await self._note(participant, one, ours.state.value, "")
 
     # --- what these stand on
 

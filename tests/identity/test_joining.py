@@ -248,6 +248,17 @@ async def test_what_stood_before_one_applied_again_stops_nobody(node: Node, stat
     assert [one.state for one in await node.joining.spaces("us")] == [then]
 
 
+async def test_how_we_stand_is_what_the_list_says_whatever_notice_arrives_last(node: Node) -> None:
+    """INVARIANT: how we stand is what the list says."""
+    await node.has_joined()
+    late = node.notice(seq=3, about=US, state=Standing.SUSPENDED, jti="late")
+    # meanwhile it was reinstated
+    node.scene.serve(4, ListedParticipant(id=US, state=Standing.ACTIVE))
+    await node.joining.notice("us", node.notice(seq=4, about=US, state=Standing.ACTIVE))
+    await node.joining.notice("us", late)
+    assert [one.state for one in await node.joining.spaces("us")] == ["ACTIVE"]
+
+
 async def test_a_list_older_than_its_notice_is_looked_up_again_by_whoever_comes_next(node: Node) -> None:
     await node.has_joined()
     node.scene.serve(3, ListedParticipant(id=ANNA, state=Standing.ACTIVE))
