@@ -73,7 +73,9 @@ class Issuer:
     def _asked(self, head: str, body: bytes) -> bytes:
         """A request: remembered, and delivered a moment later."""
         (line,) = (line for line in head.split("\r\n") if line.lower().startswith("authorization:"))
-        payload = line.split(".")[1]
+        scheme, token = line.partition(": ")[2].split(" ")
+        assert scheme == "Bearer", "DCP 1.0, 6.4: the token stands in a header, behind this word"
+        payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         request = {**json.loads(body), "holder": claims["iss"], "token": claims.get("token")}
         self.requests.append(request)

@@ -269,11 +269,15 @@ async def test_holder_offers(holder: Holder, issuer: Issuer, served: Host) -> No
     )
     good = {"onlyIds": 200, "profiles": 200, "jtiAlreadyUsed, first": 200, "invalidBody": 400, "of another": 400}
     assert found == {name: good.get(name, 401) for name in found}
+
     # what ids alone stand for is looked up in the issuer's metadata, and nothing of it is what the standing request asks for
-    metadata = f"/{issuer.name}/metadata"
-    while served.asked[metadata] < 2:
-        served.arrived.clear()
-        await served.arrived.wait()
+    async def looked_up() -> int:
+        return served.asked[f"/{issuer.name}/metadata"]
+
+    await holder.ours.until(looked_up, lambda times: times == 2)
+
+    async def asked() -> int:
+        return len(issuer.requests)
 
     async def standing() -> bool:
         (request,) = (await holder.ours.send(holder.ours.calls.credential_requests())).items
@@ -283,11 +287,9 @@ async def test_holder_offers(holder: Holder, issuer: Issuer, served: Host) -> No
     assert len(issuer.requests) == requests
     # what a standing request wants is asked for anew, however it is named
     for entry in ({"id": f"id-of-{MEMBER}"}, None):
-        requests = len(issuer.requests)
+        requests += 1
         assert (await offered(**({"credentials": [entry]} if entry else {}))()).status_code == 200
-        while len(issuer.requests) == requests:
-            served.arrived.clear()
-            await served.arrived.wait()
+        await holder.ours.until(asked, lambda times, wanted=requests: times == wanted)
         assert issuer.requests[-1]["holderPid"] == REQUEST
         await holder.ours.until(standing, lambda has: has)
 
