@@ -37,6 +37,13 @@ def test_what_the_issuer_sends_fits_the_schema(name: str, official: pathlib.Path
     jsonschema_rs.validator_for(json.loads(path.read_text()), registry=registry).validate(SENT[name])
 
 
+def test_every_object_of_the_metadata_has_all_properties(official: pathlib.Path) -> None:
+    """DCP 1.0, 6.7.1: MUST contain all optional properties, which its schema does not ask for."""
+    schema = json.loads((official / "dcp/issuance/credential-object-schema.json").read_text())
+    (shown,) = SENT["issuer-metadata"]["credentialsSupported"]
+    assert set(shown) == set(schema["definitions"]["CredentialObject"]["properties"])
+
+
 def test_the_official_request_is_read(official: pathlib.Path) -> None:
     found = messages.read_request((official / "dcp/issuance/example/credential-request-message.json").read_bytes())
     assert (found.holder_pid, len(found.ids)) == ("holderPid", 2)
