@@ -197,6 +197,23 @@ def test_a_public_address_has_no_slash_at_its_end(url: str) -> None:
     assert Settings.model_validate({"node": {"public_url": url}}).node.public_url == url.rstrip("/")
 
 
+def test_no_token_of_a_provider_opens_two_doors_of_one_node() -> None:
+    def node(*audiences: str | None, oidc: str | None = None, issuer: str = "https://p.example") -> Settings:
+        parts = {f"p{n}": {"id": f"urn:p{n}", "oauth2": {"issuer": issuer, "audience": one}} for n, one in enumerate(audiences)}
+        operators = {"oidc": {"issuer": "https://p.example", "audience": oidc, "grants": [{"value": "x", "role": "read"}]}}
+        operators = operators if oidc else {}
+        return Settings.model_validate({"node": NODE, "participants": parts, "operator": operators})
+
+    assert node(None, None, "urn:p2", oidc="kontor").unsafe() == ()
+    node("kontor", oidc="kontor", issuer="https://another.example")
+    for audiences, oidc in ((("a", "a"), None), (("urn:p1", None), None), (("kontor",), "kontor")):
+        with pytest.raises(ValueError, match="take the same tokens"):
+            node(*audiences, oidc=oidc)
+    # that of an old space is everybody's, and each start warns of it
+    daps = node("idsc:IDS_CONNECTORS_ALL", "idsc:IDS_CONNECTORS_ALL")
+    assert daps.unsafe() == ("participants.p0.oauth2.audience", "participants.p1.oauth2.audience")
+
+
 @pytest.mark.parametrize("name", ["a", "acme", "acme-2", "a.b_c", "a" * 64])
 def test_a_local_name_is_short_and_plain(name: str) -> None:
     Settings.model_validate({"node": NODE, "participants": {name: {"id": "urn:a"}}})

@@ -15,6 +15,8 @@ TAKEN: Final = frozenset(
     | {"at_hash", "c_hash", "events", "@context", "@type", "securityProfile", "referringConnector"}
 )
 """Claims that the provider writes itself, or that tell a token of another kind."""
+DAPS_AUDIENCE: Final = "idsc:IDS_CONNECTORS_ALL"
+"""What every connector of an IDS space takes: whoever gets such a token can use it at all the others."""
 
 
 def _address(value: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from connector.settings.authority import Authority
 from connector.settings.catalog import Catalog
@@ -13,7 +13,7 @@ from connector.settings.fields import File, Secret, Section, untouched
 from connector.settings.identity import Identity
 from connector.settings.limits import Bounds, Limits
 from connector.settings.node import Data, Delivery, Node, Outbound, Public, StoreSettings
-from connector.settings.oauth2 import OAuth2Provider
+from connector.settings.oauth2 import DAPS_AUDIENCE, OAuth2Provider
 from connector.settings.operator import Operator
 from connector.settings.participant import Participant
 from connector.settings.retention import Retention
@@ -70,6 +70,20 @@ class Settings(Section):
                 raise ValueError(f"`{name}` and `{names[one.id]}` have the same id `{one.id}`: one participant, one context")
         return value
 
+    @model_validator(mode="after")
+    def _audiences(self) -> Settings:
+        """INVARIANT: a token of a provider opens one participant, or the operator API, and nothing else of this node."""
+        oidc = self.operator.oidc
+        taken = {(oidc.issuer, oidc.audience): "operator.oidc"} if oidc is not None else {}
+        for name, one in self.participants.items():
+            if one.oauth2 is None or one.oauth2.audience == DAPS_AUDIENCE:
+                continue
+            place, audience = f"participants.{name}.oauth2", one.oauth2.audience or one.id
+            other = taken.setdefault((one.oauth2.issuer, audience), place)
+            if other != place:
+                raise ValueError(f"`{place}` and `{other}` take the same tokens: give each an `audience` of its own")
+        return self
+
     def bounds(self, participant: str, peer: str | None = None) -> Bounds:
         """The bounds of a participant, or of a peer of it; of what our data plane serves for others under the name `dataplane`."""
         own = self.participants.get(participant) if participant != "dataplane" else self.dataplane
@@ -100,5 +114,7 @@ class Settings(Section):
         ]
         if self.oauth2 is not None and self.oauth2.unsafe_daps_audience:
             found.append("oauth2.unsafe_daps_audience")
+        everybody = [n for n, p in self.participants.items() if p.oauth2 is not None and p.oauth2.audience == DAPS_AUDIENCE]
+        found += [f"participants.{n}.oauth2.audience" for n in everybody]
         found += [f"participants.{n}.unsafe_static_tokens" for n, p in self.participants.items() if p.unsafe_static_tokens]
         return tuple(found + unsafe_in(self.signaling, self.dataplane))

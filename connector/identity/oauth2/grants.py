@@ -19,11 +19,11 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from connector.identity.oauth2.clients import Client
 from connector.jose import Token
+from connector.settings.oauth2 import DAPS_AUDIENCE
 
 METHOD: Final = "private_key_jwt"
 CLIENT_CREDENTIALS: Final = "client_credentials"
 DAPS_SCOPE: Final = "idsc:IDS_CONNECTOR_ATTRIBUTES_ALL"
-DAPS_AUDIENCE: Final = "idsc:IDS_CONNECTORS_ALL"
 
 
 class InvalidTarget(OAuth2Error):  # type: ignore[misc]  # Authlib has no types

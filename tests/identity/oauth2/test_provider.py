@@ -12,8 +12,9 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from connector import jose
 from connector.identity import profiles
 from connector.identity.oauth2.clients import Client
-from connector.identity.oauth2.grants import DAPS_AUDIENCE, DAPS_SCOPE
+from connector.identity.oauth2.grants import DAPS_SCOPE
 from connector.identity.oauth2.provider import ProviderRules
+from connector.settings.oauth2 import DAPS_AUDIENCE
 from tests.identity.oauth2.conftest import ACME, BETA, GONE, ISSUER, Scene, scene_with
 
 
