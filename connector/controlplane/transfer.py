@@ -211,6 +211,10 @@ class Transfers:
             )
         if agreement.ended_at is not None:
             raise Conflict("this agreement has ended", where="agreement", mend="negotiate a new one")
+        if wish.destination is not None and wish.format.upper().endswith("-PULL"):
+            # Dataspace Protocol 2025-1, "Transfer Request Message": an address must only be there for a push
+            mend = "leave it out, or ask for a format that ends in `-PUSH`"
+            raise CallerError("a pull has no destination: the provider says where the data is", where="destination", mend=mend)
         address = wish.address or agreement.peer_address
         if not address:
             raise CallerError("the address of the provider is not known", where="address", mend="give it with the transfer")

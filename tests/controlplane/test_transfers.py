@@ -17,6 +17,7 @@ from connector.dsp.values import replace
 from connector.errors import (
     AddressRefused,
     BadMessage,
+    CallerError,
     Conflict,
     Forbidden,
     Gone,
@@ -94,6 +95,34 @@ async def test_a_push_needs_an_address_that_we_may_reach(node: Node) -> None:
     inside = m.DataAddress(endpoint_type="urn:http", endpoint="https://10.0.0.1/")
     with pytest.raises(AddressRefused):
         await node.tell(transfer_request(agreement, PUSH, data_address=inside))
+
+
+async def test_an_address_goes_with_a_push_alone(node: Node) -> None:
+    """Dataspace Protocol 2025-1, "Transfer Request Message": `dataAddress` must only be provided if the format is a push."""
+    there = m.DataAddress(endpoint_type="urn:http", endpoint="https://sink.example/")
+    agreement = await imported(node)
+
+    async def ask(format_: str, destination: m.DataAddress | None) -> None:
+        await node.transfers.start("alice", TransferWish(agreement=agreement, format=format_, destination=destination))
+        await node.rest()
+
+    with pytest.raises(CallerError, match="a pull has no destination"):
+        await ask(PULL, there)
+    await ask(PULL, None)
+    await ask(PUSH, there)
+    pull, push = (sent.tree for sent in node.host.of("TransferRequestMessage"))
+    assert ("dataAddress" in pull, push["dataAddress"]["endpoint"]) == (False, "https://sink.example/")
+
+
+async def test_an_unknown_transfer_and_somebody_elses_look_alike(node: Node) -> None:
+    await node.publish()
+    transfer = await node.started()
+    for caller, named in ((EVE, transfer.pid), (BOB, "urn:uuid:none")):
+        with pytest.raises(NotFound, match="there is no such transfer"):
+            await node.tell(suspends(transfer), named, caller)
+        with pytest.raises(NotFound, match="there is no such transfer"):
+            await node.transfers.answer("alice", caller, named)
+    assert (await node.transfer(transfer.pid)).state is State.STARTED
 
 
 async def test_a_format_that_is_not_offered_is_refused(node: Node) -> None:

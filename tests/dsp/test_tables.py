@@ -21,6 +21,35 @@ def reachable(table: Table) -> set[State | None]:
     return found
 
 
+# the diagrams and the prose of the standard: state, who sends, what, state; C and P stand for consumer and provider
+STANDARD = {
+    Kind.NEGOTIATION: """
+        - C request REQUESTED     - P offer OFFERED
+        REQUESTED P offer OFFERED     REQUESTED P agree AGREED     REQUESTED P terminate TERMINATED
+        REQUESTED C terminate TERMINATED
+        OFFERED C request REQUESTED     OFFERED C accept ACCEPTED     OFFERED C terminate TERMINATED
+        OFFERED P terminate TERMINATED
+        ACCEPTED P agree AGREED     ACCEPTED P terminate TERMINATED     ACCEPTED C terminate TERMINATED
+        AGREED C verify VERIFIED     AGREED C terminate TERMINATED     AGREED P terminate TERMINATED
+        VERIFIED P finalize FINALIZED     VERIFIED P terminate TERMINATED     VERIFIED C terminate TERMINATED""",
+    Kind.TRANSFER: """
+        - C request REQUESTED
+        REQUESTED P start STARTED     REQUESTED P terminate TERMINATED     REQUESTED C terminate TERMINATED
+        STARTED P suspend SUSPENDED     STARTED C suspend SUSPENDED     STARTED P complete COMPLETED
+        STARTED C complete COMPLETED     STARTED P terminate TERMINATED     STARTED C terminate TERMINATED
+        SUSPENDED P start STARTED     SUSPENDED C start STARTED     SUSPENDED P terminate TERMINATED
+        SUSPENDED C terminate TERMINATED""",
+}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_table_is_that_of_the_standard_and_nothing_more(kind: Kind) -> None:
+    words = STANDARD[kind].split()
+    written = {tuple(words[at : at + 4]) for at in range(0, len(words), 4)}
+    moves = [(state, move) for state, row in TABLES[kind].items() for move in row]
+    assert {(state or "-", move.sender[0].upper(), move.event, move.to) for state, move in moves} == written
+
+
 @pytest.mark.parametrize("table", BOTH)
 def test_every_state_has_a_row_and_every_row_is_reached(table: Table) -> None:
     assert reachable(table) == set(table)
