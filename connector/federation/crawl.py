@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -93,6 +93,7 @@ class Crawler:
         self._turn_s = 0.0
         """When the last of the new members that could not be reached is asked again, by the event loop."""
         self._tidied: datetime | None = None
+        self._standing: Mapping[str, int] = {}
         self._done: asyncio.Queue[Snapshot] = asyncio.Queue(_QUEUED)
         self.changed: Callable[[], None] = lambda: None
         """Called when the record has changed."""
@@ -140,6 +141,7 @@ class Crawler:
     async def keep_list(self) -> None:
         """Keep up with the list of members, for ever."""
         is_anew = False
+        observe.gauge("catalog_members", lambda: {(("state", name),): count for name, count in self._standing.items()})
         while True:
             is_anew = await self._list_once(is_anew=is_anew)
 
@@ -158,6 +160,7 @@ class Crawler:
                 self._woken.set()
             if await self._records.sequence() != before:
                 self.changed()
+        self._standing = await self._records.standing()
         await self._records.forget(now - _FORGET_AFTER)
         if self._tidied is None or not timedelta() <= now - self._tidied < _TIDIED_EVERY:
             self._tidied = now
@@ -231,6 +234,7 @@ class Crawler:
                 before = row.report or Report(at=begun, is_good=True)
                 report = Report(at=begun, is_good=True, entries=row.entries, left_out=before.left_out, notes=before.notes)
                 await self._records.confirm(row.id, report, next_at, row.announced)
+                observe.count("catalog_looks", outcome="unchanged")
             else:
                 await self._done.put(
                     Snapshot(
@@ -283,6 +287,7 @@ class Crawler:
         before = row.report
         report = Report(at=begun, is_good=False, cause=cause, entries=row.entries, left_out=before.left_out if before else ())
         await self._records.failed(row.id, report, self._clock.now() + pause, row.announced)
+        observe.count("catalog_looks", outcome="failed")
 
     async def _take_over(self) -> None:
         """Take good looks over into the record, as many as there are in one transaction."""
@@ -309,6 +314,7 @@ class Crawler:
                     continue
                 if changed:
                     self.changed()
+                observe.count("catalog_looks", len(part), outcome="good")
                 waiting = {it.signed for snapshot in part for it in snapshot.entries if is_unjudged(it.signed)}
                 if waiting and self.unjudged is not None:
                     await self.unjudged(waiting)
@@ -318,6 +324,7 @@ class Crawler:
         cause = f"what it holds cannot be kept ({type(fault).__name__}); the operator of the catalogue is told"
         report = Report(at=snapshot.report.at, is_good=False, cause=cause, left_out=snapshot.report.left_out)
         await self._records.failed(snapshot.member, report, snapshot.next_at, snapshot.announced)
+        observe.count("catalog_looks", outcome="failed")
 
 
 def _cause(fault: KontorError) -> str:

@@ -99,6 +99,7 @@ class Indexer:
         self.generation += 1
         await asyncio.to_thread(applied)
         self._applied = last
+        observe.count("catalog_changes_found", len(changes))
         self._moved.set()
         return len(changes) == _AT_ONCE
 

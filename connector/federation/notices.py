@@ -29,6 +29,7 @@ from connector.describe.words import fold, runs
 from connector.errors import BadMessage, CallerError, Conflict, Gone, NotFound, PeerAnswer
 from connector.federation import asking, reading
 from connector.federation.following import Indexer
+from connector.federation.leavings import Leavings
 from connector.federation.ledger import Ledger
 from connector.federation.query import MOST_PER_PAGE
 from connector.outbound.client import OutboundClient
@@ -117,6 +118,7 @@ class Notices:
         clock: Clock,
     ) -> None:
         self._store = store
+        self._left = Leavings(store, CONTEXT)
         self._seal = seal
         self._records = records
         self._ledger = ledger
@@ -148,7 +150,7 @@ class Notices:
 
     async def saved(self, owner: str) -> list[Saved]:
         """The saved searches of `owner`."""
-        return [one for one in map(_read, await self._all(SEARCHES)) if one.owner.id == owner]
+        return [one for one in map(_read, await self._left.all(SEARCHES)) if one.owner.id == owner]
 
     async def news(self, owner: Caller, id_: str, after: int) -> tuple[list[Product], int, bool]:
         """What fits a saved search and came or changed after the change `after`; up to which change that is, and whether there
@@ -195,7 +197,7 @@ class Notices:
     async def run(self) -> None:
         """See to it, as long as the node runs, that one node looks for what is new while there is a webhook."""
         while True:
-            if any(_read(one).webhook is not None for one in await self._all(SEARCHES)):
+            if any(_read(one).webhook is not None for one in await self._left.all(SEARCHES)):
                 await self._take_up()
             await self._clock.wait_until(self._clock.now() + _TAKE_UP_EVERY, self._waits)
 
@@ -205,28 +207,39 @@ class Notices:
     async def watch(self, job: Job) -> None:
         """Have webhooks told of what is new, as long as there is one; the job's lease keeps other nodes from it."""
         reached: dict[str, int] = {}
+        done: tuple[Sequence[Document], int] | None = None
         while True:
-            found = [document for document in await self._all(SEARCHES) if _read(document).webhook is not None]
+            every, sequence = await self._left.all(SEARCHES), self._indexer.sequence
+            if done is not None and done[0] is every and done[1] == sequence:
+                await self._clock.wait_until(self._clock.now() + _AGAIN, self._waits)
+                continue
+            found = [document for document in every if _read(document).webhook is not None]
             if not found:
                 return
-            known: dict[int, Sequence[Change]] = {}
-            for document in found:
-                await self._notice(document, reached, known)
+            # in the order in which they have been told, so that each change is read once for all, and few are in memory
+            starts = sorted(((max(_read(one).after, reached.get(one.id, 0)), one) for one in found), key=lambda pair: pair[0])
+            stretch: Sequence[Change] = ()
+            for after, document in starts:
+                if after >= sequence:
+                    break
+                if not stretch or not after < stretch[-1].sequence:
+                    stretch = await self._changes(after)
+                reached[document.id] = await self._notice(_read(document), document.version, after, stretch)
+            done = (every, sequence) if starts[0][0] >= sequence else None
             await self._clock.wait_until(self._clock.now() + _AGAIN, self._waits)
 
-    async def _notice(self, document: Document, reached: dict[str, int], known: dict[int, Sequence[Change]]) -> None:
-        """Put a message when something new fits a search; `reached` says up to which change each was looked at."""
-        saved = _read(document)
-        after = max(saved.after, reached.get(saved.id, 0))
-        if after >= self._indexer.sequence:
-            return
-        if after not in known:
-            try:
-                known[after] = await self._records.changes(after, _MOST_CHANGES)
-            except Gone:
-                known[after] = ()
-        changes = [change for change in known[after] if change.sequence <= self._indexer.sequence]
-        last = changes[-1].sequence if changes else self._indexer.sequence
+    async def _changes(self, after: int) -> Sequence[Change]:
+        """What has changed after the change `after`, as far as it is found; nothing where that is forgotten."""
+        try:
+            changes = await self._records.changes(after, _MOST_CHANGES)
+        except Gone:
+            return ()
+        return [change for change in changes if change.sequence <= self._indexer.sequence]
+
+    async def _notice(self, saved: Saved, version: int, after: int, stretch: Sequence[Change]) -> int:
+        """Put a message when something of the stretch fits a search and came after the change `after`; up to which change that is."""
+        changes = [change for change in stretch if change.sequence > after]
+        last = stretch[-1].sequence if stretch else self._indexer.sequence
         try:
             found = await self._fitting(saved, changes)
         except BadMessage as fault:
@@ -242,8 +255,8 @@ class Notices:
         if found or last - saved.after >= _NOTED_EVERY:
             with suppress(Conflict, NotFound):
                 # it was taken away meanwhile
-                await self._store.put_document(_written(replace(saved, after=last), now), expect=document.version)
-        reached[saved.id] = last
+                await self._store.put_document(_written(replace(saved, after=last), now), expect=version)
+        return last
 
     async def tell(self, job: Job) -> None:
         """Tell a webhook.
@@ -290,7 +303,7 @@ class Notices:
         # who offers nothing fits nothing, whatever words there are
         known: dict[str, tuple[int, ...]] = {}
         offers = viewer is not None and bool(await self._offered("", viewer, known))
-        for document in sorted(await self._all(DEMANDS), key=lambda one: one.created_at, reverse=True):
+        for document in sorted(await self._left.all(DEMANDS), key=lambda one: one.created_at, reverse=True):
             if document.created_at + _DEMAND_LIVES < now:
                 await self._store.delete_document(CONTEXT, DEMANDS, document.id)
                 continue
@@ -320,16 +333,6 @@ class Notices:
 
     # --- documents
 
-    async def _all(self, kind: str) -> list[Document]:
-        found: list[Document] = []
-        cursor: str | None = None
-        while True:
-            page = await self._store.documents(CONTEXT, kind, cursor=cursor, limit=1_000)
-            found += page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return found
-
     async def _own(self, kind: str, id_: str, owner: str) -> Document:
         found = await self._store.document(CONTEXT, kind, id_)
         named = None if found is None else found.body["owner"]
@@ -338,7 +341,7 @@ class Notices:
         return found
 
     async def _vet_count(self, kind: str, owner: str) -> None:
-        owners = [one.body["owner"] for one in await self._all(kind)]
+        owners = [one.body["owner"] for one in await self._left.all(kind)]
         if sum((one["id"] if isinstance(one, Mapping) else one) == owner for one in owners) >= _MOST_EACH:
             raise CallerError(f"you have {_MOST_EACH} of these already", where=kind, mend="take one away")
 

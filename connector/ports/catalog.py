@@ -310,6 +310,10 @@ class Records(Protocol):
         """Listed members by id, from the first one after `after`; with `failing` those at which the last look failed."""
         ...
 
+    async def standing(self) -> Mapping[str, int]:
+        """How many members there are: `listed`, of them `failing`, at which the last look failed, and `unseen`, at which none was good."""
+        ...
+
     async def products(self, numbers: Sequence[int]) -> Mapping[int, Product]:
         """Those of the products that are shown."""
         ...

@@ -63,6 +63,7 @@ class LiesContract:
         first, second = records
         await first.list_members([listed("a"), listed("b")], NOW + timedelta(days=400))
         await first.failed("did:web:b", Report(at=NOW, is_good=False), NOW + timedelta(hours=2), 0)
+        assert await second.standing() == {"listed": 2, "failing": 1, "unseen": 2}
         assert await first.claim_due(NOW, LATER, 9) == []
         assert [one.id for one in await second.claim_due(NOW, LATER, 9, NOW + timedelta(days=1))] == ["did:web:a"]
 

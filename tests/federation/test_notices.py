@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,6 +27,7 @@ from connector.outbound.rules import OutboundRules
 from connector.outbound.signing import key_of, signed
 from connector.ports.catalog import Report, Snapshot
 from connector.ports.identity import Caller
+from connector.storage.catalog.records import CatalogRecords
 from connector.storage.memory import MemoryStore
 from connector.web.catalog import notices as doors
 from connector.web.public import public_app
@@ -133,6 +136,43 @@ async def test_a_webhook_is_told_once_of_each_change_signed_and_only_where_it_ma
             while (await scene.store.jobs.page(subject.CONTEXT, limit=1)).total:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         working.cancel()
+
+
+async def test_saved_searches_are_read_once_each_change_once_and_one_that_cannot_be_asked_harms_no_other(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    documents, changes = MemoryStore.documents, CatalogRecords.changes
+
+    async def counted(self: MemoryStore, participant: str, kind: str, **more: Any) -> Any:
+        read.append(kind)
+        return await documents(self, participant, kind, **more)
+
+    async def told(self: CatalogRecords, after: int, limit: int) -> Any:
+        read.extend(["changes"] if limit == 1_000 else [])
+        return await changes(self, after, limit)
+
+    monkeypatch.setattr(MemoryStore, "documents", counted)
+    monkeypatch.setattr(CatalogRecords, "changes", told)
+    async with await asyncio.start_server(scene.hook, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        # of an earlier release, which compared prices of different currencies
+        older, _ = await scene.notices.save(ANNA, {"q": ["platypus"]}, url)
+        document = await scene.store.document(subject.CONTEXT, subject.SEARCHES, older.id)
+        assert document is not None
+        await scene.store.put_document(replace(document, body={**document.body, "fields": {"price_at_most": ["10"]}}))
+        for number in range(8):
+            await scene.publish(number % 3 + 1, f"urn:q{number}", "Something else")
+            await scene.notices.save(Caller(id=f"did:web:{number}"), {"q": ["platypus"]}, url)
+        await scene.publish(1, "urn:p", "A platypus census")
+        read.clear()
+        working = asyncio.create_task(scene.workers.run())
+        assert await scene.heard_of(8) == [["urn:p"]] * 8
+        working.cancel()
+        assert read.count(subject.SEARCHES) <= 1
+        assert read.count("changes") <= 3
+    with pytest.raises(Exception, match="cannot be compared"):
+        await scene.notices.news(ANNA, older.id, older.after)
 
 
 async def test_a_demand_is_seen_by_whom_it_fits_and_by_all_where_its_owner_says_so(scene: Scene) -> None:

@@ -125,6 +125,10 @@ class CatalogRecords:
     async def members(self, after: str | None, limit: int, *, failing: bool = False) -> Sequence[MemberRow]:
         return [member_of(row) for row in await self._engine.one("members", after or "", limit, int(failing))]
 
+    async def standing(self) -> Mapping[str, int]:
+        row = await self._row("standing")
+        return dict(zip(("listed", "failing", "unseen"), row or (0, 0, 0), strict=True))
+
     # --- looks at members
 
     async def swap(self, snapshots: Sequence[Snapshot], now: datetime) -> int:

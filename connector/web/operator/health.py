@@ -40,6 +40,9 @@ _WHAT: Final = {
     "requests_under_way": "Protocol requests that are being answered.",
     "streams_running": "Transfers of which something flows at this node.",
     "event_followers": "Programs that follow the events of this node.",
+    "catalog_looks": "Looks at members of the ledger that ended at this node, by outcome.",
+    "catalog_members": "Members of the ledger: all that are listed, those at which the last look failed, and those never looked at.",
+    "catalog_changes_found": "Changes of products that the search index of this node has taken over.",
 }
 """What each count and gauge tells; a test sees to it that none is missing. Histograms say it themselves (`measures.py`)."""
 

@@ -153,6 +153,10 @@ UPDATE catalog_member SET agreements = $2, agreements_at = $3 WHERE id = $1 AND 
 -- name: count_listed
 SELECT sum(agreements), count(agreements), count(CASE WHEN failures > 0 THEN 1 END) FROM catalog_member WHERE state = 'listed'
 
+-- name: standing
+SELECT count(*), count(CASE WHEN failures > 0 THEN 1 END), count(CASE WHEN generation = 0 THEN 1 END)
+FROM catalog_member WHERE state = 'listed'
+
 -- name: products
 SELECT p.number, p.origin, p.id, p.member, p.added_at, p.changed_at, p.sequence, p.readers, m.crawled_at,
     e.digest, e.terms, e.endpoint, e.via, e.origin_seen_at, e.tree, e.signed, e.placed
