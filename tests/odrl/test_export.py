@@ -7,9 +7,11 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from connector.errors import PolicyError
 from connector.odrl import cases, jsonld, yamlfmt
 from connector.odrl.compile import compile
 from connector.odrl.evaluate import decide
@@ -219,3 +221,45 @@ def test_what_must_be_shown_is_asked_for(everything: Vocabulary) -> None:
 def test_a_membership_of_catena_x_asks_for_its_credential(everything: Vocabulary) -> None:
     tree, _ = dcql.query(yamlfmt.read("permit: [{action: use, when: Membership == active}]", everything), everything)
     assert tree["credentials"][1]["meta"] == {"type_values": [["MembershipCredential"]]}
+
+
+NOBODY_KNOWS = {"constraints": ["x"]}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"action": "use", **NOBODY_KNOWS},
+        {"action": {"@id": "use", **NOBODY_KNOWS}},
+        {"action": "use", "target": {"@id": "urn:t", **NOBODY_KNOWS}},
+        {"action": "use", "assignee": {"@id": "did:a", **NOBODY_KNOWS}},
+        {"action": "use", "constraint": [{"leftOperand": "purpose", "operator": "eq", "rightOperand": "x", **NOBODY_KNOWS}]},
+        {"action": "use", "https://w3id.org/gaia-x/ovc/1/constraint": ["x"]},
+    ],
+)
+def test_what_may_have_been_meant_as_a_condition_permits_nothing_elsewhere_either(
+    rule: dict[str, Any], everything: Vocabulary
+) -> None:
+    policy = jsonld.read({"@type": "Agreement", "permission": [rule]})
+    request, world = Request(target="urn:t", party="did:a", params={"purpose": "x"}), World(now=strategies.START)
+    found = logic(policy, everything)
+    assert not permitted_by_cedar(found, request, world, everything)
+    assert any("may have been meant" in one.what for one in found.lost)
+    assert row_filter(policy, everything, request, world).text in ("FALSE", "NULL")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        NOBODY_KNOWS,
+        {"@type": "urn:acme:Licence"},
+        {"dct:isReplacedBy": "urn:other"},
+        {"obligation": [{"@id": "urn:d", "action": "delete"}, {"@id": "urn:d", "action": "inform"}]},
+    ],
+)
+def test_what_is_not_judged_as_a_whole_is_exported_in_no_part(more: dict[str, Any], everything: Vocabulary) -> None:
+    policy = jsonld.read({"permission": [{"action": "use"}], **more})
+    with pytest.raises(PolicyError):
+        logic(policy, everything)
+    with pytest.raises(PolicyError):
+        row_filter(policy, everything, Request(), World(now=strategies.START))

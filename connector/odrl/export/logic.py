@@ -21,6 +21,7 @@ from types import MappingProxyType
 
 from connector.errors import PolicyError
 from connector.odrl.closures import Frame, after, edges, is_judged, reader
+from connector.odrl.compile import compile
 from connector.odrl.expand import Atomic, atomic, duty_key
 from connector.odrl.inherit import merged
 from connector.odrl.model import (
@@ -39,7 +40,7 @@ from connector.odrl.model import (
     Severity,
 )
 from connector.odrl.operands import IN_TREE, ORDERED, is_within, left_side, measured, right_side
-from connector.odrl.standing import standing
+from connector.odrl.terms import stranger
 from connector.odrl.truth import STAGE_ORDER, DutyState, Request, Stage, Unknown, World
 from connector.odrl.values import Relative, Span, Typed
 from connector.odrl.vocabulary import Operand, Source, SourceKind, ValueType, Vocabulary
@@ -172,7 +173,11 @@ def logic(policy: Policy, vocabulary: Vocabulary, parents: Mapping[str, Policy] 
             raise PolicyError(f"the profile `{profile}` is not loaded", where=policy.where, mend="put it into vocab/profiles")
     if len(set(whole.conflicts)) > 1:
         raise PolicyError("several conflict strategies", where=policy.where, mend="keep one")
-    return _Builder(vocabulary).logic(standing(whole, vocabulary))
+    compiled = compile(whole, vocabulary, parents=parents, has_ledger=True)
+    if compiled.fault is not None:
+        # what our engine does not judge as a whole, another one would judge by its parts
+        raise PolicyError(compiled.fault.detail, where=policy.where, mend="mend it first", flaw=compiled.fault.code.value)
+    return _Builder(vocabulary).logic(compiled.policy)
 
 
 def context(found: Logic, request: Request, world: World) -> dict[str, object]:
@@ -242,7 +247,12 @@ class _Builder:
         parts += [self.condition(each, is_permission=is_permission) for each in constraints]
         if isinstance(one.rule, Permission):
             parts += [self.duty(duty) for duty in one.rule.duties]
+        said = (part for part in (one.rule, one.action, one.target, one.assignee) if part is not None)
+        parts += [self.strange(name, part.where) for part in said if (name := stranger(part.extra)) is not None]
         return Join(LogicalOperand.AND, tuple(part for part in parts if part != Sure(True)))
+
+    def strange(self, name: str, where: str) -> Sure:
+        return self.lose(where, f"a property `{name[:60]}` that may have been meant as a condition")
 
     def does(self, one: Atomic, *, is_permission: bool) -> Node:
         if one.action is None:
@@ -281,6 +291,8 @@ class _Builder:
     # --- conditions
 
     def condition(self, one: AnyConstraint, *, is_permission: bool) -> Node:
+        if (name := stranger(one.extra)) is not None:
+            return self.strange(name, one.where)
         if isinstance(one, LogicalConstraint):
             operand = one.operand
             if operand is LogicalOperand.AND_SEQUENCE:

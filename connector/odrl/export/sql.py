@@ -36,7 +36,7 @@ from connector.odrl.model import (
     Severity,
 )
 from connector.odrl.operands import IN_TREE, ORDERED, is_within, measured, right_side
-from connector.odrl.standing import standing
+from connector.odrl.terms import stranger
 from connector.odrl.truth import Decision, Request, Stage, Unknown, World
 from connector.odrl.values import Typed
 from connector.odrl.vocabulary import Operand, ValueType, Vocabulary
@@ -67,12 +67,15 @@ def row_filter(
 ) -> Filter:
     """The condition under which whoever asks may see a row now; `columns` names the columns of operands that have others.
 
-    Raises: PolicyError when the policy inherits from parents that are not given.
+    Raises: PolicyError when the policy inherits from parents that are not given, or cannot be judged as a whole.
     """
     whole = merged(policy, {})
     if isinstance(whole, Unknown):
         raise PolicyError(whole.detail, where=policy.where, mend="merge the parent policies", flaw=whole.code.value)
-    return _Writer(vocabulary, request, world, columns).filter(standing(whole, vocabulary))
+    compiled = compile(whole, vocabulary, has_ledger=True)
+    if compiled.fault is not None:
+        raise PolicyError(compiled.fault.detail, where=policy.where, mend="mend it first", flaw=compiled.fault.code.value)
+    return _Writer(vocabulary, request, world, columns).filter(compiled.policy)
 
 
 class _Writer:
@@ -123,9 +126,17 @@ class _Writer:
         return _any([self.target(asset) for asset in targets]) if targets else "TRUE"
 
     def target(self, asset: AssetRef) -> str:
+        if (name := stranger(asset.extra)) is not None:
+            return self.strange(name, asset.where)
         return _all([self.condition(one) for one in asset.refinements]) if asset.refinements else "TRUE"
 
+    def strange(self, name: str, where: str) -> str:
+        self.lose(where, f"a property `{name[:60]}` that may have been meant as a condition")
+        return _DOUBT
+
     def condition(self, one: AnyConstraint) -> str:
+        if (name := stranger(one.extra)) is not None:
+            return self.strange(name, one.where)
         if not isinstance(one, Constraint):
             parts = [self.condition(member) for member in one.members]
             if one.operand is LogicalOperand.OR:
