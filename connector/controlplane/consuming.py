@@ -5,14 +5,18 @@
    ourselves) and permits our purpose: less than we wished, and all of it wished for.
 3. Where the offer and our wish overlap, what both permit is asked for, a bounded number of times.
 4. Everything else waits for a person: who agrees to more than was meant is bound by it.
+
+And of its agreement: whether it is dated when it was made, where its terms count from there.
 Pure. What follows from the answer is in `decisions.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
+from connector.controlplane.agreements import moment
 from connector.controlplane.decisions import Judgement
 from connector.controlplane.inheriting import NONE, Known, read
 from connector.controlplane.kept import kept
@@ -22,9 +26,12 @@ from connector.odrl import enforce, jsonld, wire
 from connector.odrl.canonical import rule_text
 from connector.odrl.evaluate import decide
 from connector.odrl.model import Policy, Prohibition, Severity
+from connector.odrl.standing import standing
 from connector.odrl.truth import Request, Stage, World
 from connector.odrl.vocabulary import SourceKind, Vocabulary
 
+_CLOCKS = timedelta(hours=1)
+"""So far apart the clocks of two connectors may be."""
 _NO_WISH = Judgement(is_acceptable=False, reasons=("the provider began this negotiation",))
 
 
@@ -64,6 +71,22 @@ def judged_offer(process: Negotiation, own_id: str, vocabulary: Vocabulary, worl
             return Judgement(is_acceptable=False, is_near=True, reasons=verdict.reasons, counter=counter)
     # 4
     return Judgement(is_acceptable=False, reasons=verdict.reasons or ("the offer is not what was asked for",))
+
+
+def misdated(process: Negotiation, now: datetime, vocabulary: Vocabulary) -> str | None:
+    """Why the date of an agreement cannot be the one that its terms count from, such as `contractAgreement+30d`; None when it can, or
+    when they count from nothing of the kind. A provider that dates it back takes away what it agreed to."""
+    try:
+        policy = standing(jsonld.read(process.agreement or {}, "agreement"), vocabulary)
+    except PolicyError:
+        return None  # whoever compares it says so
+    asked = (vocabulary.operand(name) for name in enforce.operands_of(policy))
+    if not any(one is not None and (one.is_relative or one.name == "delayPeriod") for one in asked):
+        return None
+    dated = moment(policy.timestamp)
+    if dated is not None and process.created_at - _CLOCKS <= dated <= now + _CLOCKS:
+        return None
+    return f"the agreement is dated `{policy.timestamp}`, from which its terms count, and it was not made then"
 
 
 def _news(offered: Policy, wanted: Policy, vocabulary: Vocabulary) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from connector import measures, tracing
 from connector.controlplane import books, cases
 from connector.controlplane.cases import EMPTY, USE, Answer, Asked, Case, question_of
-from connector.controlplane.consuming import judged_offer
+from connector.controlplane.consuming import judged_offer, misdated
 from connector.controlplane.decisions import AGREEMENT_ENDED, Judgement
 from connector.controlplane.inheriting import NONE, Known, is_same, offered_with, read
 from connector.controlplane.kept import Kept, ReadPolicies
@@ -136,6 +136,8 @@ class Judge:
         try:
             if not is_same(process.offer, tree, known):
                 faults.append("the rules of the agreement are not those of the offer")
+            if late := misdated(process, now, self.vocabulary):
+                faults.append(late)
         except PolicyError as fault:
             faults.append(str(fault))
         found = Judgement(is_acceptable=not faults, reasons=tuple(faults))

@@ -19,6 +19,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from connector.odrl.cycles import FREQUENCY
+from connector.odrl.expand import torn
 from connector.odrl.ledger import KEPT, NO_PERIOD, period_of
 from connector.odrl.model import (
     ActionRef,
@@ -161,6 +162,11 @@ def _unknown(policy: Policy, words: _Words) -> Iterator[Clause]:
             why = f"unknown profile{words.hint(words.profile, profile)}"
             where = f"{policy.where}.profile"
             yield Clause(where=where, kind="rule", text=f"profile {profile}", enforced=(Enforcement.NOBODY,), why=why)
+    if (name := torn(policy)) is not None:
+        text = f"duty {name[:80]}"
+        yield Clause(
+            where=policy.where, kind="rule", text=text, enforced=(Enforcement.NOBODY,), why="it names two different duties"
+        )
     if policy.type not in _TYPES:
         why = f"ODRL has no such policies{words.hint(_type, policy.type)}"
         yield Clause(where=policy.where, kind="rule", text=f"type {policy.type[:80]}", enforced=(Enforcement.NOBODY,), why=why)

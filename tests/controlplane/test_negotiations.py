@@ -228,6 +228,33 @@ async def test_an_agreement_on_other_terms_is_terminated_and_says_why(node: Node
     assert any("rules" in reason for reason in found.reasons)
 
 
+@pytest.mark.parametrize(
+    ("dated", "state"),
+    [
+        ("2026-01-20T00:00:00Z", State.TERMINATED),
+        ("2026-02-28T23:30:00Z", State.VERIFIED),
+        ("2026-03-01T00:30:00Z", State.VERIFIED),
+        ("2027-03-01T00:00:00Z", State.TERMINATED),
+    ],
+)
+async def test_terms_that_count_from_the_agreement_ask_that_it_is_dated_when_it_was_made(
+    node: Node, dated: str, state: State
+) -> None:
+    # thirty days from a date that is forty days back are over before they begin
+    ends = {"leftOperand": "edc:inForceDate", "operator": "lteq", "rightOperand": "contractAgreement+30d"}
+    terms = {"permission": [{"action": "use", "constraint": [ends]}]}
+    process = await node.begin(offer=terms | {"@id": "urn:o:1"})
+    agreement = agreement_tree(process, terms) | {"timestamp": dated}
+    await node.tell(m.ContractAgreementMessage(**pids(process), agreement=agreement), process.pid)
+    found = await node.negotiation(process.pid)
+    assert found.state is state, found.reasons
+    # terms that count from nothing of the kind leave the date to the provider
+    process = await node.begin()
+    agreement = agreement_tree(process, id_="urn:a:2") | {"timestamp": dated}
+    await node.tell(m.ContractAgreementMessage(**pids(process), agreement=agreement), process.pid)
+    assert (await node.negotiation(process.pid)).state is State.VERIFIED
+
+
 async def test_an_agreement_with_the_id_of_another_one_is_never_taken(node: Node) -> None:
     async def agreed() -> Negotiation:
         process = await node.begin()

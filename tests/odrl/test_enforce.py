@@ -95,6 +95,9 @@ def test_a_value_that_means_nothing_is_enforced_by_nobody(vocabulary: Vocabulary
         permit(constraint("payAmount", "gteq", "5") | {"unit": "EURO"}),
         jsonld.read({"permission": [{"action": "use"}], "prohibitions": [{"action": "use"}]}),
         jsonld.read({"permission": [{"action": "usee"}]}),
+        jsonld.read(
+            {"permission": [{"action": "use"}], "obligation": [{"@id": "urn:d", "action": one} for one in ("delete", "inform")]}
+        ),
         jsonld.read({"profile": "urn:nobodys", "permission": [{"action": "use"}]}),
     ],
 )
