@@ -194,33 +194,41 @@ class Reconciling:
         found: list[_Compared] = []
         same, failed, until = 0, None, time.monotonic() + _TURN_S
         places: list[Place] = [(Kind(kind), str(pid)) for kind, pid in body["places"]]
+        stuck: list[Place] = []
         for kind, pid in tuple(places):
             if len(places) < len(body["places"]) and time.monotonic() >= until:
+                failed = None
                 break
             process = await self._store.process(Key(kind=kind, participant=job.participant, pid=pid))
             if process is not None:
                 try:
                     one = await self._one(process, kind, is_dry=is_dry, is_last=look == len(_LOOKS) - 1)
                 except (PeerError, Conflict) as fault:
-                    # the peer cannot be asked, or not by us as it is: what was found is kept, and all is asked again
                     failed = _failed(fault, self._clock.now())
-                    break
+                    if not _is_of_one(fault):
+                        # the peer cannot be asked, or not by us as it is: what was found is kept, and all is asked again
+                        break
+                    stuck.append(places.pop(0))
+                    continue
                 if one.verdict.finding is Finding.SAME and not one.verdict.words and look == 0:
                     same += 1
                 else:
                     found.append(one)
             del places[0]
+        else:
+            # INVARIANT: what a peer does not answer about holds up nothing else of it
+            failed = failed if len(stuck) == len(body["places"]) else None
         lines = [one.body(run, is_dry=is_dry) for one in found]
         if same:
             lines.append({"run": run, "what": "same", "peer": peer, "part": body["part"], "count": same})
         await self._note(job.participant, lines)
         if failed is None:
             left = [(one.kind, one.process.pid) for one in found if one.verdict.finding in _LOOK_AGAIN]
-            await self._put_rest(job, places, [] if is_dry or look + 1 == len(_LOOKS) else left)
+            await self._put_rest(job, places, [] if is_dry or look + 1 == len(_LOOKS) else left, stuck)
         return failed
 
-    async def _put_rest(self, job: Job, later: list[Place], again: list[Place]) -> None:
-        """Jobs for what found no time, behind those of others, and for what is looked at again."""
+    async def _put_rest(self, job: Job, later: list[Place], again: list[Place], stuck: list[Place]) -> None:
+        """Jobs for what found no time, behind those of others, for what is looked at again, and for what was not answered about."""
         body, now = job.body, self._clock.now()
         run, peer, look, part, is_dry = (body[name] for name in ("run", "peer", "look", "part", "is_dry"))
         jobs: list[NewJob] = []
@@ -229,6 +237,9 @@ class Reconciling:
         if again:
             one = _job(job.participant, run, peer, again, look=look + 1, part=part, is_dry=is_dry)
             jobs.append(replace(one, not_before=now + _LOOKS[look + 1]))
+        if stuck:
+            one = _job(job.participant, run, peer, stuck, look=look, part=f"{part}!", is_dry=is_dry)
+            jobs.append(replace(one, not_before=now + _LOOKS[-1], order_key=f"{peer}!"))
         if jobs:
             await self._store.jobs.put(jobs, now)
 
@@ -362,6 +373,11 @@ def _job(participant: str, run: str, peer: str, places: list[Place], *, look: in
         body={"run": run, "peer": peer, "look": look, "part": part, "is_dry": is_dry, "places": told},
         order_key=peer,
     )
+
+
+def _is_of_one(fault: KontorError) -> bool:
+    """Whether the peer may have failed, or refused, to answer about one process alone."""
+    return isinstance(fault, PeerAnswer) and fault.wait_s is None
 
 
 def _failed(fault: KontorError, now: datetime) -> Failed:

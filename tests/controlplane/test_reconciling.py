@@ -17,7 +17,7 @@ from connector.dsp import wire
 from connector.dsp.process import InFlight, Process, acknowledged
 from connector.dsp.tables import Event, Kind, State
 from connector.dsp.values import replace
-from connector.errors import Forbidden, StoreUnavailable, Unreachable
+from connector.errors import Forbidden, PeerAnswer, StoreUnavailable, Unreachable
 from connector.outbound.client import Answer
 from connector.ports.store import Change, Filter
 from tests.controlplane.scene import BASE, BOB, PUSH, Node, answer, imported, key, transfer_request
@@ -87,6 +87,22 @@ async def test_nothing_is_given_out_until_the_peer_has_said_that_it_stands(node:
     await work(node)
     await node.access.may_pull("alice", transfer.pid, token)
     assert (await report(node)).same == 1
+
+
+async def test_one_that_the_peer_fails_to_answer_about_holds_up_no_other(node: Node) -> None:
+    await node.publish()
+    stuck, fine = await node.started(consumer_pid="urn:t:1"), await node.started(consumer_pid="urn:t:2")
+    await restore(node)
+    node.host.documents[f"{BASE}/transfers/{stuck.peer_pid}"] = PeerAnswer("it fails", answer_status=500)
+    says(node, fine, State.STARTED)
+    assert await work(node) == [None]
+    assert (await node.transfer(fine.pid)).is_open
+    assert not (await node.transfer(stuck.pid)).is_open
+    # and it is asked about again, apart
+    node.clock.move(seconds=130)
+    (failed,) = await work(node)
+    assert failed is not None
+    assert not failed.is_final
 
 
 async def test_what_was_terminated_or_suspended_meanwhile_is_so_here(node: Node) -> None:
