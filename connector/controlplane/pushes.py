@@ -79,8 +79,7 @@ class Pushes:
         """Move the data, unless the transfer has moved on; returns when that is over, however it ended."""
         process = await self._current(job)
         if process is None:
-            await self._let_go(job)
-            return None
+            return await self._over(job)
         try:
             source: Source = await self._offerings.source(process.participant, process.dataset)
             # of a stream each message is asked about
@@ -99,15 +98,20 @@ class Pushes:
             # whoever takes this job from us must find that we have stopped
             await self._data_plane.stop(process.participant, process.pid)
         if await self._current(job) is None:
-            await self._let_go(job)
-            return None
+            return await self._over(job)
         return Failed(cause="the push ended, and nobody was told")
 
-    async def _let_go(self, job: Job) -> None:
-        """Free what the start that `job` is of has reserved: whoever stopped it may have died before that was done."""
+    async def _over(self, job: Job) -> Failed | None:
+        """Nothing is moved by `job` now: free what the start that it is of has reserved, as whoever stopped it may have died before.
+
+        In doubt, after a restore, it stays: the very same start may turn out to be what the peer holds it for, too.
+        """
         process = await self._store.process(_key(job))
+        if isinstance(process, Transfer) and process.is_doubted and not process.is_ended:
+            return Failed(cause="the peer has not said how the transfer stands since the store was restored")
         if isinstance(process, Transfer) and process.format not in ENDLESS:
             await self._access.let_go(process, int(job.id.rpartition("#")[2]))
+        return None
 
     async def _current(self, job: Job) -> Transfer | None:
         """The transfer, when this job is the one that moves its data now."""

@@ -217,3 +217,28 @@ async def test_a_push_that_a_dying_node_has_stopped_is_no_use(new_node: NewNode)
     book = await here.store.ledger.book("alice", agreement)
     assert book is not None
     assert book.open == {}
+
+
+async def test_a_push_in_doubt_waits_and_is_taken_up_as_the_same(new_node: NewNode) -> None:
+    here = await new_node("here")
+    await here.publish()
+    transfer = await here.started(PUSH)
+
+    async def doubted(is_doubted: bool) -> None:
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            assert snapshot.process is not None
+            return Change(process=replace(snapshot.process, is_doubted=is_doubted))
+
+        await here.store.advance(key(transfer.pid, Kind.TRANSFER), decide)
+
+    # its node died, and the store was restored
+    await doubted(True)
+    await here.store.jobs.claim(("push",), here.clock.now() + timedelta(days=1))
+    here.clock.set(here.clock.now() + timedelta(days=1, seconds=40))
+    there = await new_node("there")
+    await there.rest()
+    assert here.plane.moving == there.plane.moving == {}
+    await doubted(False)
+    there.clock.move(seconds=60)
+    await there.rest()
+    assert ("alice", transfer.pid) in here.plane.moving | there.plane.moving
