@@ -23,13 +23,15 @@ from connector.errors import KontorError, PeerAnswer, PeerMessage, Unreachable
 from connector.federation.feed import Following
 from connector.federation.judging import is_unjudged
 from connector.federation.looking import Looked, Looking
-from connector.ports.catalog import MemberKind, MemberRow, Records, Report, Snapshot
+from connector.ports.catalog import Entry, MemberKind, MemberRow, Records, Report, Snapshot
 from connector.ports.clock import Clock
 from connector.ports.members import Members
 
 _TAKEN_AT_ONCE: Final = 256
 _QUEUED: Final = 128
 """Good looks that wait to be taken over: the members' descriptions are in memory until then."""
+_QUEUED_BYTES: Final = 128 << 20
+"""Of them together, as far as nobody begins another look before."""
 _FIRST_DELAY: Final = timedelta(seconds=30)
 _NEW_DELAY: Final = timedelta(seconds=0.5)
 """Of a member that has just come, or come back: it may not have heard of us, or of itself, when we hear of it."""
@@ -95,6 +97,9 @@ class Crawler:
         self._tidied: datetime | None = None
         self._standing: Mapping[str, int] = {}
         self._done: asyncio.Queue[Snapshot] = asyncio.Queue(_QUEUED)
+        self._queued_bytes = 0
+        self._drained = asyncio.Event()
+        self._drained.set()
         self.changed: Callable[[], None] = lambda: None
         """Called when the record has changed."""
         self.unjudged: Callable[[Iterable[str]], Awaitable[None]] | None = None
@@ -202,6 +207,7 @@ class Crawler:
         self._hosts[host] = (gate, users + 1)
         try:
             async with gate, self._slots:
+                await self._drained.wait()
                 await self._look(row)
         finally:
             gate, users = self._hosts.pop(host)
@@ -236,6 +242,7 @@ class Crawler:
                 await self._records.confirm(row.id, report, next_at, row.announced)
                 observe.count("catalog_looks", outcome="unchanged")
             else:
+                self._queue(found)
                 await self._done.put(
                     Snapshot(
                         member=row.id,
@@ -250,6 +257,16 @@ class Crawler:
                         again_at=self._rested(row.id, begun),
                     )
                 )
+
+    def _queue(self, found: Looked) -> None:
+        self._queued_bytes += _size(found.entries)
+        if self._queued_bytes > _QUEUED_BYTES:
+            self._drained.clear()
+
+    def _drain(self, batch: Iterable[Snapshot]) -> None:
+        self._queued_bytes -= sum(_size(one.entries) for one in batch)
+        if self._queued_bytes <= _QUEUED_BYTES:
+            self._drained.set()
 
     def _rested(self, member: str, begun: datetime) -> datetime:
         """When a member that has announced something during a look may be looked at again."""
@@ -297,27 +314,33 @@ class Crawler:
                 await self.room()
             while len(batch) < _TAKEN_AT_ONCE and not self._done.empty():
                 batch.append(self._done.get_nowait())
-            # of two looks at one member in a batch the later one follows in a transaction of its own
-            last = {snapshot.member: snapshot for snapshot in batch}
-            parts = [batch] if len(last) == len(batch) else [[snapshot] for snapshot in batch]
-            while parts:
-                part = parts.pop(0)
-                try:
-                    changed = await self._records.swap(part, self._clock.now())
-                except KontorError:
-                    raise
-                except Exception as fault:  # noqa: BLE001 - one that cannot be kept never harms the rest
-                    if len(part) > 1:
-                        parts = [[snapshot] for snapshot in part] + parts
-                        continue
-                    await self._not_kept(part[0], fault)
+            try:
+                await self._take(batch)
+            finally:
+                self._drain(batch)
+
+    async def _take(self, batch: list[Snapshot]) -> None:
+        # of two looks at one member in a batch the later one follows in a transaction of its own
+        last = {snapshot.member: snapshot for snapshot in batch}
+        parts = [batch] if len(last) == len(batch) else [[snapshot] for snapshot in batch]
+        while parts:
+            part = parts.pop(0)
+            try:
+                changed = await self._records.swap(part, self._clock.now())
+            except KontorError:
+                raise
+            except Exception as fault:  # noqa: BLE001 - one that cannot be kept never harms the rest
+                if len(part) > 1:
+                    parts = [[snapshot] for snapshot in part] + parts
                     continue
-                if changed:
-                    self.changed()
-                observe.count("catalog_looks", len(part), outcome="good")
-                waiting = {it.signed for snapshot in part for it in snapshot.entries if is_unjudged(it.signed)}
-                if waiting and self.unjudged is not None:
-                    await self.unjudged(waiting)
+                await self._not_kept(part[0], fault)
+                continue
+            if changed:
+                self.changed()
+            observe.count("catalog_looks", len(part), outcome="good")
+            waiting = {it.signed for snapshot in part for it in snapshot.entries if is_unjudged(it.signed)}
+            if waiting and self.unjudged is not None:
+                await self.unjudged(waiting)
 
     async def _not_kept(self, snapshot: Snapshot, fault: Exception) -> None:
         observe.error("catalog.look_not_kept", member=snapshot.member, fault=fault)
@@ -325,6 +348,11 @@ class Crawler:
         report = Report(at=snapshot.report.at, is_good=False, cause=cause, left_out=snapshot.report.left_out)
         await self._records.failed(snapshot.member, report, snapshot.next_at, snapshot.announced)
         observe.count("catalog_looks", outcome="failed")
+
+
+def _size(entries: Iterable[Entry]) -> int:
+    """Bytes of the descriptions."""
+    return sum(len(one.tree) + len(one.offers) for one in entries)
 
 
 def _cause(fault: KontorError) -> str:

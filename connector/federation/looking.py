@@ -29,10 +29,10 @@ from connector.dsp import messages as m
 from connector.dsp import wire
 from connector.dsp.catalog import CatalogView, DatasetView
 from connector.dsp.process import below
-from connector.errors import BadMessage, KontorError, PeerAnswer, PeerMessage, TooLarge
+from connector.errors import BadMessage, KontorError, Overloaded, PeerAnswer, PeerMessage, TooLarge
 from connector.federation import origins
 from connector.federation.judging import Judge, Round, judged
-from connector.federation.reading import MAX_ADDRESS, Tree, entry_of
+from connector.federation.reading import MAX_ADDRESS, Tree, entry_of, kept
 from connector.outbound.links import next_link
 from connector.ports.catalog import ITSELF, Entry, MemberKind, MemberRow, Part, Report
 from connector.ports.peers import Peers
@@ -48,6 +48,10 @@ class Bounds:
 
     page_bytes: int = 16 << 20
     whole_bytes: int = 256 << 20
+    fair_bytes: int = 16 << 20
+    """So much a member may always be, whatever is read of others at the moment."""
+    together_bytes: int = 512 << 20
+    """Of all looks that are under way; whoever is larger than fair comes again when there is more room."""
     pages: int = 2_000
     datasets: int = 200_000
     offers_bytes: int = 32 << 20
@@ -85,8 +89,8 @@ class _Look:
     """Digests of the rules taken so far, which have so many bytes together."""
     offers_bytes: int = 0
     is_partial: bool = False
-    signed: dict[tuple[str, str], Tree] = field(default_factory=dict)
-    """Descriptions that carry a signature, by the keys of their entries."""
+    signed: list[tuple[str, str]] = field(default_factory=list)
+    """Keys of the entries whose descriptions carry a signature."""
     catalog: Tree | None = None
     """The member's own catalogue, its first page."""
     round_: Round = field(default_factory=Round)
@@ -105,6 +109,7 @@ class Looking:
         self._participant = participant
         self._own_id = own_id
         self._bounds = bounds
+        self._under_way_bytes = 0
 
     async def look(self, row: MemberRow, now: datetime) -> Looked | None:
         """What the member's catalogue holds; None when nothing has changed since the last good look.
@@ -117,7 +122,10 @@ class Looking:
         if await self._is_unchanged(look, row.validators.get("pages") or []):
             return None
         # 2. to 4.
-        await self._gather(look, base, row.id, 0)
+        try:
+            await self._gather(look, base, row.id, 0)
+        finally:
+            self._under_way_bytes -= look.size
         # 5.
         await self._prove(look)
         await self._describe(look)
@@ -202,7 +210,7 @@ class Looking:
                 return
             look.seen.add(url)
             answer = await self._ask(method, url, body if method == "POST" else None, participant)
-            look.size += len(answer.body)
+            self._weigh(look, len(answer.body))
             if look.size > self._bounds.whole_bytes or len(look.seen) > self._bounds.pages:
                 raise PeerMessage(
                     f"the catalogue has more than {self._bounds.whole_bytes} bytes or {self._bounds.pages} pages",
@@ -225,6 +233,16 @@ class Looking:
         # 4.
         for address, of in linked:
             await self._follow(look, address, of, depth + 1)
+
+    def _weigh(self, look: _Look, size: int) -> None:
+        """Take a page into account.
+
+        Raises: Overloaded when all members together are too much for the moment, and this one is more than its part.
+        """
+        look.size += size
+        self._under_way_bytes += size
+        if self._under_way_bytes > self._bounds.together_bytes and look.size > self._bounds.fair_bytes:
+            raise Overloaded("other large catalogues are read at the moment", mend="this one is looked at again")
 
     async def _follow(self, look: _Look, address: str, participant: str, depth: int) -> None:
         if f"{address}/catalog/request" in look.seen:
@@ -288,17 +306,19 @@ class Looking:
             look.terms.add(entry.terms)
         look.entries[entry.key] = entry
         if "proof" in view.tree:
-            look.signed[entry.key] = view.tree
+            look.signed.append(entry.key)
         for note in notes:
             look.note(note)
 
     async def _prove(self, look: _Look) -> None:
         """Judge the signatures; a description with one that proves nothing is left out."""
-        for key, tree in look.signed.items():
+        for key in look.signed:
             # the keys of a signer are at hand after the first one: others must have their turn all the same
             await asyncio.sleep(0)
             try:
-                look.entries[key], note = await self._judge.proven(look.entries[key], tree, look.round_)
+                # read anew: the trees of a large catalogue would be many times as large as its text
+                entry = look.entries[key]
+                look.entries[key], note = await self._judge.proven(entry, kept(entry), look.round_)
             except BadMessage as fault:
                 del look.entries[key]
                 look.left_out.append(f"left out a data set: {fault}")
