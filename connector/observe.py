@@ -157,12 +157,6 @@ def _as_text(line: _Line) -> str:
 def _as_json(line: _Line) -> str:
     """One JSON object for programs: `at`, `level`, `event`, the fields, `trace` of an exception."""
     tree: dict[str, Any] = {"at": _time(line.at), "level": line.level, "event": line.event}
-    if not line.trace and _are_plain(tuple(line.fields)):
-        # the usual line has nothing to hide, to leave out or to cut: that shows once it is written, at a third of the cost
-        with contextlib.suppress(TypeError):
-            written = orjson.dumps({**tree, **line.fields}, default=str, option=orjson.OPT_NON_STR_KEYS)
-            if len(written) <= _MOST_OF_A_VALUE and written.isascii() and b"null" not in written:
-                return written.decode()
     for name, value in line.fields.items():
         if value is None:
             continue
@@ -177,12 +171,6 @@ def _as_json(line: _Line) -> str:
 
 
 _OWN: Final = frozenset({"at", "level", "event", "trace"})
-
-
-@functools.lru_cache(1024)
-def _are_plain(names: tuple[str, ...]) -> bool:
-    """Whether fields of these names are shown, and under these names."""
-    return not any(name in _OWN or _hidden(name) is not None for name in names)
 
 
 class _Formatter(logging.Formatter):

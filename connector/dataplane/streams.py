@@ -132,6 +132,8 @@ class Streams:
         self._running: dict[Place, set[Stream]] = {}
         self._timer: asyncio.TimerHandle | None = None
         """One for all: set for whoever is the first to be silent for too long, and not anew with each piece that moves."""
+        self._look_at = 0.0
+        """What it is set to."""
         self.over: Callable[[str, str], None] = lambda participant, pid: None
         """Called when nothing of a transfer runs any more."""
 
@@ -174,9 +176,10 @@ class Streams:
     def expect(self, due_at: float) -> None:
         """Look for who is silent at `due_at` at the latest."""
         if self._timer is not None:
-            if self._timer.when() <= due_at:
+            if self._look_at <= due_at:
                 return
             self._timer.cancel()
+        self._look_at = due_at
         self._timer = self.loop.call_at(due_at, self._look)
 
     def _look(self) -> None:

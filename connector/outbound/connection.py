@@ -43,6 +43,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._timer: asyncio.TimerHandle | None = None
+        self._look_at = 0.0
+        """What the timer is set to."""
         self._room: asyncio.Future[None] | None = None
         """Waits until the transport takes more."""
         self._is_full = False
@@ -224,9 +226,10 @@ class Connection(asyncio.Protocol):
     def _expect(self, within_s: float) -> None:
         self._due_at = due_at = self._loop.time() + within_s
         if self._timer is not None:
-            if self._timer.when() <= due_at + _NOT_REPLACED * within_s:
+            if self._look_at <= due_at + _NOT_REPLACED * within_s:
                 return
             self._timer.cancel()
+        self._look_at = due_at
         self._timer = self._loop.call_at(due_at, self._look)
 
     def _look(self) -> None:
@@ -235,6 +238,7 @@ class Connection(asyncio.Protocol):
             return
         # the loop's clock is coarse: what is due within its next tick is due
         if self._loop.time() < self._due_at - 0.005:
+            self._look_at = self._due_at
             self._timer = self._loop.call_at(self._due_at, self._look)
         else:
             self._break(TimeoutError("nothing came for too long"))
