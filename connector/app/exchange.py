@@ -28,6 +28,10 @@ _NOT_IN_FRONT: Final = frozenset({"content-length", "transfer-encoding", "expect
 """Headers of requests that have a body, or want something else first."""
 
 
+Client = tuple[str, int]
+"""Address and port of who asks."""
+
+
 class Connection(Protocol):
     """What an exchange needs of its connection, beside what it is to any cycle."""
 
@@ -38,13 +42,12 @@ class Connection(Protocol):
     access_log: bool
     server_state: ServerState
     tasks: set[asyncio.Task[None]]
-    client: tuple[str, int] | None
 
     def on_response_complete(self) -> None:
         """An answer is whole."""
         ...
 
-    def scope_of(self, path: str, headers: list[tuple[bytes, bytes]]) -> Any:
+    def scope_of(self, path: str, headers: list[tuple[bytes, bytes]], client: Client | None) -> Any:
         """The scope of a GET of a plain path, as the server makes it."""
         ...
 
@@ -74,15 +77,23 @@ class Exchange(RequestResponseCycle):
     """Runs it."""
 
     def __init__(
-        self, connection: Connection, path: str, raw: list[tuple[bytes, bytes]], headers: Mapping[str, str], keep_alive: bool
+        self,
+        connection: Connection,
+        path: str,
+        raw: list[tuple[bytes, bytes]],
+        headers: Mapping[str, str],
+        client: Client | None,
+        *,
+        keep_alive: bool,
     ) -> None:
         """`headers`: those in `raw`, as `headers_in_front` gives them."""
         self._connection = connection
         self._raw = raw
+        self._client = client
         self.path = path
         self.headers = headers
         self.keep_alive = keep_alive
-        self.client = connection.client[0] if connection.client else None
+        self.client = client[0] if client else None
 
     def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
         """As `web.edge.Whole` says."""
@@ -106,7 +117,7 @@ class Exchange(RequestResponseCycle):
         connection, is_gone = self._connection, self.disconnected
         assert not self.response_started
         super().__init__(
-            scope=connection.scope_of(self.path, self._raw),
+            scope=connection.scope_of(self.path, self._raw, self._client),
             transport=connection.transport,
             flow=connection.flow,
             logger=connection.logger,

@@ -8,11 +8,13 @@ Source: RFC 9110, section 15.5.9 (408); RFC 6585, section 5 (431).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from connector.app.exchange import Exchange, headers_in_front
+from connector.app.exchange import Client, Exchange, headers_in_front
 from connector.app.passage import Passage
 from connector.dataplane.kernel import IS_HERE
 from connector.web.data import SOCKET
@@ -49,13 +51,20 @@ class BoundedHeads(HttpToolsProtocol):
         """`most`: connections of the listener; requests on further ones are refused."""
         super().__init__(*args, **kwargs)
         self._most = most
-        self._front = self.app if isinstance(self.app, Front) else None
+        app: Any = self.app
+        self._trusted = None
+        if isinstance(app, ProxyHeadersMiddleware):
+            app, self._trusted = app.app, app.trusted_hosts
+        self._front = app if isinstance(app, Front) else None
         """Answers some requests in front of ASGI."""
+        self._is_proxied = False
+        """Whether it comes from a proxy that says who asks, and is believed."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._most:
             self.app, self._front = full, None
+        self._is_proxied = self._trusted is not None and self.client is not None and self.client[0] in self._trusted
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -133,18 +142,28 @@ class BoundedHeads(HttpToolsProtocol):
         found = front.found(self.url) if parser.get_method() == b"GET" else None
         if found is None or parser.get_http_version() != "1.1" or (headers := headers_in_front(self.headers)) is None:
             return False
-        self.cycle = exchange = Exchange(self, found.path, self.headers, headers, parser.should_keep_alive())
+        client = self._client_behind(headers) if self._is_proxied else self.client
+        self.cycle = exchange = Exchange(self, found.path, self.headers, headers, client, keep_alive=parser.should_keep_alive())
         exchange.task = task = self.loop.create_task(exchange.run(front.answer(exchange, found)))
         self.tasks.add(task)
         return True
 
-    def scope_of(self, path: str, headers: list[tuple[bytes, bytes]]) -> Any:
+    def _client_behind(self, headers: Mapping[str, str]) -> Client | None:
+        """Who asks, as a proxy that is believed says it; by the rules of the server."""
+        told = headers.get("x-forwarded-for")
+        if told is None or self._trusted is None:
+            return self.client
+        host, port = self._trusted.get_trusted_client_address(told)
+        return (host, port) if host else self.client
+
+    def scope_of(self, path: str, headers: list[tuple[bytes, bytes]], client: Client | None) -> Any:
         """The scope of a GET of a plain path, as the server makes it."""
         kept = self.url, self.headers, self.expect_100_continue, self.scope
         super().on_message_begin()
         found: Any = self.scope
         self.url, self.headers, self.expect_100_continue, self.scope = kept
         return found | {
+            "client": client,
             "headers": headers,
             "method": "GET",
             "path": self.root_path + path,

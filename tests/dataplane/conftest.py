@@ -155,8 +155,7 @@ async def listening(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
         log_config=None,
         lifespan="off",
         access_log=False,
-        proxy_headers=False,
-        **options,
+        **{"proxy_headers": False, **options},
     )
     config.load()
     server = uvicorn.Server(config)

@@ -175,6 +175,28 @@ async def test_a_pull_that_is_stopped_while_its_upstream_is_silent_is_told_so_by
     assert answers[0][0].startswith(b"HTTP/1.1 409 ")
 
 
+@pytest.mark.parametrize("address", ["/small", "/broken"])
+async def test_behind_a_proxy_that_is_believed_the_log_names_who_asks_by_either_way(
+    ways: Ways, said: Said, address: str
+) -> None:
+    async def through(scope: Any, receive: Any, send: Any) -> None:
+        await ways.front(scope, receive, send)
+
+    path, token = ways.offered(address)
+    for trusted, client in (("127.0.0.1", "203.0.113.7"), ("10.0.0.1", "127.0.0.1")):
+        behind = {"proxy_headers": True, "forwarded_allow_ips": trusted}
+        for told in ("X-Forwarded-For: 203.0.113.7", "X-Forwarded-For: 8.8.8.8\r\nX-Forwarded-For: 203.0.113.7, 127.0.0.1"):
+            raw = HEADS["plain"].format(path=path, token=token).replace("\r\n", f"\r\n{told}\r\n", 1).encode()
+            found = []
+            for app in (ways.front, through):
+                async with listening(app, **behind) as base:
+                    answer, counted = await _asked(base, raw)
+                    lines = [line for line in said() if line[1].get("path") != "/end"]
+                    found.append((answer, counted, lines))
+            assert found[0] == found[1]
+            assert [fields["client"] for name, fields in lines if name == "http.request"] == [client]
+
+
 async def test_a_small_pull_is_answered_without_asgi_and_all_else_by_it(ways: Ways) -> None:
     scopes: list[str] = []
 
