@@ -19,7 +19,7 @@ from connector.dsp.negotiation import Agreement
 from connector.dsp.tables import Kind, State
 from connector.dsp.transfer import Access, Transfer, promoted
 from connector.dsp.values import replace
-from connector.errors import Conflict, Forbidden, Gone, PolicyError, Unauthenticated
+from connector.errors import Conflict, Forbidden, Gone, Overloaded, PolicyError, Unauthenticated
 from connector.odrl.enforce import SUPPLIED
 from connector.odrl.truth import Stage
 from connector.ports.clock import Clock
@@ -66,7 +66,8 @@ class DataAccess:
     async def may_pull(self, participant: str, pid: str, token: str | None, *, is_look: bool = False) -> Grant:
         """What a consumer that shows `token` may read from our transfer `pid`; a look hands out no data and is no use of it.
 
-        Raises: Unauthenticated, Forbidden with the reason, Gone, NotFound when the asset was deleted.
+        Raises: Unauthenticated, Forbidden with the reason, Gone, NotFound when the asset was deleted; Overloaded while the transfer
+        is in doubt after a restore.
         """
         transfer, agreement = await self._proven(participant, pid, token)
         if not transfer.is_provider or transfer.is_push:
@@ -243,10 +244,8 @@ class DataAccess:
         if process.is_ended:
             raise Gone(f"the transfer is {process.state}", where=pid)
         if process.is_doubted:
-            mend = "wait for that; its operator sees `kontor reconcile`"
-            raise Forbidden(
-                "this node's store was restored, and the transfer is not compared with yours yet", where=pid, mend=mend
-            )
+            mend = "come again: the transfer is being compared with yours"
+            raise Overloaded("the store of this node was restored a moment ago", where=pid, mend=mend)
         if not process.is_open:
             state = process.state.value if process.state is not State.STARTED and process.state else "being stopped"
             raise Forbidden(f"the transfer is {state}", where=pid, mend="wait for it to be started")

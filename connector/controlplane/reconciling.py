@@ -50,6 +50,7 @@ _TURN_S: Final = 20.0
 """So long one job asks; what it does not get to stands behind the jobs of other peers then."""
 _AT_ONCE: Final = 50
 _LOOKS: Final = tuple(timedelta(seconds=seconds) for seconds in (0, 3, 20, 120))
+_LATER: Final = timedelta(minutes=10)
 _QUIET: Final = timedelta(seconds=10)
 """What has moved more lately may differ for no other reason than that an answer is still on its way."""
 _RECENT: Final = timedelta(days=7)
@@ -202,7 +203,7 @@ class Reconciling:
             process = await self._store.process(Key(kind=kind, participant=job.participant, pid=pid))
             if process is not None:
                 try:
-                    one = await self._one(process, kind, is_dry=is_dry, is_last=look == len(_LOOKS) - 1)
+                    one = await self._one(process, kind, is_dry=is_dry, is_last=look >= len(_LOOKS) - 1)
                 except (PeerError, Conflict) as fault:
                     failed = _failed(fault, self._clock.now())
                     if not _is_of_one(fault):
@@ -223,23 +224,29 @@ class Reconciling:
             lines.append({"run": run, "what": "same", "peer": peer, "part": body["part"], "count": same})
         await self._note(job.participant, lines)
         if failed is None:
-            left = [(one.kind, one.process.pid) for one in found if one.verdict.finding in _LOOK_AGAIN]
-            await self._put_rest(job, places, [] if is_dry or look + 1 == len(_LOOKS) else left, stuck)
+            await self._put_rest(job, places, [] if is_dry else found, stuck)
         return failed
 
-    async def _put_rest(self, job: Job, later: list[Place], again: list[Place], stuck: list[Place]) -> None:
-        """Jobs for what found no time, behind those of others, for what is looked at again, and for what was not answered about."""
+    async def _put_rest(self, job: Job, places: list[Place], found: list[_Compared], stuck: list[Place]) -> None:
+        """Jobs for the `places` that found no time, behind those of others, for what is looked at again, and for what was `stuck`:
+        not answered about."""
         body, now = job.body, self._clock.now()
         run, peer, look, part, is_dry = (body[name] for name in ("run", "peer", "look", "part", "is_dry"))
         jobs: list[NewJob] = []
-        if later:
-            jobs.append(_job(job.participant, run, peer, later, look=look, part=f"{part}+", is_dry=is_dry))
+        if places:
+            jobs.append(_job(job.participant, run, peer, places, look=look, part=f"{part}+", is_dry=is_dry))
+        again = [one for one in found if one.verdict.finding in _LOOK_AGAIN]
+        pause = _LOOKS[look + 1] if look + 1 < len(_LOOKS) else _LATER
+        if look + 1 >= len(_LOOKS):
+            # what is in doubt stays so until its message is delivered, or given up
+            again = [one for one in again if one.process.is_doubted]
         if again:
-            one = _job(job.participant, run, peer, again, look=look + 1, part=part, is_dry=is_dry)
-            jobs.append(replace(one, not_before=now + _LOOKS[look + 1]))
+            left = [(one.kind, one.process.pid) for one in again]
+            new = _job(job.participant, run, peer, left, look=look + 1, part=part, is_dry=is_dry)
+            jobs.append(replace(new, not_before=now + pause))
         if stuck:
-            one = _job(job.participant, run, peer, stuck, look=look, part=f"{part}!", is_dry=is_dry)
-            jobs.append(replace(one, not_before=now + _LOOKS[-1], order_key=f"{peer}!"))
+            new = _job(job.participant, run, peer, stuck, look=look, part=f"{part}!", is_dry=is_dry)
+            jobs.append(replace(new, not_before=now + _LOOKS[-1], order_key=f"{peer}!"))
         if jobs:
             await self._store.jobs.put(jobs, now)
 
@@ -304,10 +311,9 @@ class Reconciling:
             if verdict.finding is Finding.UNTOLD and process.is_doubted and process.is_provider:
                 # the standard gives a provider no way to ask: what runs is stopped, which the consumer takes, or it is over there
                 cause = Cause(by=By.RULE, code="restored", reasons=("our store was restored: start it again to go on",))
-                is_running = process.state is State.STARTED and process.in_flight is None
                 step = (
                     course.do(process, Choice(act=Event.SUSPEND, cause=cause))
-                    if is_running
+                    if process.state is State.STARTED
                     else concluded(process, Verdict(finding=Finding.SAME, words=verdict.words), message_id=message_id, now=now)
                 )
             elif verdict.finding is Finding.TOLD and verdict.events == (Event.START,):
@@ -344,6 +350,8 @@ def restored_mark(written_at: str) -> NewJob:
 def _judged(process: Process, kind: Kind, told: Told, now: datetime, *, is_last: bool) -> Verdict:
     if not told.is_told:
         is_silent = process.is_provider and kind is Kind.TRANSFER and process.is_doubted
+        if is_silent and process.in_flight is not None:
+            return Verdict(finding=Finding.UNDERWAY, words=f"our `{process.in_flight.event}` is on its way")
         words = f"the peer does not say how it stands: {told.words}"
         if is_silent and process.state is State.STARTED:
             words += "; it is suspended until one of us starts it again"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import pathlib
 import re
@@ -51,7 +50,7 @@ def opened(path: pathlib.Path) -> tuple[int, pathlib.Path]:
             raise ConfigurationError(f"the file cannot be made: {fault.strerror}", where=str(path), mend=mend) from fault
         with contextlib.suppress(OSError):
             # a share that knows no locks: nothing of it is ever cleared
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd)
         # whoever clears may have taken it for left over a moment ago
         if os.fstat(fd).st_nlink:
             return fd, pathlib.Path(name)
@@ -100,7 +99,7 @@ def _cleared(path: pathlib.Path) -> Iterator[Left]:
         is_private = stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077
         if not is_private or not _is_archive(os.pread(fd, _LOOKED_AT_BYTES, 0)):
             return
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(fd)
         path.unlink()
     except OSError:
         # somebody writes it, or was quicker
@@ -108,6 +107,15 @@ def _cleared(path: pathlib.Path) -> Iterator[Left]:
     finally:
         os.close(fd)
     yield Left(path=path, byte_size=found.st_size)
+
+
+def _lock(fd: int) -> None:
+    """Raises: OSError when somebody has it, or nobody can."""
+    try:
+        import fcntl
+    except ModuleNotFoundError as fault:
+        raise OSError("this system has no such locks") from fault
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_archive(beginning: bytes) -> bool:

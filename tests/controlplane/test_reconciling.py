@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from connector.dsp import wire
 from connector.dsp.process import InFlight, Process, acknowledged
 from connector.dsp.tables import Event, Kind, State
 from connector.dsp.values import replace
-from connector.errors import Forbidden, PeerAnswer, StoreUnavailable, Unreachable
+from connector.errors import Overloaded, PeerAnswer, StoreUnavailable, Unreachable
 from connector.outbound.client import Answer
 from connector.ports.store import Change, Filter
 from tests.controlplane.scene import BASE, BOB, PUSH, Node, answer, imported, key, transfer_request
@@ -72,14 +74,14 @@ async def test_nothing_is_given_out_until_the_peer_has_said_that_it_stands(node:
     token = node.plane.token(node.plane.count)
     await node.access.may_pull("alice", transfer.pid, token)
     await restore(node)
-    with pytest.raises(Forbidden, match="not compared with yours yet"):
+    with pytest.raises(Overloaded, match="restored a moment ago"):
         await node.access.may_pull("alice", transfer.pid, token)
     # 1. a peer that cannot be reached leaves it so, and is asked again
     node.host.documents[f"{BASE}/transfers/{transfer.peer_pid}"] = Unreachable("gone")
     (failed,) = await work(node)
     assert failed is not None
     assert not failed.is_final
-    with pytest.raises(Forbidden):
+    with pytest.raises(Overloaded):
         await node.access.may_pull("alice", transfer.pid, token)
     # 2. one that says the same lets it go on
     says(node, transfer, State.STARTED)
@@ -297,6 +299,27 @@ async def test_an_agreement_ends_whose_negotiation_the_consumer_terminated(node:
     assert kept is not None
     assert kept.ended_at is not None
     assert not (await node.transfer(transfer.provider_pid)).is_open
+
+
+async def test_what_is_on_its_way_is_looked_at_until_it_has_arrived(node: Node) -> None:
+    hangs = asyncio.Event()
+    node.host.replies.append(hangs)
+    begun = await node.begin()
+    assert begun.state is None
+    await restore(node)
+    await work(node, within=5)
+    (late,) = (await report(node)).waiting
+    assert late.not_before - node.clock.now() > timedelta(minutes=5)
+    hangs.set()
+    await node.rest()
+    process = await node.negotiation(begun.pid)
+    # an answer of then says nothing of now
+    assert (process.state, process.is_doubted) == (State.REQUESTED, True)
+    says(node, process, State.REQUESTED)
+    node.clock.move(minutes=10)
+    await work(node)
+    assert not (await node.negotiation(begun.pid)).is_doubted
+    assert (await report(node)).is_done
 
 
 async def test_a_slow_peer_takes_turns_with_others(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
