@@ -32,7 +32,8 @@ _FIRST_PAGES, _LEAST_PAGES, _MOST_PAGES = 64, 8, 512
 _STEP_S: Final = 0.005
 _REST: Final = 4.0
 """Rest after a step, in times of what it took."""
-_WAIT_MS: Final = 2000
+_WAIT_S, _LOOK_S = 5.0, 0.0005
+"""How long a step waits for the file, and how often it looks."""
 _FRESH: Final = ".new"
 """Ends the name of a file that is to take the place of the old one."""
 
@@ -93,6 +94,9 @@ async def give_back(path: pathlib.Path, *, is_all: bool = False) -> int:
         pages = _FIRST_PAGES
         while (left := look(connection).free_pages - kept) > 0:
             took_s = await asyncio.to_thread(_step, connection, min(pages, left))
+            if took_s is None:
+                # somebody writes without a pause: what is left goes back another time
+                break
             pages = _adapted(pages, took_s)
             await asyncio.sleep(took_s * _REST)
         await asyncio.to_thread(_fold, connection)
@@ -119,7 +123,7 @@ async def compact(path: pathlib.Path) -> tuple[int, int]:
 
 
 def _connected(path: pathlib.Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=_WAIT_MS / 1000, check_same_thread=False)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
     try:
         # nothing is lost when the last steps are: the next commit of the writer syncs them, too
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -130,17 +134,27 @@ def _connected(path: pathlib.Path) -> sqlite3.Connection:
     return connection
 
 
-def _step(connection: sqlite3.Connection, pages: int) -> float:
-    """How long the file was held, or waited for, to give back so many pages."""
-    begun = time.monotonic()
-    try:
-        cut(connection, pages)
-    except sqlite3.Error:
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        raise
-    return time.monotonic() - begun
+def _step(connection: sqlite3.Connection, pages: int) -> float | None:
+    """How long the file was held to give back so many pages; None when it could not be had.
+
+    The engine's own waiting looks ever more seldom, and would find a busy writer's lock taken each time.
+    """
+    end = time.monotonic() + _WAIT_S
+    while True:
+        begun = time.monotonic()
+        try:
+            cut(connection, pages)
+        except sqlite3.Error as fault:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            if not faults.is_busy(fault):
+                raise
+            if begun > end:
+                return None
+            time.sleep(_LOOK_S)
+        else:
+            return time.monotonic() - begun
 
 
 def cut(connection: sqlite3.Connection, pages: int) -> None:
@@ -160,10 +174,8 @@ def _adapted(pages: int, took_s: float) -> int:
 def _fold(connection: sqlite3.Connection) -> None:
     """Have the file itself cut: the log is folded in, which holds nobody up, and emptied where nobody reads it."""
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-    connection.execute("PRAGMA busy_timeout = 100")
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    connection.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
 
 
 def rewrite(path: pathlib.Path) -> None:
