@@ -32,6 +32,12 @@ async def test_documents_lie_where_the_dids_say(settings: Make) -> None:
             assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
             assert answer.json()["id"] == owner
             assert '"d"' not in answer.text
+            # DCP 1.0, 5.2, and Dataspace Protocol 2025-1, "Discovery of Service Endpoints": where the wallet and the connector are
+            at = {one["type"]: one["serviceEndpoint"] for one in answer.json()["service"]}
+            name = "anna" if owner.endswith("anna") else "root"
+            known = {"CredentialService": f"{base}/{name}/dcp", "DataService": f"{base}/{name}/.well-known/dspace-version"}
+            assert at == known
+            assert (await _ask("GET", at["DataService"])).status_code == 200
         # a participant without a DID, and nobody
         for name in ("acme", "nobody"):
             assert (await _ask("GET", f"{base}/{name}/did.json")).status_code == 404
