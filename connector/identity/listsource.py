@@ -167,6 +167,7 @@ class ListSource:
             if fault.check not in ("key-id", "signature"):
                 raise
             trustlists.prove(found, await self.resolver.resolve(address.governance, anew=True))
+        self.resolver.acquaint(address.governance)
         trustlists.judge_succession(found.version, await self._newest(address))
         return found
 

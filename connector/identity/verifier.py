@@ -204,6 +204,7 @@ class WalletVerifier:
             raise Unproven(found.words, check=found.check, where=holder)
         for warning in found.warnings:
             observe.info("identity.warning", words=warning)
+        self._evidence.resolver.acquaint(holder, *(one.issuer for one in found.credentials))
         return found
 
     async def _answered(self, holder: str, url: str, body: bytes, headers: Mapping[str, str], *, is_known: bool) -> Answer:

@@ -206,6 +206,7 @@ async def test_slow_hosts_keep_out_nobody_whose_host_answers(served: Host, secon
         with pytest.raises(Unreachable, match="in time"):
             await waiting[0]
         assert not waiting[1].done()
+        resolver.acquaint(quick.did)
         # whom we know has places of its own, also while nobody is patient enough yet
         seconds.now += RULES.keep_s
         resolver.rules = replace(RULES, places=PlaceRules(at_once=2, patience_s=60))
@@ -229,13 +230,48 @@ async def test_a_host_that_drips_is_left_at_the_deadline(served: Host, seconds: 
 
 async def test_the_cache_forgets_what_was_used_longest_ago(served: Host, seconds: Seconds) -> None:
     async with OutboundClient(LOCAL) as client:
-        resolver = Resolver(client, ResolverRules(unsafe_http=True, unsafe_local=True, most_kept=2), seconds)
+        resolver = Resolver(client, replace(RULES, most_strangers=2), seconds)
         await resolver.resolve(served.did)
         for number in range(3):
             with pytest.raises(PeerAnswer):
                 await resolver.resolve(f"{served.did}:n{number}")
         await resolver.resolve(served.did)
     assert served.asked["/.well-known/did.json"] == 2
+
+
+async def test_strangers_have_us_forget_nobody_whom_we_know(served: Host, seconds: Seconds) -> None:
+    def publish_at(name: str, size: int = 0) -> str:
+        made = f"{served.did}:{name}"
+        served.pages[f"/{name}/did.json"] = json.dumps({"id": made, "service": [{"x": "x" * size}]}).encode()
+        return made
+
+    async with OutboundClient(LOCAL) as client:
+        rules = replace(RULES, most_strangers=3, most_stranger_bytes=1_000, places=PlaceRules(per_host=0))
+        resolver = Resolver(client, replace(rules, places=PlaceRules()), seconds)
+        member = await resolver.resolve(served.did)
+        resolver.acquaint(served.did, f"{served.did}:not-looked-up-yet")
+        # neither by their number nor by their size
+        for number in range(5):
+            await resolver.resolve(publish_at(f"s{number}"))
+        assert [f"{served.did}:s{n}" in resolver._of_strangers.kept for n in range(5)] == [False, False, True, True, True]
+        await resolver.resolve(publish_at("big", 900))
+        assert [*resolver._of_strangers.kept] == [f"{served.did}:big"]
+        await resolver.resolve(publish_at("bigger", 1_000))
+        assert (resolver._of_strangers.kept, resolver._of_strangers.bytes) == ({}, 0)
+        assert await resolver.resolve(served.did) is member
+        # who has once shown a document is a stranger all the same: it takes no place of a member
+        resolver.rules = rules
+        for did_ in (publish_at("s4"), publish_at("new")):
+            with pytest.raises(Overloaded):
+                await resolver.resolve(did_)
+        # and whom we know stays so when its host was away
+        seconds.now += RULES.keep_s
+        served.status = 503
+        with pytest.raises(PeerAnswer):
+            await resolver.resolve(served.did)
+        seconds.now += RULES.keep_failure_s
+        served.status = 200
+        assert (await resolver.resolve(served.did)).id == served.did
 
 
 async def test_a_huge_document_is_not_read(served: Host, resolver: Resolver) -> None:

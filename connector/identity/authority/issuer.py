@@ -101,6 +101,7 @@ class Issuer:
                 words=f"it is {member.state if member else 'unknown'}",
             )
             raise BeyondGrant("no credentials are issued to this holder", mend="join the space first")
+        self._senders.resolver.acquaint(member.did)
         await self._bound(member.did, len(chosen))
         id_, now = self._new_id(), self._clock.now()
         record = {

@@ -84,6 +84,8 @@ class MemberClients:
         """The member's key for tokens. Raises: as the seam."""
         if key_id is not None and key_id.partition("#")[0] != id_:
             raise Unproven("the key is of another identity", check="key-id", where=id_)
+        # a member: nobody else's key is asked for
+        self._resolver.acquaint(id_)
         document = await self._resolver.resolve(id_)
         try:
             return document.key(key_id, Relationship.INVOCATION)
