@@ -1,6 +1,7 @@
 """Keeps to the bounds of streams: how many run at once, and how many bytes a second they move together.
 
-What lives here: `Lanes`, counted by each process for itself, in memory; `Lane`, the place of one stream. A participant has bounds for
+What lives here: `Lanes`, counted by each process for itself, in memory; `Lane`, the place of one stream; `Turns`, those of pushes,
+which wait for one and are never refused. A participant has bounds for
 all that runs for it, and for each of its peers. One stream too many is refused and told when to come again; bytes are never refused:
 streams wait for each other, and their senders and receivers with them.
 What does not: the bounds themselves (`settings/limits.py`), those of requests and transfers (`controlplane/limits.py`).
@@ -11,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from connector import observe
 from connector.errors import Overloaded, TooMany
@@ -159,3 +161,23 @@ class Lanes:
                 self._lanes.clear()
             found = self._tracks[participant, peer] = _Track(self._bounds(participant, peer))
         return found
+
+
+class Turns:
+    """So many pushes move at once, and no more than half of them to one peer: who takes nothing of what it is sent keeps out itself."""
+
+    def __init__(self, most: int) -> None:
+        self._whole = asyncio.Semaphore(most)
+        self._most_of_one = max(1, most // 2)
+        self._own: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
+        """Of each peer that has a turn or waits for one."""
+
+    @asynccontextmanager
+    async def taken(self, participant: str, peer: str) -> AsyncIterator[None]:
+        """Wait for a turn, and have it meanwhile; of those of one peer, and of all who may have one, whoever waits longest is next."""
+        place = participant, peer
+        own = self._own.get(place)
+        if own is None:
+            own = self._own[place] = asyncio.Semaphore(self._most_of_one)
+        async with own, self._whole:
+            yield

@@ -68,7 +68,8 @@ class DataPlaneConfig:
     """In a row without a single byte moved."""
     push_first_delay_s: float = 0.5
     push_max_delay_s: float = 300.0
-    push_parallel: int = 16
+    push_parallel: int = 32
+    """Half of them at most to one peer."""
     bounds: BoundsOf = lambda participant, peer: Bounds()
     """Of the streams of a participant, or of one peer of it; none by default."""
     silence_s: float = 60.0

@@ -22,7 +22,7 @@ from connector.dataplane.addresses import destination
 from connector.dataplane.cargo import Cargoes
 from connector.dataplane.deposit import FORMATS, Deposits
 from connector.dataplane.folders import Folders
-from connector.dataplane.lanes import Lanes
+from connector.dataplane.lanes import Lanes, Turns
 from connector.dataplane.sending import NOTHING, Moved, Sender, Way
 from connector.dataplane.streams import Stream, Streams
 from connector.dsp.transfer import Transfer
@@ -82,7 +82,7 @@ class Pushes:
         self._sender = sender
         self._events = events
         self._clock = clock
-        self._slots = asyncio.Semaphore(pushing.parallel)
+        self._turns = Turns(pushing.parallel)
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         """What moves."""
         self._ending: dict[asyncio.Task[None], tuple[str, str]] = {}
@@ -167,8 +167,8 @@ class Pushes:
             try:
                 place = transfer.participant, transfer.pid
                 # what has no end must not keep others from their turn
-                slot = nullcontext() if transfer.format in ENDLESS else self._slots
-                async with slot, self._streams.running(*place, self._pushing.silence_s) as stream:
+                turn = nullcontext() if transfer.format in ENDLESS else self._turns.taken(transfer.participant, transfer.peer)
+                async with turn, self._streams.running(*place, self._pushing.silence_s) as stream:
                     with self._lanes.ours(transfer.participant, transfer.peer) as stream.lane:
                         return await self._attempt(transfer, source, way, stream)
             except (AddressRefused, Forbidden, PeerMessage, InternalError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 
 import aiohttp
 import pytest
 
-from connector.dataplane.lanes import Lanes
+from connector.dataplane.lanes import Lanes, Turns
 from connector.errors import Overloaded, TooMany
 from connector.settings import Bounds
 from tests.dataplane.conftest import SAMPLE, RawConnection, Start, file, whole
@@ -90,3 +91,21 @@ async def test_a_slow_pace_moves_the_same_bytes(start: Start, sample: pathlib.Pa
     url, token = node.offer(file(sample))
     async with aiohttp.ClientSession() as client, client.get(url, headers={"Authorization": token}) as answer:
         assert await answer.read() == SAMPLE
+
+
+async def test_a_peer_that_takes_nothing_of_what_it_is_sent_has_half_of_the_turns_at_most() -> None:
+    turns, begun, over = Turns(4), list[str](), asyncio.Event()
+
+    async def push(peer: str) -> None:
+        async with turns.taken("acme", peer):
+            begun.append(peer)
+            await over.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        for peer in ("slow",) * 9 + ("quick",):
+            tasks.create_task(push(peer))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert begun == ["slow", "slow", "quick"]
+        over.set()
+    assert sorted(begun) == ["quick"] + ["slow"] * 9

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from connector.app.assembly.signaling import Shared
 
 
-_PUSHES: Final = 64
+_PUSHES: Final = 2048
+"""Pushes that this node has taken at once, those that wait for their turn or their next try too: one peer's leave room for others'."""
 _STREAMS: Final = 1024
-"""Pushes that this node has taken at once; how many of them move at once is the data plane's matter."""
+"""Those without an end. How many move at once is the data plane's matter."""
 
 
 async def opened_connector(ground: Ground, identity: Identity, shared: Shared | None, stack: AsyncExitStack) -> Role:
