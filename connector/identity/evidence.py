@@ -8,10 +8,12 @@ What does not: judging (`credentials.py`), and documents' cache (`resolver.py`).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 from connector.errors import AddressRefused, KontorError, Overloaded, PeerAnswer, PeerError, PeerMessage, Unproven
 from connector.identity import credentials, status
@@ -19,6 +21,9 @@ from connector.identity.credentials import Evidence, Missing, Opened, SchemaChec
 from connector.identity.did import Document
 from connector.identity.resolver import Resolver
 from connector.outbound.client import OutboundClient
+
+_LATE_S = 1.0
+"""A host that fails sooner holds nobody up, and may be asked again at once."""
 
 
 @dataclass(slots=True)
@@ -35,7 +40,14 @@ class EvidenceSource:
     schemas: Mapping[str, SchemaCheck] = field(default_factory=dict)
     """The JSON Schemas that the operator gave; none is ever fetched."""
     _lists: OrderedDict[str, tuple[datetime, bytes]] = field(default_factory=OrderedDict, repr=False)
+    keep_failures_s: float = 10.0
+    """How long a list whose host hung is not asked for again: that costs one wait, and not one for each asker."""
+    seconds: Callable[[], float] = time.monotonic
     _bytes: int = 0
+    _failures: OrderedDict[str, tuple[float, Missing]] = field(default_factory=OrderedDict, repr=False)
+    """Until when they are kept."""
+    _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, repr=False)
+    """Of each list that is being fetched."""
 
     async def gather(self, opened: Opened, *, anew: bool = False) -> Evidence:
         """What `opened` needs; what cannot be had is there as `Missing`. `anew` looks documents up again."""
@@ -53,6 +65,7 @@ class EvidenceSource:
     def forget_lists(self) -> None:
         """Drops all lists that are kept: when something was withdrawn."""
         self._lists.clear()
+        self._failures.clear()
         self._bytes = 0
 
     async def _document(self, did: str, anew: bool) -> Document | Missing:
@@ -71,13 +84,34 @@ class EvidenceSource:
         return kept[1]
 
     async def _list(self, url: str, now: datetime) -> bytes | Missing:
+        turn = self._turns.get(url)
+        if turn is None:
+            turn = self._turns[url] = asyncio.Lock()
+        # whoever waited finds what the one before has brought, or could not bring
+        async with turn:
+            kept = self._at_hand(url, now)
+            if kept is not None:
+                return kept
+            until, missing = self._failures.get(url, (0.0, None))
+            if missing is not None and self.seconds() < until:
+                return missing
+            return await self._fetched(url, now)
+
+    async def _fetched(self, url: str, now: datetime) -> bytes | Missing:
         headers = {"Accept": "application/vc+jwt, application/jwt, application/vc, application/json;q=0.5, */*;q=0.1"}
+        self._failures.pop(url, None)
+        begun = self.seconds()
         try:
             answer = await self.outbound.get(url, headers, max_bytes=status.LIMITS.max_bytes)
             if answer.status != 200:
                 raise PeerAnswer(f"status {answer.status} instead of a status list", answer_status=answer.status, where=url)
         except PeerError as fault:
-            return _missing(fault)
+            missing, now_s = _missing(fault), self.seconds()
+            if now_s - begun >= _LATE_S:
+                self._failures[url] = (now_s + self.keep_failures_s, missing)
+                while len(self._failures) > self.most_lists:
+                    self._failures.popitem(last=False)
+            return missing
         self._keep(url, now, answer.body)
         return answer.body
 

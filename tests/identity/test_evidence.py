@@ -69,6 +69,25 @@ async def test_documents_are_gathered_at_once_and_so_are_lists(served: Host, sou
     assert found.schemas == {}
 
 
+async def test_a_list_whose_host_hangs_is_waited_for_once_by_whoever_asks(served: Host, source: EvidenceSource) -> None:
+    url, now_s = f"{served.url}/status/1", [0.0]
+    source.seconds = lambda: now_s[0]
+    served.statuses["/status/1"] = 503
+    served.held = asyncio.Event()
+    gathering = [asyncio.ensure_future(source.gather(needing(lists=(url,)))) for _ in range(9)]
+    await served.arrived.wait()
+    now_s[0] = 30.0
+    served.held.set()
+    found = [(await one).lists[url] for one in gathering]
+    assert all(isinstance(one, Missing) and one.is_passing for one in found)
+    assert served.asked["/status/1"] == 1
+    # later it is asked again; a host that fails at once is asked each time
+    now_s[0] = 41.0
+    for asked in (2, 3):
+        await source.gather(needing(lists=(url,)))
+        assert served.asked["/status/1"] == asked
+
+
 async def test_a_list_is_kept_shortly_and_dropped_when_something_was_withdrawn(served: Host, source: EvidenceSource) -> None:
     url = f"{served.url}/status/1"
     for later_s, asked in ((0, 1), (59, 1), (60, 2), (61, 2)):
