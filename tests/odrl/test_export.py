@@ -263,3 +263,14 @@ def test_what_is_not_judged_as_a_whole_is_exported_in_no_part(more: dict[str, An
         logic(policy, everything)
     with pytest.raises(PolicyError):
         row_filter(policy, everything, Request(), World(now=strategies.START))
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [("x' OR ''='", "\"version\" NOT IN ('x'' OR ''''=''')"), ("\\' OR 1=1 -- ", "NULL"), ("\\", "NULL")],
+)
+def test_a_value_ends_no_text_of_a_row_filter(word: str, text: str, everything: Vocabulary) -> None:
+    refinement = [{"leftOperand": "version", "operator": "isNoneOf", "rightOperand": word}]
+    picked = {"@type": "AssetCollection", "source": "urn:s", "refinement": refinement}
+    policy = jsonld.read({"permission": [{"action": "use", "target": picked}]})
+    assert row_filter(policy, everything, Request(), World(now=strategies.START)).text == text

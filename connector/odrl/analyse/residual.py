@@ -133,6 +133,8 @@ def _how(axis: Axis) -> str:
         if source.kind is SourceKind.CLAIM:
             claim = source.name[:1].upper() + source.name[1:]
             return f"present a {claim}Credential"
+        if source.kind is SourceKind.LEDGER and name == "payAmount":
+            return "pay, and have it put on record"
         if source.kind is SourceKind.LEDGER:
             return f"keep a record of `{name}`"
         if source.kind is SourceKind.CLOCK:

@@ -161,6 +161,9 @@ class _Writer:
         if not is_number and not all(isinstance(value, str) for value in right):
             self.lose(one.where, f"a value of type {operand.value}")
             return _DOUBT
+        if any("\\" in str(value) for value in right):
+            self.lose(one.where, "a backslash, in which some databases see the beginning of something else")
+            return _DOUBT
         if one.operator in IN_TREE:
             return self.tree(one, operand, column, tuple(map(str, right)))
         values = ", ".join(map(_literal, right))
