@@ -7,6 +7,7 @@ Source: ODRL Information Model 2.2, sections 2.6.5 (one duty of several rules), 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -114,12 +115,33 @@ def _linked(policy: Policy, written: Mapping[str | None, Duty]) -> Policy:
 
 
 def _once(rules: tuple[_R, ...]) -> tuple[_R, ...]:
+    if len(rules) < 2:
+        return rules
+    # what two rules of one text have in common, and few others: a text is made only where there may be a second one
+    heads = [_head(rule) for rule in rules]
+    times = Counter(heads)
     found: dict[object, _R] = {}
-    for number, rule in enumerate(rules):
+    for number, (rule, head) in enumerate(zip(rules, heads, strict=True)):
         # only conditions can ask what is on record under the name of the rule
         is_plain = not rule.constraints and not any(action.refinements for action in rule.actions)
-        found.setdefault(number if is_plain or len(rules) == 1 else rule_text(rule), rule)
+        found.setdefault(number if is_plain or times[head] == 1 else rule_text(rule), rule)
     return tuple(found.values())
+
+
+def _head(rule: Rule) -> tuple[frozenset[str | None], ...]:
+    return (
+        frozenset(action.name for action in rule.actions),
+        frozenset(asset.uid for asset in rule.targets),
+        frozenset(_lefts(rule.constraints)),
+    )
+
+
+def _lefts(constraints: tuple[AnyConstraint, ...]) -> Iterator[str]:
+    for one in constraints:
+        if isinstance(one, LogicalConstraint):
+            yield from _lefts(one.members)
+        else:
+            yield one.left
 
 
 def _shared(rule: _R, policy: Policy) -> _R:
