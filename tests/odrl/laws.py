@@ -55,9 +55,11 @@ def _ask(rng: random.Random) -> Ask:
         action=rng.choice(some.ACTIONS),
         target=rng.choice(["urn:t1", "urn:t2", None]),
         party=rng.choice(["did:a", "did:b", None]),
-        params=maybe(purpose=rng.choice(some.PURPOSES), spatial=rng.choice(some.REGIONS)),
+        params=maybe(purpose=rng.choice(some.PURPOSES), spatial=rng.choice(some.REGIONS), resolution=rng.choice(some.NUMBERS)),
     )
     moment = some.START + timedelta(hours=12 * rng.randint(0, 60), microseconds=rng.choice([0, 0, -1, 1]))
+    if rng.random() < 0.05:
+        moment = moment.replace(year=rng.choice([1, 9999]))
     claims = maybe(
         region=rng.choice([rng.choice(some.REGIONS), rng.sample(some.REGIONS, 2)]),
         role=roles,

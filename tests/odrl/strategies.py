@@ -15,6 +15,11 @@ REGIONS = ("EU", "DE", "FR", "CH", "US", "urn:acme:r")
 ROLES = ("a", "b", "c")
 SET = ("eq", "neq", "isAnyOf", "isNoneOf", "isPartOf", "isA", "hasPart")
 ORDER = ("eq", "neq", "lt", "lteq", "gt", "gteq")
+HAIR = "10." + "0" * 30 + "1"
+NUMBERS = ("10", HAIR, "10.0", "-1", "1e30", "0.1")
+"""Numbers of which some differ by a hair."""
+ENDS = ("9999-12-31Z", "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z", "9999-12-31-05:00")
+"""Moments and days at the ends of the calendar."""
 ACTIONS = ("use", "read", "play", "display", "distribute")
 
 
@@ -25,7 +30,7 @@ def _instants() -> st.SearchStrategy[datetime]:
 def _texts() -> st.SearchStrategy[str]:
     moments = _instants().map(lambda moment: moment.isoformat().replace("+00:00", "Z"))
     days = _instants().map(lambda moment: f"{moment.date().isoformat()}Z")
-    return st.one_of(moments, days)
+    return st.one_of(moments, days, moments, days, st.sampled_from(ENDS))
 
 
 def _some(values: tuple[str, ...]) -> st.SearchStrategy[Any]:
@@ -49,6 +54,7 @@ def atoms(*, unknown: bool = True) -> st.SearchStrategy[dict[str, Any]]:
         _atom("role", ("eq", "neq", "isAnyOf", "isNoneOf", "isAllOf"), _some(ROLES)),
         _atom("claim:level", (*ORDER, "isAnyOf"), st.sampled_from(["1", "2", "3", "high"])),
         _atom("securityLevel", ORDER, st.integers(1, 4)),
+        _atom("resolution", ORDER, st.sampled_from(NUMBERS)),
     ]
     if unknown:
         kinds += [_atom("urn:acme:x", ("eq",), st.just("1")), _atom("count", ("lteq", "gt"), st.integers(1, 3))]
@@ -99,7 +105,14 @@ def requests() -> st.SearchStrategy[Request]:
         action=st.sampled_from(ACTIONS),
         target=st.sampled_from(["urn:t1", "urn:t2", None]),
         party=st.sampled_from(["did:a", "did:b", None]),
-        params=st.fixed_dictionaries({}, optional={"purpose": st.sampled_from(PURPOSES), "spatial": st.sampled_from(REGIONS)}),
+        params=st.fixed_dictionaries(
+            {},
+            optional={
+                "purpose": st.sampled_from(PURPOSES),
+                "spatial": st.sampled_from(REGIONS),
+                "resolution": st.sampled_from(NUMBERS),
+            },
+        ),
     )
 
 
