@@ -16,10 +16,8 @@ from connector.storage.sqlite.schema import prepare
 from connector.storage.sqlite.store import SqliteStore
 from connector.testing.store_contract.values import LEASE_S, key, negotiation, put
 
-_MIB = 1 << 20
 
-
-def filled(path: Path, mib: int = 10) -> None:
+def filled(path: Path, mib: int = 2) -> None:
     """A store in which so much was written and forgotten again, between rows that stay."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN")
@@ -41,6 +39,11 @@ def made(path: Path) -> Path:
 def look(path: Path) -> space.Space:
     with closing(sqlite3.connect(path)) as connection:
         return space.look(connection)
+
+
+@pytest.fixture(autouse=True)
+def _little_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "WORTH_BYTES", 1 << 20)
 
 
 async def test_a_file_shrinks_while_a_node_writes_to_it(tmp_path: Path) -> None:
