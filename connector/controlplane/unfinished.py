@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from connector.api.doctor import Finding
+from connector.controlplane.reconciling import RECONCILE
 from connector.dsp.process import Process
 from connector.dsp.tables import DELIVERY_FAILED, Kind, State
 from connector.ports.jobs import Jobs
@@ -39,6 +40,27 @@ async def given_up_work(jobs: Jobs, context: str) -> tuple[Finding, ...]:
             what=f"{_many(page.total, 'job was', 'jobs were')} given up, the latest `{latest.kind}`{cause}",
             where=latest.id,
             mend=f"see `kontor jobs list --given-up{_COMMANDS.get(context, '')}`; `kontor jobs retry` begins it anew",
+        ),
+    )
+
+
+async def uncompared(jobs: Jobs, participant: str) -> tuple[Finding, ...]:
+    """Whether processes of `participant` wait to be compared with their peers, as after a restore; nothing where none do.
+
+    Raises: StoreUnavailable.
+    """
+    page = await jobs.page(participant, kind=RECONCILE, limit=1)
+    if not page.items:
+        return ()
+    peer, failures = page.items[0].body.get("peer"), page.items[0].failures
+    cause = f": {failures[-1].cause}" if failures else ""
+    return (
+        Finding(
+            check="peers",
+            state="warning",
+            what=f"what was restored is not compared with every peer yet, such as `{peer}`{cause}",
+            where=str(peer),
+            mend="nothing is given out under it before: see `kontor reconcile --last`",
         ),
     )
 

@@ -217,7 +217,7 @@ def concluded(process: P, verdict: Verdict, *, message_id: str, now: datetime) -
     step: Step[P]
     match verdict.finding:
         case Finding.SAME if process.is_doubted:
-            step = _sure(process, now, verdict.words)
+            step = _sure(process, message_id, now, verdict.words)
         case Finding.FOLLOWED:
             step = _gone_along(process, verdict, now)
         case Finding.TOLD:
@@ -231,9 +231,20 @@ def concluded(process: P, verdict: Verdict, *, message_id: str, now: datetime) -
     return step
 
 
-def _sure(process: P, now: datetime, words: str) -> Step[P]:
+def _sure(process: P, message_id: str, now: datetime, words: str) -> Step[P]:
     record = Record(at=now, by=By.PEER, event="compare", state=process.state, note=words or _ASKED)
-    return Step(process=replace(process, is_doubted=False, updated_at=now), records=(record,))
+    step = Step(process=replace(process, is_doubted=False, updated_at=now), records=(record,))
+    if not isinstance(process, Transfer) or process.state is not State.STARTED or process.flow is not None:
+        return step
+    if process.is_provider or process.is_push:
+        return step
+    # what opens the data may have been renewed since: a provider that is asked again says it anew
+    return step.then(partial(_readdressed, message_id=message_id, now=now))
+
+
+def _readdressed(transfer: Any, message_id: str, now: datetime) -> Step[Any]:
+    out = openings.asked_again(transfer, message_id)
+    return _sent(replace(transfer, has_resumed=True), out, now, "request", "for a fresh data address")
 
 
 def _gone_along(process: P, verdict: Verdict, now: datetime) -> Step[P]:

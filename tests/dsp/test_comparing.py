@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connector.dsp import messages as m
+from connector.dsp import transfer as transfers
 from connector.dsp import wire
 from connector.dsp.comparing import DIFFERS, UNKNOWN_THERE, Finding, Verdict, compared, concluded
 from connector.dsp.negotiation import Negotiation
@@ -179,6 +180,21 @@ def test_ends_that_the_peer_missed_are_told_again() -> None:
         assert out.url.endswith(f"/{part}")
         assert out.is_harmless
     assert judged(negotiation(C, S.FINALIZED), S.AGREED).needs_person
+
+
+def test_a_restored_consumer_asks_for_a_fresh_address_and_takes_it() -> None:
+    step = done(transfer(C, S.STARTED, is_doubted=True), S.STARTED)
+    (out,) = step.outgoing
+    assert out.url == "https://bob.example/dsp/transfers/request"
+    address = m.DataAddress(endpoint_type="urn:http", endpoint="https://bob.example/fresh")
+    message = m.TransferStartMessage(provider_pid="urn:theirs", consumer_pid="urn:ours", data_address=address)
+    assert transfers.receive(step.process, message, now=NOW).process.address == address
+    for other in (
+        transfer(C, S.STARTED),
+        transfer(C, S.STARTED, "HttpData-PUSH", is_doubted=True),
+        transfer(P, S.STARTED, is_doubted=True),
+    ):
+        assert done(other, S.STARTED).outgoing == ()
 
 
 def test_nothing_is_given_out_in_doubt() -> None:

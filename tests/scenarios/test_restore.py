@@ -113,18 +113,37 @@ async def test_a_consumer_that_is_restored_asks_for_the_start_that_it_has_lost(s
     agreed = await consumer.negotiate(await provider.publish("weather", content=b"rain"))
     begun = await consumer.send(consumer.calls.begin_transfer(NewTransfer(agreement=agreed.agreement_id or "", format=PULL)))
     await consumer.until_transfer(begun.pid, "REQUESTED")
+    runs = await consumer.send(consumer.calls.begin_transfer(NewTransfer(agreement=agreed.agreement_id or "", format=PULL)))
+    await consumer.until_transfer(runs.pid, "REQUESTED")
+    await provider.steer(await provider.theirs(runs), "start")
+    await consumer.until_transfer(runs.pid, "STARTED")
     archive = space.folder / "kontor.archive"
     await archives.backup(settings(space, consumer), archive)
+    # 1. one is started after the backup, and another gets another token
     theirs = await provider.theirs(begun)
     await provider.steer(theirs, "start")
     await consumer.until_transfer(begun.pid, "STARTED")
+    await provider.steer(await provider.theirs(runs), "suspend")
+    await consumer.until_transfer(runs.pid, "SUSPENDED")
+    await provider.steer(await provider.theirs(runs), "resume")
+    await consumer.until_transfer(runs.pid, "STARTED")
+    assert await consumer.get(runs) == b"rain"
 
     await space.stop(consumer)
     for file in (space.folder / consumer.name).glob("kontor.db*"):
         file.unlink()
     await archives.restore(settings(space, consumer), archive)
     await space.start(consumer)
+    # 2. the start that is lost is asked for, and so is the address that opens the other now
     transfer = await consumer.until_transfer(begun.pid, "STARTED", "TERMINATED")
     assert (transfer.state, await consumer.get(transfer)) == ("STARTED", b"rain")
+
+    async def data() -> bytes | KontorError:
+        try:
+            return await consumer.get(await consumer.send(consumer.calls.transfer(runs.pid)))
+        except KontorError as fault:
+            return fault
+
+    await consumer.until(data, lambda found: found == b"rain")
     told = await consumer.send(operating.reconciliation(consumer.name))
     assert [one.finding for one in told.findings] == ["asked again"]

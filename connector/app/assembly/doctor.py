@@ -53,10 +53,11 @@ def doctor_role(ground: Ground, parts: WalletParts) -> Role:
         return await selfcheck.findings(did, held, opened.evidence, unsigned_lists=unsigned, now=ground.clock.now())
 
     async def given_up(participant: str) -> tuple[Finding, ...]:
-        from connector.controlplane.unfinished import given_up_messages, given_up_work
+        from connector.controlplane.unfinished import given_up_messages, given_up_work, uncompared
 
         messages = await given_up_messages(ground.store, participant, ground.clock.now())
-        return (*await given_up_work(ground.store.jobs, participant), *messages)
+        late = await uncompared(ground.store.jobs, participant)
+        return (*await given_up_work(ground.store.jobs, participant), *late, *messages)
 
     def rooms() -> Iterable[APIRouter]:
         from connector.web.operator import doctor
