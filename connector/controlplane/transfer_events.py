@@ -14,6 +14,7 @@ from connector.dsp import transfer as steps
 from connector.dsp.process import By, Cause
 from connector.dsp.tables import Event
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import replace
 from connector.ports.clock import Clock
 from connector.ports.store import Attempt, Change, Snapshot, Store
 
@@ -56,6 +57,16 @@ class BuiltInEvents:
             if snapshot.process is None or snapshot.process.is_ended:
                 return Change()
             return Change(process=snapshot.process, attempts=(attempt,))
+
+        await self._store.advance(key_of(participant, pid), decide)
+
+    async def noted(self, participant: str, pid: str, mark: str) -> None:
+        """What a receiver calls an upload: any node of ours goes on with it."""
+
+        def decide(snapshot: Snapshot[Transfer]) -> Change[Transfer]:
+            if snapshot.process is None or snapshot.process.is_ended:
+                return Change()
+            return Change(process=replace(snapshot.process, mark=mark))
 
         await self._store.advance(key_of(participant, pid), decide)
 

@@ -98,7 +98,7 @@ class BlobStore:
         headers = {"x-ms-blob-type": "BlockBlob", **_headers(about)}
         await self._ask(now, "PUT", key, piece=piece, headers=headers)
 
-    async def begin(self, now: datetime, key: str, about: About) -> Upload:
+    async def begin(self, now: datetime, key: str, about: About, mark: str = "") -> Upload:
         """An upload of `key`, with the blocks that are there and belong to no blob yet."""
         try:
             found = await self._ask(now, "GET", key, {"comp": "blocklist", "blocklisttype": "uncommitted"}, missing=True)

@@ -111,7 +111,10 @@ class Deposits:
         self, sink: Sink, key: str, about: About, piece: Piece, following: AsyncIterator[Piece], way: Way, stream: Stream
     ) -> None:
         now = self.clock.now
-        upload = await sink.begin(now(), key, about)
+        upload = await sink.begin(now(), key, about, way.mark)
+        if upload.mark and upload.mark != way.mark:
+            # INVARIANT: kept before anything is sent: what a killed node has sent is never lost to the next one
+            await way.note(upload.mark)
         done = 0
         while piece.data:
             if len(upload.tags) == _MOST_PARTS:

@@ -4,8 +4,8 @@ What lives here: attempts, pauses between them, and what is told to the control 
 What does not: one request (`sending.py`), folders (`folders.py`), the receiver (`receive.py`), opening sources (`cargo.py`), and
 the state of the transfer (control plane).
 
-A receiver that says it is resumable (ours) is asked how much it has and sent the rest; any other gets one request with the
-whole, and again the whole when that failed.
+A receiver that says it is resumable (ours) is asked how much it has and sent the rest; so is one of another make that can go on with
+uploads (`uploads.py`). Any other gets one request with the whole, and again the whole when that failed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from connector import observe
-from connector.dataplane.addresses import destination
-from connector.dataplane.cargo import Cargoes
+from connector.dataplane.addresses import Destination, destination
+from connector.dataplane.cargo import Cargo, Cargoes
 from connector.dataplane.deposit import FORMATS, Deposits
 from connector.dataplane.folders import Folders
 from connector.dataplane.lanes import Lanes, Turns
 from connector.dataplane.sending import NOTHING, Moved, Sender, Way
 from connector.dataplane.streams import Stream, Streams
+from connector.dataplane.uploads import Begun, Uploads
 from connector.dsp.transfer import Transfer
 from connector.errors import (
     AddressRefused,
@@ -80,6 +82,7 @@ class Pushes:
         self._streams = streams
         self._lanes = lanes
         self._sender = sender
+        self._uploads = Uploads(sender=sender)
         self._events = events
         self._clock = clock
         self._turns = Turns(pushing.parallel)
@@ -161,7 +164,7 @@ class Pushes:
 
         Raises: KontorError when it is over for good: the last attempt's.
         """
-        way = Way()
+        way = Way(mark=transfer.mark, keep=partial(self._events.noted, transfer.participant, transfer.pid))
         while True:
             before = way.offset
             try:
@@ -206,16 +209,34 @@ class Pushes:
         goal = destination(transfer.destination)
         if source.is_folder:
             return await self._folders.attempt(goal, source, way, stream)
+        # 1. on with an upload that a receiver of another make has begun, while the data is what it was begun with
+        begun = None if goal.is_resumable else await self._uploads.found(goal, way)
+        if begun is not None:
+            if begun.is_complete:
+                return Moved(byte_size=begun.offset, digest=source.digest)
+            async with self._cargoes.open(source, begun.offset, stream.moved, begun.state) as cargo:
+                if begun.is_of(cargo):
+                    return await self._send(goal, begun, source, cargo, way, stream)
+        # 2. on where our own receivers are; else from the beginning
         here = await self._sender.ask(goal) if goal.is_resumable else NOTHING
         if here.is_complete:
             return Moved(byte_size=here.offset, digest=source.digest)
         async with self._cargoes.open(source, here.offset, stream.moved, here.state) as cargo:
-            # where it really goes on: whoever claims more each time than there is has moved nothing
-            way.offset = cargo.offset
-            try:
+            begun = None if goal.is_resumable else await self._uploads.begin(goal, cargo, source.name, way)
+            return await self._send(goal, begun, source, cargo, way, stream)
+
+    async def _send(
+        self, goal: Destination, begun: Begun | None, source: Source, cargo: Cargo, way: Way, stream: Stream
+    ) -> Moved:
+        # where it really goes on: whoever claims more each time than there is has moved nothing
+        way.offset = cargo.offset
+        try:
+            if begun is not None:
+                await self._uploads.append(goal, begun, cargo, stream)
+            else:
                 await self._sender.send(goal, cargo, source.name, stream)
-            except PeerAnswer as fault:
-                if fault.answer_status == DigestMismatch.status:
-                    self._cargoes.doubt(source)
-                raise
-            return Moved(byte_size=cargo.sent(), digest=cargo.final_digest())
+        except PeerAnswer as fault:
+            if fault.answer_status == DigestMismatch.status:
+                self._cargoes.doubt(source)
+            raise
+        return Moved(byte_size=cargo.sent(), digest=cargo.final_digest())

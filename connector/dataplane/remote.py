@@ -103,3 +103,6 @@ class RemoteEvents:
 
     async def attempted(self, participant: str, pid: str, *, url: str, cause: str) -> None:
         await self.channel.call("attempted", participant, pid, url, cause)
+
+    async def noted(self, participant: str, pid: str, mark: str) -> None:
+        await self.channel.call("noted", participant, pid, mark)

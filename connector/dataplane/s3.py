@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from connector.dataplane.sinks import About, Piece, Upload, check_allowed, found_in, origin_of
+from connector.dataplane.sinks import About, Piece, Upload, check_allowed, found_in, id_in, origin_of
 from connector.dsp.messages import DataAddress
 from connector.errors import PeerAnswer, PeerMessage
 from connector.outbound.client import OutboundClient
@@ -220,11 +220,17 @@ class Store:
         """`piece` as the whole object."""
         await self.ask(now, "PUT", key, piece=piece, headers=self._headers(about))
 
-    async def begin(self, now: datetime, key: str, about: About) -> Upload:
-        """An upload of `key`; parts that are there are told by their MD5, which the store gives as ETag."""
-        id_ = await self.upload_of(now, key)
-        there = await self.parts_of(now, key, id_) if id_ else {}
-        if id_ is None:
+    async def begin(self, now: datetime, key: str, about: About, mark: str = "") -> Upload:
+        """An upload of `key`; parts that are there are told by their MD5, which the store gives as ETag.
+
+        Who began an upload may list its parts, and not always which uploads there are: hence `mark`.
+        """
+        id_: str | None = id_in(mark, key, about)
+        there = await self.parts_of(now, key, id_) if id_ else None
+        if there is None:
+            id_ = await self.upload_of(now, key)
+            there = (await self.parts_of(now, key, id_) if id_ else None) or {}
+        if not id_:
             told = self._headers(about) | ({"x-amz-checksum-algorithm": "SHA256"} if self.bucket.bearer is None else {})
             id_ = (await self.ask(now, "POST", key, {"uploads": ""}, headers=told)).word("UploadId")
         if not id_:
@@ -274,12 +280,14 @@ class Store:
                 return one.word("UploadId")
         return None
 
-    async def parts_of(self, now: datetime, key: str, upload: str) -> dict[int, str]:
-        """The ETag of each part that is there, without quotes."""
+    async def parts_of(self, now: datetime, key: str, upload: str) -> dict[int, str] | None:
+        """The ETag of each part that is there, without quotes; None when there is no such upload any more."""
         found: dict[int, str] = {}
         marker = "0"
         while True:
             told = await self.ask(now, "GET", key, {"uploadId": upload, "part-number-marker": marker}, missing=True)
+            if told.status == 404:
+                return None
             for part in re.findall(r"<Part>(.*?)</Part>", told.text, re.DOTALL):
                 one = Told(status=200, headers={}, text=part)
                 number, tag = one.word("PartNumber") or "", one.word("ETag") or ""

@@ -8,7 +8,8 @@ draft-ietf-httpbis-resumable-upload.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +42,16 @@ class Way:
 
     offset: int = 0
     failures: int = 0
+    mark: str = ""
+    """As `Transfer.mark`."""
+    keep: Callable[[str], Awaitable[None]] | None = None
+    """Keeps a mark where other nodes find it."""
+
+    async def note(self, mark: str) -> None:
+        """From now on the upload is called `mark`; raises as `TransferEvents.noted`."""
+        self.mark = mark
+        if self.keep is not None:
+            await self.keep(mark)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +104,7 @@ class Sender:
         if cargo.content_digest is not None and (offset or not goal.is_resumable):
             headers["Content-Digest"] = digest_field(cargo.content_digest)
         method = "PUT" if goal.is_resumable else goal.method
-        patience_s = self.silence_s + (size or 0) / _HASHED_PER_S
-        body = _counted(cargo.chunks, stream, patience_s)
-        async with self.peers.stream(method, goal.url, headers, body, silence_s=patience_s) as answer:
+        async with self.flowing(method, goal.url, headers, cargo, stream) as answer:
             await check(answer, goal.url)
             if goal.is_resumable and not here(answer).is_complete:
                 raise PeerAnswer(
@@ -104,6 +113,16 @@ class Sender:
             there, ours = digest_of(answer.headers, is_whole=False), cargo.final_digest()
             if there is not None and ours is not None and there != ours:
                 raise PeerMessage("the receiver has other data than was sent", where=shown(goal.url))
+
+    @asynccontextmanager
+    async def flowing(
+        self, method: str, url: str, headers: Mapping[str, str], cargo: Cargo, stream: Stream
+    ) -> AsyncIterator[StreamedAnswer]:
+        """The answer to `cargo`, once it has flowed; raises as `OutboundClient.stream`."""
+        patience_s = self.silence_s + (cargo.byte_size or 0) / _HASHED_PER_S
+        body = _counted(cargo.chunks, stream, patience_s)
+        async with self.peers.stream(method, url, headers, body, silence_s=patience_s) as answer:
+            yield answer
 
     async def announce(self, goal: Destination, body: bytes, media_type: str) -> Here:
         """What a receiver has of the folder whose manifest is `body`.

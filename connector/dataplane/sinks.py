@@ -82,6 +82,17 @@ class Upload:
     sums: list[str] = field(default_factory=list)
     """What the store wants to read of each of them at the end, beside its tag."""
 
+    @property
+    def mark(self) -> str:
+        """What has to be kept for others to go on with it; empty where the store tells by the key alone."""
+        return f"{self.id} {self.about.digest or ''} {self.key}" if self.id else ""
+
+
+def id_in(mark: str, key: str, about: About) -> str:
+    """How the store calls the upload of `key` that `mark` is of; empty when it is of another one, or of other data."""
+    id_, _, rest = mark.partition(" ")
+    return id_ if rest == f"{about.digest or ''} {key}" else ""
+
 
 class Sink(Protocol):
     """A place in a store, with what opens it.
@@ -102,8 +113,8 @@ class Sink(Protocol):
         """`piece` as the whole object; the store checks its digest."""
         ...
 
-    async def begin(self, now: datetime, key: str, about: About) -> Upload:
-        """An upload of the object `key`: the one that was begun before, or a new one."""
+    async def begin(self, now: datetime, key: str, about: About, mark: str = "") -> Upload:
+        """An upload of the object `key`: the one that was begun before, which `mark` may be of, or a new one."""
         ...
 
     async def add(self, now: datetime, upload: Upload, piece: Piece) -> None:

@@ -51,6 +51,7 @@ class Attached:
                 "received": self._received,
                 "failed": self._failed,
                 "attempted": self._attempted,
+                "noted": crew.events.noted,
             },
             hears={
                 "end": self._end,

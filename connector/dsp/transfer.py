@@ -93,6 +93,8 @@ class Transfer(Process, frozen=True, kw_only=True):
     moved_bytes: int = 0
     digest: str | None = None
     """SHA-256 of what was moved, hexadecimal; None until the data plane reports it."""
+    mark: str = ""
+    """Provider of a push: what its receiver calls the upload that was begun there, as the data plane reads it. Never shown."""
     callback: str = ""
     review_at: datetime | None = None
     """Provider: when the decision on it is made again, at the latest; a row waits for that moment."""

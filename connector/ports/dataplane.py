@@ -292,6 +292,10 @@ class TransferEvents(Protocol):
         """An attempt to move data to `url` has failed, and is made again."""
         ...
 
+    async def noted(self, participant: str, pid: str, mark: str) -> None:
+        """What a place of others calls an upload that was begun there: whoever goes on with the push finds it as `Transfer.mark`."""
+        ...
+
 
 class DataPlane(Protocol):
     """Moves data when it is told to."""

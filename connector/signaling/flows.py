@@ -61,6 +61,8 @@ class Flow:
     moved_bytes: int = 0
     digest: str | None = None
     reason: str = ""
+    mark: str = field(default="", repr=False)
+    """As `Transfer.mark`."""
     updated_at: datetime
 
     @property
@@ -99,6 +101,7 @@ class Flow:
             destination=self.destination,
             address=self.address,
             access=self.access,
+            mark=self.mark,
             state=State.STARTED,
             created_at=self.updated_at,
             updated_at=self.updated_at,
@@ -153,6 +156,7 @@ def tree_of(flow: Flow) -> dict[str, Any]:
         "role": flow.role.value,
         "state": flow.state.value,
         "pauses": flow.pauses,
+        "mark": flow.mark,
         "updated_at": flow.updated_at.isoformat(),
     }
 
@@ -161,7 +165,7 @@ def flow_of(tree: Mapping[str, Any]) -> Flow:
     """The flow that `tree_of` wrote."""
     given: dict[str, Any] = {name: tree[name] for name in _TEXTS}
     # what an earlier release has kept has none
-    given["pauses"] = tree.get("pauses", 0)
+    given["pauses"], given["mark"] = tree.get("pauses", 0), tree.get("mark", "")
     given |= {name: addresses.read(tree[name]) for name in _ADDRESSES}
     for name in ("access", "upcoming"):
         if (kept := tree[name]) is not None:

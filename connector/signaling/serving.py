@@ -146,6 +146,10 @@ class Serving:
         """An attempt to move data has failed: the control plane of others hears of the end alone."""
         observe.info("signaling.attempt_failed", flow=pid, url=url, cause=cause)
 
+    async def noted(self, participant: str, pid: str, mark: str) -> None:
+        """What a receiver calls an upload: any node on the same store goes on with it."""
+        await self._flows.change(pid, lambda flow: replace(flow, mark=mark))
+
     # --- jobs
 
     async def ready(self, job: Job) -> None:

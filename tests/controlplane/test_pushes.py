@@ -122,6 +122,16 @@ async def test_attempts_of_the_data_plane_stand_among_those_of_messages(new_node
     assert (await here.transfer(transfer.pid)).state is transfer.state
 
 
+async def test_what_a_receiver_calls_an_upload_is_known_to_every_node(new_node: NewNode) -> None:
+    here, other = await _pair(new_node)
+    transfer = await here.started(PUSH)
+    await here.events.noted("alice", transfer.pid, "upload 7")
+    await here.events.noted("alice", "urn:uuid:none", "upload 8")
+    found = await other.store.process(key(transfer.pid, Kind.TRANSFER))
+    assert isinstance(found, Transfer)
+    assert (found.mark, found.state) == ("upload 7", transfer.state)
+
+
 async def test_a_push_that_is_complete_leaves_no_job(new_node: NewNode) -> None:
     here = await new_node("here")
     await here.publish()

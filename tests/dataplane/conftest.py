@@ -72,6 +72,8 @@ class Desk:
     transfers: dict[tuple[str, str], tuple[Transfer, Source]] = field(default_factory=dict)
     told: list[tuple[str, str, int | str, str | None]] = field(default_factory=list)
     attempts: list[tuple[str, str, str]] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
+    """What was noted for whoever goes on with a push."""
     asked: int = 0
     free_until: datetime | None = datetime(9999, 1, 1, tzinfo=UTC)
     """What the terms say."""
@@ -130,6 +132,9 @@ class Desk:
 
     async def attempted(self, participant: str, pid: str, *, url: str, cause: str) -> None:
         self.attempts.append((pid, url, cause))
+
+    async def noted(self, participant: str, pid: str, mark: str) -> None:
+        self.marks.append(mark)
 
     async def _tell(self, event: str, pid: str, what: int | str, digest: str | None) -> None:
         if self.fault is not None:

@@ -17,11 +17,12 @@ import pytest
 from connector.dataplane.addresses import AZURE_PUSH, GOOGLE_PUSH, S3_PULL, S3_PUSH
 from connector.dataplane.azure import container_of
 from connector.dataplane.deposit import _SINKS, PART_BYTES
-from connector.dataplane.s3 import bucket_of, google_bucket_of, opened
-from connector.dataplane.sinks import About, Piece, check_allowed
+from connector.dataplane.s3 import Store, bucket_of, google_bucket_of, opened
+from connector.dataplane.sinks import About, Piece, Upload, check_allowed
 from connector.dsp.messages import DataAddress
 from connector.dsp.tables import Role
 from connector.dsp.transfer import Transfer
+from connector.dsp.values import replace
 from connector.errors import AddressRefused, PeerAnswer, PeerMessage
 from connector.ports.dataplane import DataRequest, Source
 from tests.dataplane.buckets import AnyPlace, Blobs, Bucket
@@ -90,6 +91,35 @@ async def test_only_the_pieces_that_are_missing_are_sent_again(
     assert await objects.get("a") == LARGE
     assert [size for size in sent if size >= 900] == [PART_BYTES, len(LARGE) - 2 * PART_BYTES]
     assert (await sink.begin(now(), key, about)).there == {}
+
+
+async def test_an_upload_that_another_node_has_noted_is_gone_on_with_though_nobody_may_list_what_there_is(
+    node: Node, start: Start, bucket: Bucket, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "a").write_bytes(LARGE)
+    sink, key, now = _SINKS[S3_PUSH](node.plane._pushes._deposits, bucket.destination("a"), "a"), bucket.root + "a", Wall().now
+    assert isinstance(sink, Store)
+    about = About(media_type="application/octet-stream", digest=hashlib.sha256(LARGE).hexdigest())
+    ids = set()
+    for _ in range(2):
+        told = await sink.ask(now(), "POST", key, {"uploads": ""}, headers={"x-amz-checksum-algorithm": "SHA256"})
+        ids.add(told.word("UploadId") or "")
+    # of two uploads that one which a list of them does not give
+    listed = await sink.upload_of(now(), key) or ""
+    (unlisted,) = ids - {listed}
+    upload = Upload(key=key, about=about, id=unlisted)
+    await sink.add(now(), upload, Piece.of(LARGE[:PART_BYTES]))
+    assert (await sink.begin(now(), key, about, upload.mark)).there.keys() == {1}
+    # a mark of other data is none
+    other = About(media_type="application/octet-stream", digest=DIGEST)
+    assert (await sink.begin(now(), key, other, upload.mark)).id == listed
+
+    process = replace(push(bucket.destination("a")), mark=upload.mark)
+    await node.plane.start(process, file(tmp_path / "a"))
+    assert (await node.desk.until("completed"))[2] == len(LARGE)
+    assert await bucket.get("a") == LARGE
+    assert node.desk.marks == []
+    assert await sink.parts_of(now(), key, upload.id) is None
 
 
 async def test_a_store_refuses_a_piece_that_was_damaged_on_its_way(start: Start, azure: str) -> None:

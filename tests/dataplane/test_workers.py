@@ -152,6 +152,8 @@ async def test_what_is_granted_and_refused_there_is_so_here_and_uses_are_told_of
         job, pulls, before = (("kind", "of a worker"), ("outcome", "done")), measures.PULLS, measures.PULLS.shown()
         worker.channel.tell("counted", {"jobs": {job: 2}})
         worker.channel.tell("measured", {pulls.name: {("provider",): [0.0] * len(pulls.bounds) + [1.0, 7200.0]}})
+        await RemoteEvents(worker.channel).noted(*PLACE, "upload 7")
+        assert judge.marks == ["upload 7"]
         await RemoteEvents(worker.channel).received(*PLACE, moved_bytes=3, digest="d")
         assert judge.told == [("received", PLACE[1], 3, "d")]
         # what was counted there counts here, too

@@ -21,8 +21,12 @@ _PIECE = 64 << 10
 class Sink:
     """A receiver of pushes that reads some 50 MB/s: after a cut, what buffers still hold is read in a tenth of a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, goes_on: bool = False) -> None:
+        """`goes_on`: it takes uploads that can be gone on with."""
         self.running = 0
+        self.first_bytes: list[int] = []
+        """Where each of those that were gone on with began."""
+        self.here_bytes = 0
         self.most_running = 0
         self.begun = 0
         self.begun_at: list[float] = []
@@ -44,6 +48,7 @@ class Sink:
                         sink.whole += 1
                         self.send_response(201)
                         self.send_header("content-length", "0")
+                        self.send_header("upload-complete", "?1")
                         self.end_headers()
                 except OSError:
                     self.close_connection = True
@@ -51,7 +56,27 @@ class Sink:
                     with sink._lock:
                         sink.running -= 1
 
-            do_POST = do_PUT
+            def do_OPTIONS(self) -> None:
+                self._answer(204 if goes_on else 405, {"accept-patch": "application/partial-upload"} if goes_on else {})
+
+            def do_POST(self) -> None:
+                if "upload-complete" in self.headers:
+                    self._answer(201, {"location": "/upload"})
+                else:
+                    self.do_PUT()
+
+            def do_HEAD(self) -> None:
+                self._answer(204, {"upload-offset": str(sink.here_bytes), "upload-complete": "?0"})
+
+            def do_PATCH(self) -> None:
+                sink.first_bytes.append(int(self.headers["upload-offset"]))
+                self.do_PUT()
+
+            def _answer(self, status: int, headers: dict[str, str]) -> None:
+                self.send_response(status)
+                for name, value in ({"content-length": "0"} | headers).items():
+                    self.send_header(name, value)
+                self.end_headers()
 
             def log_message(self, *_: object) -> None:
                 """Says nothing."""
@@ -71,6 +96,7 @@ class Sink:
                 request.close_connection = True
                 return False
             left -= len(piece)
+            self.here_bytes += len(piece)
         return True
 
     def close(self) -> None:

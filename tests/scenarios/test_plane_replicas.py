@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +135,20 @@ def test_what_one_node_is_told_stops_what_another_moves(tmp_path: Path, buyer: B
             print(f"pull cut {1000 * (cut_at - stopped_at):.0f} ms after its termination")
             assert cut_at - stopped_at < CUT_WITHIN_S
         until(lambda: flow_state(here.shop, pulled) == "TERMINATED", "the control plane knows")
+
+
+def test_a_receiver_that_can_go_on_gets_the_rest_from_the_other_node(tmp_path: Path, buyer: Buyer, database: str) -> None:
+    sink = Sink(goes_on=True)
+    with closing(sink), scene(tmp_path, buyer, database) as here:
+        pushed, _ = started(here.shop, buyer, here.agreement, PUSH, sink)
+        pusher, _ = here.pusher(sink)
+        until(lambda: sink.here_bytes > DATA_BYTES // 2, "half of it is there", 20)
+        here.nodes[pusher].process.kill()
+        until(lambda: len(sink.first_bytes) == 2, "the push is taken over")
+        until(lambda: state(here.shop, pushed) == "COMPLETED", "all is there, and the control plane is told", 40)
+        assert sink.first_bytes[0] == 0
+        assert DATA_BYTES // 2 < sink.first_bytes[1] < DATA_BYTES
+        assert (sink.here_bytes, sink.whole, sink.most_running) == (DATA_BYTES, 1, 1)
 
 
 def test_what_a_killed_node_moved_goes_on_at_the_other(tmp_path: Path, buyer: Buyer, sink: Sink, database: str) -> None:
