@@ -125,8 +125,8 @@ def readers(offers: Collection[Any]) -> frozenset[str] | None:
 
 
 def readers_of(tree: Tree) -> frozenset[str] | None:
-    """The same of the offers in a description."""
-    return readers(_rules(tree))
+    """The same of the offers in a description, without what is no offer."""
+    return readers([one for one in several(tree.get("hasPolicy")) if isinstance(one, Mapping)])
 
 
 def _parties(value: Any) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from connector.controlplane.clock import SystemClock
 from connector.errors import Unproven
+from connector.federation import crawl
 from connector.federation.following import Indexer
 from connector.federation.looking import Bounds
 from connector.ports.catalog import Listed
@@ -113,6 +115,25 @@ async def test_who_has_just_come_and_is_not_ready_is_looked_at_again_in_a_moment
     assert row.report is not None
     assert row.next_at is not None
     assert (row.next_at - row.report.at).total_seconds() > 20
+
+
+async def test_who_announces_again_and_again_rests_as_long_as_it_took(here: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crawl, "_LONG", timedelta(0))
+
+    async def slow(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.3)
+        writer.write(answer(catalog("a", dataset("urn:a"))))
+        await writer.drain()
+
+    speaks(here, "a", slow)
+    await here.list("a")
+    report = (await here.report("a")).report
+    await here.crawler.announced("a", ())
+    row = await here.records.member("a")
+    assert report is not None
+    assert row is not None
+    assert row.next_at is not None
+    assert timedelta(seconds=0.6) <= row.next_at - report.at < timedelta(minutes=1)
 
 
 async def test_of_many_that_cannot_be_reached_few_are_asked_again_at_once(here: Scene) -> None:

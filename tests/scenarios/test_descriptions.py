@@ -126,9 +126,13 @@ async def test_a_member_describes_itself_and_the_ledger_shows_what_is_proven_of_
             wanted = LedgerSearch(catalog=f"{nation.app.public_url}/catalog", peer=nation.id, text="north data")
 
             async def names() -> Any:
-                return [(one["title"], one["origin"]) for one in (await north.send(north.calls.search(wanted)))["items"]]
+                return [
+                    (one["title"], one["origin"], one["endpointProof"])
+                    for one in (await north.send(north.calls.search(wanted)))["items"]
+                ]
 
-            await north.until(names, lambda items: items == [("weather", north.id)])
+            # and where it is fetched is as it has signed, whatever the ledger on the way could say
+            await north.until(names, lambda items: items == [("weather", north.id, "proven")])
             # 6. what it says no longer is gone above too
             await north.send(describing.delete_self_description("north"))
             await north.until(lambda: shown(nation), lambda tree: tree is None)

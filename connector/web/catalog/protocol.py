@@ -112,6 +112,10 @@ class _Door:
         found = await self._ledger.named(asked.id, known(asked.caller))
         if not found:
             raise NotFound("there is no such dataset", where=asked.id, mend="search for it")
+        # anybody can give a dataset the id of another: nobody gets that of somebody else for it
+        if len({one.entry.origin for one in found}) > 1:
+            mend = "search for it, and ask the one that you mean"
+            raise NotFound("several participants offer a dataset of this id", where=asked.id, mend=mend)
         return Answer(body=orjson.dumps({"@context": [DSP_CONTEXT], **tree_of(found[0])}))
 
 

@@ -337,6 +337,19 @@ async def test_the_ledger_is_a_catalogue_of_the_protocol_in_pages(pages: httpx.A
     assert (refused.status_code, refused.json()["@type"]) == (400, "CatalogError")
 
 
+async def test_who_gives_a_dataset_the_id_of_another_is_not_asked_in_its_place(tmp_path: Path) -> None:
+    async with stand(tmp_path, members=2) as it:
+        now, url = SystemClock().now(), "/dsp/2025-1/catalog/datasets/urn:crowd:1:0"
+        tree = {"@id": "urn:crowd:1:0", "dct:title": "Mine", "hasPolicy": [{"@id": "o", "permission": [{"action": "use"}]}]}
+        entry = entry_of(tree, origin="did:web:evil", endpoint="https://evil.example/dsp")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=it.app), base_url="http://l.example/catalog") as client:
+            assert (await client.get(url)).status_code == 200
+            report = Report(at=now, is_good=True)
+            await it.records.swap([Snapshot(member="did:web:evil", entries=(entry,), report=report, next_at=now)], now)
+            refused = await client.get(url)
+        assert (refused.status_code, "several participants" in refused.text) == (404, True)
+
+
 async def test_where_members_only_may_look_a_stranger_sees_nothing_of_it(tmp_path: Path) -> None:
     async with stand(tmp_path, Audience.MEMBERS, members=3) as found:
         transport = httpx.ASGITransport(app=found.app)
