@@ -4,6 +4,7 @@ What lives here: `Renewal`. What does not: taking in what is delivered (`deliver
 Source: DCP 1.0, sections 6.3 (discovery), 6.4 (request), 6.7 (metadata), 6.8 (status), 6.9 (renewal).
 
 Of several replicas one sends: whoever writes first that it is about to. A replica that dies then costs a minute.
+INVARIANT: an issuer that hangs holds up the participant that asks it, and no other: each is tended by a task of its own.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _ASK_AGAIN: Final = timedelta(minutes=10)
 """When to look how an accepted request stands, of which nothing was delivered."""
 _FIRST_DELAY: Final = timedelta(seconds=2)
 _MOST_DELAY: Final = timedelta(hours=1)
+_MOST_AT_ONCE: Final = 64
+"""Participants that are tended at once."""
 _LOOK_EVERY: Final = timedelta(minutes=1)
 """Requests written by another replica, or by a command that missed us, are found this late at most."""
 
@@ -46,26 +49,50 @@ class Renewal:
     clock: Clock
     new_id: Callable[[], str]
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _busy: set[str] = field(default_factory=set, repr=False)
+    """Participants that are being tended."""
 
     async def run(self) -> None:
         """Sends for ever."""
-        while True:
-            until = await self.once()
-            await self.clock.wait_until(until, self.woken)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self.clock.wait_until(await self._begin(tasks), self.woken)
 
     async def once(self) -> datetime:
         """Send what is due now; when to look again."""
-        now = self.clock.now()
+        async with asyncio.TaskGroup() as tasks:
+            await self._begin(tasks)
+        return (await self._due())[1]
+
+    async def _begin(self, tasks: asyncio.TaskGroup) -> datetime:
+        """Begin to send what is due now; when to look again."""
+        due, again = await self._due()
+        for participant, requests in due.items():
+            if participant not in self._busy and len(self._busy) < _MOST_AT_ONCE:
+                self._busy.add(participant)
+                tasks.create_task(self._tend(participant, requests))
+        return again
+
+    async def _due(self) -> tuple[dict[str, list[Request]], datetime]:
+        """What is due now by participant, and when something else will be."""
+        now, due = self.clock.now(), dict[str, list[Request]]()
         again = now + _LOOK_EVERY
         for participant in await self.requests.participants():
             for request in await self.requests.all(participant):
-                if request.next_at is None:
-                    continue
-                if request.next_at <= now:
-                    request = await self._tended(participant, request, now)
-                if request.next_at is not None:
+                if request.next_at is not None and request.next_at <= now:
+                    due.setdefault(participant, []).append(request)
+                elif request.next_at is not None:
                     again = min(again, request.next_at)
-        return again
+        return due, again
+
+    async def _tend(self, participant: str, requests: list[Request]) -> None:
+        try:
+            for request in requests:
+                await self._tended(participant, request, self.clock.now())
+        finally:
+            self._busy.discard(participant)
+            # what comes of it may be due before anybody looks again, and somebody may have found no room
+            self.woken.set()
 
     async def _tended(self, participant: str, request: Request, now: datetime) -> Request:
         """The request after one try to bring it on."""

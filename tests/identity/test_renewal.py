@@ -21,7 +21,7 @@ from connector.identity.resolver import Resolver, ResolverRules
 from connector.outbound.client import OutboundClient
 from connector.storage.memory import Memory, MemoryStore
 from connector.testing.clock import MovedClock
-from tests.identity.hosts import LOCAL, Host, host
+from tests.identity.hosts import PATIENT, Host, host
 from tests.identity.issuer import MEMBER, Issuer
 from tests.identity.registry import registry
 from tests.identity.space import NOW
@@ -53,7 +53,7 @@ class Scene:
 
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
-    async with host() as served, OutboundClient(LOCAL) as client:
+    async with host() as served, OutboundClient(PATIENT) as client:
         clock, ids = MovedClock(NOW), itertools.count()
         store = MemoryStore(node="here", lease_s=1, memory=Memory())
         keys = [jose.generate(f"{US}#{name}") for name in ("token", "presentation", "access")]
@@ -88,6 +88,36 @@ async def test_of_two_nodes_one_sends_it_once(scene: Scene) -> None:
     assert (await scene.now()).state is RequestState.RECEIVED
     await scene.work()
     assert asked(scene) == 1
+
+
+async def test_an_issuer_that_hangs_holds_up_nobody_elses_request(scene: Scene) -> None:
+    """INVARIANT: an issuer that hangs holds up the participant that asks it, and no other."""
+    (renewal, _), over = scene.renewals, asyncio.Event()
+    own = await renewal.wallets("us")
+    assert own is not None
+    renewal.wallets = registry({"us": own, "neighbour": own})
+
+    async def never(_head: str, _body: bytes) -> bytes:
+        await over.wait()
+        return b""
+
+    hanging = Issuer(scene.served, name="hanging")
+    scene.served.pages["/hanging/metadata"] = never
+    for number in range(3):
+        await scene.requests.add("neighbour", Request(id=f"n{number}", issuer=hanging.did, types=(MEMBER,)))
+    running = asyncio.ensure_future(renewal.run())
+    while not scene.served.asked["/hanging/metadata"]:
+        scene.served.arrived.clear()
+        await scene.served.arrived.wait()
+    await scene.add()
+    renewal.woken.set()
+    while not asked(scene):
+        scene.served.arrived.clear()
+        await scene.served.arrived.wait()
+    assert scene.served.asked["/hanging/metadata"] == 1
+    running.cancel()
+    over.set()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_an_issuer_that_is_away_is_asked_again_and_again_and_then_has_it(scene: Scene) -> None:
