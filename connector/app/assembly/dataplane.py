@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -42,6 +43,8 @@ REGISTER: Final = "flow-register"
 """The kind of the jobs that register our data plane at a control plane."""
 _REPORTS: Final = Pace(attempts=36, first_delay_s=1, max_delay_s=3600)
 """Within a minute often, then hourly, for a day."""
+_MOVED_AT_ONCE: Final = 2048
+"""Those that wait for their turn or their next try too."""
 _MOVES: Final = Pace(attempts=1_000_000, first_delay_s=1, max_delay_s=60, timeout_s=None)
 
 
@@ -97,9 +100,11 @@ async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack
 
     workers = Workers(store.jobs, clock, lease_s=ground.settings.store.lease_s, parallel=64)
     workers.register(READY, serving.ready, Pace(attempts=1_000_000, first_delay_s=0.2, max_delay_s=30))
-    workers.register(MOVE, serving.move, _MOVES)
     workers.register(FORGET, serving.forget)
     workers.register(REPORT, serving.report, _REPORTS)
+    # moves beside them: one whose other end takes its time keeps nobody from being answered
+    movers = Workers(store.jobs, clock, lease_s=ground.settings.store.lease_s, parallel=_MOVED_AT_ONCE)
+    movers.register(MOVE, serving.move, _MOVES)
     at = {one.url: one for one in settings.register_at}
 
     async def registered(job: Job) -> None:
@@ -112,7 +117,9 @@ async def opened_dataplane(ground: Ground, shared: Shared, stack: AsyncExitStack
         """Take up what was under way and tell control planes where we are, at each start; then work."""
         await table.take_up()
         await store.jobs.put([NewJob(participant=HOME, kind=REGISTER, id=url, body={}) for url in at], clock.now())
-        await workers.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(workers.run())
+            tasks.create_task(movers.run())
 
     resolver = Resolver(ground.outbound, resolver_rules(ground.settings), lambda: clock.now().timestamp())
     stack.push_async_callback(resolver.close)
