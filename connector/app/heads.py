@@ -1,6 +1,6 @@
-"""Bounds for what stands before a body: a request's head has to be whole in time, and small; who is refused waits before the next.
+"""Bounds of a connection: a request's head has to be whole in time, and small; who is refused waits before the next; an answer is taken.
 
-uvicorn bounds neither: a sender that never ends its head would keep a connection, and grow the memory, without end. Bodies have
+uvicorn bounds none of them: a sender that never ends its head would keep a connection, and grow the memory, without end. Bodies have
 bounds of their own where they are read (`web/edge.py`, `dataplane/`). Idle connections between two requests are closed by uvicorn.
 Source: RFC 9110, section 15.5.9 (408); RFC 6585, section 5 (431).
 """
@@ -23,6 +23,8 @@ from connector.web.ways import Front
 
 WITHIN_S: Final = 20.0
 """Longest time from the connection, or a request's first byte, to the end of the request's head."""
+TAKEN_WITHIN_S: Final = 60.0
+"""Longest time in which a receiver takes no byte of an answer that waits for it."""
 MOST_BYTES: Final = 64 << 10
 """Of a head: request line and headers. What connectors send is below 10 KiB, large tokens included."""
 PAUSE_S: Final = 0.25
@@ -44,6 +46,9 @@ class BoundedHeads(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _paused: ClassVar[int] = 0
     """Connections of this process that are not read."""
+    _taking: asyncio.TimerHandle | None = None
+    _untaken = 0
+    """Bytes of answers that its receiver had not taken at the last look."""
     _idle_since = 0.0
     _idle: asyncio.TimerHandle | None = None
 
@@ -72,7 +77,16 @@ class BoundedHeads(HttpToolsProtocol):
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+        self._rest_taking()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_taking()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._rest_taking()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -190,6 +204,23 @@ class BoundedHeads(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _watch_taking(self) -> None:
+        self._untaken = self.transport.get_write_buffer_size()
+        self._taking = self.loop.call_later(TAKEN_WITHIN_S, self._look_taking)
+
+    def _rest_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
+    def _look_taking(self) -> None:
+        """Cut off a receiver that has taken no byte since the last look."""
+        self._taking = None
+        if self.transport.get_write_buffer_size() < self._untaken:
+            self._watch_taking()
+        else:
+            self.transport.abort()
 
     def _refuse(self, status: bytes) -> None:
         self._rest()

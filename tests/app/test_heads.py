@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from connector.app import App, heads, listening
+from connector.settings import Listener
 from connector.web import edge
 from tests.app.conftest import Make, until
 
@@ -139,3 +141,26 @@ async def test_bodies_that_never_begin_keep_nobody_out(settings: Make, monkeypat
             for task in silent:
                 task.cancel()
             await asyncio.gather(*silent, return_exceptions=True)
+
+
+async def test_who_takes_nothing_of_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "TAKEN_WITHIN_S", 0.05)
+    is_over = asyncio.Event()
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        gone = asyncio.create_task(receive())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not gone.done():
+            await send({"type": "http.response.body", "body": bytes(256 << 10), "more_body": True})
+            await asyncio.sleep(0)
+        is_over.set()
+
+    listener = Listener(port=0)
+    with listening.bound(listener, "public") as at:
+        door = listening.Door(app=endless, settings=listener, at=at, section="public")
+        async with asyncio.timeout(10), listening.listening(door):
+            _, writer = await asyncio.open_connection(*at.getsockname())
+            writer.write(REQUEST + b"\r\n")
+            await is_over.wait()
+            writer.close()
