@@ -19,6 +19,7 @@ from tests.house.tree import files
 FOLDER = DEPLOY / "monitoring"
 GIVEN = frozenset({"instance", "le"})
 """Labels that no node says: Prometheus gives one, buckets have the other."""
+_WAYS = ("observe.count", "observe.counted", "observe.gauge")
 _USED = re.compile(r"\b((?:kontor|process)_\w+)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 _BY = re.compile(r"\bby \(([^)]*)\)")
@@ -27,20 +28,20 @@ _SHOWN = re.compile(r"\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}")
 
 @functools.cache
 def counted() -> Mapping[str, frozenset[str]]:
-    """The names of plain counts and gauges, as they are shown, and their labels."""
+    """The names of plain counts and gauges, as they are shown, and their labels, where those stand beside the name."""
     found: dict[str, frozenset[str]] = {"kontor_worker_at_work_seconds": frozenset({"worker"})}
     for path in files():
         text = path.read_text(encoding="utf-8")
-        if "observe.count(" not in text and "observe.gauge(" not in text:
+        if "observe.count" not in text and "observe.gauge(" not in text:
             continue
         for node in ast.walk(ast.parse(text)):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
                 continue
             name, way = node.args[0], ast.unparse(node.func)
-            if not isinstance(name, ast.Constant) or way not in ("observe.count", "observe.gauge"):
+            if not isinstance(name, ast.Constant) or way not in _WAYS:
                 continue
             labels = frozenset(word.arg for word in node.keywords if word.arg not in (None, "by"))
-            shown = f"kontor_{name.value}" + ("_total" if way == "observe.count" else "")
+            shown = f"kontor_{name.value}" + ("" if way == "observe.gauge" else "_total")
             found[shown] = found.get(shown, frozenset()) | labels  # type: ignore[operator]
     return found
 
@@ -99,6 +100,18 @@ def test_every_histogram_is_on_the_dashboard_and_every_count_has_words() -> None
     shown = {name for expression, _ in ALL for name, _ in _USED.findall(expression)}
     assert {name for name in measures.ALL if not {f"kontor_{name}_{part}" for part in ("bucket", "count")} & shown} == set()
     assert {name.removeprefix("kontor_").removesuffix("_total") for name in counted()} <= set(health._WHAT)
+
+
+def test_workers_that_look_through_everything_may_be_at_it_for_long() -> None:
+    (long,) = {one for expression, _ in ALL for one in re.findall(r'worker!~"([^"]*)"', expression)}
+    found = {
+        word
+        for path in files()
+        for given in re.findall(r"sweeps=frozenset\(\{([^}]*)\}\)", path.read_text(encoding="utf-8"))
+        for word in re.findall(r'"([^"]+)"', given)
+    }
+    assert len(found) > 5
+    assert {word for word in found if not re.fullmatch(long, word)} == set()
 
 
 def test_the_dashboard_has_no_two_panels_in_one_place() -> None:
