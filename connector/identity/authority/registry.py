@@ -39,6 +39,8 @@ _MOST_OPEN: Final = 10_000
 _MOST_OF_ONE: Final = 50
 """Of them from one machine."""
 _MOST_ASKERS: Final = 10_000
+_MOST_RETURNS: Final = 10
+"""How often somebody may have left and be taken in as everybody is; each time is a part of its record, and of the lists."""
 _ROOM: Final = 10
 """What part of the open applications makes room at once, the oldest ones: each is looked at to find them."""
 _PROOF: Final = "send a self-issued token of the applicant for this authority, with the nonce of the application"
@@ -103,18 +105,18 @@ class Registry:
         def change(found: Member | None) -> Member:
             if found is None:
                 return replace(verified, version=0)
-            if found.state not in (State.VERIFIED, State.REVOKED) or (found.since is not None and not _has_left(found)):
+            if found.state not in (State.VERIFIED, State.REVOKED) or (found.since is not None and not _may_return(found)):
                 mend = "ask the authority; nothing was changed"
                 raise Conflict(f"the DID is a member's, which is {found.state}", where="id", mend=mend)
-            # applied again before anybody decided, after a refusal, or after it had left: what happened before stays known
-            return replace(verified, steps=(*found.steps, *verified.steps), version=found.version)
+            # applied again before anybody decided, after a refusal, or after it had left: what others did about it stays known
+            return replace(verified, steps=(*_lasting(found), *verified.steps), version=found.version)
 
         member = await self._records.change(did, change)
         await self._records.drop_application(id_)
         observe.info("authority.verified", did=did, application=id_)
         await self._written_down(member)
-        # whom an operator has put out comes in by an operator again, also where everybody else is taken in
-        if self._space.is_automatic and not _was_put_out(member):
+        # whom an operator has put out comes in by an operator again, also where everybody else is taken in; so does who comes and goes
+        if self._space.is_automatic and not _was_put_out(member) and _times_left(member) < _MOST_RETURNS:
             # what somebody says of itself is attested only when somebody has looked at it; a name is no more than a name
             kept = {name: value for name, value in member.attributes.items() if name == "name"}
             return await self.approve(did, by=AUTHORITY, reason="everybody is taken in", attributes=kept, is_whole=True)
@@ -322,10 +324,24 @@ class Registry:
             await self._records.drop_application(application)
 
 
-def _has_left(member: Member) -> bool:
-    """Whether it took itself out: what the operator did for ever stays so."""
+def _may_return(member: Member) -> bool:
+    """Whether it took itself out, or was no more than refused: whom an operator has revoked stays so."""
     ends = [step for step in member.steps if step.state is State.REVOKED]
-    return bool(ends) and all(step.by == member.did for step in ends)
+    return bool(ends) and (ends[-1].by == member.did or ends[-1].event is Event.REJECT)
+
+
+def _lasting(member: Member) -> tuple[Step, ...]:
+    """Its steps but for applications at the end that came to nothing by its own doing: it may make as many as it likes."""
+    mine = (Event.APPLY, Event.PROVE, Event.REVOKE)
+    kept = max((n for n, step in enumerate(member.steps, 1) if step.by != member.did or step.event not in mine), default=0)
+    if member.steps[kept:] and member.steps[kept].event is Event.REVOKE:
+        # how it left, having been more than an applicant
+        kept += 1
+    return member.steps[:kept]
+
+
+def _times_left(member: Member) -> int:
+    return sum(step.event is Event.REVOKE and step.by == member.did for step in member.steps)
 
 
 def _was_put_out(member: Member) -> bool:

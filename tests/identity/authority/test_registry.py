@@ -294,6 +294,36 @@ async def test_where_everybody_is_taken_in_nobody_gets_out_of_a_suspension_by_le
         assert (await anna.prove(await anna.apply())).state is State.VERIFIED
 
 
+async def test_who_applies_again_and_again_makes_its_record_no_longer(office: Scene) -> None:
+    anna, registry = office.someone("anna"), office.office.registry
+    for _ in range(3):
+        await anna.prove(await anna.apply())
+        assert len((await anna.prove(await anna.apply())).steps) == 2
+        await registry.leave(anna.token())
+    # what others did, and that it left as a member, stays known
+    await anna.prove(await anna.apply())
+    await registry.reject(anna.did, by="olga", reason="papers missing")
+    await anna.prove(await anna.apply())
+    await registry.approve(anna.did, by="olga", attributes={"name": "Anna"})
+    await anna.request()
+    await office.work()
+    for _ in range(3):
+        await registry.leave(anna.token())
+        member = await anna.prove(await anna.apply())
+    events = [step.event for step in member.steps]
+    assert events == ["apply", "prove", "reject", "apply", "prove", "approve", "activate", "revoke", "apply", "prove"]
+
+
+async def test_where_everybody_is_taken_in_who_comes_and_goes_waits_for_an_operator_at_last() -> None:
+    async with scene(is_automatic=True) as office:
+        anna, registry = office.someone("anna"), office.office.registry
+        for _ in range(10):
+            assert (await anna.prove(await anna.apply())).state is State.APPROVED
+            await registry.leave(anna.token())
+        assert (await anna.prove(await anna.apply())).state is State.VERIFIED
+        assert (await registry.approve(anna.did, by="olga")).state is State.APPROVED
+
+
 async def test_an_operator_takes_in_what_was_looked_at(office: Scene) -> None:
     anna, registry = office.someone("anna"), office.office.registry
     seen = await anna.prove(await anna.apply(name="Anna"))
