@@ -10,6 +10,7 @@ Acts in a participant context stand in its own stream `audit`, all others in tha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,23 @@ from connector.ports.journal import Entry, Journal, Line, Link, Verdict, verify
 from connector.ports.page import Page
 
 STREAM: Final = "audit"
+_MOST_REFUSED: Final = 60
+"""Refusals of one operator that are written in a minute: whoever may do nothing must not fill the disk with trying."""
+_MINUTE_S: Final = 60.0
+_MOST_WHAT: Final = 1000
+"""Letters of an address."""
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """Of one operator, within a minute."""
+
+    until: float
+    count: int = 0
+
+    @property
+    def left_out(self) -> int:
+        return max(0, self.count - _MOST_REFUSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +76,7 @@ class Audit:
         self._journal = journal
         self._participants = participants
         self._clock = clock
+        self._refusals: dict[str, _Refusals] = {}
 
     async def asked(self, act: Act) -> str:
         """The context in whose stream the act is written from now on. Do nothing of it when this raises.
@@ -65,7 +84,7 @@ class Audit:
         Raises: StoreUnavailable.
         """
         context = await self._context(act.participant)
-        body = {"stage": "asked", "act": act.id, "who": act.who, "what": act.what, "from": act.source}
+        body = {"stage": "asked", "act": act.id, "who": act.who, "what": _cut(act.what), "from": act.source}
         await self._append(context, body)
         return context
 
@@ -80,10 +99,17 @@ class Audit:
             observe.error("audit.result_lost", act=act.id, status=result.status, cause=str(fault))
 
     async def refused(self, act: Act, result: Result) -> None:
-        """Returns when it is written that an operator asked for what it may not do. Raises: StoreUnavailable."""
+        """Returns when it is written that an operator asked for what it may not do; of very many refusals their number is.
+
+        Raises: StoreUnavailable.
+        """
+        before = self._counted(act.who)
+        if before is None:
+            return
+        cause = f"{result.cause}; {before} refusals before it are not written here" if before else result.cause
         body = {
-            "stage": "refused", "act": act.id, "who": act.who, "what": act.what, "from": act.source, "status": result.status,
-            "error_id": result.error_id, "cause": result.cause,
+            "stage": "refused", "act": act.id, "who": act.who, "what": _cut(act.what), "from": act.source,
+            "status": result.status, "error_id": result.error_id, "cause": cause,
         }  # fmt: skip
         await self._append(await self._context(act.participant), body)
 
@@ -105,6 +131,18 @@ class Audit:
         """Whether the stream is whole; `noted` is an entry that somebody wrote down earlier."""
         return await verify(self._journal, context, STREAM, noted=noted)
 
+    def _counted(self, who: str) -> int | None:
+        """How many refusals of `who` were left out before this one, which is written; None when it is left out too."""
+        now = time.monotonic()
+        own, before = self._refusals.get(who), 0
+        if own is None or now >= own.until:
+            before = own.left_out if own is not None else 0
+            # those of others are kept for as long as there is something to say of them
+            self._refusals = {name: one for name, one in self._refusals.items() if now < one.until or one.left_out}
+            own = self._refusals[who] = _Refusals(until=now + _MINUTE_S)
+        own.count += 1
+        return before if own.count <= _MOST_REFUSED else None
+
     async def _context(self, participant: str | None) -> str:
         if participant is None:
             return NODE
@@ -117,3 +155,7 @@ class Audit:
 
     async def _append(self, context: str, body: Mapping[str, Any], *, can_wait: bool = False) -> None:
         await self._journal.append(context, STREAM, [Line(at=self._clock.now(), body=body)], can_wait=can_wait)
+
+
+def _cut(what: str) -> str:
+    return what if len(what) <= _MOST_WHAT else f"{what[:_MOST_WHAT]}…"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ from connector.api.access import NewKey
 from connector.api.audit import AuditEntry
 from connector.api.participants import NewParticipant
 from connector.client import add_participant, create_api_key, verify_audit
+from connector.controlplane import audit
 from connector.controlplane.audit import Audit
 from connector.controlplane.participants import NODE
 from connector.errors import StoreUnavailable
@@ -62,6 +65,21 @@ async def test_what_an_operator_may_not_do_is_told_where_it_was_tried(member: Me
     assert await request(member, "GET", "/participants/other/assets", key=api_key("acme")) == 403
     last = (await trail(member, "other"))[-1]
     assert (last.stage, last.who, last.status) == ("refused", "for-acme", 403)
+
+
+async def test_very_many_refusals_are_told_by_their_number(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "_MOST_REFUSED", 2)
+    monkeypatch.setattr(audit, "_MINUTE_S", 3600.0)
+    before = len(await trail(member))
+    for _ in range(5):
+        assert await request(member, "GET", f"/participants/acme/assets/{'x' * 5000}", key=api_key("other")) == 403
+    told = (await trail(member))[before:]
+    assert len(told) == 2
+    assert len(told[-1].what) < 1100
+    begun = time.monotonic()
+    monkeypatch.setattr(audit, "time", SimpleNamespace(monotonic=lambda: begun + 3601))
+    assert await request(member, "GET", "/participants/acme/assets", key=api_key("other")) == 403
+    assert "3 refusals before it" in (await trail(member))[-1].cause
 
 
 async def test_looking_leaves_no_trace_and_neither_do_strangers(member: Member) -> None:
