@@ -28,6 +28,7 @@ from connector.odrl.model import (
     Constraint,
     Duty,
     LogicalConstraint,
+    LogicalOperand,
     Operator,
     PartyRef,
     Permission,
@@ -137,6 +138,7 @@ def _clauses(policy: Policy, words: _Words, enforcers: Enforcers) -> Iterator[Cl
         if isinstance(rule, Prohibition):
             yield from _forbidden(rule, policy, words)
         yield from (_constraint(one, "constraint", words, enforcers) for one in _leaves(rule.constraints))
+        yield from _orders(rule)
         yield from (_constraint(one, "refinement", words, enforcers) for one in _refined(rule))
         for duty in rule.duties if isinstance(rule, Permission) else rule.remedies:
             yield from _duties(duty, words, enforcers, Enforcement.TRANSFER, Enforcement.RUNNING)
@@ -191,10 +193,20 @@ def _forbidden(rule: Prohibition, policy: Policy, words: _Words) -> Iterator[Cla
             yield Clause(where=rule.where, kind="rule", text=text, enforced=(Enforcement.LEGAL_ONLY,), why=why)
 
 
+def _orders(rule: Rule) -> Iterator[Clause]:
+    """Each order that an `andSequence` asks for: its members are judged, and no record of a node tells when each first held."""
+    for group in _groups(rule.constraints):
+        if group.operand is LogicalOperand.AND_SEQUENCE:
+            text = f"the order of {', '.join(one.left for one in _leaves(group.members))}"
+            why = "no record tells when each began to hold; it is judged as `and`"
+            yield Clause(where=group.where, kind="constraint", text=text, enforced=(Enforcement.LEGAL_ONLY,), why=why)
+
+
 def _duties(duty: Duty, words: _Words, enforcers: Enforcers, *when: Enforcement) -> Iterator[Clause]:
     """A duty, what is misspelt about it, and what follows when it is violated."""
     yield from _unread(duty, words)
     yield _duty(duty, words, enforcers, *when)
+    yield from _orders(duty)
     for consequence in duty.consequences:
         yield from _duties(consequence, words, enforcers, *when)
 

@@ -7,7 +7,8 @@ it, so that two rules with a count each, a rule said twice, or two rules of one 
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from connector.controlplane import books
 from connector.controlplane.kept import Kept, kept
 from connector.odrl import compare, jsonld
 from connector.odrl.evaluate import decide
+from connector.odrl.expand import composed
 from connector.odrl.truth import Request
 from connector.odrl.vocabulary import Vocabulary
 from connector.ports.ledger import Book
@@ -23,6 +25,7 @@ from tests.odrl.strategies import START
 
 _PURPOSES = ("a", "b")
 _NAMES = ("urn:r1", "urn:r2")
+_STEPS = 7
 
 
 def _atoms() -> st.SearchStrategy[dict[str, Any]]:
@@ -84,27 +87,33 @@ def pairs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def first_step_beyond(first: dict[str, Any], second: dict[str, Any], words: Vocabulary, rng: random.Random) -> int | None:
     """The step of a random history at which the second policy grants what the first does not, though it is said to lie within; None
-    when there is none, or nothing is promised."""
+    when there is none, or nothing is promised.
+
+    Where several permissions of the first grant a use, it may be a use of any of them: what is promised is that there is a way to
+    count by which all of it is granted.
+    """
     terms, asked = jsonld.read(first), jsonld.read(second)
     if compare.within(terms, asked, words).kind is not compare.VerdictKind.WITHIN:
         return None
-    wide, narrow = kept(terms, words), kept(asked, words)
-    ours, theirs = Book(), Book()
+    narrow = kept(asked, words)
+    ways = [kept(replace(terms, permissions=(rule,)), words) for rule in composed(terms).permissions]
+    ours, theirs = [Book()], Book()
     now = START
-    for step in range(14):
+    for step in range(_STEPS):
         now += timedelta(hours=rng.choice([0, 1, 12, 24, 49]))
         purpose = rng.choice(_PURPOSES)
         granted = _used(narrow, theirs, now, purpose)
         if granted is None:
             continue
-        allowed = _used(wide, ours, now, purpose)
-        if allowed is None:
+        theirs = granted
+        counted = [_used(way, book, now, purpose) for book in ours for way in ways]
+        ours = [book for number, book in enumerate(counted) if book is not None and book not in counted[:number]]
+        if not ours:
             return step
-        ours, theirs = allowed, granted
     return None
 
 
-def _used(terms: Kept, book: Book, now: Any, purpose: str) -> Book | None:
+def _used(terms: Kept, book: Book, now: datetime, purpose: str) -> Book | None:
     """The book after a use now, which began at once; None when it is not granted."""
     world = books.world(book, terms, now, START, {}, also=1)
     decision = decide(terms.compiled, Request(params={"purpose": purpose}), world)

@@ -64,6 +64,18 @@ def test_uses_in_one_period_are_seen_to_where_the_period_is_named(everything: Vo
     assert [(one.enforced, one.why) for one in others] == [((Enforcement.NOBODY,), NO_PERIOD)] * 2
 
 
+def test_the_order_of_a_sequence_is_told_to_be_left_to_the_law(vocabulary: Vocabulary) -> None:
+    sequence = {"andSequence": [constraint("purpose"), constraint("count", "lteq", "5")]}
+    found = enforceability(permit(sequence), vocabulary, Enforcers())
+    told = [(one.text, one.enforced) for one in found if one.text.startswith("the order")]
+    assert told == [("the order of purpose, count", (Enforcement.LEGAL_ONLY,))]
+    assert len(found) == 3
+    inner = jsonld.read(
+        {"permission": [{"action": "use", "duty": [{"action": "delete", "constraint": [{"or": [sequence, sequence]}]}]}]}
+    )
+    assert sum(one.text.startswith("the order") for one in enforceability(inner, vocabulary, Enforcers())) == 2
+
+
 def test_words_without_end_are_listed_and_the_first_few_are_looked_up(vocabulary: Vocabulary) -> None:
     policy = permit(*(constraint(f"purpos{number}") for number in range(3000)))
     *found, last = enforceability(policy, vocabulary, Enforcers())
