@@ -98,7 +98,9 @@ def is_same(offer: Mapping[str, Any], agreement: Mapping[str, Any], known: Known
 
     Raises: PolicyError when one cannot be read, or inherits from what is not `known`: the same name may mean something else there.
     """
-    if rules_of(offer) == rules_of(agreement) and not may_inherit(agreement):
+    offered, agreed = rules_of(offer), rules_of(agreement)
+    # 1 and true are equal here and not in a policy
+    if offered == agreed and repr(offered) == repr(agreed) and not may_inherit(agreement):
         return True
     return canonical.same(read(offer, "offer", known), read(agreement, "agreement", known))
 

@@ -85,6 +85,16 @@ def test_a_policy_that_inherits_from_itself_is_refused() -> None:
     assert (found.value.flaw, found.value.where) == ("cycle", "policy.inheritFrom")
 
 
+def test_an_agreement_on_true_is_none_on_one() -> None:
+    def of(right: object) -> dict[str, Any]:
+        rule = {"action": "use", "constraint": [{"leftOperand": "count", "operator": "lteq", "rightOperand": right}]}
+        return {"@type": "Offer", "@id": "urn:o", "permission": [rule]}
+
+    assert inheriting.is_same(of(1), of(1), {})
+    assert inheriting.is_same(of(1), of(1.0), {})
+    assert not inheriting.is_same(of(1), of(True), {})
+
+
 # --- what a consumer asks of us
 
 
