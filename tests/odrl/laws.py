@@ -37,8 +37,8 @@ from tests.odrl import strategies as some
 from tests.odrl.analyse import strategies as pairs_of
 
 Ask = tuple[Request, World, Stage]
-_HISTORIES = 10
-# as many of each pair, and ten times as many pairs, as there are pairs of which requests are asked
+_HISTORIES = 6
+# so many of each pair, and so many times as many pairs as there are pairs of which requests are asked
 
 
 def sampled(rng: random.Random, count: int) -> list[Ask]:
