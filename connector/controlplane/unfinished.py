@@ -58,9 +58,9 @@ async def uncompared(jobs: Jobs, participant: str) -> tuple[Finding, ...]:
         Finding(
             check="peers",
             state="warning",
-            what=f"what was restored is not compared with every peer yet, such as `{peer}`{cause}",
+            what=f"processes are not compared with each peer yet, such as `{peer}`{cause}",
             where=str(peer),
-            mend="nothing is given out under it before: see `kontor reconcile --last`",
+            mend="after a restore nothing is given out under them before: see `kontor reconcile --last`",
         ),
     )
 

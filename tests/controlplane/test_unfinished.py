@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from connector.controlplane.doctor import node_findings
 from connector.controlplane.participants import NODE
-from connector.controlplane.unfinished import given_up_messages, given_up_work
+from connector.controlplane.reconciling import RECONCILE
+from connector.controlplane.unfinished import given_up_messages, given_up_work, uncompared
 from connector.ports.jobs import Failure, NewJob
 from connector.settings import Settings
 from tests.controlplane.scene import NOW, Node, answer
@@ -33,6 +34,17 @@ async def test_work_that_was_given_up_is_told_with_its_cause(node: Node, tmp_pat
     (of,) = [f for f in await node_findings(node.store, settings, tuple, node.clock) if f.check == "work"]
     assert "--of catalog" in (of.mend or "")
     assert await given_up_work(node.store.jobs, NODE) == ()
+
+
+async def test_processes_that_wait_to_be_compared_with_their_peer_are_told(node: Node) -> None:
+    assert await uncompared(node.store.jobs, "alice") == ()
+    job = NewJob(participant="alice", kind=RECONCILE, id="run 0 0 urn:bob", body={"peer": "urn:bob"})
+    await node.store.jobs.put((job,), NOW)
+    (claimed,) = await node.store.jobs.claim((RECONCILE,), NOW)
+    await node.store.jobs.put_off(claimed, NOW, Failure(at=NOW, cause="no answer"))
+    (one,) = await uncompared(node.store.jobs, "alice")
+    assert (one.state, one.where) == ("warning", "urn:bob")
+    assert one.what.endswith("such as `urn:bob`: no answer")
 
 
 async def test_processes_that_ended_for_want_of_an_answer_are_told_for_a_week(node: Node) -> None:
