@@ -22,8 +22,9 @@ class Compacted:
     after_bytes: int
 
 
-async def compact(settings: Settings) -> tuple[Compacted, ...]:
-    """What became of the store, and of the record of the federated catalogue where it has a file of its own.
+async def compact(settings: Settings, *, is_full: bool = False) -> tuple[Compacted, ...]:
+    """What became of the store, and of the record of the federated catalogue where it has a file of its own; with `is_full` the tables
+    of a database are written anew, which a file needs only once.
 
     Raises: ConfigurationError, StoreUnavailable.
     """
@@ -34,7 +35,7 @@ async def compact(settings: Settings) -> tuple[Compacted, ...]:
     if url.partition(":")[0] in DATABASES:
         from connector.storage.postgres import space as server
 
-        before, after = await server.compact(url)
+        before, after = await server.compact(url, is_full=is_full)
         return (Compacted(where=source.where, before_bytes=before, after_bytes=after),)
     from pathlib import Path
 

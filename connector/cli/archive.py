@@ -41,16 +41,23 @@ def restore(out: Output, file: File, config: ConfigFile = Path("kontor.toml"), p
     _filled(out, file, config, passphrase_file, is_behind=True)
 
 
-def compact(out: Output, config: ConfigFile = Path("kontor.toml")) -> None:
+def compact(
+    out: Output,
+    config: ConfigFile = Path("kontor.toml"),
+    full: Annotated[
+        bool, typer.Option("--full", help="Write the tables of a PostgreSQL database anew; stop its nodes first.")
+    ] = False,
+) -> None:
     """Give what is free in the store back to the disk; a running node does so by itself, but for a file of an earlier release.
 
-    Stop the node for that one: it is written anew, once. A PostgreSQL server is asked to vacuum now, beside its nodes.
+    Stop the node for that one: it is written anew, once. A PostgreSQL server is asked to vacuum now, beside its nodes: that makes room
+    for new rows, and gives back what is free at the end of a table; the rest with `--full`.
     """
     from connector.app import compacting
     from connector.settings import located, read
 
     try:
-        found = asyncio.run(compacting.compact(read(config)))
+        found = asyncio.run(compacting.compact(read(config), is_full=full))
     except ConfigurationError as fault:
         raise located(fault, config) from fault
     tree = [{"where": one.where, "before_bytes": one.before_bytes, "after_bytes": one.after_bytes} for one in found]

@@ -13,7 +13,7 @@ class Retention(Section):
     """Days after their end; 0 keeps them for ever. Agreements, and the negotiations that led to them, always stay.
 
     What is freed is used again. Where much is free, the file of a SQLite store shrinks by itself, in small steps; that of an earlier
-    release after `kontor compact`. PostgreSQL's autovacuum cuts off what is free at the end of a table; the rest it keeps for new rows.
+    release after `kontor compact`. PostgreSQL's autovacuum cuts off what is free at the end of a table; `kontor compact --full` the rest.
     """
 
     processes_days: int = Field(

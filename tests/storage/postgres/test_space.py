@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncpg
+import pytest
 
+from connector.errors import ConfigurationError
 from connector.storage.postgres import space
 from connector.storage.postgres.store import PostgresStore
 from connector.testing.store_contract.values import LEASE_S, key, negotiation, put
@@ -23,4 +25,9 @@ async def test_a_vacuum_cuts_off_what_is_free_at_the_end_of_a_table_beside_a_nod
     before, after = await space.compact(database)
     assert after < before - (500 << 10)
     assert await store.process(key("kept")) == negotiation("kept")
+    # written anew while no node waits for it
+    with pytest.raises(ConfigurationError, match="connections of nodes are open"):
+        await space.compact(database, is_full=True)
     await store.close()
+    before, after = await space.compact(database, is_full=True)
+    assert after < before
