@@ -26,7 +26,7 @@ from connector.federation.query import POLICY_FACETS, Query, cursor_of, wanted_o
 from connector.ports.catalog import ITSELF, MemberRow, MemberState, Product, Records, Totals
 from connector.ports.clock import Clock
 from connector.ports.identity import Caller
-from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, Index, Wanted, Way
+from connector.ports.index import FACETS, MAX_DEPTH, MOST_TERMS, MOST_VALUES, Index, Wanted, Way
 
 _TOTALS_FOR: Final = timedelta(seconds=10)
 _TERMS_FOR: Final = timedelta(minutes=1)
@@ -94,9 +94,12 @@ class Ledger:
         counts = dict(found.counts)
         by_terms = counts.pop("terms", ())
         facets = {name: counts[name] for name in query.facets if name in counts}
-        for name in POLICY_FACETS:
-            if name in query.facets:
-                facets[name] = await self._allowed(name, wanted, dict(by_terms), query, viewer, now)
+        if asked := [name for name in POLICY_FACETS if name in query.facets]:
+            by = dict(by_terms) if len(by_terms) < MOST_TERMS else None
+            named = self._permitted.named_words(by, viewer.id if viewer is not None else None)
+            for name in asked:
+                words = named[POLICY_FACETS.index(name)]
+                facets[name] = await self._allowed(name, words, by, wanted, query, viewer, now)
         last = found.hits[-1] if found.hits else None
         cursor = None
         # the last page of a ranking that ends before all that was found leads to whoever says how to go on
@@ -177,30 +180,29 @@ class Ledger:
         return await asyncio.to_thread(self._permitted.digests, question, viewer, now)
 
     async def _allowed(
-        self, name: str, wanted: Wanted, counts: Mapping[str, int], query: Query, viewer: Caller | None, now: datetime
-    ) -> tuple[tuple[str, int], ...]:
-        """How many of the products found would be allowed for each action, or for each purpose.
+        self, name: str, words: Mapping[str, int], counts: Mapping[str, int] | None, wanted: Wanted, query: Query,
+        viewer: Caller | None, now: datetime,
+    ) -> tuple[tuple[str, int], ...]:  # fmt: skip
+        """How many of the products found would be allowed for each of the words, actions or purposes: what most of them name first.
 
         By the counts of terms; where there are more terms than an index counts, by a question for each word.
         """
-        actions, purposes = self._permitted.words(viewer.id if viewer is not None else None)
         rows: list[tuple[str, int]] = []
-        for word in actions if name == "action" else purposes:
+        for word, _ in sorted(words.items(), key=lambda one: (-one[1], one[0]))[:MOST_VALUES]:
             if name == "action":
                 question = Question(action=word, purpose=query.purpose)
             else:
                 question = Question(action=query.action or "use", purpose=word)
             digests = await self._digests(question, viewer, now)
-            if len(counts) < MOST_TERMS:
+            if counts is not None:
                 count = sum(number for digest, number in counts.items() if digest in digests)
             else:
                 also = wanted.terms if wanted.terms is not None else self._permitted.others(wanted.without)
                 one = replace(wanted, terms=None, without=frozenset(), size=1, counted=(), after=None, skip=0)
-                one = self._under(one, digests & also)
-                count = (await asyncio.to_thread(self._index.search, one)).total
+                count = (await asyncio.to_thread(self._index.search, self._under(one, digests & also))).total
             if count:
                 rows.append((word, count))
-        return tuple(sorted(rows, key=lambda row: (-row[1], row[0])))
+        return tuple(rows)
 
     # --- one thing
 
@@ -233,9 +235,10 @@ class Ledger:
         return self._permitted.offers(product.entry.terms, viewer.id if viewer is not None else None)
 
     async def allowed(self, product: Product, viewer: Caller | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The actions that `viewer` could agree to, and the purposes it could name for a use, as far as the engine knows beforehand."""
+        """The actions that `viewer` could agree to, and the purposes it could name for a use, of those that the offers name, as far as
+        the engine knows beforehand."""
         now = self._clock.now()
-        words, purposes = self._permitted.words(viewer.id if viewer is not None else None)
+        words, purposes = self._permitted.words(product.entry.terms, viewer.id if viewer is not None else None)
         actions: list[str] = []
         for action in words:
             if product.entry.terms in await self._digests(Question(action=action), viewer, now):

@@ -10,7 +10,7 @@ passed. What the engine does not know it does not allow. Offers that differ only
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -37,7 +37,9 @@ _KEPT_DIGESTS: Final = 1_000_000
 """In all answers that are kept: some tens of megabytes."""
 _ASKED_AGAIN: Final = timedelta(minutes=5)
 """How long an answer is kept that the clock alone does not change."""
+_MOST_KEPT_WORDS: Final = 64
 _MOST_WORDS: Final = 200
+"""Of one offer."""
 TARGET: Final = "urn:kontor:product"
 """What the offers of equal terms are asked about: their own targets differ, and are left out of the terms."""
 
@@ -56,7 +58,14 @@ class _Shape:
 
     key: bytes
     compiled: Compiled
+    actions: tuple[str, ...]
+    """That its permissions name."""
+    purposes: tuple[str, ...]
     users: int = 0
+
+
+_Offer = tuple[bytes, datetime | None, frozenset[str]]
+"""The shape of an offer, when it ends, and whom it names; nobody when it is for everybody."""
 
 
 class Permitted:
@@ -64,8 +73,7 @@ class Permitted:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._terms: dict[str, tuple[tuple[bytes, datetime | None], ...]] = {}
-        """Of each offer its shape, and when it ends."""
+        self._terms: dict[str, tuple[_Offer, ...]] = {}
         self._offers: dict[str, bytes] = {}
         self._shapes: dict[bytes, _Shape] = {}
         self._answers: OrderedDict[tuple[object, ...], tuple[frozenset[str], datetime, datetime]] = OrderedDict()
@@ -78,16 +86,15 @@ class Permitted:
         """The terms with an offer for everybody."""
         self.count = 0
         """How many different terms there are."""
-        self._actions: dict[str, set[str]] = {}
-        self._purposes: dict[str, set[str]] = {}
-        """Words, each with those whom the offers name that say it; with nobody when an offer for everybody does."""
+        self._all_words: dict[str | None, tuple[Counter[str], Counter[str]]] = {}
+        """What `named_words` says of all terms, by viewer."""
 
     def know(self, terms: Mapping[str, bytes], *, is_all: bool = True) -> None:
         """Take in terms: compile what is new, and where these are all that there are now forget what is not in use any more."""
         fresh = terms.keys() - self._terms.keys()
         gone = self._terms.keys() - terms.keys() if is_all else set()
         for digest in gone:
-            for key, _ in self._terms.pop(digest):
+            for key, _, _ in self._terms.pop(digest):
                 self._shapes[key].users -= 1
                 if not self._shapes[key].users:
                     del self._shapes[key]
@@ -98,7 +105,7 @@ class Permitted:
             self._offers[digest] = terms[digest]
             trees = _read(terms[digest])
             offers = self._terms[digest] = tuple(self._shaped(trees))
-            for key, _ in offers:
+            for key, _, _ in offers:
                 self._shapes[key].users += 1
             # also of an offer that the engine cannot read: it is for those whom it names
             if any(addressees(tree) for tree in trees):
@@ -108,6 +115,7 @@ class Permitted:
         if fresh or gone:
             self._open, self.count = frozenset(self._terms.keys() - self._named.keys()), len(self._terms)
             self._answers.clear()
+            self._all_words.clear()
             self._kept = 0
 
     def knows(self, digest: str) -> bool:
@@ -143,12 +151,26 @@ class Permitted:
         """The terms whose offers all name somebody other than `viewer`."""
         return frozenset(digest for digest, who in self._named.items() if viewer not in who)
 
-    def words(self, viewer: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The actions and the purposes that any of the offers for everybody or for `viewer` names."""
-        actions, purposes = (
-            tuple(word for word, who in list(words.items()) if not who or viewer in who)
-            for words in (self._actions, self._purposes)
-        )
+    def words(self, digest: str, viewer: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The actions and the purposes that the offers behind terms name, those for everybody and those for `viewer`."""
+        shapes = [self._shapes[key] for key, _, who in self._terms.get(digest, ()) if not who or viewer in who]
+        actions = dict.fromkeys(word for one in shapes for word in one.actions)
+        return tuple(actions), tuple(dict.fromkeys(word for one in shapes for word in one.purposes))
+
+    def named_words(self, counts: Mapping[str, int] | None, viewer: str | None) -> tuple[Counter[str], Counter[str]]:
+        """How many products name each action, and each purpose, where there are so many under each of these terms; with None how many
+        terms do: a word that one member has made up is not among the first."""
+        who = viewer if self._for_some else None
+        if counts is None and who in self._all_words:
+            return self._all_words[who]
+        actions: Counter[str] = Counter()
+        purposes: Counter[str] = Counter()
+        for digest, count in counts.items() if counts is not None else ((one, 1) for one in list(self._terms)):
+            for words, said in zip((actions, purposes), self.words(digest, viewer), strict=True):
+                for word in said:
+                    words[word] += count
+        if counts is None and len(self._all_words) < _MOST_KEPT_WORDS:
+            self._all_words[who] = actions, purposes
         return actions, purposes
 
     def digests(self, question: Question, viewer: Caller | None, now: datetime) -> frozenset[str]:
@@ -168,7 +190,7 @@ class Permitted:
                 permitting.add(shape)
         found: list[str] = []
         for digest, offers in list(self._terms.items()):
-            for shape, ends in offers:
+            for shape, ends, _ in offers:
                 if shape in permitting and (ends is None or now < ends):
                     found.append(digest)
                     if ends is not None and ends < until:
@@ -189,7 +211,7 @@ class Permitted:
         world = World(now=now, claims=viewer.claims if viewer is not None else {})
         return decide(offer, request, world, stage=Stage.NEGOTIATE, is_told=False)
 
-    def _shaped(self, trees: Iterable[Any]) -> Iterator[tuple[bytes, datetime | None]]:
+    def _shaped(self, trees: Iterable[Any]) -> Iterator[_Offer]:
         """The shapes of the offers, compiled where they are new. An offer that the engine cannot read allows nothing."""
         for number, tree in enumerate(trees):
             shape, ends = shaped(tree, self._vocabulary) if isinstance(tree, dict) else (tree, None)
@@ -202,23 +224,10 @@ class Permitted:
                     compiled = compile_policy(replace(policy, type=PolicyType.AGREEMENT), self._vocabulary)
                 except PolicyError:
                     continue
-                self._shapes[key] = _Shape(key, compiled)
-                self._note(policy, addressees(tree))
-            yield self._shapes[key].key, ends
-
-    def _note(self, policy: Policy, who: frozenset[str]) -> None:
-        for rule in policy.permissions:
-            for words, said in (
-                (self._actions, [action.name for action in rule.actions]),
-                (self._purposes, _purposes(rule.constraints)),
-            ):
-                for word in said:
-                    if word not in words and len(words) < _MOST_WORDS:
-                        words[word] = set(who)
-                    elif words.get(word) and who:
-                        words[word] |= who
-                    elif word in words and not who:
-                        words[word] = set()
+                actions = dict.fromkeys(action.name for rule in policy.permissions for action in rule.actions)
+                purposes = dict.fromkeys(word for rule in policy.permissions for word in _purposes(rule.constraints))
+                self._shapes[key] = _Shape(key, compiled, tuple(actions)[:_MOST_WORDS], tuple(purposes)[:_MOST_WORDS])
+            yield self._shapes[key].key, ends, addressees(tree)
 
 
 def _read(offers: bytes) -> list[Any]:

@@ -116,10 +116,15 @@ def test_offers_to_somebody_else_are_not_shown(permitted: Permitted) -> None:
     assert permitted.addressed_to(None) == everything - {"theirs", "mine"}
 
 
-def test_the_words_of_the_offers_are_known(permitted: Permitted) -> None:
-    actions, purposes = permitted.words(None)
-    assert {"use", "read"} <= set(actions)
-    assert purposes == ("research",)
+def test_the_words_of_the_offers_are_known_by_how_many_name_them(permitted: Permitted) -> None:
+    assert permitted.words("research", None) == (("use",), ("research",))
+    assert permitted.words("nobody-knows", None) == ((), ())
+    actions, purposes = permitted.named_words({"open": 7, "research": 2, "reading": 1, "either": 1, "theirs": 9}, None)
+    assert (actions.most_common(), purposes) == ([("use", 10), ("read", 1)], {"research": 3})
+    every, _ = permitted.named_words(None, None)
+    # an offer that names somebody says nothing to others
+    more = [permitted.named_words(None, f"did:web:{name}")[0]["use"] - every["use"] for name in ("nobody", "m", "other")]
+    assert (every["read"], more) == (1, [0, 1, 1])
 
 
 def test_what_is_no_longer_in_use_is_forgotten() -> None:
