@@ -5,6 +5,8 @@ assembly/   the parts themselves, one file a subject
 parts       parts that need a word of their own: store, way out, vocabulary, the key that seals secrets
 listening   sockets, servers and TLS
 heads       bounds for the head of a request: its time, its size
+exchange    a request that is answered in front of ASGI
+passage     an answer by one write, or by the kernel
 archives    the whole store in a file, and from one
 
 Here: `serve`, `migrate`, `schema` and `check` for the command line. Nothing in this room decides anything; the parts do. Heavy

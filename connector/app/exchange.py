@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 _NOT_IN_FRONT: Final = frozenset({"content-length", "transfer-encoding", "expect", "upgrade"})
 """Headers of requests that have a body, or want something else first."""
-
 
 Client = tuple[str, int]
 """Address and port of who asks."""
@@ -151,11 +149,6 @@ def headers_in_front(raw: list[tuple[bytes, bytes]]) -> Mapping[str, str] | None
     """The headers of a request that has no body and wants nothing else first; None for those of another."""
     found: dict[str, str] = {}
     for raw_name, raw_value in raw:
-        name, value = _named(raw_name), raw_value.decode("latin-1")
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found if _NOT_IN_FRONT.isdisjoint(found) else None
-
-
-@lru_cache(maxsize=256)
-def _named(name: bytes) -> str:
-    return name.decode("latin-1")

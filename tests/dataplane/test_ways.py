@@ -109,11 +109,11 @@ async def ways(start: Start) -> AsyncIterator[Ways]:
         yield Ways(node, front, *urls)
 
 
-async def _asked(base: str, raw: bytes) -> list[Any]:
+async def _asked(base: str, raw: bytes, end: bytes = _ENDS) -> list[Any]:
     before = {name: dict(series) for name, series in observe.counts().items()}
     reader, writer = await asyncio.open_connection(*base.removeprefix("http://").split(":"))
     async with asyncio.timeout(10):
-        writer.write(raw + _ENDS)
+        writer.write(raw + end)
         answers = await reader.read()
     writer.close()
     counted = {name: dict(series) for name, series in observe.counts().items() if before.get(name) != series}
@@ -195,6 +195,20 @@ async def test_behind_a_proxy_that_is_believed_the_log_names_who_asks_by_either_
                     found.append((answer, counted, lines))
             assert found[0] == found[1]
             assert [fields["client"] for name, fields in lines if name == "http.request"] == [client]
+
+
+async def test_a_pull_under_way_when_the_node_stops_is_answered_and_the_last_on_its_connection(ways: Ways) -> None:
+    class Stopping(Public):
+        async def answer(self, exchange: Any, found: Any) -> None:
+            exchange._connection.shutdown()
+            await super().answer(exchange, found)
+
+    for address, status in (("/small", b"200"), ("/large", b"200"), ("/broken", b"502")):
+        path, token = ways.offered(address)
+        async with listening(Stopping(data.routes(ways.node.plane), most=1000)) as base:
+            answers, _ = await _asked(base, HEADS["plain"].format(path=path, token=token).encode(), end=b"")
+        assert (address, answers[9:12], answers.count(b"HTTP/1.1 ")) == (address, status, 1)
+        assert b"\r\nconnection: close\r\n" in answers
 
 
 async def test_a_small_pull_is_answered_without_asgi_and_all_else_by_it(ways: Ways) -> None:
