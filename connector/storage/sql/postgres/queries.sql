@@ -168,7 +168,7 @@ ON CONFLICT (digest) DO UPDATE SET until = excluded.until WHERE kept.until <= $3
 -- name: forget_tokens
 -- over by the clock of the database, too: a replica whose own is fast must not forget what is used at the others
 DELETE FROM used_token WHERE digest IN (
-  SELECT digest FROM used_token WHERE until <= least($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+  SELECT digest FROM used_token WHERE until <= least($1, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint)
   LIMIT 1000 FOR UPDATE SKIP LOCKED
 )
 
