@@ -20,7 +20,7 @@ def burdens(terms: Policy, asked: Policy, consumer: str) -> Iterator[str]:
     and each text about the whole that is not ours; nothing when agreeing to it binds nobody else."""
     ours, theirs = composed(terms), composed(asked)
     own = {rule_text(rule) for rule in _rules(ours)}
-    granting = {party.uid for party in ours.assigners}
+    granting = {party.uid for holder in (ours, *_rules(ours)) for party in holder.assigners}
     shared = {(one.name, one.party) for one in ours.functions}
     for rule in _rules(theirs):
         if rule_text(rule) in own:

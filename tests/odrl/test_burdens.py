@@ -19,6 +19,13 @@ OURS: dict[str, Any] = {
 }
 
 
+def test_who_grants_in_a_rule_of_ours_may_grant_less_of_it() -> None:
+    rule = {"action": "use", "assigner": US}
+    ours = jsonld.read({"permission": [rule]})
+    assert list(burdens(ours, jsonld.read({"permission": [{**rule, "action": "read"}]}), THEM)) == []
+    assert list(burdens(ours, jsonld.read({"permission": [{**rule, "action": "read", "assigner": THEM}]}), THEM)) != []
+
+
 def found(**asked: Any) -> list[str]:
     return list(burdens(jsonld.read(OURS), jsonld.read({**OURS, **asked}), THEM))
 
