@@ -150,6 +150,10 @@ def _used(usage: Usage) -> dict[str, Any]:
 
 
 def _plain(fact: object) -> Any:
+    from connector.odrl.truth import Quantity
+
+    if isinstance(fact, Quantity):
+        return {"amount": str(fact.amount), "unit": fact.unit}
     if isinstance(fact, list):
         return [_plain(one) for one in fact]
     return fact if isinstance(fact, (bool, int, float, str)) else str(fact)

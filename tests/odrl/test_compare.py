@@ -18,6 +18,10 @@ def c(left: str, operator: str, right: Any) -> Tree:
     return {"leftOperand": left, "operator": operator, "rightOperand": right}
 
 
+def u(left: str, operator: str, right: Any, unit: str) -> Tree:
+    return {**c(left, operator, right), "unit": unit}
+
+
 def policy(*constraints: Tree, action: str = "use", **more: Any) -> Tree:
     return {"@type": "Offer", "@id": "urn:o", "permission": [{"action": action, "constraint": list(constraints)}], **more}
 
@@ -100,6 +104,17 @@ ROWS: list[tuple[str, list[Tree], list[Tree], VerdictKind]] = [
     ("the last moment of the calendar", [DAY], [c("dateTime", "gteq", "9999-12-31T23:59:59.999999Z")], NEAR),
     ("the first moment of the calendar", [DAY], [c("dateTime", "gteq", "0001-01-01T00:00:00Z")], NEAR),
     ("before the calendar begins", [DAY], [c("dateTime", "lt", "0001-01-01+14:00")], WITHIN),
+    ("as much in another unit", [u("resolution", "lteq", "1", "m")], [u("resolution", "lteq", "100", "cm")], WITHIN),
+    ("more in another unit", [u("resolution", "lteq", "1", "m")], [u("resolution", "lteq", "1001", "mm")], NEAR),
+    ("a number without the unit", [u("resolution", "lteq", "1", "m")], [c("resolution", "lteq", "1")], NEAR),
+    ("a unit of something else", [u("resolution", "lteq", "1", "m")], [u("resolution", "lteq", "1", "GB")], NEAR),
+    (
+        "the same currency",
+        [u("payAmount", "gteq", "5", "EUR")],
+        [u("payAmount", "gteq", "6", "urn:iso:std:iso:4217:EUR")],
+        WITHIN,
+    ),
+    ("another currency", [u("payAmount", "gteq", "5", "EUR")], [u("payAmount", "gteq", "6", "USD")], NEAR),
     ("wider by a hair", [c("resolution", "lteq", "10")], [c("resolution", "lt", "10." + "0" * 30 + "1")], NEAR),
     ("numbers of many digits", [c("resolution", "gteq", "1e30")], [c("resolution", "lteq", "1e30")], NEAR),
     ("words of a free claim", [c("claim:x", "lteq", "10")], [c("claim:x", "lteq", "9")], UNKNOWN),

@@ -31,8 +31,10 @@ from connector.odrl.model import (
     Policy,
     Rule,
 )
-from connector.odrl.operands import ORDERED, right_side
+from connector.odrl.operands import ORDERED, measured, right_side
+from connector.odrl.terms import term
 from connector.odrl.truth import Unknown
+from connector.odrl.units import base_of, currency
 from connector.odrl.values import Duration, Relative
 from connector.odrl.vocabulary import Operand, SourceKind, ValueType, Vocabulary
 
@@ -185,7 +187,9 @@ class Space:
             operator = Operator.LTEQ if operand.name in _ALLOWANCES else Operator.GTEQ
         sources = tuple((source.kind, source.name or operand.name) for source in operand.sources)
         clock = all(source.kind is SourceKind.CLOCK for source in operand.sources)
-        unit = constraint.unit.text if constraint.unit and constraint.unit.text != operand.unit else ""
+        unit = _unit(constraint, operand)
+        # its values are numbers of one unit, whatever each constraint is written in
+        operand = measured(constraint, operand)
         if operand.on_record == FREQUENCY:
             cycle = period_of(constraint)
             if cycle is None:
@@ -329,6 +333,15 @@ class Space:
             picked = " ".join(constraint_text(constraint) for constraint in one.refinements)
             return self._open(f"{kind} {names} {picked}", f"the {kind} is picked from `{' '.join(names)}`")
         return self._open(" ".join(names), f"the {kind} belongs to `{' '.join(names)}`", collection)
+
+
+def _unit(constraint: Constraint, operand: Operand) -> str:
+    """The unit that keeps what a constraint compares apart from other numbers of its operand; none where those convert into it."""
+    if constraint.unit is None:
+        return ""
+    if cells.is_counted(operand):
+        return currency(term(constraint.unit.text))
+    return "" if operand.unit is not None else base_of(term(constraint.unit.text)) or constraint.unit.text
 
 
 def duties(rule: Atomic) -> tuple[Duty, ...]:

@@ -27,6 +27,7 @@ from connector.odrl.truth import (
     DutyState,
     LedgerView,
     Period,
+    Quantity,
     Rate,
     Request,
     Stage,
@@ -241,7 +242,7 @@ def _ledger(draft: _Draft) -> LedgerView | None:
 def _tell_operand(draft: _Draft, axis: Axis, operand: Operand, value: Value) -> None:
     if value.given is not None:
         draft.taxonomies[operand.name] = value.given
-    fact: Any = value.fact
+    fact: Any = Quantity(amount=value.fact, unit=axis.unit) if axis.unit and isinstance(value.fact, Decimal) else value.fact
     source = operand.sources[0]
     if axis.is_relative:
         draft.since = fact
