@@ -235,7 +235,7 @@ class Crawler:
             )
         else:
             pause = self._pace.follow if "sequence" in (found.validators if found else row.validators) else self._pace.interval
-            next_at = begun + pause * random.uniform(0.9, 1.1)
+            next_at = begun if found is not None and found.is_cut else begun + pause * random.uniform(0.9, 1.1)
             if found is None:
                 before = row.report or Report(at=begun, is_good=True)
                 report = Report(at=begun, is_good=True, entries=row.entries, left_out=before.left_out, notes=before.notes)

@@ -186,6 +186,7 @@ class Following:
             is_partial=not is_whole,
             gone=tuple(read.gone),
             part=Part(reading=reading, is_last=is_end) if reading else None,
+            is_cut=not is_end,
         )
 
     async def _take_page(self, tree: dict[str, Any], read: _Read) -> None:

@@ -72,6 +72,8 @@ class Looked:
     is_partial: bool
     gone: tuple[tuple[str, str], ...] = ()
     part: Part | None = None
+    is_cut: bool = False
+    """There is more: the next look goes on, at once."""
 
 
 @dataclass(slots=True, kw_only=True)

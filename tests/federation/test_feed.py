@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,14 +137,23 @@ async def test_a_feed_too_long_for_one_look_is_read_anew_in_parts(tmp_path: Path
         first = page(changes=(row("urn:1"), row("urn:2")), epoch="one")
         tells(here, first, page(changes=(row("urn:3"),), sequence=1, epoch="two", more=True))
         tells(here, answer({}, 410), after=9)
-        tells(here, page(changes=(row("urn:4"),), sequence=2, epoch="two"), after=1)
+        may_end = asyncio.Event()
+
+        async def last(writer: asyncio.StreamWriter) -> None:
+            await may_end.wait()
+            writer.write(page(changes=(row("urn:4"),), sequence=2, epoch="two"))
+            await writer.drain()
+
+        here.foreign.tell("/region/feed?after=1&limit=500", last)
         await here.list(region="catalog")
         await here.report("region")
         row_ = await here.look_again("region")
         # nothing is missing before all of it was read
         assert sorted(await here.shown()) == ["urn:1", "urn:2", "urn:3"]
         assert "reading" in row_.validators
-        row_ = await here.look_again("region")
+        # and what is left of it is asked for at once
+        may_end.set()
+        row_ = await here.report("region", after=row_.generation + row_.failures)
         assert sorted(await here.shown()) == ["urn:3", "urn:4"]
         assert row_.validators == {"sequence": 2, "epoch": "two"}
 

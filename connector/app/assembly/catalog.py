@@ -108,7 +108,7 @@ async def opened_catalog(ground: Ground, identity: Identity, stack: AsyncExitSta
         peers,
         clock,
         participant=settings.participant,
-        above=[Above(id=one.id, address=one.address) for one in own.catalogs],
+        above=[Above(id=one.id, address=one.address) for one in own.catalogs if one.id != own.id],
     )
 
     def changed() -> None:
