@@ -322,6 +322,23 @@ async def test_what_is_on_its_way_is_looked_at_until_it_has_arrived(node: Node) 
     assert (await report(node)).is_done
 
 
+async def test_a_peer_that_hangs_is_given_up_for_this_time(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connector.controlplane.asking._WITHIN_S", 0.01)
+    await node.publish(approval="manual")
+    pid = await node.requested()
+    await restore(node)
+
+    async def hangs(*_: Any, **__: Any) -> Answer:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    node.host.get = hangs  # type: ignore[method-assign]
+    (failed,) = await work(node)
+    assert failed is not None
+    assert ("no answer within" in failed.cause, failed.is_final) == (True, False)
+    assert (await node.negotiation(pid)).is_doubted
+
+
 async def test_a_slow_peer_takes_turns_with_others(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connector.controlplane.reconciling._TURN_S", 0)
     await node.publish(approval="manual")
