@@ -192,6 +192,9 @@ class _Pull:
         stream.lane = self._lane = pulls.lanes.taken(grant.transfer.participant, grant.transfer.peer).__enter__()
         # 3. the data, from wherever it comes
         pulls.check(grant.source, request)
+        if request.method != "HEAD":
+            # not behind the answer alone: whoever asks for little would have the next answer before this one has waited
+            await stream.turn()
         if grant.source.type == "http":
             served, self._answer = await pulls.relayed(grant.source, request, stream)
         else:

@@ -100,6 +100,11 @@ class Stream:
             self._over = self._over or asyncio.Event()
             await self._over.wait()
 
+    async def turn(self) -> None:
+        """Return when the first bytes may go: what went before in its lane has had its time."""
+        if self.lane is not None and self.lane.is_bounded:
+            await self.lane.pace(0, self.moved)
+
     async def went(self, count: int) -> None:
         """Return when the next bytes may go, after `count` that went."""
         self.moved()

@@ -10,8 +10,9 @@ import pytest
 
 from connector.dataplane.lanes import Lanes, Turns
 from connector.errors import Overloaded, TooMany
+from connector.ports.dataplane import Source
 from connector.settings import Bounds
-from tests.dataplane.conftest import SAMPLE, RawConnection, Start, file, whole
+from tests.dataplane.conftest import SAMPLE, RawConnection, Start, file, raw_server, whole
 
 
 def _bounds(participant: Bounds | None = None, peer: Bounds | None = None) -> Lanes:
@@ -109,3 +110,27 @@ async def test_a_peer_that_takes_nothing_of_what_it_is_sent_has_half_of_the_turn
         assert begun == ["slow", "slow", "quick"]
         over.set()
     assert sorted(begun) == ["quick"] + ["slow"] * 9
+
+
+async def test_whoever_asks_for_little_again_and_again_waits_before_the_next_answer(start: Start) -> None:
+    node = await start(bounds=lambda participant, peer: Bounds(bytes_per_s=65_536))
+    asked, waiting = [0], asyncio.Semaphore(0)
+
+    async def handle(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked[0] += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20000)
+
+    async def sleep(seconds: float) -> None:
+        waiting.release()
+        await asyncio.Event().wait()
+
+    node.plane._lanes.sleep = sleep
+    async with raw_server(handle) as upstream:
+        url, token = node.offer(Source(type="http", url=f"{upstream}/d"))
+        connection = await RawConnection.to(url)
+        async with asyncio.timeout(5):
+            for _ in range(2):
+                await connection.send("GET", url, token)
+                await waiting.acquire()
+        assert asked == [1]
+        await node.plane.stop("acme", "urn:uuid:1")
