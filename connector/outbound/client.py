@@ -31,6 +31,8 @@ from connector.outbound.within import within
 
 _MOST_OF_A_FAILURE = 64 << 10
 _MOST_WRITTEN: Final = 1000
+_MOST_OF_WRITTEN: Final = 4096
+"""Bytes of each."""
 _ORIGIN: Final = re.compile(r"[^/]*//[^/?#]*")
 _SAFE: Final = "/?:@!$&'()*+,;=-._~%[]"
 """What an address may have beside letters and digits (RFC 3986, section 2)."""
@@ -285,7 +287,11 @@ class OutboundClient:
         found = self._written.get(key)
         if found is None:
             target = self._judge.vet(url)
-            found = target, headed(method, _path(url), headers, _host(target), None, silence_s)
+            request = headed(method, _path(url), headers, _host(target), None, silence_s)
+            found = target, request
+            if len(request.head) > _MOST_OF_WRITTEN:
+                # headers of consumers are among them: a thousand large ones would fill the memory
+                return found
             if len(self._written) >= _MOST_WRITTEN:
                 self._written.clear()
             self._written[key] = found

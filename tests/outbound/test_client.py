@@ -378,3 +378,12 @@ async def test_an_error_of_the_body_that_is_sent_comes_through():
             async with client.stream("PUT", base, {"Content-Length": "10"}, body()):
                 pass
     gc.collect()
+
+
+async def test_a_request_with_large_headers_is_not_kept_in_memory() -> None:
+    answer = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    async with server(answer) as url, OutboundClient(rules()) as client:
+        for accepted in ("text/csv", "a" * 8000):
+            async with client.stream("GET", url, {"Accept": accepted}) as found:
+                assert await found.whole() == b"ok"
+        assert [request.head.count(b"text/csv") for _, request in client._written.values()] == [1]
