@@ -53,6 +53,12 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def trace_of(scope: Scope) -> str | None:
+    """The `traceparent` of a request; None where there is none, or more than one, which says nothing."""
+    found = [value for name, value in scope["headers"] if name == b"traceparent"]
+    return found[0].decode("latin-1") if len(found) == 1 else None
+
+
 def note(scope: Scope, **fields: object) -> None:
     """Add fields to the one line that is written about this request."""
     scope.setdefault(LINE, {}).update(fields)
@@ -291,8 +297,8 @@ class Observed:
         client = scope.get("client")
         watched = Watched(scope, send)
         line: dict[str, Any] = scope.setdefault(LINE, {})
-        asker, traceparent = client[0] if client else None, header(scope, b"traceparent")
-        with Attended(self._at, asker, scope["method"], scope["path"], traceparent, line) as attended:
+        asker = client[0] if client else None
+        with Attended(self._at, asker, scope["method"], scope["path"], trace_of(scope), line) as attended:
             try:
                 await self._app(scope, receive, watched.sent)
             except ClientDisconnect:
