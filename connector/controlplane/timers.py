@@ -2,12 +2,14 @@
 
 One loop that sleeps until the store's next moment or until it is woken. It looks at the store again after a while whatever
 happens, so that what nobody told it of is late and never lost. What is due is carried out side by side: before some acts somebody
-else is asked about a peer (a list of its issuer, say), and who answers late holds up neither other acts nor messages.
+else is asked about a peer (a list of its issuer, say), and who answers late holds up neither other acts nor messages. Acts of one
+process follow each other as their moments do: after a night without power what was to happen first happens first.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -16,7 +18,7 @@ from connector.controlplane.delivery import LOOK_AGAIN, Delivery
 from connector.dsp.tables import Kind
 from connector.errors import KontorError, StoreUnavailable
 from connector.ports.clock import Clock
-from connector.ports.store import DueRow, Store
+from connector.ports.store import DueRow, Key, Store
 
 _AFTER_A_FAULT: Final = timedelta(seconds=1)
 _BATCH: Final = 256
@@ -40,7 +42,9 @@ class Timers:
         self._clock = clock
         self._handlers = handlers
         self._acting = 0
-        """Acts that are being carried out."""
+        """Acts that are being carried out, or wait for others of their process."""
+        self._lines: dict[Key, deque[DueRow]] = {}
+        """By process, what was claimed of it and is not done: the first is being carried out."""
 
     async def run(self) -> None:
         """Wait and hand over until cancelled."""
@@ -75,11 +79,26 @@ class Timers:
         while (free := _ACTS_AT_ONCE - self._acting) > 0:
             rows = await self._store.claim_due(now, limit=free)
             for row in rows:
+                line = self._lines.setdefault(row.key, deque())
+                if any(one.id == row.id for one in line):
+                    # it took longer than it was lent for
+                    continue
                 self._acting += 1
-                tasks.create_task(self._carry_out(row))
+                line.append(row)
+                if len(line) == 1:
+                    tasks.create_task(self._follow(row.key, line))
             if len(rows) < free:
                 return True
         return False
+
+    async def _follow(self, key: Key, line: deque[DueRow]) -> None:
+        """Carry out what is due of one process, one act after the other."""
+        try:
+            while line:
+                await self._carry_out(line[0])
+                line.popleft()
+        finally:
+            del self._lines[key]
 
     async def _carry_out(self, row: DueRow) -> None:
         try:

@@ -69,6 +69,26 @@ async def test_a_delayed_act_is_dropped_when_the_process_has_moved_on(new_node: 
     assert (await node.negotiation(pid)).state is State.AGREED
 
 
+async def test_acts_of_one_process_that_are_due_together_follow_each_other(
+    new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = {"on": "REQUESTED", "do": "agree", "delay_s": 60}
+    node = await new_node(alice={"rules": [rule], "longest_wait_s": 3600})
+    await node.publish()
+    pid, carry_out = await node.requested(), node.negotiations.due
+
+    async def slow(row: DueRow) -> None:
+        # what is asked about the peer takes a while for the first of them
+        for _ in range(100 if row.due.act == "agree" else 0):
+            await asyncio.sleep(0)
+        await carry_out(row)
+
+    monkeypatch.setattr(node.negotiations, "due", slow)
+    # the node was down for a day: the agreement was due long before the time to wait was over
+    await node.pass_time(seconds=DAY)
+    assert (await node.negotiation(pid)).state is State.AGREED
+
+
 async def test_a_human_who_holds_stops_a_delayed_act_too(new_node: NewNode) -> None:
     node = await new_node(alice={"rules": [{"on": "REQUESTED", "do": "agree", "delay_s": 60}]})
     await node.publish()
