@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from connector import observe
 from connector.errors import ConfigurationError
+from connector.outbound.tls import FileStates, states_of
 from connector.settings import Listener, Settings, Signaling
 
 if TYPE_CHECKING:
@@ -260,17 +261,8 @@ class _Shown:
             return
         observe.info("listener.certificate_taken", section=self._section)
 
-    def _of_files(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(map(_written, (self._listener.tls_certificate, self._listener.tls_key)))
-
-
-def _written(path: str | os.PathLike[str] | None) -> tuple[int, ...]:
-    """Differs when a file was written anew or another stands in its place; nothing when there is none."""
-    try:
-        found = os.stat(path) if path is not None else None
-    except OSError:
-        return ()
-    return (found.st_ino, found.st_mtime_ns, found.st_size) if found is not None else ()
+    def _of_files(self) -> FileStates:
+        return states_of(self._listener.tls_certificate, self._listener.tls_key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

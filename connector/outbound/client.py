@@ -13,6 +13,7 @@ import asyncio
 import math
 import re
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,19 +21,22 @@ from functools import partial
 from typing import Final
 from urllib.parse import quote
 
-from connector.errors import PeerMessage, Unreachable
+from connector import observe
+from connector.errors import ConfigurationError, PeerMessage, Unreachable
 from connector.outbound.connection import Broken, Connection
 from connector.outbound.names import by_system
 from connector.outbound.pool import Opener, Pool, Resolve
 from connector.outbound.requests import Body, Request, headed
 from connector.outbound.rules import DEFAULT_PORTS, Judge, OutboundRules, Target, shown
-from connector.outbound.tls import Tls
+from connector.outbound.tls import FileStates, Tls
 from connector.outbound.within import within
 
 _MOST_OF_A_FAILURE = 64 << 10
 _MOST_WRITTEN: Final = 1000
 _MOST_OF_WRITTEN: Final = 4096
 """Bytes of each."""
+_LOOK_EVERY_S = 1.0
+"""How often it is looked, at most, whether files of certificates were renewed."""
 _ORIGIN: Final = re.compile(r"[^/]*//[^/?#]*")
 _SAFE: Final = "/?:@!$&'()*+,;=-._~%[]"
 """What an address may have beside letters and digits (RFC 3986, section 2)."""
@@ -127,6 +131,8 @@ class OutboundClient:
         self._tls = tls or Tls()
         self._resolve = resolve or by_system.find
         self._context: ssl.SSLContext | None = None
+        self._files: FileStates = ()
+        self._looked_at = -math.inf
         self._opener = Opener(judge=self._judge, resolve=self._resolve, tls=self.tls_context, within_s=rules.connect_s)
         self._messages = Pool(self._opener, rules.per_host)
         # streams have connections of their own: however many run, a message to the same host finds its way
@@ -145,7 +151,7 @@ class OutboundClient:
         Raises: ConfigurationError, so that a wrong entry or file stops the start and not the first message.
         """
         if self._tls != Tls():
-            self._context = self._tls.context()
+            self.tls_context()
         self._judge.denied_networks()
         self._loop = asyncio.get_running_loop()
         self._is_open = True
@@ -174,8 +180,26 @@ class OutboundClient:
 
     def tls_context(self) -> ssl.SSLContext:
         """Whom we believe, and who we are."""
-        self._context = self._context or self._tls.context()
+        if self._context is None:
+            self._files = self._tls.files()
+            self._context = self._tls.context()
+        elif self._tls != Tls() and (now := time.monotonic()) >= self._looked_at + _LOOK_EVERY_S:
+            self._looked_at = now
+            self._look()
         return self._context
+
+    def _look(self) -> None:
+        """Take what stands in the files now, for connections from now on, when they have changed and belong together."""
+        files = self._tls.files()
+        if files == self._files:
+            return
+        self._files = files
+        try:
+            self._context = self._tls.context()
+        except ConfigurationError as fault:
+            observe.error("outbound.certificate_not_taken", cause=fault)
+            return
+        observe.info("outbound.certificate_taken")
 
     def tls_context_for(self, pem: str | None) -> ssl.SSLContext:
         """The same, showing the certificate in `pem` when there is one. Raises: ConfigurationError."""

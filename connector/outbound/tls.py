@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 from connector.errors import ConfigurationError
 
+FileStates = tuple[tuple[int, ...], ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
@@ -26,6 +28,10 @@ class Tls:
     key: pathlib.Path | None = None
     pem: str | None = field(default=None, repr=False)
     """In place of `certificate` and `key`: our chain and its key, as they stand in a file."""
+
+    def files(self) -> FileStates:
+        """Differs when one of the files does."""
+        return states_of(self.ca_file, self.certificate, self.key)
 
     def context(self) -> ssl.SSLContext:
         """Raises: ConfigurationError when a file cannot be read."""
@@ -46,6 +52,19 @@ class Tls:
                 mend="name PEM files that this process may read",
             ) from fault
         return context
+
+
+def states_of(*paths: str | os.PathLike[str] | None) -> FileStates:
+    """Differs when one of the files was written anew, or another stands in its place."""
+    return tuple(_state_of(path) for path in paths)
+
+
+def _state_of(path: str | os.PathLike[str] | None) -> tuple[int, ...]:
+    try:
+        found = os.stat(path) if path is not None else None
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if found is not None else ()
 
 
 @functools.cache

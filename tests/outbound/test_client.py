@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from connector.errors import AddressRefused, ConfigurationError, PeerMessage, SourceError, Unreachable
+from connector.outbound import client as client_
 from connector.outbound.client import OutboundClient
 from connector.outbound.rules import OutboundRules
 from connector.outbound.tls import Tls
@@ -312,6 +313,35 @@ async def test_a_client_certificate_is_shown_to_a_peer_that_asks(tmp_path):
         async with OutboundClient(rules(), Tls(ca_file=tmp_path / "ca.pem")) as client:
             with pytest.raises(Unreachable):
                 await client.get(base, {})
+
+
+async def test_a_renewed_client_certificate_is_shown_from_the_next_connection_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(client_, "_LOOK_EVERY_S", 0.0)
+    authority, seen = trustme.CA(), list[int]()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    async def handle(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(int(writer.get_extra_info("peercert")["serialNumber"], 16))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def issued() -> bytes:
+        return authority.issue_cert("us.example").private_key_and_cert_chain_pem.bytes()
+
+    ours = tmp_path / "us.pem"
+    ours.write_bytes(issued())
+    async with (
+        server(handle, context) as base,
+        OutboundClient(rules(), Tls(ca_file=tmp_path / "ca.pem", certificate=ours)) as client,
+    ):
+        # what cannot be read, such as a half of it, changes nothing
+        for text in (ours.read_bytes(), b"half", issued()):
+            ours.write_bytes(text)
+            assert (await client.get(base, {})).status == 200
+    assert seen[0] == seen[1] != seen[2]
 
 
 async def test_files_of_certificates_that_cannot_be_read_stop_the_start(tmp_path):
