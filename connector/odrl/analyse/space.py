@@ -165,7 +165,7 @@ class Space:
         self._atoms[atom] = None
         operand = self.vocabulary.operand(constraint.left)
         right = right_side(constraint, operand) if operand is not None else ()
-        if operand is None or isinstance(right, Unknown) or not right or constraint.status or constraint.extra:
+        if operand is None or isinstance(right, Unknown) or not right or constraint.extra:
             return
         if operand.name == "event" and constraint.operator in axes.TO_EVENTS and len(right) == 1:
             name = str(right[0])
