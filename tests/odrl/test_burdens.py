@@ -26,6 +26,23 @@ def test_who_grants_in_a_rule_of_ours_may_grant_less_of_it() -> None:
     assert list(burdens(ours, jsonld.read({"permission": [{**rule, "action": "read", "assigner": THEM}]}), THEM)) != []
 
 
+def test_what_binds_us_in_one_place_does_not_in_another() -> None:
+    owed = {"action": "compensate", "assignee": US}
+    sold = {"action": "sell", "assignee": US}
+    duty = {"action": "attribute", "consequence": [owed]}
+    ours = jsonld.read({"permission": [sold], "prohibition": [{"action": "give", "remedy": [owed]}], "obligation": [duty]})
+
+    def told(**asked: Any) -> bool:
+        return any(burdens(ours, jsonld.read({"permission": [{"action": "use"}], **asked}), THEM))
+
+    assert not told(prohibition=[{"action": "give", "remedy": [owed]}], obligation=[duty])
+    # what we would pay if something happens is no debt, nor one for something else, and what we may do is not what we must not
+    assert told(obligation=[owed])
+    assert told(obligation=[{"action": "inform", "consequence": [owed]}])
+    assert told(prohibition=[{"action": "print", "remedy": [owed]}])
+    assert told(prohibition=[sold])
+
+
 def found(**asked: Any) -> list[str]:
     return list(burdens(jsonld.read(OURS), jsonld.read({**OURS, **asked}), THEM))
 
