@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from connector.app.exchange import Client, Exchange, headers_in_front
 from connector.app.passage import Passage
@@ -33,6 +33,9 @@ and not all the time that is there."""
 REFUSALS_PER_S: Final = 2000
 """Answers of that kind by the whole process: where more wait for the end of their pause, it is longer. What refusing costs is missing to
 those who are served (measured on PostgreSQL, where a request waits for many turns of the loop: two to three times as many are)."""
+MOST_WAITING: Final = 100
+"""Requests that may wait on one connection for the answer to the one before. What comes behind them is not looked at, and the connection
+closed once those are answered: whoever sends on without waiting would fill the memory (RFC 9112, section 9.3.2)."""
 _TOO_LATE: Final = b"408 Request Timeout"
 _TOO_LARGE: Final = b"431 Request Header Fields Too Large"
 
@@ -49,6 +52,10 @@ class BoundedHeads(HttpToolsProtocol):
     _taking: asyncio.TimerHandle | None = None
     _untaken = 0
     """Bytes of answers that its receiver had not taken at the last look."""
+    _under_way: RequestResponseCycle
+    """Is being answered, or was the last to be."""
+    _is_over = False
+    """Whether nothing is read any more."""
     _idle_since = 0.0
     _idle: asyncio.TimerHandle | None = None
 
@@ -89,6 +96,8 @@ class BoundedHeads(HttpToolsProtocol):
         self._rest_taking()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
         super().data_received(data)
         if self._is_in_head and not self.transport.is_closing():
             self._read_bytes += len(data)
@@ -99,13 +108,19 @@ class BoundedHeads(HttpToolsProtocol):
                 self._watch()
 
     def on_message_begin(self) -> None:
-        self._is_in_head, self._read_bytes = True, 0
+        self._is_in_head, self._read_bytes = not self._is_over, 0
         # the scope is made once it is wanted
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._rest()
+        if self._is_over:
+            return
+        if len(self.pipeline) >= MOST_WAITING:
+            # what has come of the same piece is of no consequence either
+            self._is_over, self.cycle.keep_alive = True, False
+            return
         before = self.cycle
         if self._front is not None and (before is None or before.response_complete) and self._is_in_front(self._front):
             return
@@ -118,23 +133,40 @@ class BoundedHeads(HttpToolsProtocol):
             # its task has not begun yet
             self.cycle.scope["extensions"] = self.extensions(Passage(self.transport, self.flow, self.cycle))
 
+    def on_body(self, body: bytes) -> None:
+        if not self._is_over:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._is_over:
+            super().on_message_complete()
+
     def on_response_complete(self) -> None:
-        is_refused = REFUSED in self.cycle.scope
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        else:
+        if not self.pipeline:
             # as the server, but by a timer that is set once for a connection and not with each of its requests
             self._idle_since = self.loop.time()
             if self._idle is None:
                 self._idle = self.loop.call_later(self.timeout_keep_alive, self._look_idle)
-        if is_refused:
+        if REFUSED in self._under_way.scope:
             self.flow.pause_reading()
             BoundedHeads._paused += 1
             self.loop.call_later(max(PAUSE_S, BoundedHeads._paused / REFUSALS_PER_S), self._read_on)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer the next request that is here; read on where there is none: not before, or ever more would wait."""
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _look_idle(self) -> None:
         """Close the connection when it was idle for long enough; look again when it would have been."""
@@ -157,7 +189,9 @@ class BoundedHeads(HttpToolsProtocol):
         if found is None or parser.get_http_version() != "1.1" or (headers := headers_in_front(self.headers)) is None:
             return False
         client = self._client_behind(headers) if self._is_proxied else self.client
-        self.cycle = exchange = Exchange(self, found.path, self.headers, headers, client, keep_alive=parser.should_keep_alive())
+        self.cycle = self._under_way = exchange = Exchange(
+            self, found.path, self.headers, headers, client, keep_alive=parser.should_keep_alive()
+        )
         exchange.task = task = self.loop.create_task(exchange.run(front.answer(exchange, found)))
         self.tasks.add(task)
         return True
@@ -195,10 +229,17 @@ class BoundedHeads(HttpToolsProtocol):
     def _read_on(self) -> None:
         BoundedHeads._paused -= 1
         if not self.transport.is_closing():
-            self.flow.resume_reading()
+            self._go_on()
 
     def _watch(self) -> None:
-        self._deadline = self.loop.call_later(WITHIN_S, self._refuse, _TOO_LATE)
+        self._deadline = self.loop.call_later(WITHIN_S, self._look_late)
+
+    def _look_late(self) -> None:
+        """Refuse a head that is not whole in time; while an answer is under way nothing of it is read, by our own doing."""
+        if self._is_answered():
+            self._refuse(_TOO_LATE)
+        else:
+            self._watch()
 
     def _rest(self) -> None:
         if self._deadline is not None:

@@ -6,11 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from connector.app import App, heads, listening
 from connector.settings import Listener
 from connector.web import edge
 from tests.app.conftest import Make, until
+from tests.dataplane.conftest import listening as serving
 
 
 async def said(app: App, *parts: bytes) -> bytes:
@@ -47,6 +49,23 @@ async def test_a_head_that_never_ends_is_refused_and_so_is_one_that_never_begins
         assert b"HTTP/1.1 408 " in answers
 
 
+async def test_a_head_behind_a_slow_answer_does_not_cut_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "WITHIN_S", 0.02)
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        finished = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.08, finished.set)
+        await finished.wait()
+        await edge.reply(send, 200, b"{}")
+
+    async with serving(slow) as url:
+        reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+        async with asyncio.timeout(5):
+            writer.write(REQUEST + b"\r\n" + b"GET ")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+
 @pytest.mark.parametrize("start", [REQUEST + b"X: ", REQUEST, b"GET /"])
 async def test_a_head_without_bounds_is_cut_off(settings: Make, start: bytes) -> None:
     filling = b"a" * 50_000 if start is not REQUEST else b"".join(b"X-%d: %s\r\n" % (i, b"a" * 90) for i in range(500))
@@ -62,6 +81,16 @@ async def test_a_large_token_a_slow_head_and_requests_in_one_piece_are_served(se
         assert (await said(app, *(whole[i : i + 1_000] for i in range(0, len(whole), 1_000)))).startswith(b"HTTP/1.1 200 ")
         both = await said(app, REQUEST + b"\r\n" + REQUEST + b"Connection: close\r\n\r\n")
         assert both.count(b"HTTP/1.1 200 ") == 2
+
+
+async def test_who_sends_on_without_waiting_for_answers_fills_nothing(settings: Make) -> None:
+    last = REQUEST.replace(b"GET", b"POST") + b"Content-Length: 4\r\n\r\nbody"
+    async with App(settings()) as app:
+        answers = await said(app, (REQUEST + b"\r\n") * 400 + last * 400)
+    # all that wait are answered, as many as may, and then the connection is closed
+    assert answers.count(b"HTTP/1.1 200 ") == 1 + heads.MOST_WAITING
+    assert answers.count(b"HTTP/1.1 ") == 1 + heads.MOST_WAITING
+    assert answers.lower().count(b"connection: close") == 1
 
 
 async def test_requests_on_connections_too_many_are_told_to_come_again(settings: Make) -> None:
@@ -101,6 +130,20 @@ async def test_who_is_refused_and_does_not_wait_is_read_later(
         writer.close()
     assert [status for _, status in took] == [b"401", b"503", b"503"]
     assert took[2][0] > 0.04
+
+
+async def test_requests_that_are_refused_in_one_piece_wait_for_each_other(
+    settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heads, "PAUSE_S", 0.03)
+    limits = {"participant": {"requests_per_s": 0.001}}
+    asking = REQUEST.replace(b"/.well-known/dspace-version", b"/dsp/2025-1/catalog/datasets/x")
+    async with App(settings(limits=limits)) as app:
+        begin = asyncio.get_running_loop().time()
+        answers = await said(app, (asking + b"\r\n") * 3 + asking + b"Connection: close\r\n\r\n")
+        took_s = asyncio.get_running_loop().time() - begin
+    assert answers.count(b"HTTP/1.1 503 ") == 3
+    assert took_s > 0.06
 
 
 async def test_an_idle_connection_is_closed_and_one_that_is_used_is_not(
