@@ -81,7 +81,7 @@ async def test_a_report_says_how_the_last_look_went(reader: Reader) -> None:
         assert word in found.out, word
 
 
-async def test_words_are_suggested_and_choices_narrow(reader: Reader) -> None:
+async def test_words_are_suggested_choices_narrow_and_members_are_listed(reader: Reader) -> None:
     assert (await reader.runs("search", "wea", "--suggest")).out.split() == ["weather"]
     assert "urn:north:weather" in (await reader.runs("search", "--modified", "2020-01-01")).out
     assert (
@@ -92,6 +92,13 @@ async def test_words_are_suggested_and_choices_narrow(reader: Reader) -> None:
     assert "prices without a currency cannot be compared" in refused
     assert "choose one, such as `currency=EUR`" in refused
     assert "{" not in refused
+    # and how its members stand
+    every = (await reader.runs("catalog", "members")).out
+    assert ("urn:member:north" in every, "good" in every) == (True, True)
+    assert "the last look at every member was good" in (await reader.runs("catalog", "members", "--failing")).err
+    page = await reader.runs("catalog", "members", "--limit", "1", "--json")
+    assert (len(page.tree["items"]), page.tree["next"]) == (1, page.tree["items"][0]["id"])
+    assert (await reader.runs("catalog", "--failing")).code == 1
 
 
 async def test_whoever_subscribes_reads_what_is_new_and_has_a_program_told(reader: Reader) -> None:
@@ -124,12 +131,3 @@ async def test_a_demand_is_read_by_whoever_has_it(reader: Reader) -> None:
     assert (await reader.runs("demands", "remove", wanted)).code == 0
     assert "nobody looks for anything" in (await reader.other.runs("demands")).err
     assert (await reader.runs("demands", "add", "x" * 301)).code == 2
-
-
-async def test_the_members_of_a_ledger_are_listed_with_how_they_stand(reader: Reader) -> None:
-    every = (await reader.runs("catalog", "members")).out
-    assert ("urn:member:north" in every, "good" in every) == (True, True)
-    assert "the last look at every member was good" in (await reader.runs("catalog", "members", "--failing")).err
-    page = await reader.runs("catalog", "members", "--limit", "1", "--json")
-    assert (len(page.tree["items"]), page.tree["next"]) == (1, page.tree["items"][0]["id"])
-    assert (await reader.runs("catalog", "--failing")).code == 1
