@@ -28,6 +28,10 @@ from connector.ports.clock import Clock
 from connector.ports.members import Members
 
 _TAKEN_AT_ONCE: Final = 256
+_MOST_WAITING: Final = 2_048
+"""Members that were taken to be looked at."""
+_MOST_AT_HOST: Final = 256
+"""Of them at one host; others there are taken later."""
 _QUEUED: Final = 128
 """Good looks that wait to be taken over: the members' descriptions are in memory until then."""
 _QUEUED_BYTES: Final = 128 << 20
@@ -89,6 +93,9 @@ class Crawler:
         self._hosts: dict[str, tuple[asyncio.Semaphore, int]] = {}
         self._named: dict[str, set[str] | None] = {}
         self._under_way = 0
+        """Members that are looked at, or wait for it."""
+        self._past_gate = 0
+        """Of them those that do not wait for others at their host."""
         self._busy: set[str] = set()
         self._rests: dict[str, datetime] = {}
         """Until when members are not looked at again because they announce something."""
@@ -182,35 +189,47 @@ class Crawler:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._take_over())
             while True:
-                # as many at once as are looked at at once: those that wait for a slot would wait all the same
-                free = self._pace.parallel * 4 - self._under_way
+                # as many at once as are looked at at once: those that wait for a slot would wait all the same. Those that wait for their
+                # host do not count: thousands of members at one that hangs hold up nobody at another
+                free = min(self._pace.parallel * 4 - self._past_gate, _MOST_WAITING - self._under_way)
                 has_room = free >= self._pace.parallel
                 now = self._clock.now()
                 # nobody is due later than that: where it stands so, the clock was set back
                 latest = now + 1.25 * max(self._pace.interval, timedelta(seconds=_LONGEST_ASKED_S))
                 rows = await self._records.claim_due(now, now + 2 * self._pace.within, free, latest) if has_room else ()
+                late: list[str] = []
                 for row in rows:
                     # one look at a time, or an older one could end last; the record makes due at its end what was announced meanwhile
                     if row.id in self._busy:
                         continue
+                    host = urlsplit(row.address).netloc
+                    gate, users = self._hosts.get(host) or (asyncio.Semaphore(self._pace.per_host), 0)
+                    if users >= _MOST_AT_HOST:
+                        late.append(row.id)
+                        continue
+                    self._hosts[host] = (gate, users + 1)
                     self._busy.add(row.id)
                     self._under_way += 1
-                    tasks.create_task(self._see_to(row))
+                    tasks.create_task(self._see_to(row, host, gate))
+                if late:
+                    await self._records.postpone(late, now + _LOOK_AGAIN * random.uniform(0.5, 1.5))
                 if not rows:
                     until = await self._records.next_due() if has_room else None
                     soon = now + _LOOK_AGAIN
                     await self._clock.wait_until(min(until, soon) if until else soon, self._woken)
 
-    async def _see_to(self, row: MemberRow) -> None:
-        host = urlsplit(row.address).netloc
-        gate, users = self._hosts.get(host) or (asyncio.Semaphore(self._pace.per_host), 0)
-        self._hosts[host] = (gate, users + 1)
+    async def _see_to(self, row: MemberRow, host: str, gate: asyncio.Semaphore) -> None:
         try:
-            async with gate, self._slots:
-                await self._drained.wait()
-                await self._look(row)
+            async with gate:
+                self._past_gate += 1
+                try:
+                    async with self._slots:
+                        await self._drained.wait()
+                        await self._look(row)
+                finally:
+                    self._past_gate -= 1
         finally:
-            gate, users = self._hosts.pop(host)
+            _, users = self._hosts.pop(host)
             if users > 1:
                 self._hosts[host] = (gate, users - 1)
             self._busy.discard(row.id)

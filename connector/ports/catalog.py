@@ -286,6 +286,10 @@ class Records(Protocol):
         Nobody else gets them before `until`, by when whoever took them has told how the look went, or is dead."""
         ...
 
+    async def postpone(self, members: Sequence[str], until: datetime) -> None:
+        """Give back members that were claimed and not looked at: they are due again then, for whoever takes them."""
+        ...
+
     async def take_up(self, now: datetime) -> None:
         """Make members due that somebody took who may be dead: those at which no look has ended yet. Called once at a node's start; a
         look that is under way elsewhere is at worst made twice."""

@@ -67,6 +67,15 @@ class LiesContract:
         assert await first.claim_due(NOW, LATER, 9) == []
         assert [one.id for one in await second.claim_due(NOW, LATER, 9, NOW + timedelta(days=1))] == ["did:web:a"]
 
+    async def test_members_that_are_given_back_are_due_when_they_should_be(self, records: Pair) -> None:
+        first, second = records
+        await first.list_members([listed("a"), listed("b")], NOW)
+        assert len(await first.claim_due(NOW, LATER, 9)) == 2
+        soon = NOW + timedelta(seconds=1)
+        await first.postpone(["did:web:b"], soon)
+        assert await second.claim_due(NOW, LATER, 9) == []
+        assert [one.id for one in await second.claim_due(soon, LATER, 9)] == ["did:web:b"]
+
     async def test_a_member_that_announces_rests_as_long_as_its_look_says(self, records: Pair) -> None:
         first, second = records
         await first.list_members([listed("a")], NOW)

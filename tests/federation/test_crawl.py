@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,10 @@ import pytest
 
 from connector.controlplane.clock import SystemClock
 from connector.errors import Unproven
-from connector.federation import crawl
 from connector.federation.following import Indexer
 from connector.federation.looking import Bounds
 from connector.ports.catalog import Listed
 from connector.ports.index import Wanted
-from connector.storage.catalog import taking
 from connector.storage.catalog.fulltext import FullText
 from tests.federation.foreign import CONTEXT, Scene, answer, catalog, dataset, scene
 
@@ -115,89 +112,6 @@ async def test_who_has_just_come_and_is_not_ready_is_looked_at_again_in_a_moment
     assert row.report is not None
     assert row.next_at is not None
     assert (row.next_at - row.report.at).total_seconds() > 20
-
-
-async def test_who_announces_again_and_again_rests_as_long_as_it_took(here: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crawl, "_LONG", timedelta(0))
-
-    async def slow(writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.3)
-        writer.write(answer(catalog("a", dataset("urn:a"))))
-        await writer.drain()
-
-    speaks(here, "a", slow)
-    await here.list("a")
-    report = (await here.report("a")).report
-    await here.crawler.announced("a", ())
-    row = await here.records.member("a")
-    assert report is not None
-    assert row is not None
-    assert row.next_at is not None
-    assert timedelta(seconds=0.6) <= row.next_at - report.at < timedelta(minutes=1)
-
-
-async def test_of_many_that_cannot_be_reached_few_are_asked_again_at_once(here: Scene) -> None:
-    names = [f"gone{number}" for number in range(40)]
-    await here.list(*names)
-    rows = [await here.report(name) for name in names]
-    again = sorted(row.next_at for row in rows if row.next_at is not None)
-    assert len(again) == 40
-    # one after another, and not all in half a second
-    assert (again[-1] - again[0]).total_seconds() > 3
-
-
-async def test_large_catalogues_that_are_together_too_much_are_read_one_after_another(tmp_path: Path) -> None:
-    """Thirty-two members of 256 MB each, read at once, would be more than any ledger has."""
-    bounds = Bounds(fair_bytes=40_000, together_bytes=100_000)
-    async with scene(tmp_path, bounds=bounds) as here:
-        held = asyncio.Event()
-
-        async def waits(writer: asyncio.StreamWriter) -> None:
-            await held.wait()
-            writer.write(answer(catalog("large", dataset("urn:large2"))))
-            await writer.drain()
-
-        first = answer(catalog("large", dataset("urn:large", more="x" * 80_000)), link="</large/more>; rel=next")
-        speaks(here, "large", first)
-        here.foreign.tell("/large/more", waits)
-        for name in ("other", "small"):
-            speaks(here, name, answer(catalog(name, dataset(f"urn:{name}", more="x" * (50_000 if name == "other" else 9)))))
-        await here.list("large")
-        await here.until(lambda: _asked(here, "GET /large/more"))
-        await here.list("large", "other", "small")
-        refused, small = [await here.report(name) for name in ("other", "small")]
-        assert refused.report is not None
-        assert "other large catalogues are read at the moment" in refused.report.cause
-        assert small.entries == 1
-        held.set()
-        await here.crawler.announced("other", ())
-
-        async def all_shown() -> bool:
-            return set(await here.shown()) == {"urn:large", "urn:large2", "urn:other", "urn:small"}
-
-        await here.until(all_shown)
-
-
-async def _asked(here: Scene, line: str) -> bool:
-    return line in here.foreign.asked
-
-
-async def test_one_that_cannot_be_kept_keeps_nobody_else_out(here: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    put = taking.put
-
-    async def failing(work: Any, puts: Any, *more: Any) -> Any:
-        if any(member == "odd" for member, _, _ in puts):
-            raise ValueError("a column has no room for it")
-        return await put(work, puts, *more)
-
-    monkeypatch.setattr(taking, "put", failing)
-    for name in ("odd", "good"):
-        speaks(here, name, answer(catalog(name, dataset(f"urn:{name}"))))
-    await here.list("odd", "good")
-    odd, good = [await here.report(name) for name in ("odd", "good")]
-    assert good.entries == 1
-    assert odd.report is not None
-    assert "cannot be kept (ValueError)" in odd.report.cause
 
 
 async def test_of_a_catalogue_the_good_part_is_taken_and_the_rest_is_named(here: Scene) -> None:

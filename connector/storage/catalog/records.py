@@ -102,6 +102,10 @@ class CatalogRecords:
                 await work.rows("bring_forward", micros(now), micros(latest))
             return [member_of(row) for row in await work.rows("claim_due", micros(now), micros(until), limit)]
 
+    async def postpone(self, members: Sequence[str], until: datetime) -> None:
+        async with self._engine.changing() as work:
+            await work.rows("postpone", list(members), micros(until))
+
     async def take_up(self, now: datetime) -> None:
         async with self._engine.changing() as work:
             await work.rows("take_up", micros(now))

@@ -41,6 +41,9 @@ UPDATE catalog_member SET next_at = $2, taken_until = $2 WHERE id IN (
 ) RETURNING id, address, kind, title, state, entries, generation, crawled_at, failures, next_at, report, validators,
     announced, agreements, agreements_at
 
+-- name: postpone
+UPDATE catalog_member SET next_at = $2, taken_until = NULL WHERE id IN {texts:$1} AND state = 'listed'
+
 -- name: bring_forward
 UPDATE catalog_member SET next_at = $1, taken_until = NULL WHERE state = 'listed' AND next_at > $2
 
