@@ -23,7 +23,7 @@ class PostgresJournal:
         vetted_stream(stream)
         if not bodies:
             return ()
-        async with self._database.writing() as connection:
+        async with self._database.writing(("journal", participant, stream)) as connection:
             rows = await connection.fetch(SQL["append_to_journal"], participant, stream, ats, bodies)
         return tuple(Link(number=number, sha256=sha256) for number, _, sha256 in rows)
 

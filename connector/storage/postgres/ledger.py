@@ -32,7 +32,8 @@ class PostgresLedger:
     async def post(self, participant: str, agreement: str, key: str, decide: DecideBook) -> Posted:
         posted: Posted | None = None
         try:
-            async with self._link.writing() as connection, connection.transaction():
+            lane = ("book", participant, agreement)
+            async with self._link.writing(lane) as connection, connection.transaction():
                 number, body, result = await connection.fetchrow(SQL["book_to_post"], participant, agreement, key, _EMPTY)
                 book = codec.decode_book(body)
                 if result is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -31,6 +32,15 @@ _SESSION: Final = {
     "lock_timeout": "5000",
     "idle_in_transaction_session_timeout": "10000",
 }
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Writes that would wait for each other at the lock of one row."""
+
+    turn: asyncio.Semaphore
+    count: int = 0
+    """How many write or wait."""
 
 
 def shown(url: str) -> str:
@@ -59,6 +69,9 @@ class Link:
         self._turn = asyncio.Semaphore(size)
         """Who waits for a connection gets it in the order of coming: the pool alone gives one that is free to whoever asks at that
         moment, and under load the unlucky wait for as long as it lasts (measured: a list at 6.8 s, others at 14 ms)."""
+        self._lanes: dict[tuple[str, ...], _Lane] = {}
+        self._most_in_lane = max(1, size // 4)
+        """So that the server always has the next one at hand."""
         self.is_refusing = False
         """Set when a call found the store unavailable; whoever finds that it takes writes again clears it."""
 
@@ -103,11 +116,15 @@ class Link:
             connection.terminate()
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Any]:
-        """As `connection`, and raises as that: for what writes, which is measured."""
+    async def writing(self, lane: tuple[str, ...] = ()) -> AsyncIterator[Any]:
+        """As `connection`, and raises as that: for what writes, which is measured.
+
+        Those of one `lane` take a quarter of the connections at most: at the lock of their row they come one after the other, and
+        whoever waits there has a connection that others could use (measured: a list beside 64 that append to one stream 38 ms, 1 so).
+        """
         begun_s, outcome = time.monotonic(), "undone"
         try:
-            async with self.connection() as connection:
+            async with self.connection(lane) as connection:
                 yield connection
             outcome = "committed"
         except StoreUnavailable:
@@ -117,7 +134,7 @@ class Link:
             measures.TRANSACTIONS.add(time.monotonic() - begun_s, "postgres", outcome)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
+    async def connection(self, lane: tuple[str, ...] = ()) -> AsyncIterator[Any]:
         """A connection of the pool; each statement on it is a transaction of its own, unless one is begun.
 
         Raises: StoreUnavailable when none is to be had or it broke, InternalError, BadMessage for a text that cannot be kept.
@@ -126,7 +143,8 @@ class Link:
         if pool is None:
             raise StoreUnavailable("the state store is not open", where=self.where)
         try:
-            async with asyncio.timeout(_WAIT_FOR_A_CONNECTION_S) as waiting, self._turn:
+            in_lane = self._in(lane) if lane else nullcontext()
+            async with asyncio.timeout(_WAIT_FOR_A_CONNECTION_S) as waiting, in_lane, self._turn:
                 waiting.reschedule(None)
                 async with pool.acquire(timeout=_WAIT_FOR_A_CONNECTION_S) as connection:
                     yield connection
@@ -139,6 +157,20 @@ class Link:
             if translated is fault:
                 raise
             raise translated from fault
+
+    @asynccontextmanager
+    async def _in(self, lane: tuple[str, ...]) -> AsyncIterator[None]:
+        place = self._lanes.get(lane)
+        if place is None:
+            place = self._lanes[lane] = _Lane(asyncio.Semaphore(self._most_in_lane))
+        place.count += 1
+        try:
+            async with place.turn:
+                yield
+        finally:
+            place.count -= 1
+            if not place.count:
+                del self._lanes[lane]
 
     def _arguments(self) -> dict[str, Any]:
         own = {name for name, _ in parse_qsl(urlsplit(self._url).query)}

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from connector.errors import BadMessage, ConfigurationError, InternalError, StoreUnavailable
+from connector.ports.journal import Line
 from connector.ports.store import Change
 from connector.storage import open_store
 from connector.storage.postgres import faults
@@ -120,6 +121,21 @@ async def test_a_row_that_stays_locked_is_unavailable_and_not_waited_for_for_eve
     await store.advance(place, adding(answer=b"x"), received="urn:m")
     await other.close()
     await store.close()
+
+
+async def test_whoever_waits_for_a_row_holds_no_connection_that_others_could_use(store: PostgresStore, database: str) -> None:
+    place, line = await put(store, negotiation("one")), Line(at=NOW, body={"what": "happened"})
+    await store.journal.append("alice", "audit", [line])
+    other = await asyncpg.connect(database)
+    async with other.transaction():
+        await other.execute("SELECT 1 FROM journal_stream FOR UPDATE")
+        waiting = [asyncio.create_task(store.journal.append("alice", "audit", [line])) for _ in range(8)]
+        async with asyncio.timeout(2):
+            for _ in range(20):
+                assert await store.process(place) == negotiation("one")
+        assert not any(task.done() for task in waiting)
+    assert [link.number for (link,) in await asyncio.gather(*waiting)] == list(range(2, 10))
+    await other.close()
 
 
 async def test_a_clock_that_differs_from_the_servers_shows_in_the_pulse(store: PostgresStore) -> None:
