@@ -116,12 +116,17 @@ def _verdict(fault: KontorError, error_id: str, real: KontorError | None = None)
     return Verdict(
         status=status,
         code=(real or fault).code,
-        what=fault.what,
-        where=fault.where,
-        mend=fault.mend,
+        what=_writable(fault.what),
+        where=_writable(fault.where),
+        mend=_writable(fault.mend),
         error_id=error_id,
         headers=tuple(headers),
     )
+
+
+def _writable(text: str) -> str:
+    """Words of ours about bytes of a stranger's that are no text, such as those of a header, as an answer and the log can have them."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def protocol_body(verdict: Verdict, family: Family, *, provider_pid: str | None, consumer_pid: str | None) -> bytes:

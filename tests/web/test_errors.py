@@ -26,6 +26,7 @@ from connector.errors import (
     StoreUnavailable,
     Unauthenticated,
     Unreachable,
+    UnsupportedMediaType,
 )
 from connector.web.errors import Family, judge, problem_body, protocol_body
 
@@ -108,6 +109,13 @@ def test_operators_are_told_everything(fault: KontorError) -> None:
 def test_some_statuses_bring_a_header(fault: KontorError, name: bytes, value: bytes) -> None:
     for is_operator in (False, True):
         assert dict(judge(fault, is_operator=is_operator).headers)[name] == value
+
+
+def test_words_about_bytes_that_are_no_text_are_an_answer_like_others() -> None:
+    said = b"text/html; charset=\xff".decode("utf-8", "surrogateescape")
+    verdict = judge(UnsupportedMediaType(f"the content type is `{said}`", where=said, mend=said))
+    for body in (problem_body(verdict), protocol_body(verdict, Family.TRANSFER, provider_pid=None, consumer_pid=None)):
+        assert "udcff" in str(json.loads(body))
 
 
 def test_a_problem_has_the_members_of_the_standard_and_ours() -> None:
