@@ -88,25 +88,26 @@ def search(
     with access.open() as (node, me):
         found = node.send(me.search(LedgerSearch.model_validate(wanted.model_dump(exclude={"webhook"}))))
     rows = [
-        (
-            one["title"],
-            one["publisher"] or one["origin"],
-            ", ".join(one["mediaTypes"]),
-            (one["modified"] or "")[:10],
-            _price(one),
-            one["id"],
-        )
+        (one["title"], _offered_by(one), ", ".join(one["mediaTypes"]), (one["modified"] or "")[:10], _price(one), one["id"])
         for one in found["items"]
     ]
     for name, values in found["facets"].items():
         note(f"{name}: " + ", ".join(f"{one['value']} ({one['count']})" for one in values))
-    out.rows(found, ("TITLE", "PUBLISHER", "TYPE", "MODIFIED", "PRICE", "DATASET"), rows, empty="nothing fits; try fewer words")
+    out.rows(
+        found, ("TITLE", "OFFERED BY", "TYPE", "MODIFIED", "PRICE", "DATASET"), rows, empty="nothing fits; try fewer words"
+    )
     if found["isRelaxed"]:
         note("nothing has all these words; this has some of them")
     if doubtful := [one for one in found["items"] if one.get("endpointProof") == "unproven"]:
         note(f"where {len(doubtful)} of these are fetched is told by a catalogue, and not signed by their providers")
     if found["next"]:
         note(f"{found['total']} in all; the next page: --cursor {found['next']}")
+
+
+def _offered_by(one: Mapping[str, Any]) -> str:
+    """Who offers it, as the list of members says, and whom its description names as publisher: anybody can name anybody."""
+    by = str(one.get("offeredBy") or one["origin"])
+    return f"{by} (publisher {one['publisher']})" if one["publisher"] not in (None, by) else by
 
 
 def _price(one: Mapping[str, Any]) -> str:

@@ -68,6 +68,7 @@ def short(product: Product, address: str, language: str, title: str = "") -> Tre
         "description": reading.best_text(reading.texts(members, "description"), language)[:_MOST_SAID],
         "keywords": [text for _, text in reading.texts(members, "keyword")[:20]],
         "themes": list(reading.themes(members)),
+        "offeredBy": title or entry.origin,
         "publisher": reading.publisher_of(members) or title or None,
         "formats": reading.formats(members),
         "mediaTypes": list(dict.fromkeys(reading.media_types(members))),

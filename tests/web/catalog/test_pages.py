@@ -320,6 +320,7 @@ async def test_nothing_of_a_member_turns_round_or_hides_what_stands_beside_it_an
                 assert "publisher Member 0" in page
             assert "is as did:web:evil tells it; did:web:zoo has not signed it" in page
             assert (found["endpointProof"], one["signedEndpoints"]) == ("unproven", [])
+            assert (found["offeredBy"], found["publisher"]) == ("did:web:zoo", "Member 0")
 
 
 async def test_the_ledger_is_a_catalogue_of_the_protocol_in_pages(pages: httpx.AsyncClient) -> None:
