@@ -78,9 +78,12 @@ async def checked(chunks: AsyncIterator[bytes], check: Check, wrong: Callable[[]
 async def of_part(file: Readable, span: Span, name: str, wanted: str | None) -> str | None:
     """The `Content-Digest` of a part of `file`; None for one that is too large. `wanted` is what the receiver says it would like.
 
+    What lies on another machine comes from there twice for it: that has to be asked for, and is bounded as what is given unasked.
+
     Raises: SourceError when the file has changed.
     """
-    most = _MOST_GIVEN_BYTES if wanted is not None and _WANTED.search(wanted) else _GIVEN_BYTES
+    is_wanted = wanted is not None and _WANTED.search(wanted) is not None
+    most = (_MOST_GIVEN_BYTES if is_wanted else _GIVEN_BYTES) if file.is_near else _GIVEN_BYTES if is_wanted else 0
     if span.length > most:
         return None
     hasher = hashlib.sha256()
