@@ -26,7 +26,7 @@ WITHIN_S: Final = 20.0
 TAKEN_WITHIN_S: Final = 60.0
 """Longest time in which a receiver takes no byte of an answer that waits for it."""
 MOST_BYTES: Final = 64 << 10
-"""Of a head: request line and headers. What connectors send is below 10 KiB, large tokens included."""
+"""Of a head: request line and headers; and of what stands around a body. What connectors send is below 10 KiB, large tokens included."""
 PAUSE_S: Final = 0.25
 """After an answer that says to come again later nothing is read for so long: a sender that does not wait costs four answers a second,
 and not all the time that is there."""
@@ -45,6 +45,8 @@ class BoundedHeads(HttpToolsProtocol):
 
     _read_bytes = 0
     """Since the head began; counted by what arrives at once, so the end of a request before it may be among them."""
+    _around_bytes = 0
+    """Since a head, or a piece of a body: what is neither, such as the extension of a chunk, and trailers."""
     _is_in_head = True
     _deadline: asyncio.TimerHandle | None = None
     _paused: ClassVar[int] = 0
@@ -98,6 +100,7 @@ class BoundedHeads(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_over:
             return
+        self._around_bytes += len(data)
         super().data_received(data)
         if self._is_in_head and not self.transport.is_closing():
             self._read_bytes += len(data)
@@ -106,6 +109,8 @@ class BoundedHeads(HttpToolsProtocol):
             elif self._deadline is None:
                 # the usual head comes whole, and costs no timer
                 self._watch()
+        elif self._around_bytes > MOST_BYTES and not self.transport.is_closing():
+            self._refuse(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         self._is_in_head, self._read_bytes = not self._is_over, 0
@@ -113,7 +118,7 @@ class BoundedHeads(HttpToolsProtocol):
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
-        self._is_in_head = False
+        self._is_in_head, self._around_bytes = False, 0
         self._rest()
         if self._is_over:
             return
@@ -132,8 +137,11 @@ class BoundedHeads(HttpToolsProtocol):
         if self.cycle is not before:
             # its task has not begun yet
             self.cycle.scope["extensions"] = self.extensions(Passage(self.transport, self.flow, self.cycle))
+            # what comes behind a body is no header, whatever it is called (RFC 9110, section 6.5.1)
+            self.headers = []
 
     def on_body(self, body: bytes) -> None:
+        self._around_bytes = 0
         if not self._is_over:
             super().on_body(body)
 

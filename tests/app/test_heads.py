@@ -33,6 +33,7 @@ async def said(app: App, *parts: bytes) -> bytes:
         writer.close()
 
 
+LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 REQUEST = b"GET /acme/.well-known/dspace-version HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -73,6 +74,32 @@ async def test_a_head_without_bounds_is_cut_off(settings: Make, start: bytes) ->
         answer = await said(app, start, *[filling] * 20)
         assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
         assert (await said(app, REQUEST + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("around", [b"0\r\nX: ", b"0\r\n", b"1;"])
+async def test_what_stands_around_a_body_without_bounds_is_cut_off(settings: Make, around: bytes) -> None:
+    filling = b"X: y\r\n" * 10_000 if around == b"0\r\n" else b"a" * 50_000
+    async with App(settings()) as app:
+        answer = await said(app, CHUNKED + around, *[filling] * 20)
+        assert answer == b"" or answer.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 431 "))
+        # a body itself has the bounds of whoever reads it
+        assert (await said(app, CHUNKED, *[b"1000\r\n" + b"a" * 4096 + b"\r\n"] * 40, b"0\r\n\r\n" + LAST)).endswith(b"}")
+
+
+async def test_a_trailer_is_no_header() -> None:
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        await edge.read_body(scope, receive, 10)
+        await edge.reply(send, 200, repr([name for name, _ in scope["headers"]]).encode(), [(b"connection", b"close")])
+
+    async with serving(told) as url:
+        reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+        async with asyncio.timeout(5):
+            writer.write(CHUNKED + b"1\r\na\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")
+            assert (await reader.read()).endswith(b"[b'host', b'transfer-encoding']")
+        writer.close()
 
 
 async def test_a_large_token_a_slow_head_and_requests_in_one_piece_are_served(settings: Make) -> None:
