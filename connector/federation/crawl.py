@@ -99,6 +99,7 @@ class Crawler:
         self._busy: set[str] = set()
         self._rests: dict[str, datetime] = {}
         """Until when members are not looked at again because they announce something."""
+        self._latest_asked_s = 0.0
         self._turn_s = 0.0
         """When the last of the new members that could not be reached is asked again, by the event loop."""
         self._tidied: datetime | None = None
@@ -194,9 +195,9 @@ class Crawler:
                 free = min(self._pace.parallel * 4 - self._past_gate, _MOST_WAITING - self._under_way)
                 has_room = free >= self._pace.parallel
                 now = self._clock.now()
-                # nobody is due later than that: where it stands so, the clock was set back
-                latest = now + 1.25 * max(self._pace.interval, timedelta(seconds=_LONGEST_ASKED_S))
-                rows = await self._records.claim_due(now, now + 2 * self._pace.within, free, latest) if has_room else ()
+                rows = (
+                    await self._records.claim_due(now, now + 2 * self._pace.within, free, self._latest(now)) if has_room else ()
+                )
                 late: list[str] = []
                 for row in rows:
                     # one look at a time, or an older one could end last; the record makes due at its end what was announced meanwhile
@@ -217,6 +218,14 @@ class Crawler:
                     until = await self._records.next_due() if has_room else None
                     soon = now + _LOOK_AGAIN
                     await self._clock.wait_until(min(until, soon) if until else soon, self._woken)
+
+    def _latest(self, now: datetime) -> datetime | None:
+        """When the last member is due, whatever the pace: where one is due later, the clock was set back. Asked now and then."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._latest_asked_s:
+            return None
+        self._latest_asked_s = now_s + _LIST_AGAIN.total_seconds()
+        return now + 1.25 * max(self._pace.interval, timedelta(seconds=_LONGEST_ASKED_S))
 
     async def _see_to(self, row: MemberRow, host: str, gate: asyncio.Semaphore) -> None:
         try:
