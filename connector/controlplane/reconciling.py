@@ -4,8 +4,8 @@
 2. A job asks the peer about each (`asking.py`), judges (`dsp/comparing.py`) and commits what follows, if nothing has moved meanwhile.
 3. What is on its way, was told or asked for again, is looked at again after a moment, a few times; what differs then is ended.
 After a restore (`take_up`) everything that had not ended is in doubt before anybody is answered: nothing of it is given out, and none
-of its delayed acts is carried out, until it was compared. Each finding stands in the journal (`reconciled.py` reads it), in the
-process's timeline where it changed something, and in the log.
+of its delayed acts is carried out, until it was compared; how long it may stand still begins anew. Each finding stands in the journal
+(`reconciled.py` reads it), in the process's timeline where it changed something, and in the log.
 A peer that hangs holds up its own jobs alone; one that lies gets nowhere that its messages could not have got it.
 """
 
@@ -142,7 +142,9 @@ class Reconciling:
             process = snapshot.process
             if process is None or process.is_ended:
                 return Change()
-            return Change(process=replace(process, is_doubted=True))
+            # how long it may stand still counts from here on: the backup may be older than anybody waits, and its peer has gone on
+            at = process.updated_at if process.is_doubted else self._clock.now()
+            return Change(process=replace(process, is_doubted=True, updated_at=at))
 
         return (await self._store.advance(key, decide)).process
 

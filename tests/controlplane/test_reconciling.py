@@ -364,6 +364,29 @@ async def test_delayed_acts_wait_while_their_process_is_in_doubt(node: Node) -> 
     assert (await node.negotiation(pid)).state is State.AGREED
 
 
+async def test_the_longest_wait_begins_anew_where_a_process_is_in_doubt(node: Node) -> None:
+    await node.publish()
+    pid = await node.requested()
+    process = await node.negotiation(pid)
+    # the backup is older than anybody waits: the consumer has verified the agreement since, and it is final
+    node.clock.move(days=31)
+    await restore(node)
+    await node.pass_time(seconds=1)
+    assert (await node.negotiation(pid)).state is State.AGREED
+    says(node, process, State.FINALIZED)
+    await work(node)
+    assert (await node.negotiation(pid)).state is State.FINALIZED
+    assert await node.store.agreement("alice", process.agreement_id or "") is not None
+
+
+async def test_what_nobody_can_compare_ends_when_its_time_is_over(node: Node) -> None:
+    await node.publish()
+    pid = await node.requested()
+    await restore(node)
+    await node.pass_time(days=31)
+    assert (await node.negotiation(pid)).code == "waited-too-long"
+
+
 async def test_a_message_from_before_the_restore_proves_nothing_when_it_is_answered(node: Node) -> None:
     await node.publish()
     transfer = await node.started()
