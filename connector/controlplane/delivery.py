@@ -231,7 +231,7 @@ class Delivery:
         limit = self._settings.attempts
         if status == 404 and outgoing.url.endswith(_FIRST_PATHS):
             limit = min(limit, _FIRST_MESSAGE_404)
-        if may_retry and tries < limit:
+        if tries < limit and (may_retry or await self._is_doubted(key)):
             measures.SENDINGS.add(took_s, event, "put-off")
             await self._put_off(message, self._noted(outgoing, status, cause, is_final=False), answer)
         else:
@@ -239,6 +239,11 @@ class Delivery:
             measures.SENDINGS.add(took_s, event, "given-up")
             observe.warning("delivery.given_up", act=outgoing.event, pid=key.pid, peer=message.peer, tries=tries, cause=cause)
             await settler.given_up(key, self._noted(outgoing, status, cause, is_final=True))
+
+    async def _is_doubted(self, key: Key) -> bool:
+        """Whether a process may be further than we know, and what we say again be refused for that: what the peer says decides."""
+        process = await self._store.process(key)
+        return process is not None and process.is_doubted
 
     def _noted(self, outgoing: Outgoing, status: int | None, cause: str, *, is_final: bool) -> Attempt:
         return Attempt(

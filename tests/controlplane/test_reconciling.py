@@ -12,7 +12,6 @@ from connector.controlplane.jobs import Failed
 from connector.controlplane.process import new_urn
 from connector.controlplane.reconciled import Reconciled, reconciled
 from connector.controlplane.reconciling import RECONCILE, Reconciling, restored_mark
-from connector.controlplane.strays import Strays
 from connector.controlplane.terms import TransferWish
 from connector.dsp import messages as m
 from connector.dsp import wire
@@ -364,6 +363,23 @@ async def test_delayed_acts_wait_while_their_process_is_in_doubt(node: Node) -> 
     assert (await node.negotiation(pid)).state is State.AGREED
 
 
+async def test_a_refusal_of_what_was_on_its_way_ends_nothing_that_is_in_doubt(node: Node) -> None:
+    await node.publish()
+    node.host.always = lambda sent: answer(503)
+    pid = await node.requested()
+    # the backup was made; then the agreement arrived, was verified and is final: said once more it is refused
+    node.host.always = lambda sent: answer(400)
+    await restore(node)
+    await node.pass_time(seconds=60)
+    process = await node.negotiation(pid)
+    assert process.in_flight is not None
+    assert process.in_flight.to is State.AGREED
+    says(node, process, State.FINALIZED)
+    await work(node)
+    assert (await node.negotiation(pid)).state is State.FINALIZED
+    assert (await node.timeline(pid)).pending == ()
+
+
 async def test_the_longest_wait_begins_anew_where_a_process_is_in_doubt(node: Node) -> None:
     await node.publish()
     pid = await node.requested()
@@ -422,19 +438,3 @@ async def test_the_mark_of_a_restore_goes_last_and_is_taken_up_twice_without_har
     await use.take_up()
     assert (await node.store.jobs.page("@node")).total == 0
     assert (await node.store.jobs.page("alice", kind=RECONCILE)).total == 1
-
-
-async def test_what_peers_speak_of_and_nobody_knows_is_told_once_each_and_bounded(node: Node) -> None:
-    await node.publish()
-    pid = await node.requested()
-    strays = Strays(node.store, node.clock)
-    for id_ in ("urn:lost", "urn:lost", pid):
-        strays.note("alice", "negotiation", id_, BOB.id)
-    strays.note("alice", "agreement", "urn:a:lost", BOB.id)
-    assert [(one.kind, one.id) for one in await strays.of("alice")] == [
-        ("agreement", "urn:a:lost"),
-        ("negotiation", "urn:lost"),
-    ]
-    for number in range(100):
-        strays.note("alice", "transfer", f"urn:{number}", BOB.id)
-    assert len(await strays.of("alice")) <= 20
