@@ -171,6 +171,9 @@ class _Writer:
             self.put(tree, "consequence", [self.rule(duty) for duty in rule.consequences])
         else:
             self.put(tree, "remedy", [self.rule(duty) for duty in rule.remedies])
+        if set(tree) == {"@id"} and not isinstance(rule, Duty):
+            # it is written out here, however little it says: without its type it reads as one that is only referred to
+            tree["@type"] = "Permission" if isinstance(rule, Permission) else "Prohibition"
         return tree
 
     def shared(self, holder: Shared, *, with_actions: bool) -> dict[str, Any]:
