@@ -331,7 +331,7 @@ async def test_s8_a_flood_of_unknown_senders_is_bounded_and_members_get_through(
         return look_up(host, port, *more, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    async with opened(outbound={"connect_timeout_s": 0.5}) as stage:
+    async with opened() as stage:
         await stage.takes(stage.holder.token())
         async with host() as empty:
             # the address of a host that gives nothing, and so many names on it
@@ -354,12 +354,11 @@ async def test_s8_a_flood_of_unknown_senders_is_bounded_and_members_get_through(
                 return (await stage.ask(raw)).status_code
 
             flood = asyncio.gather(*(from_host(number) for number in range(100)))
-            begun = time.perf_counter()
             await stage.takes(stage.holder.token())
             # nor for their names, where it must be looked up itself
             stage.host.hang_up()
             await stage.takes(stage.holder.token())
-            assert time.perf_counter() - begun < 2, "a member waits for strangers"
+            assert not flood.done(), "a member waits until strangers are given up"
             over.set()
             assert set(await flood) <= {401, 503}
             # the same name again and again is looked up once
