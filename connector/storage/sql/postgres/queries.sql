@@ -201,13 +201,14 @@ WHERE p.participant = $1 AND (s.xact, s.id) > ($2::text::xid8, $3::bigint)
   AND s.xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY s.xact, s.id LIMIT $4
 
 -- name: feed_bounds
-SELECT e.xact::text, e.id, n.coming::text, (SELECT xact::text FROM step WHERE xact > '0' ORDER BY xact, id LIMIT 1),
+SELECT e.xact::text, e.id, n.coming::text, (SELECT s.xact::text FROM step AS s WHERE s.xact > '0' ORDER BY s.xact, s.id LIMIT 1),
   (SELECT id FROM step WHERE xact = '0' ORDER BY id DESC LIMIT 1)
 FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS coming) AS n
 LEFT JOIN LATERAL (SELECT xact, id FROM step WHERE xact < n.coming ORDER BY xact DESC, id DESC LIMIT 1) AS e ON true
 
 -- name: feed_end
-SELECT xact::text, id FROM step WHERE xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xact DESC, id DESC LIMIT 1
+-- an order by `xact` alone would be that of the text beside it
+SELECT s.xact::text, s.id FROM step AS s WHERE s.xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY s.xact DESC, s.id DESC LIMIT 1
 
 -- name: several
 SELECT p.body FROM unnest($2::text[], $3::text[]) AS k (participant, pid)
