@@ -8,27 +8,19 @@ Source: Dataspace Protocol 2025-1, HTTPS bindings, "404".
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from connector import observe
-from connector.errors import KontorError
+from connector.controlplane.bounded_notes import BoundedNotes, Bounds
 from connector.ports.clock import Clock
-from connector.ports.journal import Line
 from connector.ports.store import Store
 
 STREAM: Final = "strays"
 AGREEMENT: Final = "agreement"
-_EVERY: Final = timedelta(seconds=1)
-_MOST_AT_ONCE: Final = 50
-_MOST_PEERS: Final = 2_000
-_MOST_OF_ONE: Final = 20
-"""Of one peer, within an hour."""
-_HOUR: Final = timedelta(hours=1)
-_KEPT: Final = timedelta(days=30)
+_BOUNDS: Final = Bounds(stream=STREAM, most_of_one=20, kept=timedelta(days=30))
 _MOST_ID: Final = 500
 _SHOWN: Final = 200
 
@@ -46,54 +38,22 @@ class Stray:
 
 
 class Strays:
-    """Notes them."""
+    """Notes them, by peer."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._noted: deque[tuple[str, Stray]] = deque()
-        self._written: OrderedDict[tuple[str, str], deque[datetime]] = OrderedDict()
-        """When something was written of a peer, as far as it is not an hour ago."""
-        self._woken = asyncio.Event()
+        self._notes = BoundedNotes(store, clock, _BOUNDS, self._told)
+        self.run = self._notes.run
 
     def note(self, participant: str, kind: str, id_: str, peer: str) -> None:
         """Have it told that `peer` spoke of something that was not found."""
-        if not id_ or len(id_) > _MOST_ID or len(self._noted) >= _MOST_AT_ONCE:
-            return
-        self._noted.append((participant, Stray(at=self._clock.now(), kind=kind, id=id_, peer=peer)))
-        self._woken.set()
-
-    async def run(self) -> None:
-        """Write what is noted until cancelled, at most once a second."""
-        never = asyncio.Event()
-        while True:
-            await self._clock.wait_until(None, self._woken)
-            await self._clock.wait_until(self._clock.now() + _EVERY, never)
-            try:
-                await self.flush()
-            except KontorError as fault:
-                observe.warning("strays.not_written", cause=fault)
-
-    async def flush(self) -> None:
-        """Write what is noted and is not there indeed; somebody else's process is none of this.
-
-        Raises: StoreUnavailable.
-        """
-        noted, self._noted = self._noted, deque()
-        lines: dict[str, list[Line]] = {}
-        for participant, one in noted:
-            if not self._may_write((participant, one.peer), one.at) or await self._is_there(participant, one):
-                continue
-            mend = "was the store restored? see `kontor reconcile --last`"
-            observe.warning("process.unknown", participant=participant, kind=one.kind, pid=one.id, peer=one.peer, mend=mend)
-            lines.setdefault(participant, []).append(Line(at=one.at, body={"kind": one.kind, "id": one.id, "peer": one.peer}))
-        for participant, group in lines.items():
-            await self._store.journal.append(participant, STREAM, group, can_wait=True)
-            await self._store.journal.trim(participant, STREAM, self._clock.now() - _KEPT)
+        if id_ and len(id_) <= _MOST_ID:
+            self._notes.add(participant, peer, Stray(at=self._clock.now(), kind=kind, id=id_, peer=peer))
 
     async def of(self, participant: str) -> tuple[Stray, ...]:
         """The last of each, newest first. Raises: StoreUnavailable."""
-        await self.flush()
+        await self._notes.flush()
         page = await self._store.journal.page(participant, STREAM, limit=_SHOWN, is_newest_first=True)
         found: dict[tuple[str, str], Stray] = {}
         for entry in page.items:
@@ -102,19 +62,15 @@ class Strays:
             found.setdefault((one.kind, one.id), one)
         return tuple(found.values())
 
+    async def _told(self, participant: str, peer: str, one: Stray) -> Mapping[str, Any] | None:
+        """What is written of it, unless it is there: somebody else's process is none of this."""
+        if await self._is_there(participant, one):
+            return None
+        mend = "was the store restored? see `kontor reconcile --last`"
+        observe.warning("process.unknown", participant=participant, kind=one.kind, pid=one.id, peer=peer, mend=mend)
+        return {"kind": one.kind, "id": one.id, "peer": peer}
+
     async def _is_there(self, participant: str, one: Stray) -> bool:
         if one.kind == AGREEMENT:
             return await self._store.agreement(participant, one.id) is not None
         return await self._store.find(participant, one.id) is not None
-
-    def _may_write(self, place: tuple[str, str], at: datetime) -> bool:
-        written = self._written.setdefault(place, deque())
-        self._written.move_to_end(place)
-        while len(self._written) > _MOST_PEERS:
-            self._written.popitem(last=False)
-        while written and written[0] + _HOUR <= at:
-            written.popleft()
-        if len(written) >= _MOST_OF_ONE:
-            return False
-        written.append(at)
-        return True
